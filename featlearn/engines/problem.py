@@ -1,0 +1,110 @@
+"""A block of runs of equal shape as tensors: the training sets, their geometry, and the network that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.data import SignalNoise
+from featlearn.geometry import Draw
+from featlearn.models.activations import ACTIVATIONS, Activation
+from featlearn.models.two_layer_cnn import TwoLayerCNN
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a block of b runs trains on; the same for both engines.
+
+    gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
+    labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
+    signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
+    noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
+    """
+
+    gram: Tensor
+    align0: Tensor
+    init_gram: Tensor
+    labels: Tensor
+    true_labels: Tensor
+    noise_std: Tensor
+    flip_prob: Tensor
+    signal_norm: Tensor
+    signs: Tensor
+    activation: Activation
+    scale: float
+    noises_per_sample: int
+    noise_count: int
+    bias: bool
+    orthogonal_noise: bool
+
+    @property
+    def n_samples(self) -> int:
+        """Number of training samples n."""
+        return self.labels.shape[1]
+
+    @property
+    def n_noises(self) -> int:
+        """Distinct noise vectors of a training set, q n."""
+        return self.noises_per_sample * self.n_samples
+
+    def signal_preactivations(self, align: Tensor) -> Tensor:
+        """Return [b, f, 2]: filters on the patches +signal and -signal, from their alignments [b, f, k]."""
+        signal = align[..., :1]
+        pair = torch.cat([signal, -signal], -1)
+        return pair + align[..., -1:] if self.bias else pair
+
+    def noise_preactivations(self, align: Tensor) -> Tensor:
+        """Return [b, f, q, n]: filters on the noise patches, from their alignments [b, f, k]."""
+        b, f, _ = align.shape
+        noise = align[..., 1 : 1 + self.n_noises].reshape(b, f, self.noises_per_sample, self.n_samples)
+        return noise + align[..., -1:, None] if self.bias else noise
+
+    def by_true_label(self, pair: Tensor) -> Tensor:
+        """Give every sample the value of its own signal patch: [..., 2] -> [..., n]."""
+        shape = (*pair.shape[:-1], self.n_samples)
+        positive = (self.true_labels > 0).reshape(len(pair), *[1] * (pair.ndim - 2), -1).expand(shape)
+        return torch.where(positive, pair[..., :1], pair[..., 1:])
+
+    def outputs(self, signal: Tensor, noise: Tensor) -> Tensor:
+        """Return f_i = scale sum_jr j [act(signal patch) + noise_count sum_q act(noise patch)], [b, n]."""
+        act = self.activation.value
+        signal_part = (self.signs * act(signal)).sum(1)
+        noise_part = (self.signs * act(noise).sum(2)).sum(1)
+        return self.scale * (self.by_true_label(signal_part) + self.noise_count * noise_part)
+
+
+def stack_problem(
+    draws: Sequence[Draw],
+    datas: Sequence[SignalNoise],
+    network: TwoLayerCNN,
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: str = "cpu",
+) -> Problem:
+    """Stack the draws of runs of equal shape; ``network`` is any run's (they may differ in init_std only)."""
+
+    def tensor(values: Sequence[np.ndarray] | Sequence[float] | np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=dtype).to(device)
+
+    first = datas[0]
+    return Problem(
+        gram=tensor([draw.gram.data for draw in draws]),
+        align0=tensor([draw.gram.data_init for draw in draws]),
+        init_gram=tensor([draw.gram.init_init for draw in draws]),
+        labels=tensor([draw.labels for draw in draws]),
+        true_labels=tensor([draw.true_labels for draw in draws]),
+        noise_std=tensor([data.noise_std for data in datas]),
+        flip_prob=tensor([data.flip_prob for data in datas]),
+        signal_norm=tensor([data.strength for data in datas]),
+        signs=tensor(network.signs)[:, None],
+        activation=ACTIVATIONS[network.activation],
+        scale=network.scale(first.n_patches),
+        noises_per_sample=first.noises_per_sample,
+        noise_count=first.noise_count,
+        bias=network.bias,
+        orthogonal_noise=first.orthogonal_noise,
+    )

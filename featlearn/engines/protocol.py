@@ -1,0 +1,167 @@
+"""What rules and trackers may see of an engine.
+
+An update rule needs three things only: an inner product, u + a v, and a gradient. Written against these it runs
+wherever the parameters live: as coefficients (gram.py) or as explicit weights (weights.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.problem import Problem
+
+Scalar = float | Tensor  # a number, or one per run: [b]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly."""
+
+    leaves: tuple[Tensor, ...]
+
+    def __add__(self, other: Vector) -> Vector:
+        """Return self + other."""
+        return Vector(tuple(u + v for u, v in zip(self.leaves, other.leaves, strict=True)))
+
+    def __sub__(self, other: Vector) -> Vector:
+        """Return self - other."""
+        return Vector(tuple(u - v for u, v in zip(self.leaves, other.leaves, strict=True)))
+
+    def __rmul__(self, scalar: Scalar) -> Vector:
+        """Return scalar * self; a tensor [b] scales every run by its own number."""
+        return Vector(tuple(_per_run(scalar, leaf) * leaf for leaf in self.leaves))
+
+    def where(self, keep: Tensor, other: Vector) -> Vector:
+        """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
+        pairs = zip(self.leaves, other.leaves, strict=True)
+        return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
+
+    def finite(self) -> Tensor:
+        """Return [b], whether every number of a run's vector is finite."""
+        sums = [leaf.flatten(1).sum(1) if leaf.ndim > 1 else leaf for leaf in self.leaves]
+        return torch.stack(sums).isfinite().all(0)
+
+
+def _spread(x: Tensor, like: Tensor) -> Tensor:
+    return x.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _per_run(scalar: Scalar, leaf: Tensor) -> Scalar:
+    return _spread(scalar, leaf) if isinstance(scalar, Tensor) else scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What an engine can say of a point of parameter space.
+
+    align [b, f, k]: <w, v> for every filter and data vector. coef [b, f, k]: coefficients C of W = alpha W0 + C V.
+    weight_gram [b, f, f]: W W'. margins [b, n]: y_i f_i. residual [b]: norm of what alpha W0 + C V misses of W,
+    zero by construction in the Gram engine.
+    """
+
+    align: Tensor
+    coef: Tensor
+    weight_gram: Tensor
+    margins: Tensor
+    residual: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class View(Observation):
+    """What a tracker may see of a block of runs after ``step`` steps, from either engine.
+
+    grad_norm [b]: norm of the gradient of the whole training loss. perturbed_align [b, f, k]: alignments at the point
+    where the rule takes its next gradient (align itself for a rule without perturbation), for ``batch`` [b, n], the
+    sample weights of the mini-batch that it takes it on.
+    """
+
+    step: int
+    problem: Problem
+    grad_norm: Tensor
+    perturbed_align: Tensor
+    batch: Tensor
+
+
+class Engine(Protocol):
+    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol."""
+
+    problem: Problem
+    provides: frozenset[str]
+
+    def initial(self) -> Vector:
+        """Return the parameters before the first step."""
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return the Euclidean inner product in parameter space, [b]."""
+
+    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+        """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1."""
+
+    def margins(self, w: Vector) -> Tensor:
+        """Return y_i f_i(w), [b, n]."""
+
+    def align(self, w: Vector) -> Tensor:
+        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
+
+    def observe(self, w: Vector) -> Observation:
+        """Describe the point w for trackers."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The training loss on one mini-batch, as an update rule sees it."""
+
+    engine: Engine
+    batch: Tensor
+
+    def gradient(self, w: Vector) -> Vector:
+        """Return the mini-batch gradient at w."""
+        return self.engine.gradient(w, self.batch)
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return <u, v>, [b]."""
+        return self.engine.inner(u, v)
+
+    def unit(self, u: Vector) -> Vector:
+        """Return u / |u| over all parameters jointly; the zero vector stays zero.
+
+        A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
+        """
+        square = self.inner(u, u)
+        usable = (square > 0) & square.isfinite()
+        return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+
+
+class Objective(Protocol):
+    """What a rule's step may ask of the loss it descends: ``Loss``, or a wrapper that moves the gradient's point."""
+
+    def gradient(self, w: Vector) -> Vector:
+        """Return the gradient to step with at w."""
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return <u, v>, [b]."""
+
+    def unit(self, u: Vector) -> Vector:
+        """Return u / |u|, zero for zero."""
+
+
+class Rule(Protocol):
+    """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
+
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide.
+    """
+
+    needs: ClassVar[frozenset[str]]
+
+    def init(self, w: Vector) -> Any:
+        """Return the rule's memory before the first step."""
+
+    def step(self, loss: Objective, w: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
+        """Return the parameters and the memory after step t (the first is t = 0)."""
+
+    def probe(self, loss: Objective, w: Vector, t: int) -> Vector:
+        """Return the point at which step t takes its gradient; w itself for rules without perturbation."""

@@ -1,0 +1,122 @@
+"""The weight engine: explicit weights in an ``nn.Module``, gradients by autograd. Slow and obvious.
+
+It is the oracle of the Gram engine, with which it shares draws but no gradient, and the home of rules that need
+coordinates. A block's runs are lanes of one vectorised call (torch.func), on CPU or CUDA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from featlearn.engines.problem import Problem
+from featlearn.engines.protocol import Observation, Vector
+from featlearn.geometry import Draw
+from featlearn.models.activations import Activation
+from featlearn.models.losses import logistic
+
+
+class TwoLayerModule(nn.Module):
+    """f(x) = scale sum_f sign_f sum_p act(<w_f, x_p> + b_f) for patches x [n, P, d], returned as [n]."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, signs: Tensor, scale: float, act: Activation) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = None if bias is None else nn.Parameter(bias)
+        self.signs, self.scale, self.act = signs, scale, act
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return the outputs of the samples."""
+        hidden = self.act.value(nn.functional.linear(patches, self.weight, self.bias))
+        return self.scale * (hidden * self.signs).sum((1, 2))
+
+
+class WeightEngine:
+    """Parameters as explicit tensors; the leaves of a Vector are the module's parameters with a leading axis b."""
+
+    provides = frozenset({"coordinates", "span"})
+
+    def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
+        """Build from draws that kept their vectors (draw_run with explicit=True, patches=True)."""
+        self.problem = problem
+        self._patches = self._tensor([draw.patches for draw in draws])
+        self._data = self._with_bias(self._tensor([draw.vectors for draw in draws]))
+        self._pinv: Tensor = torch.linalg.pinv(self._data)
+        weight = self._tensor([draw.weights for draw in draws])
+        bias = self._tensor([draw.biases for draw in draws]) if problem.bias else None
+        signs = problem.signs.flatten()
+        first_bias = None if bias is None else bias[0]
+        module = TwoLayerModule(weight[0], first_bias, signs, problem.scale, problem.activation)
+        self._names = [name for name, _ in module.named_parameters()]
+        self._initial = Vector((weight,) if bias is None else (weight, bias))
+
+        def outputs(leaves: tuple[Tensor, ...], patches: Tensor) -> Tensor:
+            named = dict(zip(self._names, leaves, strict=True))
+            return torch.func.functional_call(module, named, (patches,))  # type: ignore[no-any-return]
+
+        self._outputs = torch.func.vmap(outputs)
+
+    def _tensor(self, arrays: Sequence[np.ndarray | None]) -> Tensor:
+        like = self.problem.gram
+        return torch.as_tensor(np.stack([np.asarray(a) for a in arrays]), dtype=like.dtype).to(like.device)
+
+    def initial(self) -> Vector:
+        """Return the initial weights, and biases if there are any."""
+        return self._initial
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return the sum over all coordinates of u v, [b]."""
+        products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
+        return torch.stack(products).sum(0)
+
+    def align(self, w: Vector) -> Tensor:
+        """Return W V', biases being the alignments with the bias direction."""
+        align: Tensor = self._joined(w) @ self._data.mT
+        return align
+
+    def margins(self, w: Vector) -> Tensor:
+        """Return y_i f_i(w), [b, n]."""
+        return self.problem.labels * self._outputs(w.leaves, self._patches)
+
+    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+        """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, by autograd."""
+        leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
+        total = (batch * logistic(self.margins(Vector(leaves)))).sum()
+        return Vector(torch.autograd.grad(total, leaves))
+
+    def observe(self, w: Vector) -> Observation:
+        """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.
+
+        Across the data's span only W0 can remain, which gives alpha (1 where W0 has nothing there); C follows.
+        """
+        weights, start = self._joined(w), self._joined(self._initial)
+        across, start_across = weights - self._onto_span(weights), start - self._onto_span(start)
+        square = start_across.square().sum((1, 2))
+        alpha = torch.where(square > 0, (across * start_across).sum((1, 2)) / square, 1.0)[:, None, None]
+        coef = (weights - alpha * start) @ self._pinv
+        residual = (across - alpha * start_across).flatten(1).norm(dim=1)
+        return Observation(
+            align=self.align(w),
+            coef=coef,
+            weight_gram=weights @ weights.mT,
+            margins=self.margins(w),
+            residual=residual,
+        )
+
+    def _onto_span(self, rows: Tensor) -> Tensor:
+        return rows @ self._pinv @ self._data
+
+    def _joined(self, w: Vector) -> Tensor:
+        return torch.cat([w.leaves[0], w.leaves[1][..., None]], -1) if self.problem.bias else w.leaves[0]
+
+    def _with_bias(self, vectors: Tensor) -> Tensor:
+        if not self.problem.bias:
+            return vectors
+        b, k, d = vectors.shape
+        padded = vectors.new_zeros(b, k + 1, d + 1)
+        padded[:, :k, :d] = vectors
+        padded[:, k, d] = 1
+        return padded

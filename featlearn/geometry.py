@@ -1,0 +1,109 @@
+"""The geometry of a run: every inner product that its training can ever need.
+
+With data vectors V [k, d] and initial filters W0 [f, d] these are G = V V', A0 = W0 V' and W0 W0'. They are computed
+from explicit vectors, or drawn from their exact law, in which the dimension d enters as a number only.
+A bias is one more data vector, orthonormal to all others, that every patch contains; it comes last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from featlearn.data import SignalNoise
+from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.streams import stream
+
+
+@dataclass(frozen=True)
+class Gram:
+    """Inner products of a run: data G = V V' [k, k], data_init A0 = W0 V' [f, k], init_init W0 W0' [f, f]."""
+
+    data: np.ndarray
+    data_init: np.ndarray
+    init_init: np.ndarray
+
+    def with_bias(self, biases: np.ndarray) -> Gram:
+        """Append the bias direction as the last data vector, and the initial ``biases`` [f] along it."""
+        k = len(self.data)
+        data = np.eye(k + 1)
+        data[:k, :k] = self.data
+        data_init = np.column_stack([self.data_init, biases])
+        return Gram(data, data_init, self.init_init + np.outer(biases, biases))
+
+
+def gram_of_vectors(vectors: np.ndarray, weights: np.ndarray) -> Gram:
+    """Compute the inner products of data vectors [k, d] and initial weights [f, d]."""
+    return Gram(vectors @ vectors.T, weights @ vectors.T, weights @ weights.T)
+
+
+def law_reason(data: SignalNoise, network: TwoLayerCNN) -> str | None:
+    """Say why the Gram matrices of this run cannot be drawn from their law, or None if they can."""
+    vectors = data.n_noises + 2 * network.n_filters
+    if network.init != "gaussian":
+        return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
+    if data.dim - 1 < vectors:
+        return f"dim - 1 = {data.dim - 1} is less than the {vectors} noise vectors and filters it must hold"
+    return None
+
+
+def draw_gram(data: SignalNoise, network: TwoLayerCNN, seed: int) -> Gram:
+    """Draw the inner products of the run ``seed`` from their exact law, at a cost independent of the dimension.
+
+    The n noises and 2m initial filters are standard Gaussian vectors, scaled. Along the signal's direction each has
+    one N(0, 1) coordinate; the Gram matrix of the other d - 1 coordinates is Wishart, L L' with L lower triangular,
+    L_ii = sqrt(chi2_{d-1-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - 1 >= n + 2m).
+    Equal in law to ``gram_of_vectors`` of drawn vectors, not draw by draw.
+    """
+    n, f, rng = data.n_noises, 2 * network.n_filters, stream(seed, "gram")
+    std = np.repeat([data.noise_std, network.std(data.dim)], [n, f])
+    along = std * rng.standard_normal(n + f)
+    if data.orthogonal_noise and data.strength > 0:
+        along[:n] = 0
+    lower = np.tril(rng.standard_normal((n + f, n + f)), -1)
+    np.fill_diagonal(lower, np.sqrt(rng.chisquare(data.dim - 1.0 - np.arange(n + f))))
+    lower *= std[:, None]
+    full = lower @ lower.T + np.outer(along, along)
+
+    signal = data.strength * along
+    gram = np.block([[np.full((1, 1), data.strength**2), signal[None, :n]], [signal[:n, None], full[:n, :n]]])
+    return Gram(gram, np.column_stack([signal[n:], full[n:, :n]]), full[n:, n:])
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Everything random about a run before its first step.
+
+    gram: with the bias direction if the network has one. vectors [1 + n_noises, d], weights [2m, d] and biases [2m]
+    are the explicit draws, present unless the geometry was drawn from its law.
+    """
+
+    true_labels: np.ndarray
+    labels: np.ndarray
+    gram: Gram
+    biases: np.ndarray | None
+    vectors: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    patches: np.ndarray | None = None
+
+
+def draw_run(data: SignalNoise, network: TwoLayerCNN, seed: int, *, explicit: bool, patches: bool = False) -> Draw:
+    """Draw the run ``seed``: from explicit vectors, or from the law of their inner products.
+
+    patches: also keep the vectors, and lay them out as [n, P, d]; otherwise they are dropped once their inner
+    products are known, so that memory does not grow with the dimension times the number of runs.
+    """
+    labels = data.draw_labels(seed)
+    biases = network.draw_biases(seed, data.dim) if network.bias else None
+    if explicit:
+        vectors, weights = data.draw_vectors(seed), network.draw_weights(seed, data.dim)
+        gram = gram_of_vectors(vectors, weights)
+    else:
+        gram = draw_gram(data, network, seed)
+    if biases is not None:
+        gram = gram.with_bias(biases)
+    if not (explicit and patches):
+        return Draw(labels.true_labels, labels.labels, gram, biases)
+    laid_out = data.patches(vectors, labels)
+    return Draw(labels.true_labels, labels.labels, gram, biases, vectors, weights, laid_out)

@@ -1,0 +1,42 @@
+"""How the parameters move: one file a rule, each written once for both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from featlearn.optim.sam import SAM
+from featlearn.optim.sgd import SGD
+
+OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM}
+
+R = TypeVar("R")
+
+
+def stack(rules: Sequence[R], tensor: Any) -> R:
+    """Merge the rules of a block into one whose numbers are tensors [b], made by ``tensor`` from a list.
+
+    A number that all runs share stays a float. Raises ValueError where the rules differ in anything but floats: such
+    runs do not fit in one block (see ``shape``).
+    """
+    first = rules[0]
+    if any(shape(rule) != shape(first) for rule in rules):
+        raise ValueError("rules of one block may differ in their real numbers only")
+    merged: dict[str, Any] = {}
+    for field in fields(first):  # type: ignore[arg-type]
+        values = [getattr(rule, field.name) for rule in rules]
+        if is_dataclass(values[0]):
+            merged[field.name] = stack(values, tensor)
+        elif isinstance(values[0], float) and len(set(values)) > 1:
+            merged[field.name] = tensor(values)
+    return replace(first, **merged)  # type: ignore[type-var]
+
+
+def shape(rule: Any) -> tuple[Any, ...]:
+    """Return what the rules of one block must share: their classes and every parameter that is not a real number."""
+    parts: list[Any] = [type(rule)]
+    for field in fields(rule):
+        value = getattr(rule, field.name)
+        parts.append(shape(value) if is_dataclass(value) else float if isinstance(value, float) else value)
+    return tuple(parts)

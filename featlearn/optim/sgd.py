@@ -1,0 +1,54 @@
+"""Stochastic gradient descent, with momentum, Nesterov's look-ahead and weight decay as torch.optim.SGD has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from featlearn.types import Fraction, NonNegative, Positive
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Objective, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """w <- w - lr d, where g = gradient + weight_decay w, v <- momentum v + g, and d = v (Nesterov: g + momentum v).
+
+    lr: learning rate.
+    momentum: share of the buffer kept at each step.
+    nesterov: step along g + momentum v.
+    weight_decay: coefficient of w in g (coupled, as in torch.optim.SGD).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    reference: ClassVar[str] = "torch.optim.SGD"
+
+    lr: Positive
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegative = 0.0
+
+    def init(self, w: Vector) -> Vector:
+        """Return the empty momentum buffer."""
+        return 0.0 * w
+
+    def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
+        """Take step t; a factor of zero leaves every bit of the plain rule unchanged."""
+        g = loss.gradient(w)
+        if _used(self.weight_decay):
+            g = g + self.weight_decay * w
+        if not _used(self.momentum):
+            return w - self.lr * g, memory
+        memory = self.momentum * memory + g
+        direction = g + self.momentum * memory if self.nesterov else memory
+        return w - self.lr * direction, memory
+
+    def probe(self, loss: Objective, w: Vector, t: int) -> Vector:
+        """Return w: the gradient is taken where the parameters are."""
+        return w
+
+
+def _used(factor: float) -> bool:
+    """Whether any run of the block has the term; equal numbers of a block stay plain floats (see optim.stack)."""
+    return not isinstance(factor, float) or factor != 0.0

@@ -1,0 +1,204 @@
+"""The one loop: it alone knows engine, rule and trackers together.
+
+A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
+mini-batches come from its own streams, and a block always has the same number of lanes, padded with copies, because
+the rounding of a batched product may depend on the size of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.engines.gram import GramEngine
+from featlearn.engines.problem import stack_problem
+from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
+from featlearn.engines.weights import WeightEngine
+from featlearn.geometry import draw_run
+from featlearn.models.losses import logistic
+from featlearn.optim import shape, stack
+from featlearn.runs import RunConfig, Status, Trajectory
+from featlearn.streams import stream
+
+LANES = {"gram": 128, "weights": 1}
+
+
+def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
+    """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep left aside)."""
+    run = config if isinstance(config, RunConfig) else config.base_run()
+    return simulate_block([run], device=device)[0]
+
+
+def lanes(run: RunConfig) -> int:
+    """Return how many runs make a full block of the engine of ``run``."""
+    return LANES[run.engine]
+
+
+def block_key(run: RunConfig) -> Hashable:
+    """Return what runs must share to be simulated in one block: everything but seed, theory and real numbers.
+
+    Real numbers of data, network and rule may differ, and in the Gram engine the dimension too.
+    """
+    dim = None if run.engine == "gram" else run.data.dim
+    data = shape(replace(run.data, dim=2, signal_norm=run.data.strength, snr=None))
+    network = shape(replace(run.network, init_std=run.network.std(run.data.dim)))
+    rest = (run.train, run.record, run.engine, run.sampling, run.dtype)
+    return (dim, data, network, shape(run.optimizer), *rest)
+
+
+def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
+    """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
+    padded = [*runs, *[runs[-1]] * (lanes(runs[0]) - len(runs))]
+    engine = build_engine(padded, device)
+    rule = stack([run.optimizer for run in padded], engine.problem.noise_std.new_tensor)
+    batches = MiniBatches(padded, engine.problem.labels)
+    return _loop(engine, rule, batches, runs)
+
+
+def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
+    """Draw the runs, each from its own seed (equal ones once), and give them to the engine they ask for."""
+    explicit, laid_out = runs[0].sampling == "vectors", runs[0].engine == "weights"
+    drawn = {run.run_id: draw_run(run.data, run.network, run.seed, explicit=explicit, patches=laid_out) for run in runs}
+    draws = [drawn[run.run_id] for run in runs]
+    problem = stack_problem(
+        draws,
+        [run.data for run in runs],
+        runs[0].network,
+        dtype=getattr(torch, runs[0].dtype),
+        device=device,
+    )
+    return WeightEngine(problem, draws) if laid_out else GramEngine(problem)
+
+
+class MiniBatches:
+    """Sample weights [b, n] of every step: 1/B on the batch, 0 elsewhere.
+
+    Each epoch shuffles the samples of a run by its own stream and cuts them into batches; the last one is smaller
+    where batch_size does not divide n_samples. A full batch draws nothing.
+    """
+
+    def __init__(self, runs: Sequence[RunConfig], like: Tensor) -> None:
+        self._n, self._size = runs[0].data.n_samples, runs[0].train.batch_size
+        self._streams = [stream(run.seed, "batches") for run in runs]
+        self._like = like
+        self._per_epoch = -(-self._n // self._size)
+
+    def indices(self) -> Iterator[np.ndarray]:
+        """Yield the samples [b, size] of the batch of each step, for ever."""
+        while True:
+            order = np.stack([rng.permutation(self._n) for rng in self._streams])
+            for start in range(0, self._n, self._size):
+                yield order[:, start : start + self._size]
+
+    def weights(self) -> Iterator[Tensor]:
+        """Yield the sample weights [b, n] of each step, for ever."""
+        if self._size == self._n:
+            full = torch.full_like(self._like, 1 / self._n)
+            while True:
+                yield full
+        for chosen in self.indices():
+            weights = np.zeros(self._like.shape)
+            np.put_along_axis(weights, chosen, 1 / chosen.shape[1], axis=1)
+            yield torch.as_tensor(weights, dtype=self._like.dtype).to(self._like.device)
+
+
+def _loop(engine: Engine, rule: Rule, batches: MiniBatches, runs: Sequence[RunConfig]) -> list[Trajectory]:
+    """Train the block, recording on the way; a run that has fitted or diverged keeps its parameters from then on."""
+    train, record = runs[0].train, runs[0].record
+    due, last = set(record.steps), train.n_steps
+    w = engine.initial()
+    memory = rule.init(w)
+    fate = Fate(engine.problem.labels, last)
+    recorder = Recorder(record.trackers)
+    for t, weights in zip(range(last + 1), batches.weights(), strict=False):
+        loss = Loss(engine, weights)
+        if train.stop_at_train_loss is not None:
+            fate.stop(logistic(engine.margins(w)).mean(1) <= train.stop_at_train_loss, t, "fitted")
+        over = t == last or not fate.any_active()
+        if over or t in due:
+            recorder.record(observe(engine, rule, loss, w, t), fate.last_step(t))
+        if over:
+            break
+        moved, memory = rule.step(loss, w, memory, t)
+        fate.stop(~moved.finite(), t, "diverged")
+        w = moved.where(fate.active, w)
+    return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)]
+
+
+def observe(engine: Engine, rule: Rule, loss: Loss, w: Vector, step: int) -> View:
+    """Describe the point w after ``step`` steps, where ``loss`` is that of the next mini-batch."""
+    gradient = engine.gradient(w, torch.full_like(loss.batch, 1 / loss.batch.shape[1]))
+    return View(
+        **vars(engine.observe(w)),
+        step=step,
+        problem=engine.problem,
+        grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
+        perturbed_align=engine.align(rule.probe(loss, w, step)),
+        batch=loss.batch,
+    )
+
+
+class Fate:
+    """Which runs of a block still move, and how the others ended."""
+
+    _ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
+
+    def __init__(self, like: Tensor, n_steps: int) -> None:
+        self.active = torch.ones(len(like), dtype=torch.bool, device=like.device)
+        self._stopped = torch.full_like(self.active, n_steps, dtype=torch.int64)
+        self._end = torch.zeros_like(self._stopped)
+
+    def stop(self, which: Tensor, step: int, end: Status) -> None:
+        """Stop the runs in ``which`` [b] that still move, their parameters being those after ``step`` steps."""
+        which = which & self.active
+        self._stopped[which] = step
+        self._end[which] = self._ENDS.index(end)
+        self.active = self.active & ~which
+
+    def any_active(self) -> bool:
+        """Whether any run still moves."""
+        return bool(self.active.any())
+
+    def last_step(self, step: int) -> np.ndarray:
+        """Return [b], how many steps each run's parameters have taken when the loop has taken ``step``."""
+        return self._stopped.clamp(max=step).cpu().numpy()
+
+    def sentence(self, lane: int) -> tuple[Status, str, int]:
+        """Return how a run ended, in a word and in a sentence, and the step after which it was frozen."""
+        end, step = self._ENDS[int(self._end[lane])], int(self._stopped[lane])
+        sentences = {
+            "ok": f"took all {step} steps",
+            "fitted": f"reached stop_at_train_loss after {step} steps",
+            "diverged": f"step {step + 1} gave parameters that are not finite; frozen at those after step {step}",
+        }
+        return end, sentences[end], step
+
+
+class Recorder:
+    """Rows of a block: what the trackers say, with the step that each run had reached."""
+
+    def __init__(self, trackers: Sequence[Callable[[View], dict[str, Tensor]]]) -> None:
+        self._trackers = trackers
+        self._steps: list[np.ndarray] = []
+        self._rows: list[dict[str, np.ndarray]] = []
+
+    def record(self, view: View, steps: np.ndarray) -> None:
+        """Append a row for every run; ``steps`` [b] as from Fate.last_step."""
+        columns = {name: column for tracker in self._trackers for name, column in tracker(view).items()}
+        self._steps.append(steps)
+        self._rows.append({name: column.cpu().numpy() for name, column in columns.items()})
+
+    def rows(self, lane: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the steps and columns of one run; a run that has stopped is not recorded again."""
+        steps, kept = np.unique([steps[lane] for steps in self._steps], return_index=True)
+        return steps, {name: np.stack([self._rows[i][name][lane] for i in kept]) for name in self._rows[0]}
+
+
+def _trajectory(run: RunConfig, lane: int, fate: Fate, recorder: Recorder) -> Trajectory:
+    end, sentence, stopped = fate.sentence(lane)
+    return Trajectory(run, end, sentence, stopped, *recorder.rows(lane))

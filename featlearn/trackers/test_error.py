@@ -1,0 +1,154 @@
+"""Population test error without test data.
+
+On a fresh sample the filters see the noise patch only through z = W xi ~ N(0, noise_std^2 W W'), a vector of 2m
+numbers (one such vector a patch if the noise is independent). The error is an expectation over it, taken by scrambled
+Sobol points that are the same for every run, so that two optimizers are compared on common random numbers.
+
+Where the noise part N(z) of the output is homogeneous (a power of the ReLU, no bias), N(r u) = r^q N(u), so the length
+r ~ chi of the Gaussian is integrated exactly and only its direction u is sampled: a smooth integrand in place of
+an indicator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from featlearn.types import Bound
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.protocol import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestError:
+    """Error on a fresh sample: P(y f < 0), an output of exactly zero counting one half.
+
+    test_error: against observed labels, flips included, (1 - flip_prob) e + flip_prob (1 - e), never below flip_prob
+    for a network better than chance. test_error_true: e, against true labels. test_error_se: standard error of
+    test_error, from independent scrambles of the points.
+
+    n_points: Sobol points of each scramble, a power of two.
+    n_scrambles: independent scrambles.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    n_points: Annotated[int, Bound(ge=2, le=2**20)] = 64
+    n_scrambles: Annotated[int, Bound(ge=2, le=64)] = 8
+
+    def __post_init__(self) -> None:
+        """Refuse sizes at which Sobol points lose their balance."""
+        if self.n_points & (self.n_points - 1):
+            raise ValueError("n_points must be a power of two")
+
+    def __call__(self, view: View) -> dict[str, Tensor]:
+        """Return the columns, each [b]."""
+        error = self._replicates(view)
+        flip = view.problem.flip_prob
+        mean, se = error.mean(1), error.std(1) / self.n_scrambles**0.5
+        return {
+            "test_error": (1 - flip) * mean + flip * (1 - mean),
+            "test_error_true": mean,
+            "test_error_se": (1 - 2 * flip) * se,
+        }
+
+    def _replicates(self, view: View) -> Tensor:
+        """Return the error against true labels by scramble, [b, n_scrambles]."""
+        import torch
+
+        p = view.problem
+        n_normals = p.noises_per_sample * len(p.signs)
+        points = sobol_normals(n_normals, self.n_points, self.n_scrambles)
+        normals = torch.as_tensor(points, dtype=view.align.dtype).to(view.align.device)
+        signal = p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1)
+        factor = p.noise_std[:, None, None] * semidefinite_cholesky(noise_gram(view))
+        bias = view.align[..., -1] if p.bias else None
+        radial = p.activation.degree is not None and not p.bias
+        chance = _radial_chance(n_normals, p.activation.degree) if radial else _plain_chance
+        if radial:
+            normals = normals / normals.norm(dim=-1, keepdim=True)
+        lanes = zip(signal, factor, bias if bias is not None else signal, strict=True)
+        rows = []
+        for lane_signal, lane_factor, lane_bias in lanes:
+            z = normals.reshape(len(normals), p.noises_per_sample, -1) @ lane_factor.mT
+            if bias is not None:
+                z = z + lane_bias
+            noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs).sum((-1, -2))
+            both = chance(lane_signal[0], noise) + chance(-lane_signal[1], -noise)
+            rows.append(both.reshape(self.n_scrambles, -1).mean(1) / 2)
+        return torch.stack(rows)
+
+
+def noise_gram(view: View) -> Tensor:
+    """Return W W' as the noise sees it, [b, f, f]: without the bias coordinate, and without the signal's direction
+    where the noise is orthogonal to it.
+    """
+    p, gram = view.problem, view.weight_gram
+    if p.bias:
+        gram = gram - view.align[..., -1:] @ view.align[..., -1:].mT
+    if p.orthogonal_noise:
+        square = p.signal_norm.square()[:, None, None]
+        along = view.align[..., :1] @ view.align[..., :1].mT
+        gram = gram - along / square.where(square > 0, 1.0)
+    return gram
+
+
+def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
+    """Return lower triangular L [b, f, f] with L L' = gram, for positive semidefinite matrices, singular ones too.
+
+    A pivot below rtol times the largest diagonal entry is rounding of zero, and so is its column. Unlike a factor from
+    eigenvectors, L varies continuously with the matrix, as common random numbers need.
+    """
+    rest, columns = gram, []
+    floor = rtol * gram.diagonal(dim1=1, dim2=2).amax(1)
+    for i in range(gram.shape[1]):
+        pivot = rest[:, i, i]
+        positive = pivot > floor
+        root = pivot.where(positive, 1.0).rsqrt().where(positive, 0.0)
+        column = root[:, None] * rest[:, :, i]
+        column[:, :i] = 0
+        rest = rest - column[:, :, None] * column[:, None, :]
+        columns.append(column)
+    import torch
+
+    return torch.stack(columns, -1)
+
+
+def _plain_chance(signal: Tensor, noise: Tensor) -> Tensor:
+    """Return the indicator of signal + noise < 0 at every point; one half where the sum is zero."""
+    from featlearn.models.losses import mistakes
+
+    return mistakes(signal + noise)
+
+
+def _radial_chance(n_normals: int, degree: int | None) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the function (signal, noise on the unit sphere) -> P(signal + r^degree noise < 0), r ~ chi_{n_normals}."""
+    import torch
+
+    assert degree is not None
+
+    def chance(signal: Tensor, noise: Tensor) -> Tensor:
+        ratio = (-signal / noise.where(noise != 0, 1.0)).clamp(min=0)  # the sum changes sign at r^degree = ratio
+        half_square = ratio.pow(2 / degree) / 2
+        below = torch.special.gammainc(torch.full_like(noise, n_normals / 2), half_square)
+        undecided = (signal < 0).to(noise.dtype) + 0.5 * (signal == 0)
+        return torch.where(noise < 0, 1 - below, torch.where(noise > 0, below, undecided))
+
+    return chance
+
+
+@lru_cache(maxsize=8)
+def sobol_normals(n_normals: int, n_points: int, n_scrambles: int) -> np.ndarray:
+    """Return standard normal points [n_scrambles * n_points, n_normals] from scrambled Sobol sequences."""
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    scrambles = [qmc.Sobol(n_normals, rng=np.random.default_rng(i)).random(n_points) for i in range(n_scrambles)]
+    return np.asarray(ndtri(np.concatenate(scrambles) + 2.0**-32))  # coordinates are multiples of 2^-30

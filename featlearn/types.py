@@ -1,0 +1,45 @@
+"""Axis names, array aliases, and the bounds that a parameter carries with it.
+
+Axes: ``b`` runs of a block (always leading), ``n`` samples, ``p`` patches, ``d`` dimension, ``f`` filters (the ``m``
+of sign +1 first, then the ``m`` of sign -1), ``k`` data vectors (k = 0 the signal), ``c`` centres (the distinct
+signal patches). A bound is written once, in the annotation of a parameter; the config reader, its messages and the
+JSON schema all follow from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Limits of a number; understood by pydantic by its hook, so that no other room needs pydantic to be imported."""
+
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Add the limits to the schema of the annotated number; a float must also be finite."""
+        limits = {name: value for name, value in vars(self).items() if value is not None}
+        schema = handler(source)
+        finite = {"allow_inf_nan": False} if schema["type"] == "float" else {}
+        return {**schema, **limits, **finite}
+
+
+@dataclass(frozen=True)
+class TheoryScale:
+    """Marks a number that a config may also give as ``{theory: c}``: c times the scale named in theory/scales.py."""
+
+    name: str
+
+
+Positive = Annotated[float, Bound(gt=0)]
+NonNegative = Annotated[float, Bound(ge=0)]
+Fraction = Annotated[float, Bound(ge=0, lt=1)]
+Count = Annotated[int, Bound(ge=1)]
+Step = Annotated[int, Bound(ge=0)]
+
+SCHEMA_VERSION = 1  # of the store: raised whenever a stored column changes its meaning
