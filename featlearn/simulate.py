@@ -54,10 +54,7 @@ def block_key(run: RunConfig) -> Hashable:
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
     """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
     padded = [*runs, *[runs[-1]] * (lanes(runs[0]) - len(runs))]
-    engine = build_engine(padded, device)
-    rule = stack([run.optimizer for run in padded], engine.problem.noise_std.new_tensor)
-    batches = MiniBatches(padded, engine.problem.labels)
-    return _loop(engine, rule, batches, runs)
+    return train(build_engine(padded, device), padded)[0][: len(runs)]
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
@@ -107,18 +104,23 @@ class MiniBatches:
             yield torch.as_tensor(weights, dtype=self._like.dtype).to(self._like.device)
 
 
-def _loop(engine: Engine, rule: Rule, batches: MiniBatches, runs: Sequence[RunConfig]) -> list[Trajectory]:
-    """Train the block, recording on the way; a run that has fitted or diverged keeps its parameters from then on."""
-    train, record = runs[0].train, runs[0].record
-    due, last = set(record.steps), train.n_steps
+def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], Vector]:
+    """Train the block that ``engine`` was built for, recording on the way; return also the final parameters.
+
+    A run that has fitted or diverged keeps its parameters from then on.
+    """
+    rule = stack([run.optimizer for run in runs], engine.problem.noise_std.new_tensor)
+    batches = MiniBatches(runs, engine.problem.labels)
+    level, record = runs[0].train.stop_at_train_loss, runs[0].record
+    due, last = set(record.steps), runs[0].train.n_steps
     w = engine.initial()
     memory = rule.init(w)
     fate = Fate(engine.problem.labels, last)
     recorder = Recorder(record.trackers)
     for t, weights in zip(range(last + 1), batches.weights(), strict=False):
         loss = Loss(engine, weights)
-        if train.stop_at_train_loss is not None:
-            fate.stop(logistic(engine.margins(w)).mean(1) <= train.stop_at_train_loss, t, "fitted")
+        if level is not None:
+            fate.stop(logistic(engine.margins(w)).mean(1) <= level, t, "fitted")
         over = t == last or not fate.any_active()
         if over or t in due:
             recorder.record(observe(engine, rule, loss, w, t), fate.last_step(t))
@@ -127,7 +129,7 @@ def _loop(engine: Engine, rule: Rule, batches: MiniBatches, runs: Sequence[RunCo
         moved, memory = rule.step(loss, w, memory, t)
         fate.stop(~moved.finite(), t, "diverged")
         w = moved.where(fate.active, w)
-    return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)]
+    return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)], w
 
 
 def observe(engine: Engine, rule: Rule, loss: Loss, w: Vector, step: int) -> View:

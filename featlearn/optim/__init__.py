@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from featlearn.optim.sam import SAM
 from featlearn.optim.sgd import SGD
 
+__all__ = ["OPTIMIZERS", "SAM", "SGD", "shape", "stack"]
+
 OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM}
 
 R = TypeVar("R")

@@ -5,6 +5,8 @@ from featlearn.trackers.decomposition import Decomposition
 from featlearn.trackers.loss import Loss
 from featlearn.trackers.test_error import TestError
 
+__all__ = ["TRACKERS", "Deactivation", "Decomposition", "Loss", "TestError"]
+
 TRACKERS: dict[str, type] = {
     "loss": Loss,
     "decomposition": Decomposition,

@@ -1,0 +1,34 @@
+# make demo: install, run the quickstart sweep, draw its phase diagrams.   make test: install, check, test.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+CONSTRAINTS := -c constraints.txt
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) torch  # first: takes the small CPU build
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[test,dev]'
+	touch $@
+
+demo: $(VENV)/.base
+	$(BIN)/featlearn sweep configs/quickstart.yaml --out results/quickstart --jobs 2
+	$(BIN)/featlearn plot dynamics results/quickstart -o results/dynamics.png
+	$(BIN)/featlearn plot difference results/quickstart -o results/difference.png
+	$(BIN)/featlearn plot phase results/quickstart -o results/phase.png
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+clean:
+	rm -rf $(VENV) results

@@ -1,0 +1,78 @@
+"""One run as plain arrays, so that anyone can retrain it with their own code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from featlearn.geometry import Draw, draw_run
+from featlearn.runs import RunConfig
+from featlearn.simulate import MiniBatches, build_engine, train
+from featlearn.trackers import Decomposition
+
+
+def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
+    """Write the base run of ``config`` to an .npz file and return its arrays.
+
+    patches [n, P, d], labels and true_labels [n], signal [d], noise [n_noises, d], init_weights and final_weights
+    [2, m, d] (sign +1 first; with a bias also init_biases and final_biases [2, m]), batches [T, B] (the samples of
+    each step, -1 where the last batch of an epoch is smaller), steps and every tracked column, signal_coef [2, m] and
+    noise_coef [2, m, n_noises] at the end, config (JSON).
+
+    The run is drawn from explicit vectors and trained in the weight engine, so the dimension must fit in memory. Where
+    the config draws Gram matrices from their law (sampling: gram), this is another draw of the same law.
+    """
+    run: RunConfig = config if isinstance(config, RunConfig) else config.base_run()
+    run = replace(run, engine="weights", sampling="vectors")
+    arrays: dict[str, Any] = {**_drawn(run), **_trained(run), "config": np.array(json.dumps(run.columns()))}
+    with Path(path).open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return arrays
+
+
+def _drawn(run: RunConfig) -> dict[str, np.ndarray]:
+    draw: Draw = draw_run(run.data, run.network, run.seed, explicit=True, patches=True)
+    assert draw.patches is not None and draw.vectors is not None
+    return {
+        "patches": draw.patches,
+        "labels": draw.labels,
+        "true_labels": draw.true_labels,
+        "signal": draw.vectors[0],
+        "noise": draw.vectors[1:],
+    }
+
+
+def _trained(run: RunConfig) -> dict[str, np.ndarray]:
+    lists = Decomposition(per_filter=True, per_sample=True)
+    trackers = (*[t for t in run.record.trackers if not isinstance(t, Decomposition)], lists)
+    engine = build_engine([run], "cpu")
+    (trajectory,), final = train(engine, [replace(run, record=replace(run.record, trackers=trackers))])
+    names = ("weights", "biases")[: len(final.leaves)]
+    m, n_noises = run.network.n_filters, run.data.n_noises
+    return {
+        **{f"init_{name}": _by_sign(leaf) for name, leaf in zip(names, engine.initial().leaves, strict=True)},
+        **{f"final_{name}": _by_sign(leaf) for name, leaf in zip(names, final.leaves, strict=True)},
+        "batches": _batches(run, engine.problem.labels),
+        "steps": trajectory.steps,
+        **trajectory.values,
+        "signal_coef": trajectory.values["signal_coef"][-1].reshape(2, m),
+        "noise_coef": trajectory.values["noise_coef"][-1].reshape(2, m, n_noises),
+    }
+
+
+def _by_sign(leaf: Tensor) -> np.ndarray:
+    array: np.ndarray = leaf[0].cpu().numpy()
+    return array.reshape(2, -1, *array.shape[1:])
+
+
+def _batches(run: RunConfig, like: Tensor) -> np.ndarray:
+    batches = np.full((run.train.n_steps, run.train.batch_size), -1)
+    for row, chosen in zip(batches, islice(MiniBatches([run], like).indices(), len(batches)), strict=True):
+        row[: chosen.shape[1]] = chosen[0]
+    return batches
