@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.problem import stack_problem
+from featlearn.engines.problem import Problem, stack_problem
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
@@ -69,7 +69,18 @@ def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
         dtype=getattr(torch, runs[0].dtype),
         device=device,
     )
-    return WeightEngine(problem, draws) if laid_out else GramEngine(problem)
+    if laid_out:
+        return WeightEngine(problem, draws)
+    return GramEngine(problem) if device != "cpu" else _fused(problem)
+
+
+def _fused(problem: Problem) -> GramEngine:
+    """Return the fused CPU engine, or its plain twin where numba is not installed."""
+    try:
+        from featlearn.engines.fused import FusedGramEngine
+    except ImportError:
+        return GramEngine(problem)
+    return FusedGramEngine(problem)
 
 
 class MiniBatches:
@@ -128,7 +139,7 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
             break
         moved, memory = rule.step(loss, w, memory, t)
         fate.stop(~moved.finite(), t, "diverged")
-        w = moved.where(fate.active, w)
+        w = moved if fate.all_active() else moved.where(fate.active, w)
     return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)], w
 
 
@@ -161,6 +172,10 @@ class Fate:
         self._stopped[which] = step
         self._end[which] = self._ENDS.index(end)
         self.active = self.active & ~which
+
+    def all_active(self) -> bool:
+        """Whether every run still moves."""
+        return bool(self.active.all())
 
     def any_active(self) -> bool:
         """Whether any run still moves."""

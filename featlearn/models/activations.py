@@ -17,14 +17,15 @@ from torch import Tensor
 class Activation:
     """A function of the pre-activation and its derivative; ``degree`` q where act(r z) = r^q act(z) for r > 0."""
 
+    name: str
     value: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
     degree: int | None
 
 
 ACTIVATIONS = {
-    "relu": Activation(torch.relu, lambda z: (z > 0).to(z.dtype), 1),
-    "relu2": Activation(lambda z: torch.relu(z).square(), lambda z: 2 * torch.relu(z), 2),
-    "relu3": Activation(lambda z: torch.relu(z).pow(3), lambda z: 3 * torch.relu(z).square(), 3),
-    "softplus": Activation(F.softplus, torch.sigmoid, None),
+    "relu": Activation("relu", torch.relu, lambda z: (z > 0).to(z.dtype), 1),
+    "relu2": Activation("relu2", lambda z: torch.relu(z).square(), lambda z: 2 * torch.relu(z), 2),
+    "relu3": Activation("relu3", lambda z: torch.relu(z).pow(3), lambda z: 3 * torch.relu(z).square(), 3),
+    "softplus": Activation("softplus", lambda z: F.softplus(z, threshold=40.0), torch.sigmoid, None),
 }

@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import RULES, make_run, with_steps
 
+from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.simulate import MiniBatches, build_engine
@@ -27,21 +28,24 @@ SETTINGS = {
 }
 
 
-def weights_after(run, n_steps):
-    """Explicit joint weights [b, f, D] of both engines after n_steps, the Gram ones rebuilt as alpha W0 + C V."""
-    runs = [with_steps(run, n_steps)]
-    ends, explicit = {}, None
-    for name in ("weights", "gram"):
-        engine = build_engine([in_engine(r, name) for r in runs], "cpu")
-        w = engine.initial()
-        memory = run.optimizer.init(w)
-        for t, batch in zip(range(n_steps), MiniBatches(runs, engine.problem.labels).weights(), strict=False):
-            w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
-        ends[name] = w
-        explicit = explicit or engine
-    alpha, coef, _ = ends["gram"].leaves
-    rebuilt = alpha[:, None, None] * explicit._joined(explicit.initial()) + coef @ explicit._data
-    return explicit._joined(ends["weights"]), rebuilt
+def final(engine, run, n_steps):
+    w = engine.initial()
+    memory = run.optimizer.init(w)
+    for t, batch in zip(range(n_steps), MiniBatches([run], engine.problem.labels).weights(), strict=False):
+        w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
+    return w
+
+
+def distances(run, n_steps, *kinds):
+    """How far the weights have moved, and how far those of Gram engines, rebuilt as alpha W0 + C V, are from them."""
+    explicit = build_engine([in_engine(run, "weights")], "cpu")
+    start = explicit._joined(explicit.initial())
+    end = explicit._joined(final(explicit, run, n_steps))
+    apart = []
+    for kind in kinds:
+        alpha, coef, _ = final(kind(explicit.problem), run, n_steps).leaves
+        apart.append(float((alpha[:, None, None] * start + coef @ explicit._data - end).abs().max()))
+    return float((end - start).abs().max()), *apart
 
 
 def in_engine(run, name):
@@ -53,10 +57,19 @@ def in_engine(run, name):
 @pytest.mark.parametrize("batch_size", [8, 3])
 def test_explicit_weights_agree_to_1e_12_over_300_steps(rule, setting, batch_size):
     run = with_steps(make_run(RULES[rule], **SETTINGS[setting]), 300, batch_size=batch_size)
-    explicit, rebuilt = weights_after(run, 300)
-    assert (explicit - rebuilt).abs().max() <= 1e-12
-    start = weights_after(run, 0)[0]
-    assert (explicit - start).abs().max() > 1e-2  # it has moved
+    moved, plain, fused = distances(run, 300, GramEngine, FusedGramEngine)
+    assert moved > 1e-2
+    assert max(plain, fused) <= 1e-12
+
+
+def test_the_fused_engine_is_its_plain_twin_in_float32_too():
+    run = replace(make_run(RULES["sam momentum, decay"], network__bias=True, data__flip_prob=0.2), dtype="float32")
+    fused = build_engine([run], "cpu")
+    assert isinstance(fused, FusedGramEngine)
+    ends = [final(engine, run, 50) for engine in (fused, GramEngine(fused.problem))]
+    for a, b in zip(ends[0].leaves, ends[1].leaves, strict=True):
+        assert a.dtype == torch.float32
+        assert torch.allclose(a, b, rtol=0, atol=2e-5)
 
 
 def one_wrong_entry(engine, g):
@@ -80,10 +93,9 @@ def flips_forgotten(engine, g):
 def test_a_wrong_twin_disagrees(wrong, monkeypatch):
     """Negative control: the very comparison above must catch each of these wrong gradients."""
     run = make_run(RULES["sam"], data__flip_prob=0.3)
-    correct = GramEngine.gradient
-    monkeypatch.setattr(GramEngine, "gradient", lambda self, w, batch: wrong(self, correct(self, w, batch)))
-    explicit, rebuilt = weights_after(run, 300)
-    assert (explicit - rebuilt).abs().max() > 1e-11
+    correct = FusedGramEngine.gradient
+    monkeypatch.setattr(FusedGramEngine, "gradient", lambda self, w, batch: wrong(self, correct(self, w, batch)))
+    assert distances(run, 300, FusedGramEngine)[1] > 1e-11
 
 
 def test_observations_agree():
