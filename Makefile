@@ -18,7 +18,7 @@ $(VENV)/.test: $(VENV)/.base
 
 demo: $(VENV)/.base
 	$(BIN)/featlearn sweep configs/quickstart.yaml --out results/quickstart --jobs 2
-	$(BIN)/featlearn plot dynamics results/quickstart -o results/dynamics.png
+	$(BIN)/featlearn plot dynamics results/quickstart -o results/dynamics.png --where data.dim=20000 --where data.signal_norm=5
 	$(BIN)/featlearn plot difference results/quickstart -o results/difference.png
 	$(BIN)/featlearn plot phase results/quickstart -o results/phase.png
 

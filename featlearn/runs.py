@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -69,36 +69,52 @@ class RunConfig:
     @cached_property
     def run_id(self) -> str:
         """Hash of everything that decides the run's rows, and of the schema version of the store."""
-        record = {"steps": self.record.steps, "trackers": [_named(t, TRACKERS) for t in self.record.trackers]}
-        text = json.dumps([SCHEMA_VERSION, self._identity(), record], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}"
+        sections = [
+            _text(_data_columns, self.data),
+            _text(_network_columns, self.network, self.data.dim),
+            _text(_rule_columns, self.optimizer),
+            _text(vars, self.train),
+            _text(_record_columns, self.record),
+        ]
+        return hashlib.sha256("\n".join([head, *sections]).encode()).hexdigest()[:16]
 
     def columns(self) -> dict[str, Any]:
         """Return the config under its dotted keys, as stored beside every recorded number."""
-        theory = {f"{key}.theory": c for key, c in self.theory}
-        return {"name": self.name, **self._identity(), **theory}
-
-    def _identity(self) -> dict[str, Any]:
-        data = {**_named(self.data, DATA, "model"), "signal_norm": self.data.strength, "snr": self.snr}
+        head = {name: getattr(self, name) for name in ("name", "seed", "engine", "sampling", "dtype")}
         sections = {
-            "data": data,
-            "network": {**vars(self.network), "init_std": self.network.std(self.data.dim)},
-            "optimizer": _named(self.optimizer, OPTIMIZERS),
+            "data": _data_columns(self.data),
+            "network": _network_columns(self.network, self.data.dim),
+            "optimizer": _rule_columns(self.optimizer),
             "train": vars(self.train),
         }
         dotted = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
-        return {
-            "seed": self.seed,
-            "engine": self.engine,
-            "sampling": self.sampling,
-            "dtype": self.dtype,
-            **dotted,
-        }
+        return {**head, **dotted, **{f"{key}.theory": c for key, c in self.theory}}
 
-    @property
-    def snr(self) -> float:
-        """signal_norm / (noise_std sqrt(dim))."""
-        return float(self.data.strength / (self.data.noise_std * np.sqrt(self.data.dim)))
+
+@lru_cache(maxsize=4096)
+def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
+    """Return the columns of a section as text, kept as the runs of a sweep share sections; equal numbers read alike."""
+    floats = {k: v + 0.0 if isinstance(v, int | float) else v for k, v in columns(*parts).items()}
+    return json.dumps(floats, sort_keys=True)
+
+
+def _data_columns(data: SignalNoise) -> dict[str, Any]:
+    """Return the data's parameters, both signal_norm and snr = signal_norm / (noise_std sqrt(dim)) among them."""
+    snr = float(data.strength / (data.noise_std * np.sqrt(data.dim)))
+    return {**_named(data, DATA, "model"), "signal_norm": data.strength, "snr": snr}
+
+
+def _network_columns(network: TwoLayerCNN, dim: int) -> dict[str, Any]:
+    return {**vars(network), "init_std": network.std(dim)}
+
+
+def _rule_columns(rule: Any) -> dict[str, Any]:
+    return _named(rule, OPTIMIZERS)
+
+
+def _record_columns(record: Record) -> dict[str, Any]:
+    return {"steps": record.steps, "trackers": [_named(tracker, TRACKERS) for tracker in record.trackers]}
 
 
 def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, Any]:

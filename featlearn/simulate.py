@@ -24,6 +24,7 @@ from featlearn.models.losses import logistic
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.streams import stream
+from featlearn.threads import one_thread
 
 LANES = {"gram": 128, "weights": 1}
 
@@ -54,7 +55,8 @@ def block_key(run: RunConfig) -> Hashable:
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
     """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
     padded = [*runs, *[runs[-1]] * (lanes(runs[0]) - len(runs))]
-    return train(build_engine(padded, device), padded)[0][: len(runs)]
+    with one_thread():
+        return train(build_engine(padded, device), padded)[0][: len(runs)]
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:

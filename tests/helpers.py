@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
+import numpy as np
+import torch
+from hypothesis import settings
+
 from featlearn.data import SignalNoise
+from featlearn.engines.protocol import Engine, Loss, Vector, View
+from featlearn.geometry import Draw, draw_run
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import SAM, SGD
-from featlearn.runs import Record, RunConfig, Train
+from featlearn.runs import Record, RunConfig, Train, Trajectory
+from featlearn.simulate import MiniBatches, build_engine, observe
 from featlearn.trackers import TRACKERS
 
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
 ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values())
+QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {
     "sgd": SGD(lr=0.1),
     "sgd momentum": SGD(lr=0.05, momentum=0.9),
@@ -53,3 +65,108 @@ def with_steps(run: RunConfig, n_steps: int, *, batch_size: int | None = None) -
         train=replace(run.train, n_steps=n_steps, batch_size=size),
         record=replace(run.record, steps=(0, n_steps)),
     )
+
+
+ACTIVATIONS_BY_HAND: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "relu": (lambda z: max(z, 0.0), lambda z: 1.0 if z > 0 else 0.0),
+    "relu2": (lambda z: max(z, 0.0) ** 2, lambda z: 2 * max(z, 0.0)),
+    "relu3": (lambda z: max(z, 0.0) ** 3, lambda z: 3 * max(z, 0.0) ** 2),
+    "softplus": (lambda z: math.log1p(math.exp(z)), lambda z: 1 / (1 + math.exp(-z))),
+}
+
+
+class PlainNetwork:
+    """The network and its gradient in d dimensions, from the formula, by loops: it shares nothing with the engines.
+
+    A bias is one more coordinate, at which every patch is 1: weights are [2m, d] or [2m, d + 1].
+    """
+
+    def __init__(self, run: RunConfig, draw: Draw | None = None) -> None:
+        draw = draw or draw_run(run.data, run.network, run.seed, explicit=True, patches=True)
+        n, p, _ = draw.patches.shape
+        one = [np.ones((n, p, 1))] if run.network.bias else []
+        self.patches = np.concatenate([draw.patches, *one], -1)
+        self.start = draw.weights if draw.biases is None else np.column_stack([draw.weights, draw.biases])
+        vectors = draw.vectors if draw.biases is None else np.pad(draw.vectors, ((0, 1), (0, 1)))
+        if draw.biases is not None:
+            vectors[-1, -1] = 1.0
+        self.vectors = vectors
+        self.labels, self.true_labels = draw.labels, draw.true_labels
+        self.m = run.network.n_filters
+        self.signs = [1.0] * self.m + [-1.0] * self.m
+        self.scale = 1 / self.m if run.network.filters == "mean" else 1.0
+        self.scale /= p if run.network.patches == "mean" else 1
+        self.act, self.slope = ACTIVATIONS_BY_HAND[run.network.activation]
+
+    def output(self, weights: np.ndarray, i: int) -> float:
+        """f of sample i."""
+        hidden = 0.0
+        for sign, w in zip(self.signs, weights, strict=True):
+            for patch in self.patches[i]:
+                hidden += sign * self.act(float(w @ patch))
+        return self.scale * hidden
+
+    def loss_slope(self, weights: np.ndarray, i: int) -> float:
+        """Derivative of log(1 + exp(-z)) at z = y_i f_i."""
+        return -1 / (1 + math.exp(self.labels[i] * self.output(weights, i)))
+
+    def gradient(self, weights: np.ndarray, chosen: Iterable[int]) -> np.ndarray:
+        """Gradient of the mean loss of the chosen samples."""
+        chosen = list(chosen)
+        gradient = np.zeros_like(weights)
+        for i in chosen:
+            c = self.loss_slope(weights, i) * self.labels[i] * self.scale / len(chosen)
+            for f, (sign, w) in enumerate(zip(self.signs, weights, strict=True)):
+                for patch in self.patches[i]:
+                    gradient[f] += c * sign * self.slope(float(w @ patch)) * patch
+        return gradient
+
+
+def explicit(w: Vector, network: PlainNetwork) -> np.ndarray:
+    """Explicit weights [f, D] of the first lane of a Gram or weight engine's vector, a point or a direction."""
+    if len(w.leaves) == 3 and w.leaves[0].ndim == 1:
+        alpha, coef, _ = (leaf[0].numpy() for leaf in w.leaves)
+        return alpha * network.start + coef @ network.vectors
+    first = [leaf[0].numpy() for leaf in w.leaves]
+    return first[0] if len(first) == 1 else np.column_stack(first)
+
+
+def engine_of(*runs: RunConfig) -> Engine:
+    """The engine of a block of runs, without padding."""
+    return build_engine(runs, "cpu")
+
+
+def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, memory: Any = None, t: int = 0) -> Any:
+    """The parameters and the memory after one step for each of the batches [b, n], from step t on."""
+    w = engine.initial() if w is None else w
+    memory = rule.init(w) if memory is None else memory
+    for step, batch in enumerate(batches, start=t):
+        w, memory = rule.step(Loss(engine, batch), w, memory, step)
+    return w, memory
+
+
+def full_batches(engine: Engine, count: int) -> list[Any]:
+    """The whole training set, ``count`` times."""
+    labels = engine.problem.labels
+    return [labels.new_full(labels.shape, 1 / labels.shape[1])] * count
+
+
+def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]]]:
+    """The run's own mini-batches: as sample weights [1, n], and as samples."""
+    like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
+    weights = list(islice(MiniBatches([run], like).weights(), count))
+    return weights, [row[0].nonzero().flatten().tolist() for row in weights]
+
+
+def view_of(*runs: RunConfig, steps: int = 0) -> View:
+    """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
+    engine = engine_of(*runs)
+    w, _ = advance(engine, runs[0].optimizer, full_batches(engine, steps))
+    return observe(engine, runs[0].optimizer, Loss(engine, full_batches(engine, 1)[0]), w, steps)
+
+
+def same_bits(a: Trajectory, b: Trajectory) -> bool:
+    """Whether two trajectories hold the same rows, bit for bit."""
+    ends = (a.status, a.message, a.stopped_step) == (b.status, b.message, b.stopped_step)
+    steps = a.steps.tolist() == b.steps.tolist() and a.values.keys() == b.values.keys()
+    return ends and steps and all(a.values[key].tobytes() == b.values[key].tobytes() for key in a.values)

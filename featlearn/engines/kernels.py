@@ -19,8 +19,9 @@ KINDS = {"relu": 0, "relu2": 1, "relu3": 2, "softplus": 3}
 _RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _value(kind: int, z: float) -> float:
+@njit(inline="always")
+def value(kind: int, z: float) -> float:
+    """Return the activation; ``kind`` is its number in KINDS."""
     if kind == _SOFTPLUS:
         return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
     r = max(z, 0.0)
@@ -29,8 +30,9 @@ def _value(kind: int, z: float) -> float:
     return r * r if kind == _RELU2 else r * r * r
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _slope(kind: int, z: float) -> float:
+@njit(inline="always")
+def slope(kind: int, z: float) -> float:
+    """Return the activation's derivative."""
     if kind == _SOFTPLUS:
         return 1.0 / (1.0 + math.exp(-z))
     r = max(z, 0.0)
@@ -39,7 +41,7 @@ def _slope(kind: int, z: float) -> float:
     return 2.0 * r if kind == _RELU2 else 3.0 * r * r
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def gradient_coef(
     align: Array,
     labels: Array,
@@ -65,12 +67,12 @@ def gradient_coef(
         for r in range(f):
             sign = 1.0 if 2 * r < f else -1.0
             shift = align[lane, r, k - 1] if bias else 0.0
-            plus += sign * _value(kind, shift + align[lane, r, 0])
-            minus += sign * _value(kind, shift - align[lane, r, 0])
+            plus += sign * value(kind, shift + align[lane, r, 0])
+            minus += sign * value(kind, shift - align[lane, r, 0])
             for start in range(1, 1 + n_noises, n):
                 row = align[lane, r, start : start + n]
                 for i in range(n):
-                    noise_part[i] += sign * _value(kind, row[i] + shift)
+                    noise_part[i] += sign * value(kind, row[i] + shift)
         c_plus, c_minus = 0.0, 0.0
         for i in range(n):
             positive = true_labels[lane, i] > 0
@@ -84,14 +86,14 @@ def gradient_coef(
         for r in range(f):
             sign = 1.0 if 2 * r < f else -1.0
             shift = align[lane, r, k - 1] if bias else 0.0
-            on_plus = sign * _slope(kind, shift + align[lane, r, 0]) * c_plus
-            on_minus = sign * _slope(kind, shift - align[lane, r, 0]) * c_minus
+            on_plus = sign * slope(kind, shift + align[lane, r, 0]) * c_plus
+            on_minus = sign * slope(kind, shift - align[lane, r, 0]) * c_minus
             coef[lane, r, 0] = on_plus - on_minus
             total = on_plus + on_minus
             for start in range(1, 1 + n_noises, n):
                 row, target = align[lane, r, start : start + n], coef[lane, r, start : start + n]
                 for i in range(n):
-                    target[i] = sign * noise_count * _slope(kind, row[i] + shift) * c[i]
+                    target[i] = sign * noise_count * slope(kind, row[i] + shift) * c[i]
                 if bias:
                     for i in range(n):
                         total += target[i]
@@ -99,9 +101,16 @@ def gradient_coef(
                 coef[lane, r, k - 1] = total
 
 
-@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def inner(
-    alpha_u: Array, coef_u: Array, alpha_v: Array, coef_v: Array, align_v: Array, align0: Array, square0: Array, out: Array
+    alpha_u: Array,
+    coef_u: Array,
+    alpha_v: Array,
+    coef_v: Array,
+    align_v: Array,
+    align0: Array,
+    square0: Array,
+    out: Array,
 ) -> None:
     """Write <u, v> of every run into ``out`` [b]; see GramEngine.inner."""
     for lane in range(len(out)):

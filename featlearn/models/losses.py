@@ -18,5 +18,5 @@ def logistic_slope(margin: Tensor) -> Tensor:
 
 
 def mistakes(margin: Tensor) -> Tensor:
-    """Return 1 where the margin is negative, 0 where it is positive; an undecided output counts one half."""
-    return (margin < 0).to(margin.dtype) + 0.5 * (margin == 0)
+    """Return 1 where the margin is negative, 0 where it is positive; an undecided output counts one half; NaN stays."""
+    return ((margin < 0).to(margin.dtype) + 0.5 * (margin == 0)).where(~margin.isnan(), margin)

@@ -36,6 +36,11 @@ class SAM:
     stop: Step | None = None
     base: Rule
 
+    def __post_init__(self) -> None:
+        """Refuse a window that holds no step."""
+        if self.stop is not None and self.start >= self.stop:
+            raise ValueError(f"start = {self.start} leaves no step before stop = {self.stop}")
+
     def init(self, w: Vector) -> Any:
         """Return the base rule's memory."""
         return self.base.init(w)

@@ -29,6 +29,11 @@ class SGD:
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse a look-ahead along a buffer that is not kept."""
+        if self.nesterov and not _used(self.momentum):
+            raise ValueError("nesterov needs a momentum > 0")
+
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""
         return 0.0 * w

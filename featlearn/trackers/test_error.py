@@ -23,6 +23,7 @@ from featlearn.types import Bound
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from featlearn.engines.problem import Problem
     from featlearn.engines.protocol import View
 
 
@@ -50,7 +51,7 @@ class TestError:
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
-        error = self._replicates(view)
+        error = self._by_scramble(view)
         flip = view.problem.flip_prob
         mean, se = error.mean(1), error.std(1) / self.n_scrambles**0.5
         return {
@@ -59,29 +60,62 @@ class TestError:
             "test_error_se": (1 - 2 * flip) * se,
         }
 
-    def _replicates(self, view: View) -> Tensor:
-        """Return the error against true labels by scramble, [b, n_scrambles]."""
+    def _by_scramble(self, view: View) -> Tensor:
+        """Return the error against true labels, [b, n_scrambles]."""
         import torch
 
         p = view.problem
-        n_normals = p.noises_per_sample * len(p.signs)
-        points = sobol_normals(n_normals, self.n_points, self.n_scrambles)
-        normals = torch.as_tensor(points, dtype=view.align.dtype).to(view.align.device)
-        signal = p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1)
-        factor = p.noise_std[:, None, None] * semidefinite_cholesky(noise_gram(view))
-        bias = view.align[..., -1] if p.bias else None
-        radial = p.activation.degree is not None and not p.bias
-        chance = _radial_chance(n_normals, p.activation.degree) if radial else _plain_chance
-        if radial:
-            normals = normals / normals.norm(dim=-1, keepdim=True)
-        lanes = zip(signal, factor, bias if bias is not None else signal, strict=True)
+        degree = 0 if p.bias or p.activation.degree is None else p.activation.degree
+        points = sobol_normals(p.noises_per_sample * len(p.signs), self.n_points, self.n_scrambles, degree > 0)
+        integral = _Integral(
+            gram=p.noise_std.square()[:, None, None] * noise_gram(view),
+            signal=p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1),
+            bias=view.align[..., -1] if p.bias else torch.zeros_like(view.align[..., -1]),
+            points=torch.as_tensor(points, dtype=view.align.dtype).to(view.align.device),
+            degree=degree,
+            n_scrambles=self.n_scrambles,
+        )
+        return integral.plain(p) if view.align.is_cuda else integral.fused(p)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Integral:
+    """The error against true labels as an expectation over the pre-activations z of the filters on noise patches.
+
+    gram [b, f, f]: covariance of z. signal [b, 2]: the output's part from +signal and -signal. bias [b, f].
+    points [n_scrambles * n_points, q f]: Gaussian, or their directions where ``degree`` > 0.
+    """
+
+    gram: Tensor
+    signal: Tensor
+    bias: Tensor
+    points: Tensor
+    degree: int
+    n_scrambles: int
+
+    def fused(self, p: Problem) -> Tensor:
+        """Integrate run by run in one pass each, on a CPU; without numba as ``plain``."""
+        try:
+            from featlearn.trackers.kernels import KINDS, error_by_scramble
+        except ImportError:
+            return self.plain(p)
+        out = self.signal.new_empty(len(self.signal), self.n_scrambles)
+        normals = self.points.T.reshape(p.noises_per_sample, len(p.signs), -1).contiguous()
+        arrays = [x.contiguous().numpy() for x in (self.gram, self.signal, self.bias, normals)]
+        error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
+        return out
+
+    def plain(self, p: Problem) -> Tensor:
+        """Integrate with plain torch, run by run so that the points of all runs need not fit in memory."""
+        import torch
+
+        chance = _radial_chance(self.points.shape[1], self.degree) if self.degree else _plain_chance
+        normals = self.points.reshape(len(self.points), p.noises_per_sample, -1)
         rows = []
-        for lane_signal, lane_factor, lane_bias in lanes:
-            z = normals.reshape(len(normals), p.noises_per_sample, -1) @ lane_factor.mT
-            if bias is not None:
-                z = z + lane_bias
+        for signal, factor, bias in zip(self.signal, semidefinite_cholesky(self.gram), self.bias, strict=True):
+            z = normals @ factor.mT + bias
             noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs).sum((-1, -2))
-            both = chance(lane_signal[0], noise) + chance(-lane_signal[1], -noise)
+            both = chance(signal[0], noise) + chance(-signal[1], -noise)
             rows.append(both.reshape(self.n_scrambles, -1).mean(1) / 2)
         return torch.stack(rows)
 
@@ -111,7 +145,7 @@ def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
     for i in range(gram.shape[1]):
         pivot = rest[:, i, i]
         positive = pivot > floor
-        root = pivot.where(positive, 1.0).rsqrt().where(positive, 0.0)
+        root = pivot.where(positive, 1.0).rsqrt().where(positive, 0 * floor)  # NaN where the matrix has overflown
         column = root[:, None] * rest[:, :, i]
         column[:, :i] = 0
         rest = rest - column[:, :, None] * column[:, None, :]
@@ -128,27 +162,29 @@ def _plain_chance(signal: Tensor, noise: Tensor) -> Tensor:
     return mistakes(signal + noise)
 
 
-def _radial_chance(n_normals: int, degree: int | None) -> Callable[[Tensor, Tensor], Tensor]:
+def _radial_chance(n_normals: int, degree: int) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the function (signal, noise on the unit sphere) -> P(signal + r^degree noise < 0), r ~ chi_{n_normals}."""
     import torch
-
-    assert degree is not None
 
     def chance(signal: Tensor, noise: Tensor) -> Tensor:
         ratio = (-signal / noise.where(noise != 0, 1.0)).clamp(min=0)  # the sum changes sign at r^degree = ratio
         half_square = ratio.pow(2 / degree) / 2
         below = torch.special.gammainc(torch.full_like(noise, n_normals / 2), half_square)
-        undecided = (signal < 0).to(noise.dtype) + 0.5 * (signal == 0)
+        undecided = (signal < 0).to(noise.dtype) + 0.5 * (signal == 0) + 0 * noise  # NaN stays NaN
         return torch.where(noise < 0, 1 - below, torch.where(noise > 0, below, undecided))
 
     return chance
 
 
 @lru_cache(maxsize=8)
-def sobol_normals(n_normals: int, n_points: int, n_scrambles: int) -> np.ndarray:
-    """Return standard normal points [n_scrambles * n_points, n_normals] from scrambled Sobol sequences."""
+def sobol_normals(n_normals: int, n_points: int, n_scrambles: int, directions: bool = False) -> np.ndarray:
+    """Return standard normal points [n_scrambles * n_points, n_normals] of scrambled Sobol sequences.
+
+    The scrambles are independent, and always the same. directions: scaled to the unit sphere.
+    """
     from scipy.special import ndtri
     from scipy.stats import qmc
 
     scrambles = [qmc.Sobol(n_normals, rng=np.random.default_rng(i)).random(n_points) for i in range(n_scrambles)]
-    return np.asarray(ndtri(np.concatenate(scrambles) + 2.0**-32))  # coordinates are multiples of 2^-30
+    normals = np.asarray(ndtri(np.concatenate(scrambles) + 2.0**-32))  # coordinates are multiples of 2^-30
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True) if directions else normals

@@ -1,0 +1,66 @@
+"""Exact, dimension-free simulation of feature learning in two-layer convolutional ReLU networks, with SGD and SAM.
+
+The public names are loaded when they are first used: importing featlearn is instant and needs no torch, no pandas.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featlearn import plots, tables, theory
+    from featlearn.config import ConfigError, load_config
+    from featlearn.simulate import simulate
+    from featlearn.store import load, summary
+    from featlearn.sweeps import sweep
+
+__version__ = "0.1.0"
+__all__ = [
+    "ConfigError",
+    "__version__",
+    "load",
+    "load_config",
+    "plots",
+    "simulate",
+    "summary",
+    "sweep",
+    "tables",
+    "theory",
+]
+
+_HOMES = {
+    "ConfigError": "config",
+    "load_config": "config",
+    "simulate": "simulate",
+    "load": "store",
+    "summary": "store",
+    "sweep": "sweeps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name where it lives, and keep it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'featlearn' has no attribute {name!r}")
+    if name not in _HOMES:
+        return import_module(f"featlearn.{name}")
+    value = getattr(import_module(f"featlearn.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keep the file simulate.py, once imported, from hiding the function of its name."""
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

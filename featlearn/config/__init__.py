@@ -1,0 +1,12 @@
+"""YAML to runs: ``load_config`` reads, checks and expands a config; ``describe`` and ``schema`` say what one may hold.
+
+source.py text -> nodes that know their line; files.py ``extends`` and ``--set``; parameters.py, sections.py what may be
+given, read from the classes; drafts.py one section; resolve.py one run; axes.py, grid.py the sweep; sweep.py all of it.
+"""
+
+from featlearn.config.catalogue import Entry, describe
+from featlearn.config.problems import ConfigError, Problem
+from featlearn.config.schema import schema
+from featlearn.config.sweep import SweepConfig, load_config
+
+__all__ = ["ConfigError", "Entry", "Problem", "SweepConfig", "describe", "load_config", "schema"]

@@ -1,0 +1,197 @@
+"""The axes of a sweep: the keys that move, and the values that they take.
+
+An axis is a list, {linspace: [first, last, how many]}, {geomspace: [first, last, how many]}, or {range: [start, stop,
+step]} as Python's. Spaced values of an integer key are rounded, equal ones counting once. ``zip: {key: axis, ...}``
+moves keys together; a list of such mappings makes several axes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from featlearn.config.parameters import STRICT, integral
+from featlearn.config.problems import Problem, show, suggest
+from featlearn.config.sections import SECTIONS, known_keys
+from featlearn.config.source import BROKEN, Node
+from featlearn.types import Bound, Positive
+
+MAX_VALUES = 10**6  # of an axis
+MAX_RUNS = 10**6
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Keys that move together, one unless zipped, and the points that they go through: a node for every key.
+
+    spacing: of the first key: list, linspace, geomspace or range.
+    """
+
+    keys: tuple[str, ...]
+    points: tuple[tuple[Node, ...], ...]
+    spacing: str
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def values(self) -> tuple[tuple[Any, ...], ...]:
+        """The points as plain values."""
+        return tuple(tuple(node.plain for node in point) for point in self.points)
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """A way to write many values: the type of its arguments, how to give them, and the values."""
+
+    arguments: Any
+    usage: str
+    values: Callable[..., Sequence[float]]
+
+
+def _range(*arguments: int) -> Sequence[int]:
+    values = range(*arguments)
+    if len(values[: MAX_VALUES + 1]) > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES} values")
+    return values
+
+
+_HowMany = Annotated[int, Bound(ge=1, le=MAX_VALUES)]
+SPACINGS = {
+    "linspace": Spacing(
+        tuple[float, float, _HowMany], "[first, last, how many]", lambda *args: np.linspace(*args).tolist()
+    ),
+    "geomspace": Spacing(
+        tuple[Positive, Positive, _HowMany],
+        "[first > 0, last > 0, how many]",
+        lambda *args: np.geomspace(*args).tolist(),
+    ),
+    "range": Spacing(
+        Annotated[tuple[int, ...], Field(min_length=1, max_length=3)], "[start, stop, step], integers", _range
+    ),
+}
+
+
+def read_axes(sweep: Node | None, problems: list[Problem]) -> tuple[Axis, ...]:
+    """Read the section ``sweep``. An axis that cannot be read has one value, BROKEN; one of no known key is dropped."""
+    if sweep is None or sweep.value is None or sweep.value is BROKEN:
+        return ()
+    if not isinstance(sweep.value, dict):
+        problems.append(sweep.problem(f"expected a mapping of keys to axes, found {show(sweep.plain)}"))
+        return ()
+    groups = list(_groups(sweep, problems))
+    _refuse_repeated([axis for group in groups for axis in group.items()], problems)
+    axes = tuple(axis for group in groups if (axis := _axis(group, problems)))
+    n_runs = math.prod(map(len, axes))
+    if n_runs <= MAX_RUNS:
+        return axes
+    problems.append(sweep.problem(f"{n_runs} runs are too many: {MAX_RUNS} is the most"))
+    return tuple(replace(axis, points=axis.points[:1]) for axis in axes)
+
+
+def _groups(sweep: Node, problems: list[Problem]) -> Iterator[dict[str, Node]]:
+    """Yield the keys that move together with what is given for them; those that are null or unknown are left out."""
+    for key, node in sweep.value.items():
+        zipped = node.value if isinstance(node.value, list) else [node]
+        for item in zipped if key == "zip" else [Node({key: node}, node.place, sweep.key)]:
+            if isinstance(item.value, dict):
+                yield {k: n for k, n in item.value.items() if n.value is not None and _is_known(k, n, problems)}
+            elif item.value is not None and not item.broken:
+                problems.append(item.problem(f"expected a mapping of keys to axes, found {show(item.plain)}"))
+
+
+def _is_known(key: str, node: Node, problems: list[Problem]) -> bool:
+    known = known_keys()
+    if key == "name":
+        problems.append(node.problem("cannot be swept: it decides nothing about a run"))
+    elif key not in known:
+        problems.append(node.problem(f"no such key; {suggest(key, known, known)}"))
+    return key != "name" and key in known
+
+
+def _refuse_repeated(axes: list[tuple[str, Node]], problems: list[Problem]) -> None:
+    for i, (key, node) in enumerate(axes):
+        for other, first in axes[:i]:
+            if key == other or _inside(key, other) or _inside(other, key):
+                problems.append(node.problem(f"swept twice: {other} at {first.place} already"))
+
+
+def _inside(key: str, other: str) -> bool:
+    """Whether ``key`` is a part of the value of ``other``; a key of a section may be swept beside whole sections."""
+    return other not in SECTIONS and key.startswith(f"{other}.")
+
+
+def _axis(group: Mapping[str, Node], problems: list[Problem]) -> Axis | None:
+    """Return the axis of keys that move together, None if there are none."""
+    if not group:
+        return None
+    columns = {key: _values(key, node, problems) for key, node in group.items()}
+    lengths = {key: len(nodes) for key, nodes in columns.items()}
+    first = next(iter(group.values()))
+    if len(set(lengths.values())) > 1:
+        if not any(node.broken for nodes in columns.values() for node in nodes):
+            problems.append(first.problem(f"keys of one zip need as many values each, found {show(lengths)}"))
+        columns = {key: [_broken(node)] for key, node in group.items()}
+    points = tuple(zip(*columns.values(), strict=True))
+    _refuse_equal(points, problems)
+    return Axis(tuple(columns), points, next(iter(first.value), "") if isinstance(first.value, dict) else "list")
+
+
+def _broken(node: Node) -> Node:
+    return Node(BROKEN, node.place, node.key)
+
+
+def _refuse_equal(points: Sequence[tuple[Node, ...]], problems: list[Problem]) -> None:
+    seen: dict[Any, Node] = {}
+    for point in points:
+        mark = tuple(_mark(node.plain) for node in point)
+        first = seen.setdefault(mark, point[0])
+        if first is not point[0] and not any(node.broken for node in point):
+            problems.append(point[0].problem(f"equal to {first.key}"))
+
+
+def _mark(value: Any) -> Any:
+    """Return something to compare values by: 1 and 1.0 are equal, and so are mappings in any order."""
+    return json.dumps(value, sort_keys=True, default=repr) if isinstance(value, dict | list) else value
+
+
+def _values(key: str, node: Node, problems: list[Problem]) -> list[Node]:
+    """Return the values of one key, one BROKEN value if there is a problem with them."""
+    if isinstance(node.value, list) and node.value:
+        return node.value
+    if not node.broken:
+        try:
+            return _spaced(key, node)
+        except ValueError as error:
+            problems.append(node.problem(str(error)))
+    return [_broken(node)]
+
+
+def _spaced(key: str, node: Node) -> list[Node]:
+    """Return the values of an axis that is given by a rule. Raises ValueError, in a sentence."""
+    word = next(iter(node.value), "") if isinstance(node.value, dict) else ""
+    if word not in SPACINGS or len(node.value) > 1:
+        known = ", ".join(f"{{{name}: ...}}" for name in SPACINGS)
+        raise ValueError(f"expected a list of values, {known}, found {show(node.plain)}")
+    spacing, given = SPACINGS[word], node.value[word].plain
+    try:
+        arguments = TypeAdapter(spacing.arguments, config=STRICT).validate_python(_as_tuple(given))
+    except ValidationError:
+        raise ValueError(f"expected {word}: {spacing.usage}, found {show(given)}") from None
+    with np.errstate(all="ignore"):  # numbers that overflow are refused by the key that they are for
+        values = spacing.values(*arguments)
+    if integral(known_keys()[key]):
+        values = list(dict.fromkeys(round(value) for value in values))
+    if not values:
+        raise ValueError(f"has no values: {word}: {show(given)}")
+    return [Node(value, node.place, f"{node.key}[{i}]") for i, value in enumerate(values)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

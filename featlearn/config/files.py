@@ -1,0 +1,157 @@
+"""From a file, the files that it extends and the settings of a call to one tree of nodes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from featlearn.config.drafts import read_section
+from featlearn.config.problems import ConfigError, Problem, show
+from featlearn.config.sections import SECTIONS, Section
+from featlearn.config.source import Node, read_text, read_yaml
+
+Settings = Mapping[str, Any] | Iterable[str]
+
+
+def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ()) -> Node:
+    """Read a config and what it extends; ``chain`` are the files that led here.
+
+    A file's name is its own, not taken over by the files that extend it. Raises ConfigError if a file is unreadable.
+    """
+    root = read_yaml(read_text(path), str(path), problems=problems)
+    if root is None:
+        raise ConfigError([*problems, Problem(str(path), "", "the file is empty")])
+    if not isinstance(root.value, dict):
+        raise ConfigError([*problems, root.problem(f"expected a mapping of keys, found {show(root.plain)}")])
+    child = replace(root, value={key: node for key, node in root.value.items() if key != "extends"})
+    if "extends" not in root.value:
+        return child
+    chain = (*chain, path)
+    parent = read_file(_extended(root, chain), problems, chain)
+    inherited = {key: node for key, node in parent.value.items() if key != "name"}
+    return merge(replace(parent, value=inherited), child)
+
+
+def _extended(root: Node, chain: Sequence[Path]) -> Path:
+    """Return the file that ``root``, the last of the chain, extends; its name is relative to that of ``root``."""
+    name = root.value["extends"].plain
+    if not isinstance(name, str):
+        raise ConfigError([root.problem(f"expected the name of a file, found {show(name)}", "extends")])
+    target = chain[-1].parent / name
+    if not os.path.isfile(target):
+        raise ConfigError([root.problem(f"no such file: {target}", "extends")])
+    if any(os.path.samefile(target, link) for link in chain):
+        circle = " -> ".join(str(link) for link in (*chain, target))
+        raise ConfigError([root.problem(f"goes in a circle: {circle}", "extends")])
+    return target
+
+
+def merge(parent: Node, child: Node) -> Node:
+    """Return the parent with the keys of the child: sections key by key, everything deeper as a whole.
+
+    A section of another kind (data.model, optimizer.name) replaces the parent's.
+    """
+    merged = dict(parent.value)
+    for name, node in child.value.items():
+        old = merged.get(name)
+        if old is not None and _same_kind(name, old, node):
+            node = replace(node, value={**old.value, **node.value})
+        merged[name] = node
+    return replace(child, value=merged)
+
+
+def _same_kind(name: str, old: Node, new: Node) -> bool:
+    """Whether both are sections of one kind: the new one names none, or the same."""
+    if not (isinstance(old.value, dict) and isinstance(new.value, dict)):
+        return False
+    section = SECTIONS.get(name)
+    if section is None or section.word not in new.value:
+        return True
+    named = old.value[section.word].plain if section.word in old.value else section.default
+    return bool(new.value[section.word].plain == named)
+
+
+def apply_settings(tree: Node, settings: Settings, problems: list[Problem]) -> Node:
+    """Return the tree with the settings of a call: a mapping of dotted keys, or texts "key=value" in YAML."""
+    for key, node in _settings(settings, problems):
+        if key == "extends":
+            problems.append(node.problem("stands in a file only"))
+            continue
+        tree = put(tree, path_of(key), node)
+        if "sweep" in tree.value and path_of(key)[0] != "sweep":
+            tree = put(tree, ("sweep",), fix(tree.value["sweep"], key, node))
+    return tree
+
+
+def _settings(settings: Settings, problems: list[Problem]) -> Iterable[tuple[str, Node]]:
+    if isinstance(settings, Mapping):
+        yield from ((str(key), node_of(value, str(key))) for key, value in settings.items())
+        return
+    for text in [settings] if isinstance(settings, str) else settings:
+        key, equals, value = text.partition("=")
+        if not equals or not all(key.split(".")):
+            problems.append(Problem("--set", text, "expected key=value"))
+            continue
+        try:
+            yield key, read_yaml(value, "--set", key, problems) or Node(None, "--set", key)
+        except ConfigError as error:
+            problems += error.problems
+
+
+def node_of(value: Any, key: str) -> Node:
+    """Return a value given in Python as a node."""
+    if isinstance(value, Mapping):
+        return Node({str(k): node_of(v, f"{key}.{k}") for k, v in value.items()}, "--set", key)
+    if isinstance(value, list | tuple):
+        return Node([node_of(v, f"{key}[{i}]") for i, v in enumerate(value)], "--set", key)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return Node(int(value), "--set", key)  # numpy's integers too
+    return Node(float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value, "--set", key)
+
+
+def path_of(key: str) -> tuple[str, ...]:
+    """Return the way to a dotted key; below ``sweep`` an axis is one key, dots and all."""
+    head, _, rest = key.partition(".")
+    return (head, rest) if head == "sweep" and rest else tuple(key.split("."))
+
+
+def put(tree: Node, path: Sequence[str], node: Node) -> Node:
+    """Return the tree with ``node`` at ``path``; what is missing on the way is made."""
+    if not path:
+        return node
+    mapping = isinstance(tree.value, dict)
+    children = tree.value if mapping else {}
+    child = children.get(path[0], Node({}, node.place, tree.child_key(path[0])))
+    return Node({**children, path[0]: put(child, path[1:], node)}, (tree if mapping else node).place, tree.key)
+
+
+def fix(sweep: Node, key: str, node: Node) -> Node:
+    """Return the axes of a sweep after ``key`` was set: it is not swept any more.
+
+    Where an axis gives whole sections, the key is set in those of them that may have it.
+    """
+    if isinstance(sweep.value, list):
+        return replace(sweep, value=[fix(item, key, node) for item in sweep.value])
+    if not isinstance(sweep.value, dict):
+        return sweep
+    axes: dict[str, Node] = {}
+    for name, axis in sweep.value.items():
+        if name == "zip":
+            axes[name] = fix(axis, key, node)
+        elif name in SECTIONS and key.startswith(f"{name}."):
+            axes[name] = _fix_sections(axis, SECTIONS[name], key.split(".")[1:], node)
+        elif not (name == key or name.startswith(f"{key}.") or key.startswith(f"{name}.")):
+            axes[name] = axis
+    return replace(sweep, value=axes)
+
+
+def _fix_sections(axis: Node, section: Section, path: Sequence[str], node: Node) -> Node:
+    if not isinstance(axis.value, list):
+        return axis
+    drafts = [read_section(section, item) for item in axis.value]
+    items = [put(d.node, path, node) if path[0] in d.parameters else d.node for d in drafts]
+    return replace(axis, value=items)

@@ -1,0 +1,142 @@
+"""The combinations of a sweep: which sections each run has.
+
+A section depends on few of the axes, so it is read once for every combination of these, and shared by all runs that
+have it: 100 x 100 x 10 runs are checked by reading 10 000 data sections, 10 seeds and one network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from featlearn.config.axes import Axis
+from featlearn.config.drafts import Draft, read_section
+from featlearn.config.files import put
+from featlearn.config.problems import Problem, show
+from featlearn.config.resolve import CHECKS, Sections, conflicts
+from featlearn.config.sections import SECTIONS, split
+from featlearn.config.source import Node
+
+Choice = Sequence[int | None]  # the point on every axis; None where the base counts
+
+
+@dataclass(frozen=True)
+class Move:
+    """A key that axis number ``axis`` moves: its section, the way to it inside, and its node at every point."""
+
+    section: str
+    path: list[str]
+    axis: int
+    nodes: Sequence[Node]
+
+
+def moves(axes: Sequence[Axis]) -> list[Move]:
+    """Return the keys that axes move: whole sections first, then the keys inside them."""
+    found = [
+        Move(*split(key), number, [point[i] for point in axis.points])
+        for number, axis in enumerate(axes)
+        for i, key in enumerate(axis.keys)
+    ]
+    return sorted(found, key=lambda move: len(move.path))
+
+
+class Grid:
+    """All combinations of the axes' points over a base, in the order of the file, the last axis moving fastest.
+
+    A key that only the sweep gives has its first value in the base.
+    """
+
+    def __init__(self, tree: Node, axes: Sequence[Axis]) -> None:
+        self.axes = axes
+        all_moves = moves(axes)
+        self._moves = {name: [move for move in all_moves if move.section == name] for name in SECTIONS}
+        self._axes = {name: sorted({move.axis for move in self._moves[name]}) for name in SECTIONS}
+        self._drafts: dict[tuple[str, tuple[int | None, ...]], Draft] = {}
+        for move in all_moves:
+            way = [move.section, *move.path] if move.section else move.path
+            tree = tree if _given(tree, way) else put(tree, way, move.nodes[0])
+        self._tree = tree
+
+    def __len__(self) -> int:
+        return math.prod(map(len, self.axes))
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield every combination."""
+        return product(*[range(len(axis)) for axis in self.axes])
+
+    def sections(self, choice: Choice) -> Sections:
+        """Return the sections of one run."""
+        parts = {name: tuple([choice[axis] for axis in axes]) for name, axes in self._axes.items()}
+        return Sections({name: self._draft(name, part) for name, part in parts.items()})
+
+    def base(self) -> Sections:
+        """Return the sections of the base, with no axis applied."""
+        return self.sections([None] * len(self.axes))
+
+    def problems(self) -> list[Problem]:
+        """Return everything that is wrong with any run: section by section, and if these are sound, between them."""
+        base = self.base()
+        found = [problem for draft in base.drafts.values() for problem in draft.problems]
+        for name, axes in self._axes.items():
+            for part in product(*[range(len(self.axes[axis])) for axis in axes]):
+                found += self._draft(name, part).problems
+        return (found + conflicts(base, CHECKS)) or self._conflicts()
+
+    def _conflicts(self) -> list[Problem]:
+        """Return what does not fit together in some run, each with the number of combinations that it concerns.
+
+        Only those checks are made that some axis decides, and only those axes are moved that decide some check.
+        """
+        deciding = [key for keys, _ in CHECKS for key in keys]
+        moving = [key for axis in self.axes for key in axis.keys]
+        checks = [(keys, check) for keys, check in CHECKS if _touch(keys, moving)]
+        ranges = [range(len(axis) if _touch(axis.keys, deciding) else 1) for axis in self.axes]
+        first: dict[tuple[str, str], tuple[Problem, Sequence[int]]] = {}
+        count: Counter[tuple[str, str]] = Counter()
+        for choice in product(*ranges):
+            for problem in conflicts(self.sections(choice), checks):
+                first.setdefault((problem.place, problem.key), (problem, choice))
+                count[problem.place, problem.key] += 1
+        total = math.prod(map(len, ranges))
+        return [self._counted(*first[at], f"{count[at]} of {total}") for at in first]
+
+    def _counted(self, problem: Problem, choice: Sequence[int], share: str) -> Problem:
+        """Return the problem with the share of combinations that have it, and the first of them."""
+        points = [(axis.keys, axis.points[i]) for axis, i in zip(self.axes, choice, strict=True)]
+        at = [f"{key} = {show(node.plain)}" for point in points for key, node in zip(*point, strict=True)]
+        return replace(problem, message=f"{problem.message} (in {share} combinations, first at {', '.join(at)})")
+
+    def _draft(self, name: str, part: tuple[int | None, ...]) -> Draft:
+        """Return a section, the axes that move it being at the points ``part``; it is read once."""
+        draft = self._drafts.get((name, part))
+        if draft is None:
+            points = dict(zip(self._axes[name], part, strict=True))
+            node = _section_node(self._tree, name)
+            for move in self._moves[name]:
+                point = points[move.axis]
+                node = node if point is None else put(node, move.path, move.nodes[point])
+            draft = self._drafts[name, part] = read_section(SECTIONS[name], node)
+        return draft
+
+
+def _touch(keys: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether one of the keys is one of the others, or a part of it, or has it as a part."""
+    return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in keys for b in others)
+
+
+def _given(tree: Node, way: Sequence[str]) -> bool:
+    """Whether there is a value at the end of a way."""
+    child = tree.value.get(way[0]) if isinstance(tree.value, dict) else None
+    if child is None or child.value is None:
+        return False
+    return len(way) == 1 or _given(child, way[1:])
+
+
+def _section_node(tree: Node, name: str) -> Node:
+    """Return the node of a section; the head is what stands beside the sections."""
+    if name:
+        return tree.value.get(name) or Node({}, tree.place, name)
+    return Node({key: node for key, node in tree.value.items() if key not in SECTIONS}, tree.place)

@@ -1,0 +1,162 @@
+"""The parameters of a class, read from its annotations: what a config may give, what it must be, and what it means.
+
+A parameter is described once, in the class that uses it. Its annotation gives the type and the bounds, its docstring
+the line ``name: meaning``; reading, messages, ``featlearn list`` and the JSON schema follow from these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache, cached_property
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict, is_typeddict  # pydantic asks for these below Python 3.12
+
+from featlearn.config.problems import Problem, show
+from featlearn.config.source import BROKEN, Node
+from featlearn.types import Bound, NonNegative, TheoryScale
+
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+LARGEST = 2**63  # integers must fit a column of a table
+
+
+@with_config(STRICT)
+class Theory(TypedDict):
+    """c times the scale that theory gives for the number (featlearn/theory/scales.py)."""
+
+    theory: NonNegative
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Marks a list whose items are each read as the ``section``: a mapping, or only the word that names its kind."""
+
+    section: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A key of a section.
+
+    type: its annotation, as a config may use it. default: MISSING where a value must be given. scale: the theory scale
+    that it knows, if any. items: the section that each of its items is, if it is a list of such.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    doc: str
+    scale: str | None = None
+    items: Any = None
+
+    @cached_property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Pydantic's validator of the type."""
+        return TypeAdapter(self.type, config=STRICT)
+
+    @property
+    def expected(self) -> str:
+        """What the value must be, in words."""
+        return expected(self.type) if self.items is None else f"a list of some of {', '.join(self.items.table)}"
+
+    @cached_property
+    def subkeys(self) -> dict[str, Any]:
+        """The keys, with their types, that the value has where it is a mapping, such as ``theory``."""
+        mappings = [leaf for leaf in _leaves(self.type) if is_typeddict(leaf)]
+        return {key: hint for leaf in mappings for key, hint in get_type_hints(leaf, include_extras=True).items()}
+
+    def read(self, node: Node, problems: list[Problem]) -> Any:
+        """Return the value of a node, or BROKEN if there is a problem with it, which is reported."""
+        if node.broken:
+            return BROKEN
+        value = node.plain
+        try:
+            valid = self.adapter.validate_python(value)
+        except ValidationError:
+            problems.append(node.problem(f"expected {self.expected}, found {show(value)}"))
+            return BROKEN
+        if isinstance(valid, float):
+            return valid + 0.0  # -0.0 and 0.0 are one value
+        if isinstance(valid, int) and abs(valid) >= LARGEST:
+            problems.append(node.problem(f"expected an integer below 2**63, found {show(value)}"))
+            return BROKEN
+        return valid
+
+    def accepts(self, value: float) -> bool:
+        """Whether a number computed for the parameter is within its bounds."""
+        try:
+            self.adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+
+@cache
+def parameters(cls: type) -> dict[str, Parameter]:
+    """Return the parameters of a dataclass by name; ``base``, the rule that a rule wraps, is not one of them."""
+    hints = get_type_hints(cls, localns={"Rule": object}, include_extras=True)  # Rule's own room needs torch
+    return {f.name: _parameter(f, hints[f.name], cls.__doc__ or "") for f in fields(cls) if f.name != "base"}
+
+
+def _parameter(field: Field[Any], hint: Any, doc: str) -> Parameter:
+    marks = list(_marks(hint))
+    scale = next((mark.name for mark in marks if isinstance(mark, TheoryScale)), None)
+    items = next((mark.section for mark in marks if isinstance(mark, Words)), None)
+    default = field.default if field.default_factory is MISSING else field.default_factory()
+    return Parameter(field.name, hint | Theory if scale else hint, default, meaning(field.name, doc), scale, items)
+
+
+def meaning(name: str, doc: str) -> str:
+    """Return what a docstring says after "name: ", up to the next name or the end of the paragraph."""
+    found = re.search(rf"^ *{name}: (.*(\n(?! *\w+: )[ \t]*\S.*)*)", doc, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
+def integral(hint: Any) -> bool:
+    """Whether the numbers of an annotation are integers."""
+    return int in _leaves(hint) and float not in _leaves(hint)
+
+
+def expected(hint: Any) -> str:
+    """Describe an annotation: "an integer >= 2", "a number > 0 or null", ..."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        limits = [_limits(mark) for mark in args[1:] if isinstance(mark, Bound)]
+        return " ".join([expected(args[0]), *limits])
+    if origin in (Union, UnionType):
+        return " or ".join(expected(part) for part in args)
+    if origin is Literal:
+        return f"one of {', '.join(args)}" if len(args) > 1 else str(args[0])
+    if origin is list:
+        return f"a list (each {expected(args[0])})"
+    if is_typeddict(hint):
+        inside = get_type_hints(hint, include_extras=True).items()
+        return f"{{{', '.join(f'{key}: {expected(part)}' for key, part in inside)}}}"
+    return _NAMES.get(hint, "a value")
+
+
+_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+
+def _limits(bound: Bound) -> str:
+    limits = {sign: getattr(bound, name) for name, sign in _SIGNS.items()}
+    return " and ".join(f"{sign} {limit}" for sign, limit in limits.items() if limit is not None)
+
+
+def _marks(hint: Any) -> Iterator[Any]:
+    """Yield the metadata of an annotation, from inside unions too."""
+    yield from getattr(hint, "__metadata__", ())
+    for part in get_args(hint) if get_origin(hint) in (Union, UnionType) else ():
+        yield from _marks(part)
+
+
+def _leaves(hint: Any) -> list[Any]:
+    """Return the types that a value may have, without metadata."""
+    if get_origin(hint) in (Union, UnionType):
+        return [leaf for part in get_args(hint) for leaf in _leaves(part)]
+    return _leaves(get_args(hint)[0]) if get_origin(hint) is Annotated else [hint]

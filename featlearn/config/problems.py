@@ -1,0 +1,56 @@
+"""What is wrong with a config: every problem at once, each with its file, line and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where it stands ("configs/x.yaml:12" or "--set"), the key, and what is the matter."""
+
+    place: str
+    key: str
+    message: str
+
+    @property
+    def line(self) -> tuple[str, int]:
+        """The place as a file and a line in it, 0 for none."""
+        name, _, line = self.place.rpartition(":")
+        return (name, int(line)) if line.isdigit() else (self.place, 0)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.place, self.key, self.message) if part)
+
+
+class ConfigError(Exception):
+    """A config that cannot be run; ``problems`` says why in the order of the file, and str() prints one a line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def show(value: Any, limit: int = 60) -> str:
+    """Write a value as a config would, long ones cut."""
+    text = json.dumps(value, default=repr, ensure_ascii=False)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def suggest(key: str, here: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
+    """Say which key was probably meant: one that is known ``here``, or a dotted one ``elsewhere`` by its last part."""
+    here = list(here)
+    dotted = {name.rsplit(".", 1)[-1]: name for name in elsewhere}
+    if key in dotted:
+        return f"did you mean '{dotted[key]}'?"
+    for known in ({name: name for name in here}, dotted):
+        if near := get_close_matches(key, known, 1):
+            return f"did you mean '{known[near[0]]}'?"
+    return f"known here: {', '.join(here)}"

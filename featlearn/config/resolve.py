@@ -1,0 +1,197 @@
+"""From the sections of one run to its RunConfig: what is open is decided, what does not fit together is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from featlearn.config.drafts import Draft
+from featlearn.config.problems import Problem, show
+from featlearn.config.sections import RecordSection, split
+from featlearn.engines import ENGINES
+from featlearn.geometry import law_reason
+from featlearn.runs import Record, RunConfig, Train
+
+MAX_RECORDS = 10**6
+Conflicts = Iterator[tuple[str, str]]  # the key to blame, and the reason
+
+
+class Sections:
+    """The sections of one run, and what follows from several of them."""
+
+    def __init__(self, drafts: Mapping[str, Draft]) -> None:
+        self.drafts = drafts
+        self.head, self.data, self.train = drafts[""].object, drafts["data"].object, drafts["train"].object
+        self.record: RecordSection = drafts["record"].object
+
+    @cached_property
+    def batch_size(self) -> int:
+        """The number of samples a step."""
+        return int(self.data.n_samples if self.train.batch_size == "full" else self.train.batch_size)
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """What theory scales may ask for."""
+        return {**vars(self.data), **vars(self.drafts["network"].object), "batch_size": self.batch_size}
+
+    @cached_property
+    def network(self) -> Any:
+        """The network, its open numbers resolved."""
+        return self.drafts["network"].finished(self.numbers)
+
+    @cached_property
+    def rule(self) -> Any:
+        """The update rule, its open numbers resolved."""
+        return self.drafts["optimizer"].finished(self.numbers)
+
+    @cached_property
+    def engine(self) -> Any:
+        """The engine: for ``auto`` the first that provides all that is needed."""
+        if self.head.engine != "auto":
+            return self.head.engine
+        needed = needs(self.drafts["optimizer"].object).union(*map(needs, self.record.trackers))
+        return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")
+
+    @cached_property
+    def sampling(self) -> Any:
+        """How the geometry is drawn: for ``auto`` from its law where that is known and the engine needs no vectors."""
+        if self.head.sampling != "auto":
+            return self.head.sampling
+        return "gram" if self.engine == "gram" and law_reason(self.data, self.network) is None else "vectors"
+
+    @property
+    def theory(self) -> tuple[tuple[str, float], ...]:
+        """The c of every number that was given as {theory: c}, by dotted key."""
+        return tuple((f"{name}.{key}", c) for name, draft in self.drafts.items() for key, c in draft.open.items())
+
+    def run(self) -> RunConfig:
+        """Return the run that these sections describe; they must have passed ``conflicts``."""
+        train = Train(
+            n_steps=self.train.n_steps,
+            batch_size=self.batch_size,
+            stop_at_train_loss=self.train.stop_at_train_loss,
+        )
+        return RunConfig(
+            name=self.head.name,
+            seed=self.head.seed,
+            engine=self.engine,
+            sampling=self.sampling,
+            dtype=self.head.dtype,
+            data=self.data,
+            network=self.network,
+            optimizer=self.rule,
+            train=train,
+            record=recorded(self.record, self.train.n_steps),
+            theory=self.theory,
+        )
+
+
+Check = tuple[tuple[str, ...], Callable[[Sections], Conflicts]]  # the keys that decide, and the check
+
+
+@lru_cache(maxsize=1024)
+def recorded(section: RecordSection, n_steps: int) -> Record:
+    """Return what to record in a run of n_steps: the steps asked for, the first and the last."""
+    every = section.every
+    if isinstance(every, int):
+        steps = list(range(0, n_steps, every))
+    elif isinstance(every, list):
+        steps = every
+    else:
+        steps = [round(step) for step in np.geomspace(1, n_steps, every["log"]).tolist()]
+    return Record(steps=tuple(sorted({0, *steps, n_steps})), trackers=tuple(section.trackers))
+
+
+def needs(part: Any) -> frozenset[str]:
+    """Return what a tracker, or a rule with the rule that it wraps, asks of an engine."""
+    own: frozenset[str] = getattr(part, "needs", frozenset())
+    inner = getattr(part, "base", None)
+    return own if inner is None else own | needs(inner)
+
+
+def conflicts(sections: Sections, checks: Sequence[Check]) -> list[Problem]:
+    """Return what does not fit together; a check is left out where a value that it needs is not known."""
+    sound = all(draft.object is not None and not draft.bad for draft in sections.drafts.values())
+    known = [check for keys, check in checks if sound or all(_known(sections, key) for key in keys)]
+    return [_problem(sections, key, message) for check in known for key, message in check(sections)]
+
+
+def _known(sections: Sections, key: str) -> bool:
+    name, rest = split(key)
+    draft = sections.drafts[name]
+    return draft.object is not None and not (draft.bad & set(rest) if rest else draft.bad)
+
+
+def _problem(sections: Sections, key: str, message: str) -> Problem:
+    name, rest = split(key)
+    return sections.drafts[name].node.problem(message, *rest)
+
+
+def _signal(s: Sections) -> Conflicts:
+    try:
+        snr = s.data.strength / (s.data.noise_std * math.sqrt(s.data.dim))
+        if not (math.isfinite(s.data.strength) and math.isfinite(snr)):
+            yield "data.noise_std", "signal and noise are out of all proportion: their ratio is not a finite number"
+    except ValueError as error:
+        yield "data.signal_norm" if s.data.snr is None else "data.snr", str(error)
+
+
+def _batch(s: Sections) -> Conflicts:
+    if s.batch_size > s.data.n_samples:
+        yield "train.batch_size", f"{s.batch_size} is more than data.n_samples = {s.data.n_samples}"
+
+
+def _recorded_steps(s: Sections) -> Conflicts:
+    every, n_steps = s.record.every, s.train.n_steps
+    if isinstance(every, list) and max(every, default=0) > n_steps:
+        yield "record.every", f"step {max(every)} is after the last, train.n_steps = {n_steps}"
+    if isinstance(every, int) and n_steps // every > MAX_RECORDS:
+        yield "record.every", f"would record {n_steps // every} steps; {MAX_RECORDS} is the most"
+
+
+def _phase(s: Sections) -> Conflicts:
+    start = getattr(s.drafts["optimizer"].object, "start", 0)
+    if start >= s.train.n_steps:
+        yield "optimizer.start", f"step {start} is not in the run: train.n_steps = {s.train.n_steps}"
+
+
+def _scales(s: Sections) -> Conflicts:
+    for name in ("network", "optimizer"):
+        for key, value in s.drafts[name].resolved(s.numbers).items():
+            parameter = s.drafts[name].parameters[key]
+            if not parameter.accepts(value):
+                yield f"{name}.{key}", f"expected {parameter.expected}; theory gives {show(value)}"
+
+
+def _engine(s: Sections) -> Conflicts:
+    parts = {"optimizer.name": [s.drafts["optimizer"].object], "record.trackers": s.record.trackers}
+    for key, users in parts.items():
+        for part in users:
+            missing = needs(part) - ENGINES[s.engine]
+            if missing:
+                what = f"{type(part).__name__} needs {', '.join(sorted(missing))}"
+                yield key, f"{what}, which the {s.engine} engine does not provide"
+
+
+def _sampling(s: Sections) -> Conflicts:
+    if s.head.sampling != "gram":
+        return
+    if s.engine != "gram":
+        yield "sampling", f"gram draws no vectors, which the {s.engine} engine needs"
+    elif reason := law_reason(s.data, s.network):
+        yield "sampling", f"cannot be gram: {reason}"
+
+
+CHECKS: tuple[Check, ...] = (
+    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
+    (("train.batch_size", "data.n_samples"), _batch),
+    (("record.every", "train.n_steps"), _recorded_steps),
+    (("optimizer.start", "train.n_steps"), _phase),
+    (("data", "network", "optimizer", "train.batch_size"), _scales),
+    (("engine", "optimizer", "record.trackers"), _engine),
+    (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
+)

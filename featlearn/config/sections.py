@@ -1,0 +1,184 @@
+"""The sections of a config, and the objects that they may describe.
+
+A section with several kinds names one by a word (``data.model``, ``optimizer.name``), found in the table of its room;
+nothing here knows a kind by its name. A rule that wraps another (its field ``base``) names it by its word, and the
+parameters of both stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from featlearn.config.parameters import STRICT, Parameter, Words, parameters
+from featlearn.data import DATA
+from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.optim import OPTIMIZERS
+from featlearn.trackers import TRACKERS
+from featlearn.types import Bound, Count, Positive, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """What a section may describe: a class, and the class that it wraps where it is a rule around a rule.
+
+    naming: the keys of the section that say so.
+    """
+
+    cls: type
+    base: type | None = None
+    naming: tuple[str, ...] = ()
+
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters by name, the rule's own and those of the wrapped rule."""
+        return parameters(self.cls) | (parameters(self.base) if self.base else {})
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Every key that the section may have."""
+        return (*self.parameters, *self.naming)
+
+    @cached_property
+    def scaled(self) -> tuple[str, ...]:
+        """The parameters that may be given as {theory: c}."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.scale)
+
+    def build(self, values: Mapping[str, Any]) -> Any:
+        """Return the object with these values. Raises ValueError where they make no sense together."""
+        if self.base is None:
+            return self.cls(**values)
+        own = parameters(self.cls)
+        outer = {name: value for name, value in values.items() if name in own}
+        inner = {name: value for name, value in values.items() if name not in own}
+        return self.cls(**outer, base=self.base(**inner))
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A mapping of a config: the table of its kinds, the key that names one, and the word taken if none is given.
+
+    A section of a single kind has no such key.
+    """
+
+    table: Mapping[str, type]
+    word: str = ""
+    default: str | None = None
+
+    @cached_property
+    def bases(self) -> dict[str, type]:
+        """The kinds that another may wrap: those that wrap none."""
+        return {word: cls for word, cls in self.table.items() if not wraps(cls)}
+
+    @cached_property
+    def kinds(self) -> dict[tuple[str, str | None], Kind]:
+        """Every kind, by its word and the word of the kind that it wraps."""
+        naming = (self.word,) if self.word else ()
+        found: dict[tuple[str, str | None], Kind] = {}
+        for word, cls in self.table.items():
+            if wraps(cls):
+                found |= {(word, inner): Kind(cls, base, (*naming, "base")) for inner, base in self.bases.items()}
+            else:
+                found[word, None] = Kind(cls, None, naming)
+        return found
+
+    @cached_property
+    def keys(self) -> dict[str, Parameter | None]:
+        """Every key that some kind understands, with its parameter; None for the keys that name a kind."""
+        naming = [key for kind in self.kinds.values() for key in kind.naming]
+        return {**dict.fromkeys(naming), **{k: p for kind in self.kinds.values() for k, p in kind.parameters.items()}}
+
+
+def wraps(cls: type) -> bool:
+    """Whether a class is a rule around another rule."""
+    return any(f.name == "base" for f in fields(cls))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What stands at the top of a config.
+
+    name: of the experiment; that of the file if not given.
+    seed: of the run; it decides every draw.
+    engine: gram (exact, at no cost of the dimension), weights (autograd), or auto: gram where it can do all.
+    sampling: vectors (drawn explicitly), gram (drawn from its law; any dim), or auto: gram where the law is known.
+    dtype: of the engine's numbers.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    seed: Step = 0
+    engine: Literal["auto", "gram", "weights"] = "auto"
+    sampling: Literal["auto", "vectors", "gram"] = "auto"
+    dtype: Literal["float64", "float32"] = "float64"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSection:
+    """How long to train, and on what batches.
+
+    n_steps: updates of the parameters.
+    batch_size: samples a step, drawn without replacement in each epoch; full for all of them.
+    stop_at_train_loss: freeze a run once the loss of its training set is below; null for never.
+    """
+
+    n_steps: Count
+    batch_size: Literal["full"] | Count = "full"
+    stop_at_train_loss: Positive | None = None
+
+
+@with_config(STRICT)
+class Log(TypedDict):
+    """About this many steps from 1 to n_steps, equally spaced in the logarithm; equal ones count once."""
+
+    log: Annotated[int, Bound(ge=1, le=10**6)]
+
+
+TRACKER = Section(TRACKERS, "name")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordSection:
+    """What to watch, and when.
+
+    every: this many steps, a list of steps, or {log: how many}; the first and the last step are always recorded.
+    trackers: what is written at these steps.
+    """
+
+    every: Count | list[Step] | Log = field(default_factory=lambda: Log(log=50))
+    trackers: Annotated[list[Any], Words(TRACKER)] = field(
+        default_factory=lambda: [TRACKERS[word]() for word in ("loss", "decomposition", "test_error")]
+    )
+
+
+SECTIONS = {
+    "": Section({"": Head}),
+    "data": Section(DATA, "model", "signal_noise"),
+    "network": Section({"": TwoLayerCNN}),
+    "optimizer": Section(OPTIMIZERS, "name"),
+    "train": Section({"": TrainSection}),
+    "record": Section({"": RecordSection}),
+}
+
+
+@cache
+def known_keys() -> dict[str, Any]:
+    """Return every dotted key of a config with its type; None for whole sections and for keys that name a kind."""
+    known: dict[str, Any] = {}
+    for name, section in SECTIONS.items():
+        prefix = f"{name}." if name else ""
+        known |= {name: None} if name else {}
+        for key, parameter in section.keys.items():
+            known[prefix + key] = parameter and parameter.type
+            known |= {f"{prefix}{key}.{sub}": hint for sub, hint in parameter.subkeys.items()} if parameter else {}
+    return known
+
+
+def split(key: str) -> tuple[str, list[str]]:
+    """Return the section of a dotted key, "" for the head, and the way to the key inside it."""
+    first, *rest = key.split(".")
+    return (first, rest) if first in SECTIONS else ("", [first, *rest])

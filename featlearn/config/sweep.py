@@ -1,0 +1,84 @@
+"""A config, read and found sound: what it says, and the runs that it describes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from featlearn.config.axes import Axis, read_axes
+from featlearn.config.files import Settings, apply_settings, read_file
+from featlearn.config.grid import Grid
+from featlearn.config.problems import ConfigError, Problem
+from featlearn.config.source import Node
+from featlearn.runs import RunConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SweepConfig:
+    """A base run and the axes to sweep over it, from ``load_config``.
+
+    tree: the base as it was written, every value with its file and line; sweep: the axes as they were written.
+    """
+
+    name: str
+    path: str
+    tree: Node = field(repr=False)
+    sweep: dict[str, Any]
+    axes: tuple[Axis, ...] = field(repr=False)
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """The base as plain values: the file, what it extends and the settings of the call, without the sweep."""
+        plain: dict[str, Any] = self.tree.plain
+        return plain
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The combinations of the axes' points."""
+        return Grid(self.tree, self.axes)
+
+    def __len__(self) -> int:
+        return len(self.grid)
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs the sweep has: 1 if there are no axes."""
+        return len(self)
+
+    def base_run(self) -> RunConfig:
+        """Return the base as one run; a key that only the sweep gives has its first value."""
+        return self.grid.base().run()
+
+    def runs(self) -> Iterator[RunConfig]:
+        """Yield the runs of the sweep, the last axis moving fastest."""
+        return (self.grid.sections(choice).run() for choice in self.grid.choices())
+
+    def to_json(self) -> str:
+        """Return the whole config as JSON text, for provenance."""
+        return json.dumps({**self.base, "sweep": self.sweep, "path": self.path})
+
+
+def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
+    """Read a config, and check every run that it describes.
+
+    set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
+    that is set is not swept any more; one inside sections that an axis gives is set in those that may have it.
+
+    Raises ConfigError with everything that is wrong, each with file, line and key.
+    """
+    path, problems = Path(path), list[Problem]()
+    tree = apply_settings(read_file(path, problems), set, problems)
+    top = dict(tree.value)
+    sweep = top.pop("sweep", None)
+    top.setdefault("name", Node(path.stem, str(path), "name"))
+    axes = read_axes(sweep, problems)
+    name, base = str(top["name"].plain), Node(top, tree.place)
+    config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
+    problems += config.grid.problems()
+    if problems:
+        raise ConfigError(problems)
+    return config

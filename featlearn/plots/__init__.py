@@ -1,0 +1,26 @@
+"""Figures: `f(table, ..., ax=None)` returns the Axes; a kind draws a whole figure from a store's rows.
+
+A figure computes no dynamics and changes no global setting. `KINDS[name](rows, options)` returns the
+figure and the table that it shows; `save` writes both. Options are the keyword arguments of the kind's
+`*_figure`; None leaves one out.
+"""
+
+from featlearn.plots.difference import difference, difference_figure
+from featlearn.plots.dynamics import dynamics, dynamics_figure
+from featlearn.plots.files import check_suffix, save
+from featlearn.plots.kinds import KINDS
+from featlearn.plots.phase import phase_diagram, phase_figure
+from featlearn.plots.style import paper
+
+__all__ = [
+    "KINDS",
+    "check_suffix",
+    "difference",
+    "difference_figure",
+    "dynamics",
+    "dynamics_figure",
+    "paper",
+    "phase_diagram",
+    "phase_figure",
+    "save",
+]

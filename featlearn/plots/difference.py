@@ -1,0 +1,144 @@
+"""Difference maps: one optimizer minus another, run by run on the same draws, over two axes of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import CenteredNorm
+from matplotlib.figure import Figure
+
+from featlearn.plots.caption import caption, seeds
+from featlearn.plots.mesh import draw_cells, hatched, mark_cells, require_numbers
+from featlearn.plots.panels import heading, panels
+from featlearn.plots.style import diverging, label, paper, title
+from featlearn.tables.columns import last_rows, main_axes, optimizer_labels, select
+from featlearn.tables.pairs import difference_grid, paired_difference
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Which two optimizers are compared, and what became of the pairs of every cell."""
+
+    first: str
+    second: str
+    grid: pd.DataFrame
+    outcomes: pd.Series[str]
+    train_loss_tol: float | None
+
+    @property
+    def lost(self) -> pd.Series[bool]:
+        """Return which cells hold runs but no pair to compare."""
+        return self.grid["mean"].isna()
+
+    @property
+    def unclear(self) -> pd.DataFrame:
+        """Return the cells whose 95% interval holds zero."""
+        return self.grid[(self.grid["low"] <= 0) & (self.grid["high"] >= 0)]
+
+    def draw(self, ax: Axes) -> QuadMesh:
+        """Draw the cells and dot the unclear ones; return the mesh, for a colour bar."""
+        reach = float(self.grid["mean"].abs().max()) or 1.0
+        norm = CenteredNorm(0.0, reach)
+        mesh = draw_cells(self.grid, ax, cmap=diverging(), norm=norm, lost=self.lost)
+        mark_cells(self.unclear, ax, ".", size=2.5, alpha=0.45)
+        heading(ax, f"{title(self.first)} minus {title(self.second)}", seeds(self.grid["n"], "pair"))
+        return mesh
+
+    def notes(self) -> list[str]:
+        """Explain how the pairs were made, and the marks."""
+        factor, several = self.train_loss_tol, self.grid["n"].max() > 1
+        dropped = _counts(self.outcomes[self.outcomes != "paired"])
+        empty = hatched(self.grid, self.lost)
+        return [
+            "Pairs of runs on the same data, initial weights and batches, at their last step.",
+            f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched.",
+            "Dotted: the 95% t interval of the cell holds zero." if several else "One pair has no interval.",
+            f"Dropped: {dropped}." if dropped else "",
+            "Grey: no pair left." if self.lost.any() else "",
+            f"Hatched: no run ({empty} cells)." if empty else "",
+        ]
+
+
+def difference(
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    value: str = "test_error",
+    *,
+    first: str = "sgd",
+    second: str = "sam",
+    train_loss_tol: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the mean of `first` minus `second` at the last step over x and y, paired by seed; return the Axes.
+
+    Above zero (red) the second has the smaller value. `first` and `second` are names, or labels of
+    `featlearn.tables.optimizer_labels` where a name is not enough; for `train_loss_tol` see
+    `featlearn.tables.paired_difference`. Raises ValueError if the pairing is ambiguous or leaves nothing.
+    """
+    contrast = _contrast(last_rows(table), x, y, value, first, second, train_loss_tol)
+    if ax is None:
+        return _figure(contrast, value).axes[0]
+    with paper():
+        ax.figure.colorbar(contrast.draw(ax), ax=ax, label=_label(value))
+    return ax
+
+
+def difference_figure(
+    rows: pd.DataFrame,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    value: str = "test_error",
+    where: Mapping[str, Any] | None = None,
+    first: str = "sgd",
+    second: str = "sam",
+    train_loss_tol: float | None = None,
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw `difference` on its own; return the figure and the cells it shows.
+
+    `where` keeps the rows with these values; x and y are `featlearn.tables.main_axes` if not given.
+    """
+    runs = last_rows(select(rows, where or {}))
+    x, y = main_axes(runs, x, y)
+    contrast = _contrast(runs, x, y, value, first, second, train_loss_tol)
+    return _figure(contrast, value), contrast.grid.assign(first=first, second=second)
+
+
+def _contrast(
+    runs: pd.DataFrame, x: str, y: str, value: str, first: str, second: str, factor: float | None
+) -> Contrast:
+    """Pair the runs and average the pairs."""
+    require_numbers(runs, [x, y, value])
+    if any(axis.startswith("optimizer.") for axis in (x, y)):
+        raise ValueError(f"{first} and {second} differ in {x} or {y}: pairs cannot lie along it")
+    named = {first, second} <= set(runs["optimizer.name"])
+    by = "optimizer.name" if named else "optimizer"
+    runs = runs.assign(optimizer=optimizer_labels(runs, ignore=(x, y)))
+    pairs = paired_difference(runs, value, by, first, second, train_loss_tol=factor)
+    constant = {c: runs[c].iloc[0] for c in (x, y) if c not in pairs}
+    grid = difference_grid(pairs.assign(**constant), [x, y])
+    if not grid["n"].any():
+        raise ValueError(f"no pair of {first} and {second} is left to compare: {_counts(pairs['outcome'])}")
+    return Contrast(first, second, grid, pairs["outcome"], factor)
+
+
+def _figure(contrast: Contrast, value: str) -> Figure:
+    with paper():
+        figure, (ax,) = panels(1, in_a_row=1)
+        figure.colorbar(contrast.draw(ax), ax=ax, label=_label(value), aspect=30, pad=0.02)
+        caption(figure, contrast.notes())
+    return figure
+
+
+def _label(value: str) -> str:
+    return rf"$\Delta$ {label(value)}"
+
+
+def _counts(outcomes: pd.Series[str]) -> str:
+    return ", ".join(f"{word} ({n})" for word, n in outcomes.value_counts().items())

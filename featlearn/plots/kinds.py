@@ -1,0 +1,41 @@
+"""The kinds of figure that the command line knows by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from featlearn.plots.difference import difference_figure
+from featlearn.plots.dynamics import dynamics_figure
+from featlearn.plots.phase import phase_figure
+
+Draw = Callable[[pd.DataFrame, Mapping[str, Any]], tuple[Figure, pd.DataFrame]]
+
+
+def kind(figure: Callable[..., tuple[Figure, pd.DataFrame]]) -> Draw:
+    """Return `draw(rows, options)` for a figure, with its keyword arguments as a mapping.
+
+    An option that is None counts as not given. `draw` raises ValueError for an option that the figure
+    does not have.
+    """
+    known = list(signature(figure).parameters)[1:]
+
+    def draw(rows: pd.DataFrame, options: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+        given = {name: value for name, value in options.items() if value is not None}
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            raise ValueError(f"this figure has no option {unknown[0]!r}; it has {', '.join(known)}")
+        return figure(rows, **given)
+
+    return draw
+
+
+KINDS: dict[str, Draw] = {
+    "phase": kind(phase_figure),
+    "difference": kind(difference_figure),
+    "dynamics": kind(dynamics_figure),
+}

@@ -1,0 +1,128 @@
+"""A theory boundary over a phase diagram: its constant given, or fitted to where the mean crosses a level."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from featlearn.plots.mesh import edges, geometric
+from featlearn.plots.style import INK
+from featlearn.tables.cells import boundary, fit_constant
+from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
+
+SIGNALS = ("data.signal_norm", "data.snr")
+
+FORMULAS = {
+    "sgd": r"C\,(d/n)^{1/4}P\sigma_p",
+    "sam": r"C\,P\sigma_p",
+    "power": r"C\,\sigma_p d^{1/2} n^{-1/3}",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A law in the plane of a phase diagram, with its constant and whether that was fitted."""
+
+    law: str
+    c: float
+    fitted: bool
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+    @property
+    def label(self) -> str:
+        """Return the formula and its constant in words for a legend."""
+        end = "fitted" if self.fitted else "given"
+        return rf"theory $\|\mu\| = {FORMULAS[self.law]}$, $C = {self.c:.3g}$ {end}"
+
+    def draw(self, ax: Axes) -> None:
+        """Draw the line, white between dark edges, without moving the limits of the axes."""
+        limits = ax.get_xlim(), ax.get_ylim()
+        edge = [withStroke(linewidth=2.4, foreground=INK)]
+        ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=self.label, zorder=4)
+        ax.set(xlim=limits[0], ylim=limits[1])
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Which law to lay over a diagram, and how its constant is found.
+
+    theory: a law of `featlearn.theory.BOUNDARIES`, `none` (or None), or `auto`: the optimizer's own,
+    where it applies. constant: the law's constant, or None to fit it. level: where the mean is measured,
+    or None for 0.1 above the floor of a test error (the margin in Chen et al. 2023).
+    """
+
+    theory: str | None = "auto"
+    constant: float | None = None
+    level: float | None = None
+
+    def crossings(self, runs: pd.DataFrame, x: str, y: str, value: str) -> tuple[float | None, pd.DataFrame]:
+        """Return the level and where the seed mean crosses it along the signal axis (along x if none is)."""
+        level = _default_level(runs, value) if self.level is None else self.level
+        if level is None:
+            return None, pd.DataFrame(columns=[x, y])
+        along, other = (y, x) if y in SIGNALS else (x, y)
+        points = boundary(runs, other, along, value, level, log=geometric(runs[along].dropna()))
+        return level, points.dropna(subset=[x, y])
+
+    def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> Line | None:
+        """Return the law's line, or None; a law asked for by name raises ValueError where it fails."""
+        law = _own_law(runs) if self.theory == "auto" else self.theory
+        if law is None or law == "none":
+            return None
+        with suppress(ValueError) if self.theory == "auto" else nullcontext():
+            return boundary_line(runs, x, y, law, self.constant, points)
+        return None
+
+
+def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None, points: pd.DataFrame) -> Line:
+    """Return a law's line over x and y, with constant c, or fitted to the measured points.
+
+    Raises ValueError if the law is unknown, if not exactly one axis is the signal, if what the law needs
+    is neither an axis nor one number, or if there is no point to fit to.
+    """
+    if law not in BOUNDARIES:
+        raise ValueError(f"no theory {law!r}; there are {', '.join(BOUNDARIES)}")
+    if (x in SIGNALS) == (y in SIGNALS):
+        raise ValueError(f"a theory boundary needs the signal on one axis: {' or '.join(SIGNALS)}")
+    along, other = (x, y) if x in SIGNALS else (y, x)
+    constant = fit_constant(points, BOUNDARIES[law]).c if c is None else c
+    place = _fine(runs[other])
+    numbers = {name: place if f"data.{name}" == other else _one(runs, f"data.{name}") for name in ARGUMENTS}
+    norm = BOUNDARIES[law](constant, **numbers) * np.ones_like(place)
+    unit = numbers["noise_std"] * numbers["dim"] ** 0.5 if along == "data.snr" else 1.0
+    ends = (norm / unit, place) if along == x else (place, norm / unit)
+    return Line(law, constant, c is None, *ends)
+
+
+def _own_law(runs: pd.DataFrame) -> str | None:
+    """Return the law that a theorem states for these runs: that of SGD or SAM on relu."""
+    names = runs["optimizer.name"].unique()
+    relu = "network.activation" not in runs or bool((runs["network.activation"] == "relu").all())
+    return str(names[0]) if len(names) == 1 and names[0] in ("sgd", "sam") and relu else None
+
+
+def _default_level(runs: pd.DataFrame, value: str) -> float | None:
+    floors = runs["data.flip_prob"].unique() if value == "test_error" and "data.flip_prob" in runs else [0.0]
+    return float(floors[0]) + 0.1 if value.startswith("test_error") and len(floors) == 1 else None
+
+
+def _fine(column: pd.Series[float]) -> NDArray[np.float64]:
+    """Return 200 points from the first to the last edge of a column's cells."""
+    centres = np.unique(column.dropna())
+    log = geometric(centres)
+    ends = edges(centres, log=log)
+    spaced = np.geomspace if log else np.linspace
+    return np.asarray(spaced(ends[0], ends[-1], 200))
+
+
+def _one(runs: pd.DataFrame, column: str) -> float:
+    if column not in runs or runs[column].nunique() != 1:
+        raise ValueError(f"a theory boundary needs one value of {column}, or it on an axis")
+    return float(runs[column].iloc[0])

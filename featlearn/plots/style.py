@@ -1,0 +1,118 @@
+"""How figures look: sizes for a paper's column, colours safe for the colour-blind, and words for the axes.
+
+Nothing is changed at import: a figure is drawn, and saved, inside `with paper():`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import Colormap, ListedColormap
+
+INK, GREY, LIGHT = "#222222", "#707070", "#d9d9d9"
+PALETTE: tuple[tuple[float, float, float], ...] = tuple(sns.color_palette("colorblind"))
+
+RC: Mapping[Any, Any] = MappingProxyType(
+    {
+        "font.family": "STIXGeneral",
+        "mathtext.fontset": "stix",
+        "font.size": 9,
+        "axes.labelsize": 9,
+        "axes.titlesize": 9.5,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "axes.linewidth": 0.6,
+        "axes.edgecolor": INK,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "hatch.linewidth": 0.4,
+        "lines.linewidth": 1.4,
+        "figure.dpi": 150,
+        "savefig.dpi": 300,
+        "svg.hashsalt": "featlearn",
+        "pdf.fonttype": 42,
+    }
+)
+
+LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "data.signal_norm": r"signal norm $\|\mu\|$",
+        "data.dim": r"dimension $d$",
+        "data.snr": r"signal to noise ratio $\|\mu\| / (\sigma_p \sqrt{d})$",
+        "data.n_samples": r"training samples $n$",
+        "data.n_patches": r"patches $P$",
+        "data.noise_std": r"noise level $\sigma_p$",
+        "data.flip_prob": r"share of flipped labels $p$",
+        "network.n_filters": r"filters per sign $m$",
+        "network.init_std": r"initial standard deviation $\sigma_0$",
+        "optimizer.lr": r"learning rate $\eta$",
+        "optimizer.rho": r"SAM radius $\rho$",
+        "train.batch_size": r"batch size $B$",
+        "step": "step",
+        "train_loss": "train loss",
+        "train_error": "train error",
+        "grad_norm": "gradient norm",
+        "test_error": "test error (observed labels)",
+        "test_error_true": "test error (true labels)",
+        "signal_coef_max": r"signal, largest: $\max_{j,r}\,\gamma_{j,r}$",
+        "signal_coef_mean": r"signal, mean: $\gamma_{j,r}$",
+        "noise_coef_pos_max": r"noise, largest: $\max\,\overline{\rho}_{j,r,i}$",
+        "noise_coef_pos_mean": r"noise, mean: $\overline{\rho}_{j,r,i}$",
+        "noise_coef_neg_min": r"noise, smallest: $\min\,\underline{\rho}_{j,r,i}$",
+        "noise_coef_neg_mean": r"noise, mean: $\underline{\rho}_{j,r,i}$",
+        "noise_deactivated": "noise activations switched off",
+        "signal_kept": "signal activations kept",
+        "sharpness": r"sharpness $\lambda_{\max}$",
+    }
+)
+
+SYMBOLS: Mapping[str, str] = MappingProxyType({"rho": r"$\rho$", "lr": r"$\eta$", "weight_decay": "weight decay"})
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """Set the style within a `with` block, and put everything back after it."""
+    with mpl.rc_context({**sns.axes_style("ticks"), **RC}):
+        yield
+
+
+def label(column: str) -> str:
+    """Return a column in words, or its own name."""
+    return LABELS.get(column, column.replace("_", " "))
+
+
+def title(optimizer: str) -> str:
+    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03."""
+    name, *settings = optimizer.split(" ")
+    return ", ".join([name.upper(), *(_setting(*setting.split("=")) for setting in settings)])
+
+
+def _setting(key: str, value: str) -> str:
+    key, theory, _ = key.partition(".theory")
+    return f"{SYMBOLS.get(key, key)} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
+
+
+def sequential() -> Colormap:
+    """Return the colour map of a quantity: pale is small, dark is large."""
+    mako = sns.color_palette("mako_r", as_cmap=True)
+    return ListedColormap(mako(np.linspace(0.0, 0.92, 256)))
+
+
+def diverging() -> Colormap:
+    """Return the colour map of a difference: blue below zero, white at it, red above."""
+    colours: Colormap = sns.color_palette("vlag", as_cmap=True)
+    return colours

@@ -1,0 +1,37 @@
+"""Where a number came from: versions, revision and device. It never names a machine or a user."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PACKAGES = ("featlearn", "torch", "numpy", "scipy")
+
+
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """Return what is kept in the footer of every file of a store."""
+    versions = {package: _version(package) for package in PACKAGES}
+    return {**versions, "python": platform.python_version(), "device": device, "git": git_revision()}
+
+
+def git_revision() -> dict[str, Any] | None:
+    """Return the commit of the working directory and whether files differ from it; None outside a repository."""
+    revision = _git("rev-parse", "HEAD")
+    return None if revision is None else {"revision": revision, "dirty": _git("status", "--porcelain") != ""}
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,55 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TEMPORARY = ".tmp-"
+FOOTER = b"featlearn"
+
+
+class StoreError(ValueError):
+    """A folder that cannot be read or written as a store of this version; the message says why."""
+
+
+def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
+    """Write a Parquet file with a footer, whole or not at all."""
+    table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
+    with writing(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that is flushed to disk and takes the name ``path`` when all of it is written."""
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or some of its columns; StoreError with its name if it is damaged."""
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: it is damaged or no part of a store ({error})") from None

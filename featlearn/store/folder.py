@@ -1,0 +1,144 @@
+"""The folder of a store.
+
+    featlearn.json              the marker: schema version, name, time of creation
+    plans/<hash>.parquet        the run_ids of one sweep, in its order; its config in the footer
+    parts/<time>-<hex>.parquet  one row a run; config and provenance in the footer
+
+A file appears by one rename, and a part never changes: a killed sweep leaves whole files only, and several processes
+may write at once. What is not named like this is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_table, write_table, writing
+from featlearn.types import SCHEMA_VERSION
+
+MARKER = "featlearn.json"
+ROW = pa.schema(  # what every row has, whatever its config and trackers; null where a run failed before its end
+    [
+        ("run_id", pa.string()),
+        ("status", pa.string()),
+        ("message", pa.string()),
+        ("stopped_step", pa.int64()),
+        ("step", pa.list_(pa.int64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns)."""
+
+    run_ids: list[str]
+    config: str
+    began: int
+
+
+class Store:
+    """An open store: ``Store.open`` one that exists, ``Store.create`` one that may."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str | Path) -> Store:
+        """Open the store at ``path``; StoreError if there is none that this version can read."""
+        path = Path(path)
+        try:
+            marker = json.loads((path / MARKER).read_bytes())
+            schema = marker["schema"]
+        except (FileNotFoundError, NotADirectoryError):
+            why = f"{path} is not a featlearn store: it has no {MARKER}" if path.exists() else f"no store at {path}"
+            raise StoreError(why) from None
+        except OSError as error:
+            raise StoreError(f"cannot read the store {path}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"{path / MARKER} is not the marker of a featlearn store") from None
+        if schema != SCHEMA_VERSION:
+            raise StoreError(f"{path} has schema version {schema}, this featlearn reads and writes {SCHEMA_VERSION}")
+        return cls(path)
+
+    @classmethod
+    def find(cls, path: str | Path) -> Store | None:
+        """Open the store at ``path``; None if one may be made there; StoreError if something else is in the way."""
+        path = Path(path)
+        if (path / MARKER).is_file():
+            return cls.open(path)
+        if path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir()):
+            raise StoreError(f"{path} is not empty and not a featlearn store: give a new or an empty folder")
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file: give a folder")
+        return None
+
+    @classmethod
+    def create(cls, path: str | Path, name: str) -> Store:
+        """Open the store at ``path``, or make it."""
+        path = Path(path)
+        found = cls.find(path)
+        if found is None:
+            marker = {"schema": SCHEMA_VERSION, "name": name, "created": datetime.now(UTC).isoformat()}
+            with writing(path / MARKER) as file:
+                file.write(json.dumps(marker, indent=2).encode())
+        return found or cls(path)
+
+    def add_plan(self, run_ids: Sequence[str], config: str) -> None:
+        """Note which runs a sweep is made of; ``status`` and the order of rows follow from it."""
+        digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
+        footer = {"config": config, "began": time.time_ns()}
+        write_table(self.path / "plans" / f"{digest}.parquet", pa.table({"run_id": run_ids}), footer)
+
+    def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
+        """Commit the rows of finished runs."""
+        name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
+        write_table(self.path / "parts" / name, table, footer)
+
+    def plans(self) -> list[Plan]:
+        """Return the plans of all sweeps, the latest last."""
+        plans = []
+        for file in self.path.glob("plans/*.parquet"):
+            table = read_table(file)
+            plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER])))
+        return sorted(plans, key=lambda plan: plan.began)
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of all parts, the earliest first, columns that a part lacks as null.
+
+        columns: some of ROW, or None for all that there are. The column ``committed`` is the time (ns) of a row's part.
+        """
+        tables = [_dated(ROW.empty_table().select(columns or ROW.names), 0)]
+        for file in sorted(self.path.glob("parts/[0-9]*-*.parquet")):
+            tables.append(_dated(read_table(file, columns), int(file.name.split("-")[0])))
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def current(self, table: pa.Table) -> list[int]:
+        """Return the positions of the rows of ``table`` that count, in the order of the sweeps' plans.
+
+        A run that was committed twice counts once: as its result where there is one, else as its latest failure.
+        """
+        ids, statuses = table["run_id"].to_pylist(), table["status"].to_pylist()
+        failures_first = sorted(range(len(ids)), key=lambda row: statuses[row] != "failed")
+        winner = {ids[row]: row for row in failures_first}
+        planned = dict.fromkeys(run_id for plan in self.plans() for run_id in plan.run_ids)
+        return [winner.pop(run_id) for run_id in planned if run_id in winner] + list(winner.values())
+
+    def finished(self) -> frozenset[str]:
+        """Return the run_ids that need not be computed again."""
+        table = self.read(["run_id", "status"])
+        pairs = zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True)
+        return frozenset(run_id for run_id, status in pairs if status != "failed")
+
+
+def _dated(table: pa.Table, committed: int) -> pa.Table:
+    return table.append_column("committed", pa.array([committed] * table.num_rows, pa.int64()))

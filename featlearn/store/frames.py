@@ -1,0 +1,83 @@
+"""A store as DataFrames: every recorded step, or the last one of every run."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from featlearn.store.folder import Store
+
+HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
+
+
+def load(store: str | Path) -> pd.DataFrame:
+    """Return one row per run and recorded step, in the order of the sweep.
+
+    Columns: run_id, step, status, stopped_step, the config under its dotted keys, what the trackers wrote. A run that
+    failed has no step and no row. StoreError if there is no store that this version reads.
+    """
+    runs = _Runs(store)
+    lengths = runs.lengths[runs.current]
+    start = runs.ends[runs.current] - lengths
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return runs.frame(np.repeat(runs.current, lengths), np.repeat(start, lengths) + within).drop(columns="message")
+
+
+def summary(store: str | Path) -> pd.DataFrame:
+    """Return one row per run, at its last recorded step, in the order of the sweep.
+
+    The columns of ``load``, and the message that says how the run ended. A run that failed has no numbers (NaN).
+    """
+    runs = _Runs(store)
+    recorded = runs.lengths[runs.current] > 0
+    return runs.frame(runs.current, np.where(recorded, runs.ends[runs.current] - 1, -1))
+
+
+class _Runs:
+    """The rows of a store; its list columns laid end to end, that of row i up to ``ends[i]``, ``lengths[i]`` long."""
+
+    def __init__(self, path: str | Path) -> None:
+        store = Store.open(path)
+        self.table = store.read().drop_columns("committed")
+        self.current = np.array(store.current(self.table), dtype=np.int64)
+        self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
+        self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)
+        self.ends = np.cumsum(self.lengths)
+
+    def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
+        """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none."""
+        scalars = _without_null_type(self.table.drop_columns(self.lists))
+        left = scalars.to_pandas().take(rows).reset_index(drop=True)
+        take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
+        right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
+        whole: pd.DataFrame = pd.concat([left, right], axis=1)
+        order: list[str] = sorted([*scalars.column_names, *self.lists], key=_place)
+        return whole[order]
+
+    def _flat(self, name: str) -> np.ndarray:
+        """Return all elements of a list column in one array, NaN for the rows that lack it."""
+        column = self.table[name]
+        parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        present = column.is_valid().to_numpy()
+        flat = np.concatenate(parts)
+        if present[self.lengths > 0].all():
+            return flat
+        full = np.full(self.ends[-1], np.nan, dtype=flat.dtype if flat.dtype == object else np.float64)
+        full[np.repeat(present, self.lengths)] = flat
+        return full
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
+    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)
+
+
+def _without_null_type(table: pa.Table) -> pa.Table:
+    """Return the table with columns that are null everywhere as numbers, NaN everywhere."""
+    fields = [f.with_type(pa.float64()) if pa.types.is_null(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))

@@ -1,0 +1,45 @@
+"""Trajectories as rows: the config under its dotted keys, how the run ended, and every tracker's column as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from featlearn.runs import RunConfig, Trajectory
+
+
+def rows(trajectories: Sequence[Trajectory]) -> pa.Table:
+    """Return one row a run; all runs have the same trackers."""
+    ends = [{"status": t.status, "message": t.message, "stopped_step": t.stopped_step} for t in trajectories]
+    scalars = _scalars([t.run for t in trajectories], ends)
+    steps = _list_array([np.asarray(t.steps, np.int64) for t in trajectories])
+    values = {name: _tracked([t.values[name] for t in trajectories]) for name in trajectories[0].values}
+    return pa.table({**scalars, "step": steps, **values})
+
+
+def failed_rows(runs: Sequence[RunConfig], message: str) -> pa.Table:
+    """Return the rows of runs that ended with an error: no step, the message instead."""
+    return pa.table(_scalars(runs, [{"status": "failed", "message": message}] * len(runs)))
+
+
+def _scalars(runs: Sequence[RunConfig], ends: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    records = [{"run_id": run.run_id, **end, **run.columns()} for run, end in zip(runs, ends, strict=True)]
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def _tracked(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """Return list<double> from arrays [r], list<list<double>> from arrays [r, length]."""
+    return _list_array([np.asarray(array, np.float64) for array in arrays])
+
+
+def _list_array(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """Return an Arrow list array with one element an array; further axes become lists in the list."""
+    joined = np.concatenate(arrays)
+    values = pa.array(joined) if joined.ndim == 1 else _list_array(list(joined))
+    offsets = np.cumsum([0, *[len(array) for array in arrays]])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)

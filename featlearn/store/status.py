@@ -1,0 +1,53 @@
+"""How far a sweep is: what a store holds of the runs of its latest plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from featlearn.store.folder import Plan, Store
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """Numbers of runs of the latest sweep, and why runs failed.
+
+    done: runs with a result; of these ``diverged`` diverged, ``fitted`` stopped at the wanted training loss, and
+    ``reused`` were there before the sweep last began. missing: neither done nor failed. others: runs in the store
+    that the latest sweep does not ask for. failures: how many runs failed, by message.
+    """
+
+    n_runs: int
+    done: int
+    reused: int
+    failed: int
+    diverged: int
+    fitted: int
+    missing: int
+    others: int
+    failures: dict[str, int]
+
+
+def status(path: str | Path) -> StoreStatus:
+    """Compare a store with the plan of the sweep that was last begun in it."""
+    store = Store.open(path)
+    plans = store.plans()
+    plan = plans[-1] if plans else Plan([], "{}", 0)
+    planned = set(plan.run_ids)
+    table = store.read(["run_id", "status", "message"])
+    rows = table.take(store.current(table)).to_pylist()
+    asked = [row for row in rows if row["run_id"] in planned]
+    ends = Counter(row["status"] for row in asked)
+    done = len(asked) - ends["failed"]
+    return StoreStatus(
+        n_runs=len(planned),
+        done=done,
+        reused=sum(row["status"] != "failed" and row["committed"] < plan.began for row in asked),
+        failed=ends["failed"],
+        diverged=ends["diverged"],
+        fitted=ends["fitted"],
+        missing=len(planned) - len(asked),
+        others=len(rows) - len(asked),
+        failures=dict(Counter(row["message"] for row in asked if row["status"] == "failed").most_common()),
+    )

@@ -1,0 +1,41 @@
+"""What a call of ``sweep`` may ask for, checked before anything is computed or written."""
+
+from __future__ import annotations
+
+import torch
+from joblib import cpu_count
+
+
+class SweepError(ValueError):
+    """A call that cannot be served; the message says why."""
+
+
+def check_backend(backend: str, scheduler: str | None) -> None:
+    """Refuse what is not there yet."""
+    if backend != "loky":
+        raise SweepError(f"backend {backend!r} is not available in this version; use loky")
+    if scheduler is not None:
+        raise SweepError("scheduler needs the backend dask, which is not available in this version")
+
+
+def checked_jobs(n_jobs: int, device: str) -> int:
+    """Return the number of processes: -1 means one a core, and a GPU is served by one."""
+    if n_jobs < 1 and n_jobs != -1:
+        raise SweepError(f"jobs must be at least 1, or -1 for one a core; found {n_jobs}")
+    if device == "cuda":
+        return 1
+    return int(cpu_count()) if n_jobs == -1 else n_jobs
+
+
+def checked_device(device: str) -> str:
+    """Return cpu or cuda; auto takes cuda where there is one."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise SweepError(f"device must be auto, cpu or cuda; found {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SweepError("device cuda was asked for, but torch finds no CUDA device here; use cpu or auto")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """Return what provenance says about a device."""
+    return device if device == "cpu" else f"cuda: {torch.cuda.get_device_name()}"

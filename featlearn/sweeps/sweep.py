@@ -1,0 +1,122 @@
+"""The whole of a sweep: plan, compute, commit. Interrupted at any moment, it is resumed by the same call."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pyarrow as pa
+
+from featlearn.provenance import provenance
+from featlearn.store import Store
+from featlearn.sweeps.blocks import Plan, Shard
+from featlearn.sweeps.checks import SweepError, check_backend, checked_device, checked_jobs, device_name
+from featlearn.sweeps.pool import results
+from featlearn.sweeps.progress import showing
+from featlearn.sweeps.report import SweepInterrupted, SweepReport
+
+if TYPE_CHECKING:
+    from featlearn.config import SweepConfig
+
+COMMIT_SECONDS = 5.0
+
+
+def sweep(
+    config: SweepConfig | str | Path,
+    out: str | Path,
+    *,
+    n_jobs: int = 1,
+    device: str = "auto",
+    set: Mapping[str, Any] | Sequence[str] = (),
+    backend: str = "loky",
+    scheduler: str | None = None,
+    shard: str | None = None,
+    progress: bool = True,
+) -> SweepReport:
+    """Compute the runs of a config that the store ``out`` does not hold yet, and keep them there.
+
+    The store may hold runs of other configs: a run is known by the hash of all its numbers, so it is found again
+    wherever two configs meet. Ctrl-C and SIGTERM commit what has finished and raise SweepInterrupted. Nothing is
+    written where the call, the config or the folder is wrong (SweepError, ConfigError, StoreError).
+
+    config: from ``load_config``, or the path of a YAML file, then changed by ``set``.
+    n_jobs: processes, -1 for one a core; a GPU is served by one, whatever is asked.
+    device: cpu, cuda, or auto: cuda where there is one.
+    shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
+    progress: show how far it is: a bar on a terminal, now and then a line elsewhere.
+    """
+    check_backend(backend, scheduler)
+    share = Shard.parse(shard) if shard else Shard()
+    device = checked_device(device)
+    jobs = checked_jobs(n_jobs, device)
+    config = _loaded(config, set)
+    found = Store.find(out)
+    plan = Plan.of(config.runs(), share, found.finished() if found else ())
+
+    store = Store.create(out, config.name)
+    store.add_plan(plan.run_ids.tolist(), config.to_json())
+    footer = {"config": config.to_json(), "provenance": provenance(device_name(device))}
+    report = SweepReport(total=int(plan.mine.sum()), reused=int((plan.mine & ~plan.todo).sum()))
+    tables = results(plan.blocks(config.runs()), jobs, device)
+    try:
+        with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:
+            _keep(tables, store, footer, report, show)
+    except KeyboardInterrupt:
+        raise SweepInterrupted(report, out) from None
+    return report
+
+
+def _keep(
+    tables: Iterator[pa.Table], store: Store, footer: dict[str, Any], report: SweepReport, show: Callable[[], None]
+) -> None:
+    """Commit the tables every few seconds as they come, and what is left when they end, however they end."""
+    pending: list[pa.Table] = []
+    committed = time.monotonic()
+    try:
+        for table in tables:
+            pending.append(table)
+            report.count(table["status"].to_pylist())
+            show()
+            if time.monotonic() - committed > COMMIT_SECONDS:
+                _commit(store, pending, footer)
+                committed = time.monotonic()
+    finally:
+        _commit(store, pending, footer)
+
+
+def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> None:
+    if pending:
+        store.add_part(pa.concat_tables(pending, promote_options="permissive"), footer)
+        pending.clear()
+
+
+def _loaded(config: SweepConfig | str | Path, changes: Mapping[str, Any] | Sequence[str]) -> SweepConfig:
+    if isinstance(config, str | Path):
+        from featlearn.config import load_config
+
+        return load_config(config, set=changes)
+    if changes:
+        raise SweepError("set goes with a config file; this config is loaded already: give set to load_config")
+    return config
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a sweep as Ctrl-C does; a signal can only be caught in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,68 @@
+"""What happens to one block, in whichever process: its runs come back as rows, whatever goes wrong."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import sysconfig
+import traceback
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from featlearn.simulate import simulate_block
+from featlearn.store.rows import failed_rows, rows
+from featlearn.sweeps.blocks import Block
+
+
+def run_block(block: Block, device: str) -> pa.Table:
+    """Simulate a block and return its rows.
+
+    If the block raises, its halves are tried, so that in the end only the run at fault is recorded as failed: a run's
+    numbers do not depend on its neighbours.
+    """
+    try:
+        return rows(simulate_block(block, device=device))
+    except Exception as error:
+        if len(block) == 1:
+            return failed_rows(block, describe(error))
+    half = len(block) // 2
+    halves = [run_block(block[:half], device), run_block(block[half:], device)]
+    return pa.concat_tables(halves, promote_options="permissive")
+
+
+def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:
+    """Do ``run_block`` in a process of its own; the block's number comes back with the rows."""
+    _settle(parent)
+    return number, run_block(block, device)
+
+
+def describe(error: Exception) -> str:
+    """Return the error's type and message, and the innermost line that is neither a library's nor Python's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
+    own = [frame for frame in frames if not frame.filename.startswith(foreign)] or frames
+    return f"{type(error).__name__}: {error} ({_short(own[-1].filename)}:{own[-1].lineno})"
+
+
+@cache
+def _settle(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and die when the parent does, even if it is killed (Linux)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _short(filename: str) -> str:
+    """Return a path below the package or the working directory without what stands before it."""
+    path = Path(filename)
+    for root in (Path(__file__).parents[2], Path.cwd()):
+        if path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return filename

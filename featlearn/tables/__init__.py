@@ -1,0 +1,34 @@
+"""Tables out of tables: what a sweep says, with one row a cell, a pair of runs, or a step.
+
+The input is what `featlearn.load` (one row per run and recorded step) or `featlearn.summary` (one row per
+run) returns. A cell is everything in the config but the seed. Runs that end `ok` or `fitted` count; a
+diverged one never enters a mean. Nothing is averaged silently: where two runs of one seed would share a
+cell, a ValueError names the column that tells them apart. Every function raises ValueError, with the
+nearest name, for a column that does not exist.
+"""
+
+from featlearn.tables.cells import Constant, boundary, fit_constant, phase_grid
+from featlearn.tables.columns import by_optimizer, last_rows, main_axes, optimizer_labels, select, varying
+from featlearn.tables.intervals import Interval, mean_interval
+from featlearn.tables.pairs import difference_grid, paired_difference
+from featlearn.tables.times import at_train_loss, half_time, seed_quantiles
+
+__all__ = [
+    "Constant",
+    "Interval",
+    "at_train_loss",
+    "boundary",
+    "by_optimizer",
+    "difference_grid",
+    "fit_constant",
+    "half_time",
+    "last_rows",
+    "main_axes",
+    "mean_interval",
+    "optimizer_labels",
+    "paired_difference",
+    "phase_grid",
+    "seed_quantiles",
+    "select",
+    "varying",
+]

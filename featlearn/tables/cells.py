@@ -1,0 +1,91 @@
+"""Phase diagrams as tables: the mean of every cell, where it crosses a level, and the law that fits."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from featlearn.tables.columns import config_columns, counted, refuse_twins, require, varying
+from featlearn.tables.intervals import mean_interval, moments
+from featlearn.theory.boundaries import ARGUMENTS, Law
+
+
+class Constant(NamedTuple):
+    """The fitted constant of a law, its standard error, and the number of points it was fitted to."""
+
+    c: float
+    se: float
+    n: int
+
+
+def phase_grid(summary: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFrame:
+    """Average over seeds, one row per cell that holds a run: x, y, mean, se, n, diverged, failed.
+
+    n is the number of runs in the mean, se the standard error over them (NaN for n = 1); a cell without a
+    counted run has a NaN mean. As a matrix: `grid.pivot(index=y, columns=x, values="mean")`.
+    """
+    require(summary, ["status", "seed", x, y, value])
+    runs = summary.dropna(subset=[x, y])
+    refuse_twins(runs, [x, y, "seed"])
+    ends = {end: (runs["status"] == end).groupby([runs[x], runs[y]]).sum() for end in ("diverged", "failed")}
+    table = pd.DataFrame(ends).join(moments(counted(runs), [x, y], value)).reset_index()
+    table["n"] = table["n"].fillna(0).astype(int)
+    return table[[x, y, "mean", "se", "n", "diverged", "failed"]]
+
+
+def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *, log: bool = False) -> pd.DataFrame:
+    """Find, for every x, the y at which the seed mean crosses `level`.
+
+    The table has the columns x, y, `crossings`, and those of `data.*` that hold one value. The mean is
+    taken linear in y (in log y with `log`) between neighbouring cells that have one. The first crossing
+    from small y is taken; `crossings` counts them all, so that noise shows. y is NaN where there is none.
+    Raises ValueError for `log` where a y is not positive.
+    """
+    grid = phase_grid(summary, x, y, value).dropna(subset="mean")
+    if log and (grid[y] <= 0).any():
+        raise ValueError(f"{y} has no logarithm at {grid[y].min():g}")
+    rows = []
+    for place, column in grid.groupby(x):
+        height = column["mean"].to_numpy(dtype=float) - level
+        found = np.exp(_crossings(np.log(column[y]), height)) if log else _crossings(column[y], height)
+        rows.append((place, found[0] if len(found) else np.nan, len(found)))
+    table = pd.DataFrame(rows, columns=[x, y, "crossings"])
+    free = {x, y, *varying(summary)}
+    fixed = [c for c in config_columns(summary) if c.startswith("data.") and c not in free]
+    return table.assign(**{c: summary[c].iloc[0] for c in fixed})
+
+
+def fit_constant(boundary_table: pd.DataFrame, law: Law) -> Constant:
+    """Fit the constant of a theory law to a measured boundary: the geometric mean of measured / law(c = 1).
+
+    The law is linear in c and takes `featlearn.theory.boundaries.ARGUMENTS`, read from the columns
+    `data.*`; the measured signal is `data.signal_norm`, or `data.snr` made into one. The standard error
+    is that of the points' spread around the law (NaN for one point), not of the seeds. Raises ValueError
+    if no point has a crossing.
+    """
+    columns = [f"data.{name}" for name in ARGUMENTS]
+    signal = "data.signal_norm" if "data.signal_norm" in boundary_table else "data.snr"
+    require(boundary_table, [signal, *columns])
+    points = boundary_table.dropna(subset=[signal, *columns]).astype({c: float for c in (signal, *columns)})
+    if points.empty:
+        raise ValueError("the measured boundary has no crossing: there is no constant to fit")
+    unit = 1.0 if signal == "data.signal_norm" else points["data.noise_std"] * points["data.dim"] ** 0.5
+    shape = law(1.0, **_arguments(points))
+    ratio = mean_interval(np.log(points[signal] * unit / shape))
+    c = float(np.exp(ratio.mean))
+    return Constant(c, c * ratio.se, len(points))
+
+
+def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    return {name: points[f"data.{name}"].to_numpy(dtype=float) for name in ARGUMENTS}
+
+
+def _crossings(position: ArrayLike, height: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where the polyline (position, height) changes side of zero."""
+    at = np.asarray(position, dtype=float)
+    left = np.flatnonzero((height[1:] > 0) != (height[:-1] > 0))
+    share = height[left] / (height[left] - height[left + 1])
+    return np.asarray(at[left] + share * (at[left + 1] - at[left]))

@@ -1,0 +1,139 @@
+"""What the columns of a sweep are, and which rows of it are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COUNTED = ("ok", "fitted")
+TOP = ("seed", "engine", "sampling", "dtype")
+SECTIONS = ("data.", "network.", "optimizer.", "train.")
+
+
+def require(df: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise ValueError for the first of `columns` that the table lacks, with the nearest name."""
+    for column in columns:
+        if column not in df.columns:
+            near = get_close_matches(column, [str(c) for c in df.columns], n=1)
+            raise ValueError(f"no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def config_columns(df: pd.DataFrame) -> list[str]:
+    """Return the columns that hold what decides a run: its seed, its engine, and the dotted keys."""
+    return [column for column in df.columns if column in TOP or column.startswith(SECTIONS)]
+
+
+def varying(df: pd.DataFrame) -> list[str]:
+    """Return the config columns that take more than one value; missing counts as a value."""
+    return [column for column in config_columns(df) if df[column].nunique(dropna=False) > 1]
+
+
+def counted(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of runs that enter a mean."""
+    return df[df["status"].isin(COUNTED)]
+
+
+def last_rows(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the row of every run's last recorded step, as `featlearn.summary` does."""
+    require(df, ["run_id", "step"])
+    return df.sort_values("step", kind="stable").drop_duplicates("run_id", keep="last").sort_index()
+
+
+def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows in which every column of `where` has the given value; numbers to nine digits.
+
+    Raises ValueError, listing the values there are, if no row is left.
+    """
+    require(df, where)
+    for column, value in where.items():
+        close = pd.api.types.is_float_dtype(df[column]) and isinstance(value, int | float)
+        chosen = df[np.isclose(df[column], value, rtol=1e-9, atol=0) if close else df[column] == value]
+        if chosen.empty:
+            raise ValueError(f"no row has {column} = {value!r}; it takes {listed(df[column])}")
+        df = chosen
+    return df
+
+
+def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[str]:
+    """Return a name for every row's optimizer: `sgd`, or `sam rho=0.03` where several sam meet in one cell.
+
+    Only what tells optimizers of one name apart within a cell is spelled out, so a radius that follows
+    the dimension leaves the name alone; of a radius given as `{theory: c}` it is c that is spelled, `sam rho.theory=1`.
+    Columns in `ignore` are axes and count as part of the cell.
+    """
+    require(df, ["run_id", "optimizer.name"])
+    runs = df.drop_duplicates("run_id")
+    free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, "optimizer.name")]
+    cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
+    several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
+    telling = [c for c in free if several[c]]
+    rows = df[["optimizer.name", *telling]].itertuples(index=False, name=None)
+    names = [" ".join([name, *_settings(telling, values)]) for name, *values in rows]
+    return pd.Series(names, index=df.index, name="optimizer", dtype="str")
+
+
+def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Split a table by optimizer label, in order of appearance.
+
+    With `optimizer`, only that label, or all labels of that name. Raises ValueError, listing the labels,
+    if there is no such optimizer.
+    """
+    if df.empty:
+        raise ValueError("the table has no rows")
+    labels = optimizer_labels(df, ignore)
+    meant = (labels == optimizer) | (df["optimizer.name"] == optimizer) | (optimizer is None)
+    if not meant.any():
+        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(labels)}")
+    return {name: df[labels == name] for name in labels[meant].unique()}
+
+
+def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> tuple[str, str]:
+    """Return the two axes of a sweep: x the signal and y the other thing that varies, unless they are given.
+
+    What is given stays. Optimizers, seeds and numbers that follow from others are no axes: the signal is
+    `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else. Raises
+    ValueError unless this leaves one choice, naming the candidates.
+    """
+    free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
+    signals = sorted({"data.signal_norm", "data.snr"} & {*free}, key=lambda c: df[c].nunique())
+    rest = [c for c in free if c not in ("data.signal_norm", "data.snr", x, y)]
+    x = x or next((c for c in signals if c != y), None)
+    candidates = ["data.dim"] if "data.dim" in rest else rest
+    y = y or (candidates[0] if len(candidates) == 1 else None)
+    if x is None or y is None:
+        raise ValueError(f"say which columns are x and y; these vary: {', '.join(free) or 'none'}")
+    return x, y
+
+
+def refuse_twins(runs: pd.DataFrame, keys: Sequence[str], what: str = "run") -> None:
+    """Raise ValueError if two rows agree in `keys`, naming the columns in which they differ."""
+    keys = list(dict.fromkeys(keys))
+    twins = runs[runs.duplicated(keys, keep=False)]
+    if twins.empty:
+        return
+    _, pair = next(iter(twins.groupby(keys, dropna=False)))
+    if "run_id" in pair and pair["run_id"].duplicated().any():
+        raise ValueError("a run has several rows: pass one a run, such as its last step (featlearn.summary)")
+    place = ", ".join(f"{key} = {pair[key].iloc[0]}" for key in keys)
+    differ = "; ".join(f"{c} ({listed(pair[c])})" for c in varying(pair) if c not in keys)
+    raise ValueError(f"{len(pair)} {what}s share {place}; they differ in {differ or 'no config column'}: choose one")
+
+
+def listed(column: pd.Series[Any], most: int = 6) -> str:
+    """Spell the distinct values of a column, the first few of them."""
+    values = [_text(value) for value in column.drop_duplicates()]
+    return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
+
+
+def _settings(columns: Sequence[str], values: Sequence[Any]) -> list[str]:
+    """Spell `rho=0.03` for every value that is there, `rho.theory=1` in place of what follows from it."""
+    there = {c.removeprefix("optimizer."): v for c, v in zip(columns, values, strict=True) if not pd.isna(v)}
+    return [f"{name}={_text(v)}" for name, v in there.items() if f"{name}.theory" not in there]
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

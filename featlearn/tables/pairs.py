@@ -1,0 +1,85 @@
+"""Two optimizers on the same data, the same initial weights and the same batches: differences, run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featlearn.tables.columns import COUNTED, refuse_twins, require, varying
+from featlearn.tables.intervals import half_width, moments
+
+
+def paired_difference(
+    summary: pd.DataFrame,
+    value: str,
+    by: str = "optimizer.name",
+    first: str = "sgd",
+    second: str = "sam",
+    keys: Sequence[str] | None = None,
+    train_loss_tol: float | None = None,
+) -> pd.DataFrame:
+    """Subtract run from run, one row per seed and cell: keys, `first`, `second`, `difference`, `outcome`.
+
+    The difference is first minus second. Paired runs share the seed and every varying config column
+    outside `optimizer.*` (or `keys`). `outcome` says what became of a pair: `paired`; `no partner`;
+    `diverged` (one of the two did not end ok or fitted); `no value` (one is NaN); `train loss` (the two
+    train losses differ by more than the factor `train_loss_tol` >= 1). In all but the first the
+    difference is NaN, so that means skip it and `outcome.value_counts()` counts it. Raises ValueError if
+    two runs could play one part, naming what tells them apart, or if no run has a partner.
+    """
+    if train_loss_tol is not None and train_loss_tol < 1:
+        raise ValueError(f"train_loss_tol is a factor, at least 1, not {train_loss_tol:g}")
+    gate = [] if train_loss_tol is None else ["train_loss"]
+    require(summary, [by, "seed", "status", value, *gate, *(keys or ())])
+    runs = summary[summary[by].isin([first, second])]
+    if keys is None:
+        keys = [c for c in varying(runs) if not c.startswith("optimizer.") and c != by]
+    keys = list(dict.fromkeys(["seed", *keys]))
+    left, right = (_side(runs, by, name, keys, value) for name in (first, second))
+    pairs = left.merge(right, how="outer", on=keys, suffixes=("_first", "_second"))
+    pairs["outcome"] = _outcomes(pairs, train_loss_tol)
+    if (pairs["outcome"] == "no partner").all():
+        raise ValueError(f"no {first} run shares {', '.join(keys)} with a {second} run: choose other keys")
+    pairs = pairs.rename(columns={"value_first": "first", "value_second": "second"})
+    pairs["difference"] = (pairs["first"] - pairs["second"]).where(pairs["outcome"] == "paired")
+    return pairs[[*keys, "first", "second", "difference", "outcome"]]
+
+
+def difference_grid(pairs: pd.DataFrame, cells: Sequence[str], level: float = 0.95) -> pd.DataFrame:
+    """Average paired differences, one row per cell: cells, mean, se, n, low, high, dropped.
+
+    `low` and `high` end the Student t interval over pairs (NaN for n < 2); `dropped` counts the rows that
+    are no pair.
+    """
+    require(pairs, [*cells, "seed", "difference"])
+    refuse_twins(pairs, [*cells, "seed"], "pair")
+    table = moments(pairs, cells, "difference")
+    half = half_width(table["se"], table["n"], level)
+    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    table["dropped"] = pairs["difference"].isna().groupby([pairs[c] for c in cells]).sum()
+    return table.reset_index()
+
+
+def _side(runs: pd.DataFrame, by: str, name: str, keys: list[str], value: str) -> pd.DataFrame:
+    """Return one side of the pairs: keys, value, status, train_loss."""
+    side = runs[runs[by] == name]
+    if side.empty:
+        raise ValueError(f"no run has {by} = {name!r}")
+    refuse_twins(side, keys, f"{name} run")
+    loss = side.get("train_loss", np.nan)
+    return side[keys].assign(value=side[value], status=side["status"], train_loss=loss)
+
+
+def _outcomes(pairs: pd.DataFrame, factor: float | None) -> NDArray[np.str_]:
+    """Say what became of every pair."""
+    alone = pairs["status_first"].isna() | pairs["status_second"].isna()
+    ended = pairs["status_first"].isin(COUNTED) & pairs["status_second"].isin(COUNTED)
+    large = np.maximum(pairs["train_loss_first"], pairs["train_loss_second"])
+    small = np.minimum(pairs["train_loss_first"], pairs["train_loss_second"])
+    apart = ~(large <= small * (np.inf if factor is None else factor)) & (factor is not None)
+    blank = pairs["value_first"].isna() | pairs["value_second"].isna()
+    words = ["no partner", "diverged", "no value", "train loss"]
+    return np.select([alone, ~ended, blank, apart], words, default="paired")

@@ -1,0 +1,95 @@
+"""Trajectories as tables: a value over steps, at equal train loss, and the time it is half learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featlearn.tables.columns import COUNTED, config_columns, counted, refuse_twins, require
+
+
+def seed_quantiles(
+    df: pd.DataFrame, value: str, by: str | Sequence[str], quantiles: Sequence[float] = (0.1, 0.5, 0.9)
+) -> pd.DataFrame:
+    """Follow a value over steps: one row per group and step, with mean, se, n and quantiles (`q10`, ...).
+
+    Every run is read at the union of all recorded steps: between two of its records on the straight line,
+    after its last one at its last value if it ended `fitted` (its weights are frozen), else not at all.
+    Diverged and failed runs are left out throughout, so that a curve keeps its population; n is its size.
+    Raises ValueError if a group holds several runs of one seed, or no run at all is left.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    require(df, ["run_id", "step", "status", "seed", value, *by])
+    rows = counted(df).sort_values(["run_id", "step"])
+    if rows.empty:
+        raise ValueError(f"no finished run in which to follow {value}")
+    refuse_twins(rows.drop_duplicates("run_id"), [*by, "seed"])
+    steps = np.unique(rows["step"].to_numpy(dtype=float))
+    groups = rows.groupby(by, dropna=False)
+    tables = {group: _over_seeds(runs, value, steps, quantiles) for group, runs in groups}
+    return pd.concat(tables, names=by).reset_index(by).reset_index(drop=True)
+
+
+def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str]) -> pd.DataFrame:
+    """Read every run when its train loss first reaches `level`.
+
+    One row per run: its config, step, columns, and `reached`. Between two records, values are linear in
+    log(train_loss). A run already at the level in its first record is read there; a run that never
+    reaches it has reached = False and NaN. Raises ValueError unless level > 0.
+    """
+    if not level > 0:
+        raise ValueError(f"a train loss level is positive, not {level:g}")
+    require(df, ["run_id", "step", "train_loss", *columns])
+    values = list(dict.fromkeys(["step", *columns]))
+    height = np.log(df["train_loss"].clip(lower=np.finfo(float).tiny))
+    return _first_below(df, height, float(np.log(level)), values)
+
+
+def half_time(df: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Time how fast a value is learned: one row per run, config, `half_time`, `final`.
+
+    half_time is the step, linear between records, at which |value| first reaches |final| / 2. It is NaN
+    where the question has no answer: the final value is zero, or the run diverged or failed and has none.
+    """
+    require(df, ["run_id", "step", "status", value])
+    final = df.sort_values("step", kind="stable").groupby("run_id")[value].last()
+    share = (df[value] / df["run_id"].map(final.where(final != 0))).abs()
+    share = share.where(df["status"].isin(COUNTED))
+    table = _first_below(df, -share, -0.5, ["step"]).rename(columns={"step": "half_time"})
+    return table.assign(final=table["run_id"].map(final)).drop(columns="reached")
+
+
+def _over_seeds(runs: pd.DataFrame, value: str, steps: NDArray[np.float64], quantiles: Sequence[float]) -> pd.DataFrame:
+    """Return the statistics of one group at `steps`."""
+    curves = pd.DataFrame([_curve(run, value, steps) for _, run in runs.groupby("run_id")], columns=steps)
+    table = pd.DataFrame({"mean": curves.mean(), "se": curves.sem(), "n": curves.count()})
+    table = table.assign(**{f"q{100 * q:g}": curves.quantile(q) for q in quantiles})
+    return table.rename_axis("step").reset_index()
+
+
+def _curve(run: pd.DataFrame, value: str, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one run at `steps`; after its last record NaN, or that record if its weights were frozen."""
+    known = run[value].to_numpy(dtype=float)
+    after = known[-1] if run["status"].iloc[0] == "fitted" else np.nan
+    at = run["step"].to_numpy(dtype=float)
+    return np.asarray(np.interp(steps, at, known, left=np.nan, right=after))
+
+
+def _first_below(df: pd.DataFrame, height: pd.Series[Any], level: float, values: list[str]) -> pd.DataFrame:
+    """Return every run's config, and its `values` where `height` first falls to `level`, linear in height."""
+    rows = df.assign(height=height).sort_values(["run_id", "step"], ignore_index=True)
+    known = rows.dropna(subset="height")
+    first = known[known["height"] <= level].drop_duplicates("run_id").index
+    wanted = ["height", *values]
+    before = known.groupby("run_id")[wanted].shift().loc[first].astype(float)
+    here = known.loc[first, wanted].astype(float)
+    share = (before["height"] - level) / (before["height"] - here["height"])
+    read = before.mul(1 - share, axis=0).add(here.mul(share, axis=0)).where(share < 1, here, axis=0)
+    read = read[values].assign(reached=True).set_axis(known.loc[first, "run_id"])
+    head = dict.fromkeys(["run_id", *(c for c in ("status", *config_columns(df)) if c in df)])
+    table = rows.drop_duplicates("run_id")[list(head)].join(read, on="run_id")
+    return table.assign(reached=table["reached"].eq(True)).reset_index(drop=True)

@@ -1,0 +1,18 @@
+"""Closed forms on plain numbers.
+
+Nothing of featlearn is imported here, so that theory against simulation is a real test.
+"""
+
+from featlearn.theory.boundaries import BOUNDARIES, power_boundary, sam_boundary, sgd_boundary
+from featlearn.theory.scales import init_std, sam_epochs, sam_radius, snr
+
+__all__ = [
+    "BOUNDARIES",
+    "init_std",
+    "power_boundary",
+    "sam_boundary",
+    "sam_epochs",
+    "sam_radius",
+    "sgd_boundary",
+    "snr",
+]

@@ -1,0 +1,122 @@
+"""The population test error of many runs on a CPU, one pass a run (numba); test_error.py is its plain twin."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from featlearn.engines.kernels import KINDS, value
+
+__all__ = ["KINDS", "error_by_scramble"]
+
+Array = NDArray[Any]
+
+_RECIPROCALS = 1.0 / np.arange(1, 66)[np.r_[0, 0:65]]  # 1/k at index k
+_HORNER = 64  # up to this half dimension the partial sum of the exponential series cannot overflow below x = 700
+
+
+@njit(cache=True, error_model="numpy")
+def semidefinite_cholesky(gram: Array, lower: Array, rtol: float) -> None:
+    """Write lower triangular L with L L' = gram [f, f]; the column of a pivot that is rounding of zero is zero."""
+    f = len(gram)
+    largest = 0.0
+    for i in range(f):
+        largest = max(largest, gram[i, i])
+    for j in range(f):
+        for i in range(f):
+            lower[i, j] = 0.0
+        pivot = gram[j, j]
+        for k in range(j):
+            pivot -= lower[j, k] * lower[j, k]
+        if math.isnan(pivot):
+            lower[j:, j] = pivot
+        elif pivot > rtol * largest:
+            root = math.sqrt(pivot)
+            for i in range(j, f):
+                entry = gram[i, j]
+                for k in range(j):
+                    entry -= lower[i, k] * lower[j, k]
+                lower[i, j] = entry / root
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def upper_gamma(a: int, x: float) -> float:
+    """Return Q(a, x) = P(Poisson(x) < a), the regularized upper incomplete gamma function, for an integer a >= 1."""
+    if x <= 0.0:
+        return 1.0
+    if a <= _HORNER:
+        x = min(x, 700.0)
+        total = 1.0
+        for k in range(a - 1, 0, -1):
+            total = 1.0 + total * (x * _RECIPROCALS[k])
+        return math.exp(-x) * total
+    if x > 10.0 * a + 700.0:
+        return 0.0
+    top = min(a - 1, int(x))
+    peak = math.exp(top * math.log(x) - x - math.lgamma(top + 1.0))
+    total, term = peak, peak
+    for k in range(top, 0, -1):
+        term *= k / x
+        total += term
+    term = peak
+    for k in range(top + 1, a):
+        term *= x / k
+        total += term
+    return min(total, 1.0)
+
+
+@njit(cache=True, error_model="numpy")
+def chance(signal: float, noise: float, degree: int, half: int) -> float:
+    """Return P(signal + r^degree noise < 0) for r ~ chi with 2 ``half`` degrees of freedom, a tie counting one half.
+
+    degree 0: r is 1, the noise not on the unit sphere but already drawn.
+    """
+    total = signal + noise
+    if math.isnan(total):
+        return total
+    if degree == 0 or noise == 0.0:
+        return 1.0 if total < 0.0 else 0.5 if total == 0.0 else 0.0
+    ratio = -signal / noise
+    if ratio <= 0.0:
+        return 1.0 if noise < 0.0 else 0.0
+    above: float = upper_gamma(half, (ratio * ratio if degree == 1 else ratio ** (2.0 / degree)) / 2.0)
+    return above if noise < 0.0 else 1.0 - above
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def error_by_scramble(
+    gram: Array, signal: Array, bias: Array, normals: Array, kind: int, scale: float, degree: int, out: Array
+) -> None:
+    """Write the error against true labels of every run and scramble into ``out`` [b, s].
+
+    gram [b, f, f]: covariance of the filters' pre-activations on a noise patch. signal [b, 2]: the output's part from
+    +signal and -signal. bias [b, f]. normals [q, f, points]: the same for every run, points of one scramble together;
+    on the unit sphere in q f dimensions unless ``degree`` is 0. scale: what an activation on noise is multiplied with.
+    """
+    q, f, n_points = normals.shape
+    lower, z, noise = np.empty((f, f), gram.dtype), np.empty(n_points, gram.dtype), np.empty(n_points, gram.dtype)
+    per_scramble = n_points // out.shape[1]
+    half = q * f // 2
+    for lane in range(len(gram)):
+        semidefinite_cholesky(gram[lane], lower, 1e-12)
+        noise[:] = 0.0
+        for patch in range(q):
+            for r in range(f):
+                weight = scale if 2 * r < f else -scale
+                z[:] = bias[lane, r]
+                for s in range(r + 1):
+                    entry, row = lower[r, s], normals[patch, s]
+                    for i in range(n_points):
+                        z[i] += entry * row[i]
+                for i in range(n_points):
+                    noise[i] += weight * value(kind, z[i])
+        plus, minus = signal[lane, 0], signal[lane, 1]
+        for part in range(out.shape[1]):
+            total = 0.0
+            for i in range(part * per_scramble, (part + 1) * per_scramble):
+                total += chance(plus, noise[i], degree, half) + chance(-minus, -noise[i], degree, half)
+            out[lane, part] = total / (2 * per_scramble)

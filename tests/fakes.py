@@ -1,0 +1,67 @@
+"""A config and a simulation that cost nothing, for tests of what stands around them; worker processes import it too."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from helpers import make_run
+
+from featlearn.runs import Trajectory
+from featlearn.sweeps import worker
+
+RAISES, DIVERGES, KILLS, KILLS_ONCE = 13, 21, 34, 41  # seeds that go wrong
+REAL = worker.run_block_in_worker
+
+
+@dataclass(frozen=True)
+class FakeConfig:
+    """A sweep over seeds of one run, in the given order."""
+
+    seeds: tuple[int, ...]
+    lr: float = 0.1
+    name: str = "fake"
+
+    def runs(self):
+        base = make_run()
+        for seed in self.seeds:
+            yield replace(base, seed=seed, optimizer=replace(base.optimizer, lr=self.lr))
+
+    def to_json(self):
+        return json.dumps({"seeds": self.seeds, "lr": self.lr})
+
+
+def fake_block(runs, *, device):
+    """Trajectories that depend on the seed only; some seeds raise, diverge or kill their process."""
+    if any(run.seed == RAISES for run in runs):
+        raise ArithmeticError("thirteen")
+    if any(run.seed == KILLS or (run.seed == KILLS_ONCE and _first_time()) for run in runs):
+        os._exit(9)  # as the kernel would when memory is short
+    time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+    return [_trajectory(run) for run in runs]
+
+
+def _trajectory(run):
+    steps = np.array([0, 10, 20])[: 2 if run.seed == DIVERGES else 3]
+    values = {"train_loss": run.seed + 1 / (1 + steps), "signal_coef": np.outer(1 + steps, [1.0, run.seed])}
+    status = "diverged" if run.seed == DIVERGES else "ok"
+    return Trajectory(run, status, f"it ended {status}", int(steps[-1]), steps, values)
+
+
+def _first_time():
+    """Whether the file FAKE_DEATH has to be made."""
+    death = Path(os.environ["FAKE_DEATH"])
+    if death.exists():
+        return False
+    death.touch()
+    return True
+
+
+def run_block_in_worker(number, block, device, parent):
+    """What a worker process is sent in place of the real one."""
+    worker.simulate_block = fake_block
+    return REAL(number, block, device, parent)

@@ -1,0 +1,96 @@
+"""Difference maps: centred, paired, and honest about what is not known."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from featlearn.plots import difference, difference_figure
+
+X, Y = "data.signal_norm", "data.dim"
+
+
+def words(figure):
+    """Return the caption, unwrapped."""
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def test_colours_are_centred_at_zero_and_red_where_the_first_is_larger(rows):
+    ax = difference(rows, X, Y)
+    mesh = ax.collections[0]
+    assert mesh.norm(0.0) == 0.5
+    assert -mesh.norm.vmin == mesh.norm.vmax == pytest.approx(np.abs(mesh.get_array()).max())
+    red, _, blue, _ = mesh.cmap(mesh.norm(0.9 * mesh.norm.vmax))
+    assert red > 2 * blue
+    assert ax.get_title("left") == "SGD minus SAM"
+    assert ax.get_title("right") == "3 pairs"
+
+
+def test_values_are_first_minus_second_and_turn_with_them(rows):
+    _, table = difference_figure(rows)
+    means = rows[rows["step"] == 400].groupby([X, Y, "optimizer.name"])["test_error"].mean().unstack()
+    assert table["mean"].tolist() == pytest.approx((means["sgd"] - means["sam"]).tolist())
+    _, turned = difference_figure(rows, first="sam", second="sgd")
+    assert turned["mean"].tolist() == pytest.approx((-table["mean"]).tolist())
+
+
+def test_cells_whose_interval_holds_zero_are_dotted(rows):
+    jitter = np.where(rows["seed"] == 0, 0.3, -0.15) * (rows["optimizer.name"] == "sam") * (rows[X] == 4)
+    ax = difference(rows.assign(test_error=rows["test_error"] + jitter), X, Y)
+    dots = {tuple(place) for place in ax.collections[2].get_offsets().tolist()}
+    assert {(4.0, d) for d in (1000, 2000, 4000, 8000)} <= dots
+    assert (6.0, 8000) not in dots and (10.0, 8000) not in dots
+    assert "Dotted: the 95% t interval of the cell holds zero." in words(ax.figure)
+
+
+def test_one_pair_has_no_interval(make_rows):
+    ax = difference(make_rows(seeds=1), X, Y)
+    assert len(ax.collections[2].get_offsets()) == 0
+    assert "One pair has no interval." in words(ax.figure)
+
+
+def test_pairs_can_be_gated_on_the_train_loss(rows):
+    apart = (rows["optimizer.name"] == "sam") & (rows[X] == 2)
+    df = rows.assign(train_loss=rows["train_loss"] * np.where(apart, 3, 1))
+    figure, table = difference_figure(df, train_loss_tol=2.0)
+    assert table.loc[table[X] == 2, "mean"].isna().all() and table.loc[table[X] != 2, "mean"].notna().all()
+    assert figure.axes[0].collections[1].get_array().count() == 4
+    assert "agree within a factor 2. " in words(figure)
+    assert "Dropped: train loss (12). Grey: no pair left." in words(figure)
+    assert "Train losses are not matched." in words(difference(df, X, Y).figure)
+
+
+def test_several_radii_need_a_label(make_rows):
+    optimizers = [{"optimizer.name": "sgd"}]
+    optimizers += [{"optimizer.name": "sam", "optimizer.rho": rho} for rho in (0.03, 0.1)]
+    df = make_rows(optimizers=optimizers)
+    with pytest.raises(ValueError, match=r"they differ in optimizer.rho \(0.03, 0.1\)"):
+        difference(df, X, Y)
+    ax = difference(df, X, Y, second="sam rho=0.1")
+    assert ax.get_title("left") == r"SGD minus SAM, $\rho$ = 0.1"
+
+
+def test_nothing_to_compare_is_said(rows):
+    with pytest.raises(ValueError, match="no run has"):
+        difference(rows[rows["optimizer.name"] == "sgd"], X, Y)
+    with pytest.raises(ValueError, match=r"no pair of sgd and sam is left to compare: diverged \(72\)"):
+        difference(rows.assign(status="diverged"), X, Y)
+
+
+def test_one_row_is_drawn_but_an_axis_within_the_optimizer_is_not(make_rows):
+    df = make_rows(dims=(1000,))
+    assert difference(df, X, Y).collections[0].get_array().shape == (1, 6)
+    with pytest.raises(ValueError, match=r"differ in data\.signal_norm or optimizer\.rho"):
+        difference(df, X, "optimizer.rho")
+
+
+def test_no_difference_at_all_is_drawn(make_rows):
+    df = make_rows()
+    ax = difference(df.assign(test_error=0.5), X, Y)
+    assert (ax.collections[0].get_array() == 0).all()
+    assert len(ax.collections[2].get_offsets()) == 24
+
+
+def test_a_given_axes(rows):
+    figure, ax = plt.subplots()
+    assert difference(rows, X, Y, ax=ax) is ax
+    assert figure.axes[1].get_ylabel() == r"$\Delta$ test error (observed labels)"

@@ -1,0 +1,78 @@
+"""The theory line is the law, and its constant the right one, or none is drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featlearn.plots import phase_diagram, phase_figure
+
+X, Y = "data.signal_norm", "data.dim"
+
+
+def legend(ax):
+    """Return the texts of a panel's legend."""
+    return [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
+
+
+def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows):
+    fine = make_rows(signals=tuple(np.linspace(0, 16, 33)), dims=(1000, 2000, 4000), seeds=1)
+    fine["test_error"] -= 0.02
+    figure, table = phase_figure(fine)
+    assert legend(figure.axes[0])[1] == r"theory $\|\mu\| = C\,(d/n)^{1/4}P\sigma_p$, $C = 1.2$ fitted"
+    assert legend(figure.axes[1])[1] == r"theory $\|\mu\| = C\,P\sigma_p$, $C = 1.5$ fitted"
+    assert "constant C of the theory is fitted to the circles" in figure.get_supxlabel().replace("\n", " ")
+    assert table.groupby("law")["law_c"].first().to_dict() == pytest.approx({"sgd": 1.2, "sam": 1.5}, rel=1e-3)
+
+
+def test_the_line_is_the_law(rows):
+    ax = phase_diagram(rows, X, Y, optimizer="sgd", constant=2.0)
+    (line,) = ax.lines
+    assert line.get_xdata() == pytest.approx(2.0 * (line.get_ydata() / 20) ** 0.25 * 2)
+    assert line.get_ydata()[[0, -1]] == pytest.approx(ax.get_ylim())
+    assert line.get_label().endswith("$C = 2$ given")
+    assert "fitted" not in ax.figure.get_supxlabel().replace("\n", " ")
+
+
+def test_the_same_line_with_the_axes_exchanged_and_as_a_ratio(rows):
+    (line,) = phase_diagram(rows, Y, X, optimizer="sgd", constant=2.0).lines
+    assert line.get_ydata() == pytest.approx(4.0 * (line.get_xdata() / 20) ** 0.25)
+    one = rows[rows[Y] == 1000].assign(**{"data.noise_std": 0.5}).drop(columns=X)
+    more = one.assign(**{"data.n_samples": 40, "run_id": one["run_id"] + "+"})
+    (line,) = phase_diagram(pd.concat([one, more]), "data.snr", "data.n_samples", optimizer="sgd", constant=2.0).lines
+    norm = 2.0 * (1000 / line.get_ydata()) ** 0.25 * 2 * 0.5
+    assert line.get_xdata() == pytest.approx(norm / (0.5 * 1000**0.5))
+
+
+def test_the_default_level_lies_above_the_flipped_labels(rows):
+    ax = phase_diagram(rows.assign(**{"data.flip_prob": 0.1}), X, Y, optimizer="sgd")
+    assert legend(ax)[0] == "measured: mean crosses 0.2"
+
+
+def test_measured_points_lie_where_the_mean_crosses(rows):
+    ax = phase_diagram(rows, X, Y, optimizer="sam", level=0.25)
+    points = next(c for c in ax.collections if c.get_label().startswith("measured")).get_offsets()
+    points = np.asarray(points)
+    luck = np.mean([0.02 * np.cos(7 * seed) for seed in range(3)])
+    near = 2.0 + 2.0 * (0.1 - 0.2 * (2 / 3 - 1) + luck - 0.25) / (0.2 * 2 / 3)
+    assert points[:, 0] == pytest.approx(near, abs=0.01)
+    assert points[:, 1].tolist() == [1000, 2000, 4000, 8000]
+
+
+def test_no_law_is_drawn_where_none_is_proved(rows):
+    for table in (rows.assign(**{"network.activation": "relu3"}), rows.assign(**{"optimizer.name": "adam"})):
+        one = table[table["run_id"].str.startswith("sgd")]
+        assert not phase_diagram(one, X, Y).lines
+    assert not phase_diagram(rows, X, Y, optimizer="sgd", theory=None).lines
+    assert not phase_diagram(rows, X, Y, optimizer="sgd", theory="none").lines
+    assert not phase_diagram(rows, X, Y, "train_loss", optimizer="sgd").lines
+
+
+def test_a_law_that_is_asked_for_must_apply(rows):
+    with pytest.raises(ValueError, match="no theory 'sdg'; there are sgd, sam, power"):
+        phase_diagram(rows, X, Y, theory="sdg")
+    with pytest.raises(ValueError, match="needs the signal on one axis"):
+        phase_diagram(rows[rows[X] == 4], Y, "data.n_samples", theory="sgd", constant=1.0)
+    with pytest.raises(ValueError, match=r"needs one value of data\.n_patches"):
+        phase_diagram(rows.drop(columns="data.n_patches"), X, Y, theory="sgd", constant=1.0)
+    with pytest.raises(ValueError, match="no constant to fit"):
+        phase_diagram(rows, X, Y, theory="sgd", level=0.9)

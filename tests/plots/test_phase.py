@@ -1,0 +1,124 @@
+"""Phase diagrams show the means where they are, and say what is missing."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from featlearn.plots import phase_diagram, phase_figure
+from featlearn.tables import last_rows, phase_grid
+
+X, Y = "data.signal_norm", "data.dim"
+
+
+def means(ax):
+    """Return the matrix that a panel shows, NaN where it shows none."""
+    return np.ma.filled(ax.collections[0].get_array().astype(float), np.nan)
+
+
+def words(figure):
+    """Return the caption, unwrapped."""
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def test_the_call_of_the_contract(rows):
+    ax = phase_diagram(last_rows(rows), x=X, y=Y, value="test_error")
+    first, second, bar = ax.figure.axes
+    assert ax is first
+    assert (first.get_title("left"), second.get_title("left")) == ("SGD", "SAM")
+    assert first.get_title("right") == "3 seeds"
+    assert bar.get_ylabel() == "test error (observed labels)"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"signal norm $\|\mu\|$", r"dimension $d$")
+    assert ax.collections[0].norm is second.collections[0].norm
+
+
+def test_cells_are_seed_means_on_true_axes(rows):
+    ax = phase_diagram(rows, X, Y)
+    runs = last_rows(rows[rows["optimizer.name"] == "sgd"])
+    grid = phase_grid(runs, X, Y, "test_error").pivot(index=Y, columns=X, values="mean")
+    np.testing.assert_allclose(means(ax), grid)
+    corners = np.asarray(ax.collections[0].get_coordinates())
+    assert corners[0, :, 0] == pytest.approx([-1, 1, 3, 5, 7, 9, 11])
+    assert corners[:, 0, 1] == pytest.approx(1000 * 2.0 ** np.arange(-0.5, 4))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+
+
+class TestWhatIsMissing:
+    def test_missing_cells_are_hatched_and_counted(self, rows):
+        figure, _ = phase_figure(rows[(rows[X] < 9) | (rows[Y] < 4000) | (rows["optimizer.name"] == "sam")])
+        first, second, _ = figure.axes
+        assert np.isnan(means(first)).sum() == 2 and np.isnan(means(second)).sum() == 0
+        assert first.patch.get_hatch()
+        assert "Hatched: no finished run (2 cells)." in words(figure)
+
+    def test_diverged_cells_are_marked_and_not_averaged(self, rows):
+        lost = (rows[X] == 4) & (rows[Y] == 2000) & (rows["optimizer.name"] == "sgd")
+        some = (rows[X] == 6) & (rows[Y] == 2000) & (rows["optimizer.name"] == "sgd") & (rows["seed"] == 0)
+        df = rows.assign(status=rows["status"].mask(lost | some, "diverged"))
+        df["test_error"] = df["test_error"].mask(lost | some, 99.0)
+        figure, table = phase_figure(df, optimizer="sgd")
+        ax = figure.axes[0]
+        assert np.isnan(means(ax)).sum() == 1 and np.nanmax(means(ax)) < 1
+        grey = ax.collections[1].get_array()
+        assert grey.count() == 1
+        assert ax.collections[2].get_offsets().tolist() == [[4, 2000], [6, 2000]]
+        assert "Crosses: runs that diverged (4)" in words(figure)
+        assert ax.get_title("right") == "2 to 3 seeds"
+        assert table["diverged"].sum() == 4
+
+    def test_an_optimizer_that_always_diverged_is_shown_as_such(self, rows):
+        df = rows.assign(status=rows["status"].mask(rows["optimizer.name"] == "sgd", "diverged"))
+        first, second, _ = phase_diagram(df, X, Y).figure.axes
+        assert first.get_title("right") == "no seed" and np.isnan(means(first)).all()
+        assert second.get_title("right") == "3 seeds"
+
+    def test_a_complete_store_has_nothing_to_explain(self, rows):
+        figure, _ = phase_figure(rows, theory=None)
+        assert "Hatched" not in words(figure) and "Crosses" not in words(figure)
+        assert "Final train losses of single runs: 0.05." in words(figure)
+
+    def test_nothing_to_draw_is_said(self, rows):
+        with pytest.raises(ValueError, match="no finished run has a test_error"):
+            phase_diagram(rows.assign(test_error=np.nan), X, Y)
+        with pytest.raises(ValueError, match="no finished run has a test_error"):
+            phase_diagram(rows.assign(status="diverged"), X, Y)
+        with pytest.raises(ValueError, match="the table has no rows"):
+            phase_diagram(rows.head(0), X, Y)
+
+    @pytest.mark.parametrize("value", ["test_error", "signal_coef_max"])
+    def test_one_cell_of_one_seed_is_drawn(self, make_rows, value):
+        ax = phase_diagram(make_rows((5.0,), (1000,), seeds=1), X, Y, value, theory=None)
+        assert means(ax).shape == (1, 1)
+        assert ax.get_title("right") == "1 seed"
+        ax.figure.draw_without_rendering()
+
+
+class TestAxes:
+    def test_a_given_axes_shows_one_optimizer(self, rows):
+        figure, ax = plt.subplots()
+        assert phase_diagram(rows, X, Y, optimizer="sam", ax=ax) is ax
+        assert ax.get_title("left") == "SAM"
+        assert figure.axes[1].get_ylabel() == "test error (observed labels)"
+        with pytest.raises(ValueError, match="choose of sgd, sam"):
+            phase_diagram(rows, X, Y, ax=ax)
+
+    def test_axes_are_found_or_asked_for(self, rows):
+        _, table = phase_figure(rows)
+        assert table.columns[:2].tolist() == [X, Y]
+        with pytest.raises(ValueError, match=r"these vary: data\.signal_norm, data\.snr"):
+            phase_figure(rows, where={Y: 1000})
+
+    def test_an_axis_of_words_is_refused(self, rows):
+        with pytest.raises(ValueError, match=r"network\.activation holds words"):
+            phase_diagram(rows, X, "network.activation")
+
+    def test_an_error_has_a_fixed_scale_and_other_values_their_range(self, rows):
+        norm = phase_diagram(rows, X, Y).collections[0].norm
+        assert (norm.vmin, norm.vmax) == (0, 0.5)
+        norm = phase_diagram(rows.assign(share=rows[X] / 7 - 1), X, Y, "share").collections[0].norm
+        assert (norm.vmin, norm.vmax) == pytest.approx((-1, 3 / 7))
+
+    def test_a_swept_radius_is_an_axis_not_a_panel(self, make_rows):
+        optimizers = [{"optimizer.name": "sam", "optimizer.rho": rho} for rho in (0.01, 0.1, 1.0)]
+        ax = phase_diagram(make_rows(optimizers=optimizers, dims=(1000,)), X, "optimizer.rho", theory=None)
+        assert len(ax.figure.axes) == 2
+        assert means(ax).shape == (3, 6)

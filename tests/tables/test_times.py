@@ -1,0 +1,126 @@
+"""Trajectories on a common clock."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featlearn.tables import at_train_loss, half_time, paired_difference, seed_quantiles
+
+
+class TestSeedQuantiles:
+    def test_statistics_by_hand(self, curves):
+        df = pd.concat([curves(f"r{s}", [0, 10], seed=s, v=[0.0, float(s)]) for s in range(5)])
+        table = seed_quantiles(df, "v", "optimizer.name", quantiles=(0.25, 0.5)).set_index("step")
+        assert table.columns.tolist() == ["optimizer.name", "mean", "se", "n", "q25", "q50"]
+        assert table.loc[10, ["mean", "q25", "q50"]].tolist() == pytest.approx([2.0, 1.0, 2.0])
+        assert table.loc[10, "se"] == pytest.approx(np.std([0, 1, 2, 3, 4], ddof=1) / 5**0.5)
+        assert table["n"].tolist() == [5, 5]
+
+    def test_a_fitted_run_is_carried_forward_so_that_the_mean_does_not_jump(self, curves):
+        df = pd.concat(
+            [
+                curves("a", [0, 10, 13], seed=0, v=[0.0, 1.0, 1.3], status="fitted"),
+                curves("b", [0, 10, 20], seed=1, v=[0.0, 3.0, 4.0]),
+            ]
+        )
+        table = seed_quantiles(df, "v", "optimizer.name").set_index("step")
+        assert table["n"].tolist() == [2, 2, 2, 2]
+        assert table["mean"].tolist() == pytest.approx([0.0, 2.0, (1.3 + 3.3) / 2, (1.3 + 4.0) / 2])
+
+    def test_a_run_that_was_only_shorter_is_not(self, curves):
+        df = pd.concat([curves("a", [0, 10], seed=0, v=[0.0, 1.0]), curves("b", [0, 20], seed=1, v=[0.0, 4.0])])
+        table = seed_quantiles(df, "v", "optimizer.name").set_index("step")
+        assert table.loc[20, ["n", "mean"]].tolist() == [1, 4.0]
+
+    def test_diverged_runs_are_left_out_from_the_start(self, curves):
+        df = pd.concat(
+            [curves("a", [0, 10], v=[1.0, 1.0]), curves("b", [0, 5], seed=1, v=[9.0, 9e9], status="diverged")]
+        )
+        table = seed_quantiles(df, "v", "optimizer.name")
+        assert table["step"].tolist() == [0, 10]
+        assert table["mean"].tolist() == [1.0, 1.0]
+        with pytest.raises(ValueError, match="no finished run in which to follow v"):
+            seed_quantiles(df[df["status"] == "diverged"], "v", "optimizer.name")
+
+    def test_several_groups_and_no_mixing(self, curves):
+        a = curves("a", [0, 10], v=[1.0, 2.0])
+        b = curves("b", [0, 10], v=[3.0, 4.0]).assign(**{"data.dim": 2000})
+        table = seed_quantiles(pd.concat([a, b]), "v", ["optimizer.name", "data.dim"])
+        assert table["data.dim"].tolist() == [1000, 1000, 2000, 2000]
+        assert table["mean"].tolist() == [1.0, 2.0, 3.0, 4.0]
+        with pytest.raises(ValueError, match=r"they differ in data.dim \(1000, 2000\)"):
+            seed_quantiles(pd.concat([a, b]), "v", "optimizer.name")
+
+
+class TestAtTrainLoss:
+    def test_exact_for_an_exponential_loss_and_a_linear_value(self, curves):
+        steps = np.arange(0, 101, 10)
+        df = curves("a", steps, train_loss=0.7 * np.exp(-steps / 30), v=2.0 * steps)
+        row = at_train_loss(df, 0.1, ["v"]).iloc[0]
+        expected = 30 * np.log(7)
+        assert row[["step", "v"]].tolist() == pytest.approx([expected, 2 * expected])
+        assert row["reached"]
+
+    def test_first_crossing_of_a_loss_that_comes_back(self, curves):
+        df = curves("a", [0, 1, 2, 3], train_loss=[1.0, 0.01, 1.0, 0.01], v=[0.0, 1.0, 2.0, 3.0])
+        assert at_train_loss(df, 0.1, ["v"])["v"].tolist() == pytest.approx([0.5])
+
+    def test_below_from_the_start_never_and_zero(self, curves):
+        df = pd.concat(
+            [
+                curves("a", [0, 10], train_loss=[0.05, 0.01], v=[7.0, 8.0]),
+                curves("b", [0, 10], train_loss=[0.7, 0.5], v=[7.0, 8.0]),
+                curves("c", [0, 10], train_loss=[0.7, 0.0], v=[7.0, 8.0]),
+            ]
+        )
+        table = at_train_loss(df, 0.1, ["v"])
+        assert table["reached"].tolist() == [True, False, True]
+        assert table["v"].tolist()[:2] == pytest.approx([7.0, np.nan], nan_ok=True)
+        assert 7.0 < table["v"].iloc[2] < 7.01
+
+    def test_a_missing_value_is_not_made_up(self, curves):
+        df = curves("a", [0, 10], train_loss=[1.0, 0.01], v=[np.nan, 8.0])
+        assert np.isnan(at_train_loss(df, 0.1, ["v"])["v"].iloc[0])
+
+    def test_nobody_reaches_it(self, curves):
+        table = at_train_loss(curves("a", [0, 10]), 1e-9, ["test_error"])
+        assert table["reached"].tolist() == [False]
+        assert table[["step", "test_error"]].isna().all(axis=None)
+
+    def test_pairs_at_equal_train_loss(self, curves):
+        slow = curves("a", [0, 10, 20], train_loss=[1.0, 0.1, 0.01], test_error=[0.5, 0.4, 0.3])
+        fast = curves("b", [0, 10], train_loss=[1.0, 0.01], test_error=[0.5, 0.1])
+        fast["optimizer.name"] = "sam"
+        there = at_train_loss(pd.concat([slow, fast]), 0.1, ["test_error"])
+        assert paired_difference(there, "test_error")["difference"].tolist() == pytest.approx([0.4 - 0.3])
+
+    def test_a_level_is_positive(self, curves):
+        with pytest.raises(ValueError, match="positive, not 0"):
+            at_train_loss(curves("a", [0]), 0.0, ["test_error"])
+
+
+class TestHalfTime:
+    def test_linear_between_records_and_blind_to_the_sign(self, curves):
+        df = pd.concat([curves("a", [0, 10, 40], v=[0.0, 1.0, 4.0]), curves("b", [0, 10, 40], v=[0.0, -1.0, -4.0])])
+        table = half_time(df, "v")
+        assert table["half_time"].tolist() == pytest.approx([20.0, 20.0])
+        assert table["final"].tolist() == [4.0, -4.0]
+
+    def test_first_time_of_a_value_that_overshoots(self, curves):
+        df = curves("a", [0, 10, 20, 30], v=[0.0, 4.0, 0.0, 2.0])
+        assert half_time(df, "v")["half_time"].tolist() == pytest.approx([2.5])
+
+    def test_a_curve_in_units_of_its_half_life(self, curves):
+        steps = np.arange(0, 1001)
+        df = curves("a", steps, v=1 - np.exp(-steps / 50))
+        assert half_time(df, "v")["half_time"].iloc[0] == pytest.approx(50 * np.log(2), abs=1e-2)
+
+    def test_no_answer_for_zero_nor_for_a_diverged_run(self, curves):
+        df = pd.concat(
+            [
+                curves("a", [0, 10], v=[0.0, 0.0]),
+                curves("b", [0, 10], v=[0.0, 9.0], status="diverged"),
+                curves("c", [0, 10], v=[0.0, np.nan]),
+            ]
+        )
+        assert half_time(df, "v")["half_time"].isna().all()

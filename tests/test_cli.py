@@ -1,0 +1,222 @@
+"""The command line: exit codes, messages without tracebacks, nothing written where something is wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import featlearn as fl
+from featlearn.cli import app
+from featlearn.sweeps import SweepInterrupted, SweepReport
+
+CONFIG = """\
+name: tiny
+data: {n_samples: 4, dim: 50, signal_norm: 2.0}
+network: {n_filters: 2, init_std: 0.05}
+optimizer: {name: sgd, lr: 0.1}
+train: {n_steps: 6}
+record: {every: 3, trackers: [loss, decomposition]}
+sweep:
+  data.signal_norm: [1.0, 3.0]
+  optimizer: [{name: sgd, lr: 0.1}, {name: sam, lr: 0.1, rho: 0.05}]
+  seed: {range: [0, 3]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def call(*words):
+    """Call the command line in this process."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def featlearn(*words, **options):
+    """Start the command line as a user does."""
+    command = [sys.executable, "-c", "from featlearn.cli import main; main()", *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.fixture
+def store(config, tmp_path):
+    assert call("sweep", config, "--out", tmp_path / "store").exit_code == 0
+    return tmp_path / "store"
+
+
+def test_from_config_to_figure(config, store, tmp_path):
+    again = call("sweep", config, "--out", store)
+    assert again.exit_code == 0 and "0 done, 12 reused, 0 failed" in again.stdout
+    assert len(fl.load(store)) == 12 * 3
+
+    drawn = call(
+        *("plot", "dynamics", store, "-o", tmp_path / "f.svg", "--column", "train_loss"),
+        *("--where", "data.signal_norm=1", "--optimizer", "sgd"),
+    )
+    assert drawn.exit_code == 0, drawn.stderr
+    assert (tmp_path / "f.svg").read_text().startswith("<?xml")
+    assert pd.read_csv(tmp_path / "f.csv")["step"].max() == 6
+
+
+def test_run_prints_how_the_base_run_ended(config):
+    result = call("run", config, "--set", "train.n_steps=2")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("tiny, seed 0: ok; ")
+    assert {"run_id", "step", "train_loss"} <= {line.split()[0] for line in result.stdout.splitlines()[1:]}
+
+
+def test_a_run_that_raises_is_no_success(config, monkeypatch):
+    monkeypatch.setattr(sys.modules["featlearn.simulate"], "simulate_block", lambda *_, **__: 1 / 0)
+    result = call("run", config)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("the run failed: ZeroDivisionError: division by zero (tests/test_cli.py:")
+
+
+def test_status_says_what_failed_and_why(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("featlearn.sweeps.worker.simulate_block", lambda *_, **__: 1 / 0)
+        result = call("sweep", config, "--out", tmp_path / "s")
+    assert result.exit_code == 1
+    assert "12 failed" in result.stdout and "featlearn status" in result.stderr
+    result = call("status", tmp_path / "s")
+    assert result.exit_code == 0
+    assert "12 x ZeroDivisionError: division by zero (tests/test_cli.py:" in result.stdout
+    assert call("sweep", config, "--out", tmp_path / "s").exit_code == 0
+    lines = dict(line.split(maxsplit=1) for line in call("status", tmp_path / "s").stdout.splitlines()[1:])
+    assert lines == {"runs": "12", "done": "12 (0 fitted, 0 diverged, 0 reused)", "failed": "0", "missing": "0"}
+
+
+def test_validate_counts_and_expands(config):
+    assert "12 runs" in call("validate", config).stdout
+    expanded = call("validate", config, "--expand").stdout
+    assert "12 different runs in 4 cells" in expanded
+    assert any(line.split() == ["data.signal_norm", "1", "3"] for line in expanded.splitlines())
+    assert "1 run" in call("validate", config, "--set", "sweep=null").stdout
+
+
+def test_schema_version_and_list():
+    assert '"properties"' in call("schema").stdout
+    assert call("--version").stdout == f"featlearn {fl.__version__}\n"
+    assert "rho" in call("list", "optimizers").stdout.split()
+    assert {"sgd", "gram", "weights", "signal_noise", "test_error"} <= set(call("list").stdout.split())
+
+
+def test_export_writes_plain_arrays(config, tmp_path):
+    import numpy as np
+
+    assert call("export", config, "-o", tmp_path / "run.npz").exit_code == 0
+    with np.load(tmp_path / "run.npz") as arrays:
+        assert arrays["patches"].shape == (4, 2, 50)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sweep", "{config}", "--out", "{foreign}"], "not empty"),
+        (["sweep", "{config}", "--out", "{config}"], "is a file"),
+        (["sweep", "{config}", "--out", "{config}/below"], "cannot"),
+        (["sweep", "{config}", "--out", "{new}", "--jobs", "0"], "jobs"),
+        (["sweep", "{config}", "--out", "{new}", "--device", "tpu"], "device"),
+        (["sweep", "{config}", "--out", "{new}", "--shard", "2"], "i/n"),
+        (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.lr=-1"], "optimizer.lr"),
+        (["sweep", "{config}"], "--out"),
+        (["sweep", "{foreign}/absent.yaml", "--out", "{new}"], "absent.yaml"),
+        (["run", "{config}", "--set", "data.dmi=3"], "did you mean 'dim'"),
+        (["validate", "{foreign}/note.txt"], "note.txt"),
+        (["status", "{foreign}"], "not a featlearn store"),
+        (["status", "{new}"], "no store at"),
+        (["plot", "phase", "{new}", "-o", "{foreign}/f.png"], "no store at"),
+        (["plot", "phase", "{new}", "-o", "{foreign}/f.gif"], ".png"),
+        (["plot", "pie", "{new}", "-o", "{foreign}/f.png"], "phase"),
+        (["list", "shapes"], "optimizers"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_wrong_call_gets_one_message_exit_2_and_writes_nothing(config, tmp_path, words, message):
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "note.txt").write_text("- not\n- a config\n")
+    before = sorted(tmp_path.rglob("*"))
+    result = call(*(word.format(config=config, foreign=foreign, new=tmp_path / "new") for word in words))
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr and not result.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unknown_column_is_a_message_too(store, tmp_path):
+    result = call("plot", "phase", store, "-o", tmp_path / "f.png", "--value", "tset_error")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ") and not (tmp_path / "f.png").exists()
+
+
+def test_a_bug_is_not_passed_off_as_the_users_mistake(config, monkeypatch):
+    monkeypatch.setattr("featlearn.texts.config_text", lambda config: {}["bug"])
+    assert isinstance(call("validate", config).exception, KeyError)
+
+
+def test_an_interrupted_sweep_exits_130_and_says_how_to_go_on(config, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise SweepInterrupted(SweepReport(total=12, reused=0, done=5), tmp_path)
+
+    monkeypatch.setattr("featlearn.sweeps.sweep", interrupted)
+    result = call("sweep", config, "--out", tmp_path / "s")
+    assert result.exit_code == 130
+    assert "5 done, 0 reused, 0 failed, 7 missing; the same call again" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_leaves_a_store_that_the_same_call_completes_bit_for_bit(config, tmp_path):
+    words = ["sweep", config, "--set", "sweep.seed={range: [0, 500]}", "--set", "train.n_steps=60"]
+    words += ["--set", "record.every=20"]
+    process = featlearn(  # a shell may start tests with SIGINT ignored, and a child would inherit that
+        *words, "--jobs", "2", "--out", tmp_path / "s", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+    first = process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, first + message
+    assert "interrupted: " in message and "Traceback" not in message
+    kept = len(fl.summary(tmp_path / "s"))
+    assert 0 < kept < 2000
+    resumed = call(*words, "--out", tmp_path / "s")
+    assert resumed.exit_code == 0 and f"{kept} reused" in resumed.stdout
+    assert call(*words, "--out", tmp_path / "t").exit_code == 0
+    pd.testing.assert_frame_equal(fl.load(tmp_path / "s"), fl.load(tmp_path / "t"), check_exact=True)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["sweep", "--help"], ["validate", "{config}"], ["schema"]])
+def test_quick_commands_load_neither_torch_nor_pandas(config, words):
+    script = (
+        "import atexit, sys; from featlearn.cli import main\n"
+        "atexit.register(lambda: print(sorted({'torch', 'pandas', 'pyarrow', 'matplotlib'} & set(sys.modules))))\n"
+        "main()"
+    )
+    words = [word.format(config=config) for word in words]
+    result = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_featlearn_loads_nothing_and_names_survive_their_modules():
+    script = (
+        "import sys, featlearn as fl; print(len([m for m in sys.modules if m.startswith('featlearn')]));"
+        "import featlearn.simulate; from featlearn.sweeps import sweep; print(callable(fl.simulate), fl.sweep is sweep)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
+    assert result.stdout.split() == ["1", "True", "True"], result.stderr
+
+
+def test_every_public_name_is_there():
+    for name in fl.__all__:
+        assert getattr(fl, name) is not None
+    assert Path(fl.plots.__file__).name == "__init__.py"
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = fl.nonsense

@@ -1,0 +1,28 @@
+"""Every config of the repository is valid, and its base run runs at a small size."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import featlearn as fl
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+SIZES = {"quickstart": 4200, "chen2023_phase": 8400, "chen2023_dynamics": 120, "kou2023_heatmap": 100_000}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_is_valid_and_runs(path):
+    config = fl.load_config(path, set={"data.dim": 200})
+    run = config.base_run()
+    short = replace(run, train=replace(run.train, n_steps=3), record=replace(run.record, steps=(0, 3)))
+    trajectory = fl.simulate(short)
+    assert trajectory.status == "ok"
+    assert all(np.isfinite(values).all() for values in trajectory.values.values())
+
+
+@pytest.mark.parametrize("name, n_runs", SIZES.items())
+def test_published_grids_have_their_published_size(name, n_runs):
+    config = fl.load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")
+    assert config.n_runs == n_runs

@@ -1,0 +1,178 @@
+"""The store keeps every bit, never shows half a file, and touches nothing that is not its own."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import make_run
+
+from featlearn.runs import Trajectory
+from featlearn.store import Store, StoreError, failed_rows, load, rows, status, summary
+from featlearn.store.folder import MARKER
+
+
+def trajectory(seed, *, end="ok", steps=(0, 10, 20), columns=("train_loss",), **changes):
+    run = make_run(seed=seed, **changes)
+    values = {name: np.sqrt(seed + np.array(steps, float)) for name in columns}
+    return Trajectory(run, end, f"ended {end}", steps[-1], np.array(steps), values)
+
+
+def filled(path, *parts):
+    """A store with one part for each list of trajectories, all of them planned in this order."""
+    store = Store.create(path, "test")
+    store.add_plan([t.run.run_id for part in parts for t in part], "{}")
+    for part in parts:
+        store.add_part(rows(part), {})
+    return store
+
+
+def test_what_goes_in_comes_out_bit_for_bit(tmp_path):
+    trajectories = [trajectory(seed) for seed in range(5)]
+    filled(tmp_path / "s", trajectories[:2], trajectories[2:])
+    expected = pd.concat([t.to_frame() for t in trajectories], ignore_index=True)
+    got = load(tmp_path / "s")
+    assert list(got.columns[:4]) == ["run_id", "step", "status", "stopped_step"]
+    pd.testing.assert_frame_equal(got[expected.columns], expected, check_exact=True, check_dtype=False)
+    assert got["step"].dtype == got["seed"].dtype == got["data.dim"].dtype == np.int64
+
+
+def test_summary_is_the_last_step_of_every_run(tmp_path):
+    filled(tmp_path / "s", [trajectory(0), trajectory(1, steps=(0,)), trajectory(2, steps=(0, 7))])
+    last = summary(tmp_path / "s")
+    assert last["step"].tolist() == [20, 0, 7]
+    assert last["train_loss"].tolist() == [np.sqrt(20.0), np.sqrt(1.0), np.sqrt(9.0)]
+    assert last["message"].tolist() == ["ended ok"] * 3
+
+
+def test_list_columns_come_back_as_arrays(tmp_path):
+    base = trajectory(0)
+    coef = np.arange(12.0).reshape(3, 4)
+    filled(tmp_path / "s", [replace(base, values={"signal_coef": coef})])
+    np.testing.assert_array_equal(np.stack(load(tmp_path / "s")["signal_coef"].tolist()), coef)
+    np.testing.assert_array_equal(summary(tmp_path / "s")["signal_coef"][0], coef[-1])
+
+
+def test_parts_with_other_columns_fill_up_with_nan(tmp_path):
+    first = [trajectory(0, columns=("train_loss",)), trajectory(1)]
+    second = [trajectory(2, columns=("test_error",), steps=(0, 5), train__stop_at_train_loss=0.1)]
+    filled(tmp_path / "s", first, second)
+    df = load(tmp_path / "s")
+    assert df["train_loss"].notna().tolist() == [True] * 6 + [False] * 2
+    assert df["test_error"].notna().tolist() == [False] * 6 + [True] * 2
+    assert df["train.stop_at_train_loss"].tolist()[-1] == 0.1
+    assert df["train.stop_at_train_loss"].isna().sum() == 6
+    assert summary(tmp_path / "s")["test_error"].isna().tolist() == [True, True, False]
+
+
+def test_rows_come_in_the_order_of_the_sweep_whoever_finished_first(tmp_path):
+    store = Store.create(tmp_path / "s", "test")
+    trajectories = [trajectory(seed) for seed in range(4)]
+    store.add_plan([t.run.run_id for t in trajectories], "{}")
+    for seed in (2, 0, 3, 1):
+        store.add_part(rows([trajectories[seed]]), {})
+    assert summary(tmp_path / "s")["seed"].tolist() == [0, 1, 2, 3]
+    assert load(tmp_path / "s")["seed"].tolist() == np.repeat([0, 1, 2, 3], 3).tolist()
+
+
+def test_a_failure_has_a_row_without_numbers_until_a_success_replaces_it(tmp_path):
+    path = tmp_path / "s"
+    store = filled(path, [trajectory(0)])
+    store.add_part(failed_rows([make_run(seed=1)], "ValueError: no"), {})
+    last = summary(path)
+    assert last["status"].tolist() == ["ok", "failed"]
+    assert last["message"][1] == "ValueError: no"
+    assert last.loc[1, ["step", "stopped_step", "train_loss"]].isna().all()
+    assert load(path)["seed"].unique().tolist() == [0]
+    assert len(store.finished()) == 1
+
+    store.add_part(rows([trajectory(1)]), {})
+    store.add_part(failed_rows([make_run(seed=1)], "later, from another machine"), {})
+    assert summary(path)["status"].tolist() == ["ok", "ok"]
+    assert len(load(path)) == 6
+    assert len(store.finished()) == 2
+
+
+def test_a_store_of_failures_only_and_an_empty_one_can_be_read(tmp_path):
+    store = Store.create(tmp_path / "s", "test")
+    assert load(tmp_path / "s").empty and summary(tmp_path / "s").empty
+    store.add_part(failed_rows([make_run()], "no"), {})
+    assert load(tmp_path / "s").empty
+    assert summary(tmp_path / "s")["step"].isna().tolist() == [True]
+
+
+def test_status_counts_the_runs_of_the_latest_sweep(tmp_path):
+    store = Store.create(tmp_path / "s", "test")
+    ends = ["ok", "fitted", "diverged"]
+    store.add_part(rows([trajectory(seed, end=end) for seed, end in enumerate(ends)]), {})
+    store.add_plan([make_run(seed=seed).run_id for seed in range(1, 8)], "{}")
+    store.add_part(rows([trajectory(3)]), {})
+    store.add_part(failed_rows([make_run(seed=4), make_run(seed=5)], "killed"), {})
+    now = status(tmp_path / "s")
+    assert (now.n_runs, now.done, now.reused, now.failed, now.missing, now.others) == (7, 3, 2, 2, 2, 1)
+    assert (now.fitted, now.diverged) == (1, 1)
+    assert now.failures == {"killed": 2}
+
+
+def test_config_and_provenance_stand_in_the_footer(tmp_path):
+    import pyarrow.parquet as pq
+
+    store = Store.create(tmp_path / "s", "test")
+    store.add_part(rows([trajectory(0)]), {"config": "{}", "provenance": {"torch": "2"}})
+    [file] = (tmp_path / "s" / "parts").iterdir()
+    assert json.loads(pq.read_schema(file).metadata[b"featlearn"])["provenance"] == {"torch": "2"}
+
+
+def test_an_interrupted_write_leaves_nothing_that_is_read(tmp_path, monkeypatch):
+    store = filled(tmp_path / "s", [trajectory(0)])
+
+    def cut_short(table, file, **_):
+        file.write(b"PAR1 and then the power went off")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("featlearn.store.files.pq.write_table", cut_short)
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)  # nobody tidies up after a power cut
+        with pytest.raises(KeyboardInterrupt):
+            store.add_part(rows([trajectory(1)]), {})
+    assert len(list((tmp_path / "s" / "parts").iterdir())) == 2
+    assert summary(tmp_path / "s")["seed"].tolist() == [0]
+
+
+def test_a_foreign_folder_is_refused_and_left_as_it_is(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    for attempt in (Store.find, Store.open, lambda path: Store.create(path, "test")):
+        with pytest.raises(StoreError, match="not a featlearn store"):
+            attempt(tmp_path / "thesis")
+    assert [file.read_text() for file in (tmp_path / "thesis").iterdir()] == ["years of work"]
+
+
+def test_what_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="is a file"):
+        Store.create(tmp_path / "file", "test")
+    with pytest.raises(StoreError, match="cannot write"):
+        Store.create(tmp_path / "file" / "below", "test")
+    with pytest.raises(StoreError, match="no store at"):
+        load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"), [('{"schema": 99}', "schema version 99"), ("[", "not the marker"), ("[]", "not the marker")]
+)
+def test_a_store_of_another_version_is_refused(tmp_path, marker, message):
+    filled(tmp_path / "s", [trajectory(0)])
+    (tmp_path / "s" / MARKER).write_text(marker)
+    for attempt in (load, summary, status, Store.find):
+        with pytest.raises(StoreError, match=message):
+            attempt(tmp_path / "s")
+
+
+def test_a_damaged_part_is_named(tmp_path):
+    filled(tmp_path / "s", [trajectory(0)])
+    [part] = (tmp_path / "s" / "parts").iterdir()
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(StoreError, match=part.name):
+        load(tmp_path / "s")
