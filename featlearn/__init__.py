@@ -5,15 +5,13 @@ The public names are loaded when they are first used: importing featlearn is ins
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.config import ConfigError, load_config
-    from featlearn.simulate import simulate
+    from featlearn.simulation import simulate
     from featlearn.store import load, summary
     from featlearn.sweeps import sweep
 
@@ -34,7 +32,7 @@ __all__ = [
 _HOMES = {
     "ConfigError": "config",
     "load_config": "config",
-    "simulate": "simulate",
+    "simulate": "simulation",
     "load": "store",
     "summary": "store",
     "sweep": "sweeps",
@@ -54,13 +52,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Keep the file simulate.py, once imported, from hiding the function of its name."""
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -90,7 +90,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     from featlearn.config import load_config
 
     base = load_config(config, set=changes or ()).base_run()
-    from featlearn.simulate import simulate
+    from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
     from featlearn.texts import trajectory_text

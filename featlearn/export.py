@@ -13,7 +13,7 @@ from torch import Tensor
 
 from featlearn.geometry import Draw, draw_run
 from featlearn.runs import RunConfig
-from featlearn.simulate import MiniBatches, build_engine, train
+from featlearn.simulation import MiniBatches, build_engine, train
 from featlearn.trackers import Decomposition
 
 

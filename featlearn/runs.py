@@ -1,7 +1,7 @@
 """What one run is, and what it leaves behind.
 
 A RunConfig is complete and resolved: every number that the run uses stands in it, so that its hash names the run.
-config.py makes it from YAML, simulate.py turns it into a Trajectory, store.py keeps that.
+config.py makes it from YAML, simulation.py turns it into a Trajectory, store.py keeps that.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from featlearn.geometry import Draw, draw_run
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, RunConfig, Train, Trajectory
-from featlearn.simulate import MiniBatches, build_engine, observe
+from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
@@ -162,7 +162,8 @@ def view_of(*runs: RunConfig, steps: int = 0) -> View:
     """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
     engine = engine_of(*runs)
     w, _ = advance(engine, runs[0].optimizer, full_batches(engine, steps))
-    return observe(engine, runs[0].optimizer, Loss(engine, full_batches(engine, 1)[0]), w, steps)
+    loss = Loss(engine, full_batches(engine, 1)[0])
+    return observe(engine, w, steps, Prospect.of(engine, runs[0].optimizer, loss, w, steps))
 
 
 def same_bits(a: Trajectory, b: Trajectory) -> bool:

@@ -74,7 +74,7 @@ def test_run_prints_how_the_base_run_ended(config):
 
 
 def test_a_run_that_raises_is_no_success(config, monkeypatch):
-    monkeypatch.setattr(sys.modules["featlearn.simulate"], "simulate_block", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sys.modules["featlearn.simulation"], "simulate_block", lambda *_, **__: 1 / 0)
     result = call("run", config)
     assert result.exit_code == 1
     assert result.stderr.startswith("the run failed: ZeroDivisionError: division by zero (tests/test_cli.py:")
@@ -208,7 +208,8 @@ def test_quick_commands_load_neither_torch_nor_pandas(config, words):
 def test_importing_featlearn_loads_nothing_and_names_survive_their_modules():
     script = (
         "import sys, featlearn as fl; print(len([m for m in sys.modules if m.startswith('featlearn')]));"
-        "import featlearn.simulate; from featlearn.sweeps import sweep; print(callable(fl.simulate), fl.sweep is sweep)"
+        "import featlearn.simulation; from featlearn.sweeps import sweep;"
+        "print(callable(fl.simulate), fl.sweep is sweep)"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ)
     assert result.stdout.split() == ["1", "True", "True"], result.stderr

@@ -9,16 +9,17 @@ from featlearn.engines import kernels
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
+from featlearn.models.kernels import KINDS
 
 
 class FusedGramEngine(GramEngine):
-    """GramEngine for tensors on a CPU; only the product with G is left to torch."""
+    """GramEngine for tensors on a CPU; only the product with G is left to torch, in float64."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self._labels = problem.labels.numpy(), problem.true_labels.numpy()
         self._numbers = (
-            kernels.KINDS[problem.activation.name],
+            KINDS[problem.activation.name],
             problem.scale,
             problem.noise_count,
             problem.n_noises,
@@ -30,7 +31,16 @@ class FusedGramEngine(GramEngine):
         align = w.leaves[2]
         coef = torch.empty_like(align)
         kernels.gradient_coef(align.numpy(), *self._labels, batch.numpy(), coef.numpy(), *self._numbers)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ self.problem.gram))
+        return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
+
+    def _times_gram(self, coef: Tensor) -> Tensor:
+        """Return coef G. In float32 the bits of torch's batched product depend on a run's place in the batch."""
+        gram = self.problem.gram
+        if coef.dtype == torch.float64:
+            return coef @ gram
+        out = torch.empty_like(coef)
+        kernels.product(coef.numpy(), gram.numpy(), out.numpy())
+        return out
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b] (see GramEngine.inner)."""

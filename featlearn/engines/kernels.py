@@ -13,32 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from featlearn.models.kernels import slope, value
+
 Array = NDArray[Any]
-
-KINDS = {"relu": 0, "relu2": 1, "relu3": 2, "softplus": 3}
-_RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
-
-
-@njit(inline="always")
-def value(kind: int, z: float) -> float:
-    """Return the activation; ``kind`` is its number in KINDS."""
-    if kind == _SOFTPLUS:
-        return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
-    r = max(z, 0.0)
-    if kind == _RELU:
-        return r
-    return r * r if kind == _RELU2 else r * r * r
-
-
-@njit(inline="always")
-def slope(kind: int, z: float) -> float:
-    """Return the activation's derivative."""
-    if kind == _SOFTPLUS:
-        return 1.0 / (1.0 + math.exp(-z))
-    r = max(z, 0.0)
-    if kind == _RELU:
-        return 1.0 if z > 0.0 else 0.0
-    return 2.0 * r if kind == _RELU2 else 3.0 * r * r
 
 
 @njit(cache=True, error_model="numpy")
@@ -99,6 +76,24 @@ def gradient_coef(
                         total += target[i]
             if bias:
                 coef[lane, r, k - 1] = total
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def product(coef: Array, gram: Array, out: Array) -> None:
+    """Write coef @ gram, [b, f, k] @ [b, k, k], into ``out``; two filters share a pass (f = 2m is even)."""
+    b, f, k = coef.shape
+    first, second = np.empty(k, coef.dtype), np.empty(k, coef.dtype)
+    for lane in range(b):
+        for r in range(0, f, 2):
+            first[:] = 0.0
+            second[:] = 0.0
+            for j in range(k):
+                x, y, row = coef[lane, r, j], coef[lane, r + 1, j], gram[lane, j]
+                for i in range(k):
+                    first[i] += x * row[i]
+                    second[i] += y * row[i]
+            out[lane, r] = first
+            out[lane, r + 1] = second
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})

@@ -19,8 +19,8 @@ R = TypeVar("R")
 def stack(rules: Sequence[R], tensor: Any) -> R:
     """Merge the rules of a block into one whose numbers are tensors [b], made by ``tensor`` from a list.
 
-    A number that all runs share stays a float. Raises ValueError where the rules differ in anything but floats: such
-    runs do not fit in one block (see ``shape``).
+    A number that is 0 in all runs stays one, so that a rule can leave out what it switches. Raises ValueError where
+    the rules differ in anything but floats: such runs do not fit in one block (see ``shape``).
     """
     first = rules[0]
     if any(shape(rule) != shape(first) for rule in rules):
@@ -30,7 +30,7 @@ def stack(rules: Sequence[R], tensor: Any) -> R:
         values = [getattr(rule, field.name) for rule in rules]
         if is_dataclass(values[0]):
             merged[field.name] = stack(values, tensor)
-        elif isinstance(values[0], float) and len(set(values)) > 1:
+        elif isinstance(values[0], float) and any(values):
             merged[field.name] = tensor(values)
     return replace(first, **merged)  # type: ignore[type-var]
 

@@ -55,5 +55,5 @@ class SGD:
 
 
 def _used(factor: float) -> bool:
-    """Whether any run of the block has the term; equal numbers of a block stay plain floats (see optim.stack)."""
+    """Whether any run of the block has the term; a number that is 0 in all of them stays a float (see optim.stack)."""
     return not isinstance(factor, float) or factor != 0.0

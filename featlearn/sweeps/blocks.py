@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 
 from featlearn.runs import RunConfig
-from featlearn.simulate import block_key, lanes
+from featlearn.simulation import block_key, lanes
 
 Block = list[RunConfig]
 

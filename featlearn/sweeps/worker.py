@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from featlearn.simulate import simulate_block
+from featlearn.simulation import simulate_block
 from featlearn.store.rows import failed_rows, rows
 from featlearn.sweeps.blocks import Block
 

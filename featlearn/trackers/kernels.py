@@ -9,9 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.kernels import KINDS, value
-
-__all__ = ["KINDS", "error_by_scramble"]
+from featlearn.models.kernels import value
 
 Array = NDArray[Any]
 
@@ -32,8 +30,8 @@ def semidefinite_cholesky(gram: Array, lower: Array, rtol: float) -> None:
         pivot = gram[j, j]
         for k in range(j):
             pivot -= lower[j, k] * lower[j, k]
-        if math.isnan(pivot):
-            lower[j:, j] = pivot
+        if not math.isfinite(pivot):
+            lower[j:, j] = math.nan
         elif pivot > rtol * largest:
             root = math.sqrt(pivot)
             for i in range(j, f):

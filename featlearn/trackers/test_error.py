@@ -96,7 +96,8 @@ class _Integral:
     def fused(self, p: Problem) -> Tensor:
         """Integrate run by run in one pass each, on a CPU; without numba as ``plain``."""
         try:
-            from featlearn.trackers.kernels import KINDS, error_by_scramble
+            from featlearn.models.kernels import KINDS
+            from featlearn.trackers.kernels import error_by_scramble
         except ImportError:
             return self.plain(p)
         out = self.signal.new_empty(len(self.signal), self.n_scrambles)

@@ -9,7 +9,7 @@ from helpers import RULES, make_run, with_steps
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss, Vector
-from featlearn.simulate import MiniBatches, build_engine
+from featlearn.simulation import MiniBatches, build_engine
 
 SETTINGS = {
     "plain": {},

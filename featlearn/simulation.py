@@ -8,7 +8,7 @@ the rounding of a batched product may depend on the size of the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,32 +129,60 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
     w = engine.initial()
     memory = rule.init(w)
     fate = Fate(engine.problem.labels, last)
+    prospect: Prospect | None = None
     recorder = Recorder(record.trackers)
     for t, weights in zip(range(last + 1), batches.weights(), strict=False):
         loss = Loss(engine, weights)
+        moving = fate.active
         if level is not None:
             fate.stop(logistic(engine.margins(w)).mean(1) <= level, t, "fitted")
         over = t == last or not fate.any_active()
         if over or t in due:
-            recorder.record(observe(engine, rule, loss, w, t), fate.last_step(t))
+            prospect = Prospect.of(engine, rule, loss, w, t).where(moving, prospect)
+            recorder.record(observe(engine, w, t, prospect), fate.last_step(t))
         if over:
             break
         moved, memory = rule.step(loss, w, memory, t)
         fate.stop(~moved.finite(), t, "diverged")
+        if (moving & ~fate.active).any():
+            prospect = Prospect.of(engine, rule, loss, w, t).where(moving, prospect)
         w = moved if fate.all_active() else moved.where(fate.active, w)
     return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)], w
 
 
-def observe(engine: Engine, rule: Rule, loss: Loss, w: Vector, step: int) -> View:
-    """Describe the point w after ``step`` steps, where ``loss`` is that of the next mini-batch."""
-    gradient = engine.gradient(w, torch.full_like(loss.batch, 1 / loss.batch.shape[1]))
+@dataclass(frozen=True)
+class Prospect:
+    """What a rule is about to do: the alignments [b, f, k] where it takes its gradient, and the mini-batch [b, n].
+
+    A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
+    """
+
+    align: Tensor
+    batch: Tensor
+
+    @classmethod
+    def of(cls, engine: Engine, rule: Rule, loss: Loss, w: Vector, t: int) -> Prospect:
+        """Look ahead at step t, from w."""
+        return cls(engine.align(rule.probe(loss, w, t)), loss.batch)
+
+    def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
+        """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
+        if other is None:
+            return self
+        align = torch.where(keep[:, None, None], self.align, other.align)
+        return Prospect(align, torch.where(keep[:, None], self.batch, other.batch))
+
+
+def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
+    """Describe the point w after ``step`` steps to the trackers."""
+    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / engine.problem.n_samples))
     return View(
         **vars(engine.observe(w)),
         step=step,
         problem=engine.problem,
         grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
-        perturbed_align=engine.align(rule.probe(loss, w, step)),
-        batch=loss.batch,
+        perturbed_align=prospect.align,
+        batch=prospect.batch,
     )
 
 

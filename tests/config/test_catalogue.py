@@ -1,0 +1,107 @@
+"""What is said of what there is: featlearn list, and the JSON schema."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from featlearn.config import describe, load_config, schema
+from featlearn.config.catalogue import KINDS
+from featlearn.engines import ENGINES
+from featlearn.optim import OPTIMIZERS
+from featlearn.trackers import TRACKERS
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def test_everything_is_listed_with_what_it_is() -> None:
+    assert [entry.name for entry in describe("optimizers")] == [*OPTIMIZERS]
+    assert [entry.name for entry in describe("trackers")] == [*TRACKERS]
+    assert [entry.name for entry in describe("engines")] == [*ENGINES]
+    assert all(entry.doc.endswith(".") and entry.engines for kind in (*KINDS, "engines") for entry in describe(kind))
+
+
+def test_a_rule_is_listed_with_its_source_and_its_parameters() -> None:
+    (sam,) = [entry for entry in describe("optimizers") if entry.name == "sam"]
+    assert sam.reference == "Foret et al. 2021, arXiv 2010.01412"
+    defaults = {parameter.name: parameter.default for parameter in sam.parameters}
+    assert (defaults["rho"], defaults["lr"], defaults["start"], defaults["momentum"]) == (MISSING, MISSING, 0, 0.0)
+
+
+def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
+    (data,) = describe("data")
+    assert data.reference.startswith("the data model of Cao et al. 2022 (arXiv 2202.06526), Kou")
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^there are no tracker; did you mean 'trackers'\?$"):
+        describe("tracker")
+
+
+class TestSchema:
+    def valid(self, text: str) -> bool:
+        return bool(jsonschema.Draft202012Validator(schema()).is_valid(yaml.safe_load(text)))
+
+    def test_it_is_a_schema_itself(self) -> None:
+        jsonschema.Draft202012Validator.check_schema(schema())
+
+    @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+    def test_configs_that_load_are_valid(self, path: Path) -> None:
+        load_config(path)
+        assert self.valid(path.read_text())
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "extends: a.yaml",
+            "optimizer: {lr: 0.1}",
+            "optimizer: {name: sam, rho: {theory: 1}, lr: 1}",
+            "record: {every: {log: 5}, trackers: [loss, {name: test_error, n_points: 64}]}",
+            "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
+        ],
+    )
+    def test_what_may_stand_in_a_file(self, text: str) -> None:
+        assert self.valid(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sed: 1",
+            "seed: -1",
+            "data: {dim: big}",
+            "data: {n_sample: 20}",
+            "data: {flip_prob: 0.5}",
+            "optimizer: {name: smm}",
+            "optimizer: {name: sgd, lr: 1, rho: 1}",
+            "optimizer: {name: sam, rho: {theory: -1}}",
+            "record: {trackers: [los]}",
+            "record: {every: {log: 0}}",
+            "sweep: {data.dmi: [1]}",
+            "sweep: {data.dim: []}",
+            "sweep: {data.dim: {linspce: [1, 2, 3]}}",
+        ],
+    )
+    def test_what_may_not(self, text: str) -> None:
+        assert not self.valid(text)
+
+    def test_meanings_and_defaults_come_from_the_classes(self) -> None:
+        kinds: Any = schema()["properties"]["optimizer"]["anyOf"]
+        (sam,) = [kind["properties"] for kind in kinds if kind["properties"]["name"] == {"const": "sam"}]
+        assert sam["rho"]["description"].startswith("radius of the perturbation")
+        assert sam["momentum"] == {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMaximum": 1,
+            "default": 0.0,
+            "description": "share of the buffer kept at each step.",
+        }
+        assert schema()["properties"]["record"]["properties"]["trackers"]["default"] == [
+            "loss",
+            "decomposition",
+            "test_error",
+        ]

@@ -1,0 +1,241 @@
+"""What every rule must do, over the table: a new one is covered by its line in OPTIMIZERS and in helpers.RULES."""
+
+from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import QUICK_TRACKERS, RULES, advance, drawn_batches, engine_of, full_batches, make_run, same_bits
+
+from featlearn.engines.gram import GramEngine
+from featlearn.engines.problem import stack_problem
+from featlearn.engines.protocol import Loss
+from featlearn.engines.weights import WeightEngine
+from featlearn.geometry import Draw, draw_run, gram_of_vectors
+from featlearn.optim import OPTIMIZERS, SAM, SGD, shape, stack
+from featlearn.runs import Train
+from featlearn.simulation import simulate_block
+
+RULE_NAMES = pytest.mark.parametrize("name", RULES)
+ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
+
+
+def test_every_optimizer_is_tried():
+    assert {type(rule) for rule in RULES.values()} == set(OPTIMIZERS.values())
+
+
+@pytest.mark.parametrize("word", OPTIMIZERS)
+def test_an_optimizer_says_what_it_needs_and_where_it_is_from(word):
+    cls = OPTIMIZERS[word]
+    assert is_dataclass(cls) and cls.needs <= {"coordinates", "span"}
+    assert cls.reference and all(f"\n    {field.name}: " in cls.__doc__ for field in fields(cls))
+
+
+@RULE_NAMES
+def test_a_rule_is_frozen_and_hashable(name):
+    rule = RULES[name]
+    with pytest.raises(FrozenInstanceError):
+        setattr(rule, fields(rule)[0].name, 0.0)
+    assert hash(rule) == hash(replace(rule)) and rule == replace(rule)
+
+
+@RULE_NAMES
+@ENGINES
+def test_a_step_is_pure(name, engine):
+    """Neither the point nor the memory is changed in place, and the same call gives the same bits."""
+    run = make_run(RULES[name], engine=engine)
+    engine, rule = engine_of(run), RULES[name]
+    batch = full_batches(engine, 10)
+    w, memory = advance(engine, rule, batch)
+    kept = [leaf.clone() for leaf in (*w.leaves, *memory.leaves)]
+    first, second = (rule.step(Loss(engine, batch[0]), w, memory, 10) for _ in range(2))
+    rule.probe(Loss(engine, batch[0]), w, 10)
+    assert all(torch.equal(a, b) for a, b in zip(kept, (*w.leaves, *memory.leaves), strict=True))
+    for u, v in zip(first, second, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(u.leaves, v.leaves, strict=True))
+    assert not torch.equal(first[0].leaves[-1], w.leaves[-1])
+
+
+@dataclass(frozen=True)
+class Witness(Loss):
+    """A loss that remembers where its gradient was taken."""
+
+    seen: list
+
+    def gradient(self, w):
+        self.seen.append(w)
+        return super().gradient(w)
+
+
+@RULE_NAMES
+@pytest.mark.parametrize("t", [0, 4, 5, 59, 60, 61])
+def test_probe_is_where_the_next_gradient_is_taken(name, t):
+    """Trackers watch the probe, so it must be the very point that the step uses last."""
+    engine, rule = engine_of(make_run(RULES[name])), RULES[name]
+    batch = full_batches(engine, 3)
+    w, memory = advance(engine, rule, batch)
+    loss = Witness(engine, batch[0], [])
+    rule.step(loss, w, memory, t)
+    assert torch.equal(rule.probe(Loss(engine, batch[0]), w, t).leaves[2], loss.seen[-1].leaves[2])
+
+
+# blocks
+
+
+@RULE_NAMES
+@pytest.mark.parametrize("batch_size", [8, 3])
+def test_in_a_block_as_alone(name, batch_size):
+    train = Train(n_steps=20, batch_size=batch_size)
+    runs = [make_run(RULES[name], seed=seed, train=train, record__trackers=QUICK_TRACKERS) for seed in range(4)]
+    together = simulate_block(runs)
+    assert all(same_bits(a, simulate_block([run])[0]) for a, run in zip(together, runs, strict=True))
+
+
+MIXED = {
+    "sgd": [SGD(lr=0.1), SGD(lr=0.2, momentum=0.9), SGD(lr=0.2, weight_decay=0.1), SGD(lr=0.05, momentum=0.5)],
+    "nesterov": [SGD(lr=0.1, nesterov=True, momentum=momentum) for momentum in (0.1, 0.3, 0.9)],
+    "sam": [
+        SAM(rho=0.0, base=SGD(lr=0.1)),
+        SAM(rho=0.1, base=SGD(lr=0.1)),
+        SAM(rho=0.3, base=SGD(lr=0.2, momentum=0.9, weight_decay=0.01)),
+    ],
+    "window": [SAM(rho=rho, start=3, stop=9, base=SGD(lr=lr)) for rho, lr in ((0.0, 0.1), (0.2, 0.1), (0.1, 0.3))],
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_rules_of_other_numbers_in_a_block_as_alone(kind):
+    """The rule's numbers become tensors over the lanes; a run must not see whether they did."""
+    runs = [make_run(rule, data__flip_prob=0.2, record__trackers=QUICK_TRACKERS) for rule in MIXED[kind]]
+    together = simulate_block(runs)
+    assert all(same_bits(a, simulate_block([run])[0]) for a, run in zip(together, runs, strict=True))
+    assert len({t.values["train_loss"][-1] for t in together}) == len(runs)
+
+
+def test_stack_makes_tensors_of_numbers():
+    """Also of equal ones, so that a rule does the same arithmetic in every block; an all-zero one stays zero."""
+    rules = [SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.5)), SAM(rho=0.2, base=SGD(lr=0.1, momentum=0.0))]
+    merged = stack(rules, torch.tensor)
+    assert type(merged) is SAM and type(merged.base) is SGD
+    assert merged.rho.tolist() == torch.tensor([0.1, 0.2]).tolist()
+    assert merged.base.momentum.tolist() == [0.5, 0.0]
+    assert merged.base.lr.tolist() == torch.tensor([0.1, 0.1]).tolist()
+    assert type(merged.base.weight_decay) is float and merged.base.weight_decay == 0.0
+    assert (merged.start, merged.stop, merged.base.nesterov) == (0, None, False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SGD(lr=0.1, momentum=0.5, nesterov=True),
+        SAM(rho=0.1, base=SGD(lr=0.1)),
+    ],
+)
+def test_stack_refuses_rules_of_another_shape(other):
+    with pytest.raises(ValueError, match="real numbers only"):
+        stack([SGD(lr=0.1), other], torch.tensor)
+
+
+def test_shape_is_everything_but_real_numbers():
+    sam = SAM(rho=0.1, base=SGD(lr=0.1))
+    same = [SAM(rho=0.7, base=SGD(lr=3.0, momentum=0.2, weight_decay=0.1))]
+    others = [
+        SAM(rho=0.1, start=1, base=SGD(lr=0.1)),
+        SAM(rho=0.1, stop=5, base=SGD(lr=0.1)),
+        SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.5, nesterov=True)),
+        SAM(rho=0.1, base=sam),
+        SGD(lr=0.1),
+    ]
+    assert all(shape(rule) == shape(sam) for rule in same)
+    assert len({shape(rule) for rule in [sam, *others]}) == 1 + len(others)
+
+
+# symmetries
+
+RUN = make_run(data__flip_prob=0.3, data__n_patches=4, data__noise="independent", network__bias=True)
+STEPS = 40
+
+
+def build(kind, run, draw):
+    problem = stack_problem([draw], [run.data], run.network)
+    return GramEngine(problem) if kind == "gram" else WeightEngine(problem, [draw])
+
+
+def redraw(run, draw, *, vectors=None, weights=None, biases=None, labels=None, true_labels=None):
+    """The draw with some of its parts replaced, its patches and Gram matrices following."""
+    vectors = draw.vectors if vectors is None else vectors
+    weights = draw.weights if weights is None else weights
+    biases = draw.biases if biases is None else biases
+    labels = draw.labels if labels is None else labels
+    true_labels = draw.true_labels if true_labels is None else true_labels
+    parts = replace(run.data.draw_labels(run.seed), true_labels=true_labels, labels=labels)
+    gram = gram_of_vectors(vectors, weights).with_bias(biases)
+    return Draw(true_labels, labels, gram, biases, vectors, weights, run.data.patches(vectors, parts))
+
+
+def trained(kind, name, draw, samples=slice(None), batch_size=8):
+    """Observation after STEPS steps on mini-batches whose samples are renamed."""
+    run = replace(RUN, train=Train(n_steps=STEPS, batch_size=batch_size))
+    batches = [batch[:, samples] for batch in drawn_batches(run, STEPS)[0]]
+    engine = build(kind, run, draw)
+    return engine.observe(advance(engine, RULES[name], batches)[0])
+
+
+def original():
+    return draw_run(RUN.data, RUN.network, RUN.seed, explicit=True, patches=True)
+
+
+def close(a, b, tolerance=1e-10):
+    return torch.allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@RULE_NAMES
+@ENGINES
+@pytest.mark.parametrize("batch_size", [8, 3])
+def test_permuting_samples_permutes_noise_coefficients(name, engine, batch_size):
+    draw, order = original(), np.random.default_rng(0).permutation(8)
+    rows = np.concatenate([[0], *[1 + 8 * q + order for q in range(3)]])
+    labels = {"labels": draw.labels[order], "true_labels": draw.true_labels[order]}
+    moved = redraw(RUN, draw, vectors=draw.vectors[rows], **labels)
+    a, b = trained(engine, name, draw, batch_size=batch_size), trained(engine, name, moved, order, batch_size)
+    assert close(b.coef, a.coef[..., np.append(rows, 25)]) and close(b.margins, a.margins[:, order])
+    assert close(b.weight_gram, a.weight_gram)
+    assert not close(b.coef, a.coef)
+
+
+@RULE_NAMES
+@ENGINES
+def test_permuting_filters_permutes_their_coefficients(name, engine):
+    draw, order = original(), np.array([2, 0, 1, 4, 5, 3])
+    moved = redraw(RUN, draw, weights=draw.weights[order], biases=draw.biases[order])
+    a, b = trained(engine, name, draw), trained(engine, name, moved)
+    assert close(b.coef, a.coef[:, order]) and close(b.weight_gram, a.weight_gram[:, order][:, :, order])
+    assert close(b.margins, a.margins) and not close(b.coef, a.coef)
+
+
+@RULE_NAMES
+@ENGINES
+def test_exchanging_the_classes_exchanges_the_filters(name, engine):
+    """y -> -y with the patches as they are (signal -> -signal, true labels -> -true labels)."""
+    draw, order = original(), np.array([3, 4, 5, 0, 1, 2])
+    vectors = np.concatenate([-draw.vectors[:1], draw.vectors[1:]])
+    parts = {"vectors": vectors, "labels": -draw.labels, "true_labels": -draw.true_labels}
+    moved = redraw(RUN, draw, weights=draw.weights[order], biases=draw.biases[order], **parts)
+    assert np.array_equal(moved.patches, draw.patches)
+    a, b = trained(engine, name, draw), trained(engine, name, moved)
+    sign = torch.ones(26, dtype=torch.float64)
+    sign[0] = -1
+    assert close(b.coef, a.coef[:, order] * sign) and close(b.margins, a.margins)
+
+
+@RULE_NAMES
+@ENGINES
+def test_rotating_the_space_changes_nothing(name, engine):
+    draw = original()
+    q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))
+    moved = redraw(RUN, draw, vectors=draw.vectors @ q, weights=draw.weights @ q)
+    a, b = trained(engine, name, draw), trained(engine, name, moved)
+    for field in ("coef", "align", "weight_gram", "margins"):
+        assert close(getattr(a, field), getattr(b, field)), field
+    stretched = redraw(RUN, draw, vectors=draw.vectors @ (1.001 * q), weights=draw.weights @ q)
+    assert not close(trained(engine, name, stretched).margins, a.margins, 1e-6)

@@ -1,0 +1,145 @@
+"""A run's identity: every number that decides its rows changes the id, nothing else does."""
+
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, fields, replace
+
+import numpy as np
+import pytest
+from helpers import QUICK_TRACKERS, RULES, make_run
+
+import featlearn.runs
+from featlearn.optim import SAM, SGD
+from featlearn.runs import Record, Trajectory
+from featlearn.trackers import Decomposition, Loss, TestError
+
+RUN = make_run(SAM(rho=0.1, start=1, stop=15, base=SGD(lr=0.1, momentum=0.5)))
+
+CHANGES = {
+    "seed": {"seed": 1},
+    "engine": {"engine": "weights"},
+    "sampling": {"sampling": "gram"},
+    "dtype": {"dtype": "float32"},
+    "data.n_samples": {"data__n_samples": 9},
+    "data.dim": {"data__dim": 61},
+    "data.n_patches": {"data__n_patches": 3},
+    "data.signal_norm": {"data__signal_norm": 2.0000000000000004},
+    "data.noise_std": {"data__noise_std": 1.1},
+    "data.flip_prob": {"data__flip_prob": 0.1},
+    "data.noise": {"data__noise": "independent"},
+    "data.orthogonal_noise": {"data__orthogonal_noise": True},
+    "network.n_filters": {"network__n_filters": 4},
+    "network.activation": {"network__activation": "relu2"},
+    "network.init": {"network__init": "uniform"},
+    "network.init_std": {"network__init_std": 0.06},
+    "network.patches": {"network__patches": "mean"},
+    "network.filters": {"network__filters": "sum"},
+    "network.bias": {"network__bias": True},
+    "optimizer.name": {"optimizer": SGD(lr=0.1, momentum=0.5)},
+    "optimizer.rho": {"optimizer": replace(RUN.optimizer, rho=0.2)},
+    "optimizer.start": {"optimizer": replace(RUN.optimizer, start=2)},
+    "optimizer.stop": {"optimizer": replace(RUN.optimizer, stop=None)},
+    "optimizer.lr": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.2, momentum=0.5))},
+    "optimizer.momentum": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.6))},
+    "optimizer.nesterov": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, nesterov=True))},
+    "optimizer.weight_decay": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, weight_decay=0.1))},
+    "train.n_steps": {"train__n_steps": 21},
+    "train.batch_size": {"train__batch_size": 7},
+    "train.stop_at_train_loss": {"train__stop_at_train_loss": 0.1},
+    "record.steps": {"record__steps": (0, 11, 20)},
+    "record.trackers": {"record__trackers": QUICK_TRACKERS},
+    "a tracker's number": {"record__trackers": (Loss(), TestError(n_points=32))},
+    "another number of it": {"record__trackers": (Loss(), TestError(n_points=32, n_scrambles=9))},
+    "a tracker's option": {"record__trackers": (Decomposition(per_filter=True),)},
+}
+
+
+def changed(key):
+    parts = dict(CHANGES[key])
+    return make_run(parts.pop("optimizer", RUN.optimizer), **parts)
+
+
+def test_every_change_makes_another_run():
+    ids = [RUN.run_id, *[changed(key).run_id for key in CHANGES]]
+    assert len(set(ids)) == len(ids)
+
+
+def test_no_field_is_forgotten():
+    """A field added to data, network, rules or training must change the id: it must stand in the table above."""
+    tried = {key.split(".")[-1] for key in CHANGES}
+    for part in (RUN.data, RUN.network, RUN.optimizer, RUN.optimizer.base, RUN.train, RUN.record, RUN):
+        names = {field.name for field in fields(part)}
+        assert names - tried <= {"snr", "base", "name", "theory", "data", "network", "optimizer", "train", "record"}
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"theory": (("optimizer.rho", 1.0),)}])
+def test_names_and_theory_do_not(change):
+    assert replace(RUN, **change).run_id == RUN.run_id
+
+
+def test_snr_and_signal_norm_are_two_words_for_one_run():
+    by_snr = replace(RUN, data=replace(RUN.data, signal_norm=None, snr=0.25))
+    by_norm = replace(RUN, data=replace(RUN.data, signal_norm=by_snr.data.strength))
+    assert by_snr.run_id == by_norm.run_id
+    assert by_snr.columns() == by_norm.columns()
+    default = replace(RUN, network=replace(RUN.network, init_std=None))
+    written = replace(RUN, network=replace(RUN.network, init_std=RUN.network.std(60) * 0 + default.network.std(60)))
+    assert default.run_id == written.run_id and default.columns() == written.columns()
+
+
+@pytest.mark.parametrize("numbers", [(2, 2.0), (-0.0, 0.0, 0)])
+def test_equal_numbers_make_equal_runs(numbers):
+    """As if every one were the first that the process met: equal sections share a cached text."""
+    ids = set()
+    for number in numbers:
+        featlearn.runs._text.cache_clear()
+        ids.add(replace(RUN, data=replace(RUN.data, signal_norm=number)).run_id)
+    assert len(ids) == 1
+
+
+def test_the_id_is_a_short_hash_that_survives_the_process():
+    assert len(RUN.run_id) == 16 and int(RUN.run_id, 16) >= 0
+    code = "import sys; sys.path.insert(0, 'tests'); from test_runs import RUN; print(RUN.run_id)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=featlearn.__path__[0] + "/.."
+    )
+    assert done.stdout.strip() == RUN.run_id
+
+
+def test_another_schema_makes_other_ids(monkeypatch):
+    before = replace(RUN).run_id
+    monkeypatch.setattr(featlearn.runs, "SCHEMA_VERSION", 999)
+    assert replace(RUN).run_id != before
+
+
+def test_columns_are_flat_and_plain():
+    columns = replace(RUN, theory=(("optimizer.rho", 0.5), ("network.init_std", 1.0))).columns()
+    assert columns["data.dim"] == 60 and columns["optimizer.lr"] == 0.1 and columns["optimizer.rho"] == 0.1
+    assert columns["optimizer.name"] == "sam" and columns["optimizer.base"] == "sgd"
+    assert columns["optimizer.rho.theory"] == 0.5 and columns["network.init_std.theory"] == 1.0
+    assert columns["data.snr"] == pytest.approx(2 / np.sqrt(60))
+    assert all(isinstance(v, str | int | float | bool | None) for v in columns.values())
+    assert json.loads(json.dumps(columns)) == columns
+    assert not any(isinstance(v, np.generic) for v in columns.values())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_columns(name):
+    columns = replace(RUN, optimizer=RULES[name]).columns()
+    assert columns["optimizer.name"] == name.split()[0].strip(",")
+
+
+def test_a_run_is_frozen():
+    for part in (RUN, RUN.train, RUN.record):
+        with pytest.raises(FrozenInstanceError):
+            part.name = 1
+
+
+def test_a_trajectory_makes_one_row_a_step():
+    values = {"train_loss": np.array([0.7, 0.1]), "signal_coef": np.zeros((2, 6))}
+    run = replace(RUN, record=Record(steps=(0, 20), trackers=()))
+    frame = Trajectory(run, "fitted", "sentence", 12, np.array([0, 12]), values).to_frame()
+    assert frame["step"].tolist() == [0, 12] and frame["train_loss"].tolist() == [0.7, 0.1]
+    assert frame["stopped_step"].tolist() == [12, 12] and frame["signal_coef"][0].tolist() == [0.0] * 6
+    assert set(run.columns()) <= set(frame.columns)

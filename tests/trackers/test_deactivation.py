@@ -1,0 +1,88 @@
+"""Shares of activations that survive at the perturbed point, by explicit loops."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_of
+
+from featlearn.engines.protocol import Loss
+from featlearn.optim import SAM, SGD
+from featlearn.simulation import Prospect, observe
+from featlearn.trackers import Deactivation
+
+SETTINGS = {
+    "plain": {},
+    "flips": {"data__flip_prob": 0.3},
+    "P = 4": {"data__n_patches": 4},
+    "independent, bias": {"data__n_patches": 4, "data__noise": "independent", "network__bias": True},
+    "one sample a batch": {"train__batch_size": 1},
+}
+
+
+def by_hand(run, steps):
+    """The two columns, counted filter by filter and sample by sample, and those of the tracker."""
+    plain, engine = PlainNetwork(run), engine_of(run)
+    batches, samples = drawn_batches(run, steps + 1)
+    w, _ = advance(engine, run.optimizer, batches[:steps])
+    here, chosen = explicit(w, plain), samples[steps]
+    g = plain.gradient(here, chosen)
+    there = here + run.optimizer.rho * g / max(np.linalg.norm(g), 1e-300)
+    off = on_noise = kept = on_signal = 0
+    positions = run.data.draw_labels(run.seed).positions
+    for i in chosen:
+        for row, j in enumerate(plain.signs):
+            if j != plain.labels[i]:
+                continue
+            for p, patch in enumerate(plain.patches[i]):
+                if here[row] @ patch <= 0:
+                    continue
+                if p == positions[i]:
+                    on_signal += 1
+                    kept += there[row] @ patch > 0
+                else:
+                    on_noise += 1
+                    off += there[row] @ patch <= 0
+    view = observe(engine, w, steps, Prospect.of(engine, run.optimizer, Loss(engine, batches[steps]), w, steps))
+    columns = {name: column.item() for name, column in Deactivation()(view).items()}
+    return columns, (off, on_noise, kept, on_signal)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("rho", [0.05, 0.3])
+def test_shares_by_hand(setting, rho):
+    partial = 0
+    for seed in range(6):
+        changes = {"train__batch_size": 5, **SETTINGS[setting]}
+        run = make_run(SAM(rho=rho, base=SGD(lr=0.1)), seed=seed, **changes)
+        for steps in (0, 3):
+            columns, (off, on_noise, kept, on_signal) = by_hand(run, steps)
+            assert columns["noise_deactivated"] == pytest.approx(off / on_noise if on_noise else 0.0, rel=1e-15)
+            assert columns["signal_kept"] == pytest.approx(kept / on_signal if on_signal else 1.0, rel=1e-15)
+            partial += 0 < off < on_noise
+    assert partial > 0 or setting == "one sample a batch"
+
+
+def test_a_rule_without_perturbation_deactivates_nothing():
+    for rule in (SGD(lr=0.1), SAM(rho=0.3, stop=2, base=SGD(lr=0.1)), SAM(rho=0.0, base=SGD(lr=0.1))):
+        columns = Deactivation()(view_of(make_run(rule), steps=3))
+        assert columns["noise_deactivated"].item() == 0 and columns["signal_kept"].item() == 1
+
+
+def test_a_large_radius_switches_everything_off():
+    columns = Deactivation()(view_of(make_run(SAM(rho=100.0, base=SGD(lr=0.1))), steps=0))
+    assert columns["noise_deactivated"].item() == 1 and columns["signal_kept"].item() == 0
+
+
+@pytest.mark.parametrize("changes", [{"network__init_std": 0.0, "data__signal_norm": 0.0}, {"network__init_std": 0.0}])
+def test_where_nothing_is_on_nothing_is_lost(changes):
+    columns = Deactivation()(view_of(make_run(SAM(rho=0.1, base=SGD(lr=0.1)), **changes)))
+    assert columns["noise_deactivated"].item() == 0 and columns["signal_kept"].item() == 1
+
+
+def test_an_activation_at_zero_is_off():
+    view = view_of(make_run())
+    zero = torch.zeros_like(view.align)
+    columns = Deactivation()(replace(view, perturbed_align=zero))
+    assert columns["noise_deactivated"].item() == 1 and columns["signal_kept"].item() == 0
