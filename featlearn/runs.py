@@ -31,7 +31,7 @@ Status = Literal["ok", "fitted", "diverged", "failed"]
 class Train:
     """How long and on what batches: n_steps updates, batch_size samples each, without replacement in an epoch.
 
-    stop_at_train_loss: freeze the run after the first step at which the loss of the whole training set is below.
+    stop_at_train_loss: freeze the run after the first step at which the loss of the whole training set is at most this.
     """
 
     n_steps: int
@@ -96,7 +96,7 @@ class RunConfig:
 def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
     """Return the columns of a section as text, kept as the runs of a sweep share sections; equal numbers read alike."""
     floats = {k: v + 0.0 if isinstance(v, int | float) else v for k, v in columns(*parts).items()}
-    return json.dumps(floats, sort_keys=True)
+    return json.dumps(floats, sort_keys=True, default=lambda number: number.item())  # numpy's numbers
 
 
 def _data_columns(data: SignalNoise) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def moments(gram, data, std):
     }
 
 
-def worst_z(draw, data, count=4000):
+def worst_z(draw, data, count=3000):
     """The largest distance of a statistic's mean from theory, in standard errors over the seeds 0 ... count."""
     rows = [moments(draw(data, NETWORK, seed), data, NETWORK.init_std) for seed in range(count)]
     scores = {}

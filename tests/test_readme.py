@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from featlearn.simulation import simulate
 from helpers import RULES, make_run
 
 import featlearn as fl
+from featlearn.simulation import simulate
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -55,9 +55,8 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
 
 def same_rule_twice(my_sam):
     """The rule that the README spells out is the built-in one."""
-    from featlearn.simulation import MiniBatches, build_engine
-
     from featlearn.engines.protocol import Loss
+    from featlearn.simulation import MiniBatches, build_engine
 
     run = replace(make_run(), train=replace(make_run().train, batch_size=3))
     engine, ends = build_engine([run], "cpu"), []

@@ -73,15 +73,15 @@ class GramEngine:
         return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
 
     def observe(self, w: Vector) -> Observation:
-        """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C'."""
+        """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""
         p, (alpha, coef, align) = self.problem, w.leaves
-        spread = alpha[:, None, None]
-        cross = spread * (p.align0 @ coef.mT)
-        weight_gram = spread.square() * p.init_gram + cross + cross.mT + coef @ p.gram @ coef.mT
+        spread, c = alpha.double()[:, None, None], coef.double()
+        cross = spread * (p.align0.double() @ c.mT)
+        weight_gram = spread.square() * p.init_gram.double() + cross + cross.mT + c @ p.gram.double() @ c.mT
         return Observation(
             align=align,
             coef=coef,
-            weight_gram=weight_gram,
+            weight_gram=weight_gram.to(align.dtype),
             margins=self.margins(w),
             residual=torch.zeros_like(alpha),
         )

@@ -37,7 +37,9 @@ class SAM:
     base: Rule
 
     def __post_init__(self) -> None:
-        """Refuse a window that holds no step."""
+        """Refuse a window that holds no step, and a base that perturbs on its own."""
+        if hasattr(self.base, "base"):
+            raise ValueError(f"the base of SAM is a rule without a base of its own, not {type(self.base).__name__}")
         if self.stop is not None and self.start >= self.stop:
             raise ValueError(f"start = {self.start} leaves no step before stop = {self.stop}")
 

@@ -64,7 +64,7 @@ class Overlay:
 
     def crossings(self, runs: pd.DataFrame, x: str, y: str, value: str) -> tuple[float | None, pd.DataFrame]:
         """Return the level and where the seed mean crosses it along the signal axis (along x if none is)."""
-        level = _default_level(runs, value) if self.level is None else self.level
+        level = default_level(runs, value) if self.level is None else self.level
         if level is None:
             return None, pd.DataFrame(columns=[x, y])
         along, other = (y, x) if y in SIGNALS else (x, y)
@@ -73,7 +73,7 @@ class Overlay:
 
     def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> Line | None:
         """Return the law's line, or None; a law asked for by name raises ValueError where it fails."""
-        law = _own_law(runs) if self.theory == "auto" else self.theory
+        law = own_law(runs) if self.theory == "auto" else self.theory
         if law is None or law == "none":
             return None
         with suppress(ValueError) if self.theory == "auto" else nullcontext():
@@ -101,14 +101,14 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
     return Line(law, constant, c is None, *ends)
 
 
-def _own_law(runs: pd.DataFrame) -> str | None:
+def own_law(runs: pd.DataFrame) -> str | None:
     """Return the law that a theorem states for these runs: that of SGD or SAM on relu."""
     names = runs["optimizer.name"].unique()
     relu = "network.activation" not in runs or bool((runs["network.activation"] == "relu").all())
     return str(names[0]) if len(names) == 1 and names[0] in ("sgd", "sam") and relu else None
 
 
-def _default_level(runs: pd.DataFrame, value: str) -> float | None:
+def default_level(runs: pd.DataFrame, value: str) -> float | None:
     floors = runs["data.flip_prob"].unique() if value == "test_error" and "data.flip_prob" in runs else [0.0]
     return float(floors[0]) + 0.1 if value.startswith("test_error") and len(floors) == 1 else None
 

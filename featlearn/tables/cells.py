@@ -50,7 +50,7 @@ def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *,
     rows = []
     for place, column in grid.groupby(x):
         height = column["mean"].to_numpy(dtype=float) - level
-        found = np.exp(_crossings(np.log(column[y]), height)) if log else _crossings(column[y], height)
+        found = np.exp(crossings(np.log(column[y]), height)) if log else crossings(column[y], height)
         rows.append((place, found[0] if len(found) else np.nan, len(found)))
     table = pd.DataFrame(rows, columns=[x, y, "crossings"])
     free = {x, y, *varying(summary)}
@@ -83,8 +83,8 @@ def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
     return {name: points[f"data.{name}"].to_numpy(dtype=float) for name in ARGUMENTS}
 
 
-def _crossings(position: ArrayLike, height: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where the polyline (position, height) changes side of zero."""
+def crossings(position: ArrayLike, height: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the places where the polyline (position, height) changes side of zero, in order."""
     at = np.asarray(position, dtype=float)
     left = np.flatnonzero((height[1:] > 0) != (height[:-1] > 0))
     share = height[left] / (height[left] - height[left + 1])

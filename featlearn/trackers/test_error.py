@@ -139,7 +139,7 @@ def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
     """Return lower triangular L [b, f, f] with L L' = gram, for positive semidefinite matrices, singular ones too.
 
     A pivot below rtol times the largest diagonal entry is rounding of zero, and so is its column. Unlike a factor from
-    eigenvectors, L varies continuously with the matrix, as common random numbers need.
+    eigenvectors, L varies continuously with a positive definite matrix, as common random numbers need.
     """
     rest, columns = gram, []
     floor = rtol * gram.diagonal(dim1=1, dim2=2).amax(1)
