@@ -109,6 +109,7 @@ def own_law(runs: pd.DataFrame) -> str | None:
 
 
 def default_level(runs: pd.DataFrame, value: str) -> float | None:
+    """Return 0.1 above the floor of a test error, the share of flipped labels; None for another value."""
     floors = runs["data.flip_prob"].unique() if value == "test_error" and "data.flip_prob" in runs else [0.0]
     return float(floors[0]) + 0.1 if value.startswith("test_error") and len(floors) == 1 else None
 

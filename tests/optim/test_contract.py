@@ -143,7 +143,6 @@ def test_shape_is_everything_but_real_numbers():
         SAM(rho=0.1, start=1, base=SGD(lr=0.1)),
         SAM(rho=0.1, stop=5, base=SGD(lr=0.1)),
         SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.5, nesterov=True)),
-        SAM(rho=0.1, base=sam),
         SGD(lr=0.1),
     ]
     assert all(shape(rule) == shape(sam) for rule in same)

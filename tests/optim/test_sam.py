@@ -240,3 +240,8 @@ def test_over_a_fixed_time_sam_tends_to_the_flow_of_its_own():
     differences = [a - b for a, b in pairwise(ends)]
     assert order(differences) == pytest.approx([1, 1], abs=0.15)
     assert np.abs(ends[-1] - end(0.005, 0.0)).max() > 10 * np.abs(differences[-1]).max()
+
+
+def test_a_base_that_perturbs_on_its_own_is_refused():
+    with pytest.raises(ValueError, match="without a base of its own"):
+        SAM(rho=0.1, base=SAM(rho=0.1, base=SGD(lr=0.1)))
