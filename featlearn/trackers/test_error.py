@@ -78,6 +78,9 @@ class TestError:
         return integral.plain(p) if view.align.is_cuda else integral.fused(p)
 
 
+_NUMBERS_AT_ONCE = 2**25
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Integral:
     """The error against true labels as an expectation over the pre-activations z of the filters on noise patches.
@@ -107,18 +110,20 @@ class _Integral:
         return out
 
     def plain(self, p: Problem) -> Tensor:
-        """Integrate with plain torch, run by run so that the points of all runs need not fit in memory."""
+        """Integrate with plain torch, as many runs at once as keep the pre-activations within _NUMBERS_AT_ONCE."""
         import torch
 
         chance = _radial_chance(self.points.shape[1], self.degree) if self.degree else _plain_chance
         normals = self.points.reshape(len(self.points), p.noises_per_sample, -1)
+        at_once = max(1, _NUMBERS_AT_ONCE // self.points.numel())
+        runs = zip(*(x.split(at_once) for x in (self.signal, semidefinite_cholesky(self.gram), self.bias)), strict=True)
         rows = []
-        for signal, factor, bias in zip(self.signal, semidefinite_cholesky(self.gram), self.bias, strict=True):
-            z = normals @ factor.mT + bias
+        for signal, factor, bias in runs:
+            z = normals @ factor[:, None].mT + bias[:, None, None]
             noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs).sum((-1, -2))
-            both = chance(signal[0], noise) + chance(-signal[1], -noise)
-            rows.append(both.reshape(self.n_scrambles, -1).mean(1) / 2)
-        return torch.stack(rows)
+            both = chance(signal[:, :1], noise) + chance(-signal[:, 1:], -noise)
+            rows.append(both.reshape(len(both), self.n_scrambles, -1).mean(2) / 2)
+        return torch.cat(rows)
 
 
 def noise_gram(view: View) -> Tensor:
