@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import Problem, stack_problem
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.models.losses import logistic
+from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.streams import stream
@@ -46,10 +49,23 @@ def block_key(run: RunConfig) -> Hashable:
     Real numbers of data, network and rule may differ, and in the Gram engine the dimension too.
     """
     dim = None if run.engine == "gram" else run.data.dim
-    data = shape(replace(run.data, dim=2, signal_norm=run.data.strength, snr=None))
-    network = shape(replace(run.network, init_std=run.network.std(run.data.dim)))
     rest = (run.train, run.record, run.engine, run.sampling, run.dtype)
-    return (dim, data, network, shape(run.optimizer), *rest)
+    return (dim, _data_shape(run.data), _network_shape(run.network), _rule_shape(run.optimizer), *rest)
+
+
+@lru_cache(maxsize=4096)  # the runs of a sweep share their sections
+def _data_shape(data: SignalNoise) -> Hashable:
+    return shape(replace(data, dim=2, signal_norm=data.strength, snr=None))
+
+
+@lru_cache(maxsize=4096)
+def _network_shape(network: TwoLayerCNN) -> Hashable:
+    return shape(replace(network, init_std=0.0))
+
+
+@lru_cache(maxsize=4096)
+def _rule_shape(rule: Rule) -> Hashable:
+    return shape(rule)
 
 
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:

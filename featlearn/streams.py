@@ -7,11 +7,23 @@ mini-batch order, and no run depends on its neighbours in a sweep.
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 
 def stream(seed: int, name: str) -> np.random.Generator:
     """Return the generator of the draw ``name`` of the run ``seed`` (Philox, keyed by both; counter at zero)."""
-    key = np.array([seed, zlib.crc32(name.encode())], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(_Key(seed, name)))
+
+
+class _Key(ISeedSequence):
+    """The key of a Philox generator as it is; Philox(key=...) means the same but asks the system for entropy first."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self._words = np.array([seed, zlib.crc32(name.encode())], dtype=np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> np.ndarray:
+        """Return the two words of the key, all that Philox asks for."""
+        return self._words
