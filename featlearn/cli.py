@@ -168,6 +168,8 @@ def export(
 
     arrays = export(loaded, out)
     typer.echo(f"{out}: {', '.join(arrays)}")
+    if loaded.base_run().sampling == "gram":
+        typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
 
 
 @app.command("list")
@@ -197,8 +199,34 @@ def schema() -> None:
 
 @app.command()
 @user_errors()
+def bench(
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write all figures.")] = None,
+    figures: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw the cost against sizes.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few sizes, few rounds.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="SECTION", help="Measure this only; repeatable.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Time the Gram engine against an explicit PyTorch loop and its arithmetic limit; what each size costs."""
+    from featlearn.bench import Setting, run_benchmarks
+    from featlearn.bench.text import report_text
+
+    for folder in filter(None, (json_file and json_file.parent, figures)):
+        folder.mkdir(parents=True, exist_ok=True)
+    setting = Setting.on(device, quick=quick)
+    report = run_benchmarks(setting, only or (), lambda name: typer.echo(f"{name} ...", err=True))
+    if json_file:
+        json_file.write_text(json.dumps(report, indent=1))
+    if figures:
+        from featlearn.bench.figures import draw
+
+        draw(report, figures)
+    typer.echo(report_text(report))
+
+
+@app.command()
+@user_errors()
 def plot(
-    kind: Annotated[str, typer.Argument(help="phase, difference or dynamics.", show_default=False)],
+    kind: Annotated[str, typer.Argument(help="phase, difference, dynamics or boundary.", show_default=False)],
     store: StoreFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)],
     x: Annotated[str | None, typer.Option("-x", help="Column of the horizontal axis.")] = None,
@@ -214,7 +242,7 @@ def plot(
     train_loss_tol: Annotated[float | None, typer.Option(help="Factor; leave out pairs that fit less alike.")] = None,
     theory: Annotated[str | None, typer.Option(help="Law to lay over a phase diagram.")] = None,
     constant: Annotated[float | None, typer.Option(help="The law's constant; fitted if not given.")] = None,
-    level: Annotated[float | None, typer.Option(help="Value at which the boundary is measured.")] = None,
+    level: Annotated[float | None, typer.Option(help="Value at which a boundary is measured.")] = None,
     band: Annotated[str | None, typer.Option(help="What the bands of dynamics show.")] = None,
 ) -> None:
     """Draw a figure of a store, with its table as CSV beside it."""

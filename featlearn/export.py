@@ -16,6 +16,8 @@ from featlearn.runs import RunConfig
 from featlearn.simulation import MiniBatches, build_engine, train
 from featlearn.trackers import Decomposition
 
+MOST_NUMBERS = 2**30  # 8 GiB in float64
+
 
 def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
     """Write the base run of ``config`` to an .npz file and return its arrays.
@@ -27,13 +29,32 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
 
     The run is drawn from explicit vectors and trained in the weight engine, so the dimension must fit in memory. Where
     the config draws Gram matrices from their law (sampling: gram), this is another draw of the same law.
+
+    Raises ValueError for another suffix, a missing folder, arrays above 8 GiB, or a dimension so low that the data
+    vectors are dependent and the coefficients not unique.
     """
     run: RunConfig = config if isinstance(config, RunConfig) else config.base_run()
+    _check(run, Path(path))
     run = replace(run, engine="weights", sampling="vectors")
     arrays: dict[str, Any] = {**_drawn(run), **_trained(run), "config": np.array(json.dumps(run.columns()))}
     with Path(path).open("wb") as file:
         np.savez_compressed(file, **arrays)
     return arrays
+
+
+def _check(run: RunConfig, path: Path) -> None:
+    """Raise ValueError, before anything is drawn, if the run cannot be exported."""
+    data, numbers = run.data, run.data.dim * (run.data.n_samples * run.data.n_patches + 6 * run.network.n_filters)
+    if path.suffix != ".npz":
+        raise ValueError(f"{path}: an export is an .npz file, not '{path.suffix}'")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.absolute().parent}")
+    if numbers > MOST_NUMBERS:
+        raise ValueError(f"data.dim: {data.dim} makes an export of {8 * numbers / 2**30:.3g} GiB; at most 8 GiB")
+    if data.dim <= data.n_noises:
+        raise ValueError(
+            f"data.dim: coefficients over {data.n_noises + 1} vectors are not unique in dimension {data.dim}"
+        )
 
 
 def _drawn(run: RunConfig) -> dict[str, np.ndarray]:

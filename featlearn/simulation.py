@@ -39,8 +39,16 @@ def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
 
 
 def lanes(run: RunConfig) -> int:
-    """Return how many runs make a full block of the engine of ``run``."""
-    return LANES[run.engine]
+    """Return how many runs make a full block, by the engine and shape of ``run`` alone.
+
+    Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers: half, down to 8, or 1.
+    """
+    f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
+    most = 2**22 // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the filters' coefficients
+    size = LANES[run.engine]
+    while size > max(most, 8):
+        size //= 2
+    return size if size <= most else 1
 
 
 def block_key(run: RunConfig) -> Hashable:
@@ -84,6 +92,7 @@ def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
         draws,
         [run.data for run in runs],
         runs[0].network,
+        [run.seed for run in runs],
         dtype=getattr(torch, runs[0].dtype),
         device=device,
     )

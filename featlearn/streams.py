@@ -15,7 +15,8 @@ from numpy.random.bit_generator import ISeedSequence
 
 def stream(seed: int, name: str) -> np.random.Generator:
     """Return the generator of the draw ``name`` of the run ``seed`` (Philox, keyed by both; counter at zero)."""
-    return np.random.Generator(np.random.Philox(_Key(seed, name)))
+    key = _Key(seed, name)
+    return np.random.Generator(np.random.Philox(key))  # type: ignore[arg-type]  # numpy's types know SeedSequence only
 
 
 class _Key(ISeedSequence):

@@ -64,3 +64,18 @@ def test_signal_patches_carry_the_true_label(tmp_path):
     assert np.array_equal(np.isclose(np.abs(on_signal), 1).any(1), np.ones(8, bool))
     carried = np.sign(np.take_along_axis(on_signal, np.abs(np.abs(on_signal) - 1).argmin(1)[:, None], 1))[:, 0]
     assert np.array_equal(carried, arrays["true_labels"])
+
+
+@pytest.mark.parametrize(
+    "name, changes, message",
+    [
+        ("run.txt", {}, "an .npz file, not '.txt'"),
+        ("nowhere/run.npz", {}, "there is no folder"),
+        ("run.npz", {"data__dim": 10**12}, "GiB; at most 8 GiB"),
+        ("run.npz", {"data__dim": 8}, "not unique in dimension 8"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_drawn(tmp_path, name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        export(make_run(**changes), tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -177,6 +177,14 @@ def _engine(s: Sections) -> Conflicts:
                 yield key, f"{what}, which the {s.engine} engine does not provide"
 
 
+def _span(s: Sections) -> Conflicts:
+    dependent = s.engine == "weights" and s.data.dim <= s.data.n_noises
+    for tracker in s.record.trackers:
+        if dependent and "span" in needs(tracker):
+            vectors = f"{s.data.n_noises + 1} data vectors are dependent in data.dim = {s.data.dim}"
+            yield "record.trackers", f"{type(tracker).__name__} is not unique in the weights engine: {vectors}"
+
+
 def _sampling(s: Sections) -> Conflicts:
     if s.head.sampling != "gram":
         return
@@ -193,5 +201,6 @@ CHECKS: tuple[Check, ...] = (
     (("optimizer.start", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
     (("engine", "optimizer", "record.trackers"), _engine),
+    (("engine", "data", "optimizer", "record.trackers"), _span),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
 )

@@ -19,12 +19,14 @@ from featlearn.models.two_layer_cnn import TwoLayerCNN
 class Problem:
     """What a block of b runs trains on; the same for both engines.
 
+    seeds [b]: what the runs' random streams are found from.
     gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
     labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
     signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
     noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
     """
 
+    seeds: tuple[int, ...]
     gram: Tensor
     align0: Tensor
     init_gram: Tensor
@@ -81,6 +83,7 @@ def stack_problem(
     draws: Sequence[Draw],
     datas: Sequence[SignalNoise],
     network: TwoLayerCNN,
+    seeds: Sequence[int],
     *,
     dtype: torch.dtype = torch.float64,
     device: str = "cpu",
@@ -92,6 +95,7 @@ def stack_problem(
 
     first = datas[0]
     return Problem(
+        seeds=tuple(seeds),
         gram=tensor([draw.gram.data for draw in draws]),
         align0=tensor([draw.gram.data_init for draw in draws]),
         init_gram=tensor([draw.gram.init_init for draw in draws]),

@@ -56,9 +56,9 @@ class Vector:
         return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
 
     def finite(self) -> Tensor:
-        """Return [b], whether every number of a run's vector is finite."""
-        sums = [leaf.flatten(1).sum(1) if leaf.ndim > 1 else leaf for leaf in self.leaves]
-        return torch.stack(sums).isfinite().all(0)
+        """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
+        squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
+        return torch.stack(squares).isfinite().all(0)
 
 
 def _spread(x: Scalar, like: Tensor) -> Tensor:

@@ -95,7 +95,8 @@ class WeightEngine:
         weights, start = self._joined(w), self._joined(self._initial)
         across, start_across = weights - self._onto_span(weights), start - self._onto_span(start)
         square = start_across.square().sum((1, 2))
-        alpha = torch.where(square > 0, (across * start_across).sum((1, 2)) / square, 1.0)[:, None, None]
+        enough = square > 1e-16 * start.square().sum((1, 2))  # else what is left of W0 is rounding
+        alpha = torch.where(enough, (across * start_across).sum((1, 2)) / square, 1.0)[:, None, None]
         coef = (weights - alpha * start) @ self._pinv
         residual = (across - alpha * start_across).flatten(1).norm(dim=1)
         return Observation(

@@ -5,6 +5,7 @@ figure and the table that it shows; `save` writes both. Options are the keyword 
 `*_figure`; None leaves one out.
 """
 
+from featlearn.plots.boundary import boundary, boundary_figure
 from featlearn.plots.difference import difference, difference_figure
 from featlearn.plots.dynamics import dynamics, dynamics_figure
 from featlearn.plots.files import check_suffix, save
@@ -14,6 +15,8 @@ from featlearn.plots.style import paper
 
 __all__ = [
     "KINDS",
+    "boundary",
+    "boundary_figure",
     "check_suffix",
     "difference",
     "difference_figure",

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from featlearn.plots.boundary import boundary_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
 from featlearn.plots.phase import phase_figure
@@ -38,4 +39,5 @@ KINDS: dict[str, Draw] = {
     "phase": kind(phase_figure),
     "difference": kind(difference_figure),
     "dynamics": kind(dynamics_figure),
+    "boundary": kind(boundary_figure),
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -83,13 +84,17 @@ def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
             raise ValueError(f"{column} holds words, not numbers: it cannot be drawn")
 
 
+def log_ticks(axis: Axis) -> None:
+    """Label an axis on a logarithm, once its limits stand, at 1, 2 and 5 if it spans few decades."""
+    low, high = axis.get_view_interval()
+    if high < 1e6 and high / low < 300:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
 def _scale(ax: Axes, log_x: bool, log_y: bool) -> None:
     for axis, log in ((ax.xaxis, log_x), (ax.yaxis, log_y)):
-        if not log:
-            continue
-        (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
-        low, high = axis.get_view_interval()
-        if high < 1e6 and high / low < 300:
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-            axis.set_minor_formatter(NullFormatter())
+        if log:
+            (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
+            log_ticks(axis)

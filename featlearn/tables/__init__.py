@@ -11,16 +11,22 @@ from featlearn.tables.cells import Constant, boundary, fit_constant, phase_grid
 from featlearn.tables.columns import by_optimizer, last_rows, main_axes, optimizer_labels, select, varying
 from featlearn.tables.intervals import Interval, mean_interval
 from featlearn.tables.pairs import difference_grid, paired_difference
+from featlearn.tables.scaling import Exponent, Scaling, boundary_exponent, boundary_scaling, fitted
 from featlearn.tables.times import at_train_loss, half_time, seed_quantiles
 
 __all__ = [
     "Constant",
+    "Exponent",
     "Interval",
+    "Scaling",
     "at_train_loss",
     "boundary",
+    "boundary_exponent",
+    "boundary_scaling",
     "by_optimizer",
     "difference_grid",
     "fit_constant",
+    "fitted",
     "half_time",
     "last_rows",
     "main_axes",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,8 @@ class Decomposition:
     per_filter: also the list column signal_coef [2m], positive filters first.
     per_sample: also the list column noise_coef [2m * n_noises], filter by filter.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"span"})
 
     per_filter: bool = False
     per_sample: bool = False

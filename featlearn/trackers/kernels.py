@@ -87,16 +87,25 @@ def chance(signal: float, noise: float, degree: int, half: int) -> float:
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def error_by_scramble(
-    gram: Array, signal: Array, bias: Array, normals: Array, kind: int, scale: float, degree: int, out: Array
+    gram: Array,
+    signal: Array,
+    bias: Array,
+    turns: Array,
+    normals: Array,
+    kind: int,
+    scale: float,
+    degree: int,
+    out: Array,
 ) -> None:
     """Write the error against true labels of every run and scramble into ``out`` [b, s].
 
     gram [b, f, f]: covariance of the filters' pre-activations on a noise patch. signal [b, 2]: the output's part from
-    +signal and -signal. bias [b, f]. normals [q, f, points]: the same for every run, points of one scramble together;
-    on the unit sphere in q f dimensions unless ``degree`` is 0. scale: what an activation on noise is multiplied with.
+    +signal and -signal. bias [b, f]. normals [q, f, points]: the same for every run, points of one scramble together,
+    turned by the run's own rotations ``turns`` [b, q, f, f]; on the unit sphere in q f dimensions unless ``degree`` is 0. scale: what an activation on noise is multiplied with.
     """
     q, f, n_points = normals.shape
-    lower, z, noise = np.empty((f, f), gram.dtype), np.empty(n_points, gram.dtype), np.empty(n_points, gram.dtype)
+    lower, factor = np.empty((f, f)), np.empty((f, f))
+    z, noise = np.empty(n_points), np.empty(n_points)
     per_scramble = n_points // out.shape[1]
     half = q * f // 2
     for lane in range(len(gram)):
@@ -104,10 +113,15 @@ def error_by_scramble(
         noise[:] = 0.0
         for patch in range(q):
             for r in range(f):
+                factor[r] = 0.0
+                for s in range(r + 1):
+                    for i in range(f):
+                        factor[r, i] += lower[r, s] * turns[lane, patch, s, i]
+            for r in range(f):
                 weight = scale if 2 * r < f else -scale
                 z[:] = bias[lane, r]
-                for s in range(r + 1):
-                    entry, row = lower[r, s], normals[patch, s]
+                for s in range(f):
+                    entry, row = factor[r, s], normals[patch, s]
                     for i in range(n_points):
                         z[i] += entry * row[i]
                 for i in range(n_points):

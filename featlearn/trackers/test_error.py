@@ -2,7 +2,8 @@
 
 On a fresh sample the filters see the noise patch only through z = W xi ~ N(0, noise_std^2 W W'), a vector of 2m
 numbers (one such vector a patch if the noise is independent). The error is an expectation over it, taken by scrambled
-Sobol points that are the same for every run, so that two optimizers are compared on common random numbers.
+Sobol points, turned by a random rotation of the run's own seed: two optimizers with one seed are compared on common
+random numbers, while the errors of different seeds average out, so that the spread over seeds contains them.
 
 Where the noise part N(z) of the output is homogeneous (a power of the ReLU, no bias), N(r u) = r^q N(u), so the length
 r ~ chi of the Gaussian is integrated exactly and only its direction u is sampled: a smooth integrand in place of
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from featlearn.streams import stream
 from featlearn.types import Bound
 
 if TYPE_CHECKING:
@@ -68,14 +70,16 @@ class TestError:
         degree = 0 if p.bias or p.activation.degree is None else p.activation.degree
         points = sobol_normals(p.noises_per_sample * len(p.signs), self.n_points, self.n_scrambles, degree > 0)
         integral = _Integral(
-            gram=p.noise_std.square()[:, None, None] * noise_gram(view),
-            signal=p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1),
-            bias=view.align[..., -1] if p.bias else torch.zeros_like(view.align[..., -1]),
-            points=torch.as_tensor(points, dtype=view.align.dtype).to(view.align.device),
+            gram=(p.noise_std.square()[:, None, None] * noise_gram(view)).double(),
+            signal=p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1).double(),
+            bias=(view.align[..., -1] if p.bias else torch.zeros_like(view.align[..., -1])).double(),
+            turns=torch.as_tensor(rotations(p.seeds, p.noises_per_sample, len(p.signs))).to(view.align.device),
+            points=torch.as_tensor(points).to(view.align.device),
             degree=degree,
             n_scrambles=self.n_scrambles,
         )
-        return integral.plain(p) if view.align.is_cuda else integral.fused(p)
+        error = integral.plain(p) if view.align.is_cuda else integral.fused(p)
+        return error.to(view.align.dtype)
 
 
 _NUMBERS_AT_ONCE = 2**25
@@ -86,12 +90,14 @@ class _Integral:
     """The error against true labels as an expectation over the pre-activations z of the filters on noise patches.
 
     gram [b, f, f]: covariance of z. signal [b, 2]: the output's part from +signal and -signal. bias [b, f].
-    points [n_scrambles * n_points, q f]: Gaussian, or their directions where ``degree`` > 0.
+    points [n_scrambles * n_points, q f]: Gaussian, or their directions where ``degree`` > 0. turns [b, q, f, f]: every
+    run's own rotation of them. All in float64.
     """
 
     gram: Tensor
     signal: Tensor
     bias: Tensor
+    turns: Tensor
     points: Tensor
     degree: int
     n_scrambles: int
@@ -105,7 +111,7 @@ class _Integral:
             return self.plain(p)
         out = self.signal.new_empty(len(self.signal), self.n_scrambles)
         normals = self.points.T.reshape(p.noises_per_sample, len(p.signs), -1).contiguous()
-        arrays = [x.contiguous().numpy() for x in (self.gram, self.signal, self.bias, normals)]
+        arrays = [x.contiguous().numpy() for x in (self.gram, self.signal, self.bias, self.turns, normals)]
         error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
         return out
 
@@ -114,13 +120,15 @@ class _Integral:
         import torch
 
         chance = _radial_chance(self.points.shape[1], self.degree) if self.degree else _plain_chance
-        normals = self.points.reshape(len(self.points), p.noises_per_sample, -1)
+        normals = self.points.reshape(len(self.points), p.noises_per_sample, -1).swapaxes(0, 1)
+        factors = semidefinite_cholesky(self.gram)[:, None] @ self.turns
         at_once = max(1, _NUMBERS_AT_ONCE // self.points.numel())
-        runs = zip(*(x.split(at_once) for x in (self.signal, semidefinite_cholesky(self.gram), self.bias)), strict=True)
         rows = []
-        for signal, factor, bias in runs:
-            z = normals @ factor[:, None].mT + bias[:, None, None]
-            noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs).sum((-1, -2))
+        for signal, factor, bias in zip(
+            *(torch.split(x, at_once) for x in (self.signal, factors, self.bias)), strict=True
+        ):
+            z = normals @ factor.mT + bias[:, None, None]
+            noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs.double()).sum((1, 3))
             both = chance(signal[:, :1], noise) + chance(-signal[:, 1:], -noise)
             rows.append(both.reshape(len(both), self.n_scrambles, -1).mean(2) / 2)
         return torch.cat(rows)
@@ -180,6 +188,14 @@ def _radial_chance(n_normals: int, degree: int) -> Callable[[Tensor, Tensor], Te
         return torch.where(noise < 0, 1 - below, torch.where(noise > 0, below, undecided))
 
     return chance
+
+
+@lru_cache(maxsize=2)
+def rotations(seeds: tuple[int, ...], n_patches: int, size: int) -> np.ndarray:
+    """Return uniformly distributed rotations [b, n_patches, size, size], from the seeds of the runs alone."""
+    normals = [stream(seed, "test_points").standard_normal((n_patches, size, size)) for seed in seeds]
+    q, r = np.linalg.qr(np.stack(normals))
+    return np.asarray(q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :])
 
 
 @lru_cache(maxsize=8)

@@ -177,3 +177,11 @@ class TestRecord:
         record = run_of(load, "train.n_steps=100000").record
         assert 45 < len(record.steps) <= 51
         assert [type(tracker).__name__ for tracker in record.trackers] == ["Loss", "Decomposition", "TestError"]
+
+
+def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Problems) -> None:
+    short = {"data.n_samples": 8, "engine": "weights"}
+    (line,) = problems(set={**short, "data.dim": 8})
+    assert "record.trackers: Decomposition is not unique" in line and "9 data vectors" in line
+    assert load(set={**short, "data.dim": 9}).base_run().engine == "weights"
+    assert load(set={**short, "data.dim": 8, "engine": "gram"}).base_run().engine == "gram"

@@ -199,7 +199,7 @@ def test_dead_filters_stay_dead_without_nan(activation, kind):
     """Zero gradient: zero perturbation. A division by |grad| = 0 would give NaN here."""
     run = make_run(SAM(rho=0.5, base=SGD(lr=0.1, momentum=0.9)), network__activation=activation)
     draw = dead_draw(run)
-    problem = stack_problem([draw], [run.data], run.network)
+    problem = stack_problem([draw], [run.data], run.network, [run.seed])
     engine = WeightEngine(problem, [draw]) if kind is WeightEngine else kind(problem)
     w, batch = engine.initial(), full_batches(engine, 1)
     assert engine.align(w)[0, :, 1:].max() < -0.9

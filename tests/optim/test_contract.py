@@ -156,7 +156,7 @@ STEPS = 40
 
 
 def build(kind, run, draw):
-    problem = stack_problem([draw], [run.data], run.network)
+    problem = stack_problem([draw], [run.data], run.network, [run.seed])
     return GramEngine(problem) if kind == "gram" else WeightEngine(problem, [draw])
 
 

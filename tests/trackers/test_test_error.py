@@ -10,7 +10,7 @@ from helpers import PlainNetwork, advance, engine_of, explicit, full_batches, ma
 from scipy import special
 
 from featlearn.optim import SAM, SGD
-from featlearn.trackers import TestError
+from featlearn.trackers import TestError, test_error
 from featlearn.trackers.kernels import upper_gamma
 from featlearn.trackers.test_error import _Integral, noise_gram, semidefinite_cholesky, sobol_normals
 
@@ -302,3 +302,21 @@ def test_the_noise_sees_the_weights_without_bias_and_signal():
     w, _ = advance(engine, run.optimizer, full_batches(engine, 5))
     seen = explicit(w, plain)[:, 1:-1]  # the signal is along e_1, the bias the last coordinate
     assert np.allclose(noise_gram(view_of(run, steps=5))[0], seen @ seen.T, rtol=1e-11, atol=1e-12)
+
+
+# many seeds
+
+
+@pytest.mark.parametrize("activation, bias", [("relu", False), ("relu", True), ("softplus", True)])
+def test_errors_of_the_integral_average_out_over_seeds(activation, bias, monkeypatch):
+    """The mean over seeds is as good as its spread says; with one rotation for all (negative control) it is not."""
+
+    def z_score():
+        runs = [make_run(seed=s, network__activation=activation, network__bias=bias) for s in range(400)]
+        view = view_of(*runs, steps=10)
+        off = TestError(n_points=2, n_scrambles=4)(view)[TRUE] - TestError(n_points=2048)(view)[TRUE]
+        return abs(float(off.mean() / (off.std() / math.sqrt(len(runs)))))
+
+    own = z_score()
+    monkeypatch.setattr(test_error, "rotations", lambda seeds, q, f: np.eye(f)[None, None].repeat(len(seeds), 0))
+    assert own < 3 < z_score()
