@@ -71,7 +71,7 @@ def upper_gamma(a: int, x: float) -> float:
 def chance(signal: float, noise: float, degree: int, half: int) -> float:
     """Return P(signal + r^degree noise < 0) for r ~ chi with 2 ``half`` degrees of freedom, a tie counting one half.
 
-    degree 0: r is 1, the noise not on the unit sphere but already drawn.
+    degree 0: r is 1, the noise being drawn with its length.
     """
     total = signal + noise
     if math.isnan(total):
@@ -91,7 +91,8 @@ def error_by_scramble(
     signal: Array,
     bias: Array,
     turns: Array,
-    normals: Array,
+    lengths: Array,
+    directions: Array,
     kind: int,
     scale: float,
     degree: int,
@@ -100,10 +101,12 @@ def error_by_scramble(
     """Write the error against true labels of every run and scramble into ``out`` [b, s].
 
     gram [b, f, f]: covariance of the filters' pre-activations on a noise patch. signal [b, 2]: the output's part from
-    +signal and -signal. bias [b, f]. normals [q, f, points]: the same for every run, points of one scramble together,
-    turned by the run's own rotations ``turns`` [b, q, f, f]; on the unit sphere in q f dimensions unless ``degree`` is 0. scale: what an activation on noise is multiplied with.
+    +signal and -signal. bias [b, f]. directions [q, f, points]: on the unit sphere in q f dimensions, the same for
+    every run, points of one scramble together. turns [b, q, f, f], lengths [b, points]: the run's own rotations of
+    them, and what they are multiplied with. scale: what an activation on noise is multiplied with. degree: of the
+    noise part of the output in the lengths, to integrate over them; 0 takes them as they are.
     """
-    q, f, n_points = normals.shape
+    q, f, n_points = directions.shape
     lower, factor = np.empty((f, f)), np.empty((f, f))
     z, noise = np.empty(n_points), np.empty(n_points)
     per_scramble = n_points // out.shape[1]
@@ -119,13 +122,13 @@ def error_by_scramble(
                         factor[r, i] += lower[r, s] * turns[lane, patch, s, i]
             for r in range(f):
                 weight = scale if 2 * r < f else -scale
-                z[:] = bias[lane, r]
+                z[:] = 0.0
                 for s in range(f):
-                    entry, row = factor[r, s], normals[patch, s]
+                    entry, row = factor[r, s], directions[patch, s]
                     for i in range(n_points):
                         z[i] += entry * row[i]
                 for i in range(n_points):
-                    noise[i] += weight * value(kind, z[i])
+                    noise[i] += weight * value(kind, bias[lane, r] + lengths[lane, i] * z[i])
         plus, minus = signal[lane, 0], signal[lane, 1]
         for part in range(out.shape[1]):
             total = 0.0

@@ -2,12 +2,12 @@
 
 On a fresh sample the filters see the noise patch only through z = W xi ~ N(0, noise_std^2 W W'), a vector of 2m
 numbers (one such vector a patch if the noise is independent). The error is an expectation over it, taken by scrambled
-Sobol points, turned by a random rotation of the run's own seed: two optimizers with one seed are compared on common
+Sobol directions, turned by a random rotation of the run's own seed: two optimizers with one seed are compared on common
 random numbers, while the errors of different seeds average out, so that the spread over seeds contains them.
 
 Where the noise part N(z) of the output is homogeneous (a power of the ReLU, no bias), N(r u) = r^q N(u), so the length
 r ~ chi of the Gaussian is integrated exactly and only its direction u is sampled: a smooth integrand in place of
-an indicator.
+an indicator. Elsewhere the lengths are quantiles of the chi law, at places of the run's own seed.
 """
 
 from __future__ import annotations
@@ -68,13 +68,17 @@ class TestError:
 
         p = view.problem
         degree = 0 if p.bias or p.activation.degree is None else p.activation.degree
-        points = sobol_normals(p.noises_per_sample * len(p.signs), self.n_points, self.n_scrambles, degree > 0)
+        sizes = p.noises_per_sample, len(p.signs), self.n_points, self.n_scrambles
+        directions, turns = sobol_directions(*sizes), rotations(p.seeds, *sizes[:2])
+        lengths = np.ones((len(p.seeds), len(directions))) if degree else chi_lengths(p.seeds, *sizes)
+        device = view.align.device
         integral = _Integral(
             gram=(p.noise_std.square()[:, None, None] * noise_gram(view)).double(),
             signal=p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1).double(),
             bias=(view.align[..., -1] if p.bias else torch.zeros_like(view.align[..., -1])).double(),
-            turns=torch.as_tensor(rotations(p.seeds, p.noises_per_sample, len(p.signs))).to(view.align.device),
-            points=torch.as_tensor(points).to(view.align.device),
+            directions=torch.as_tensor(directions).to(device),
+            turns=torch.as_tensor(turns).to(device),
+            lengths=torch.as_tensor(lengths).to(device),
             degree=degree,
             n_scrambles=self.n_scrambles,
         )
@@ -90,15 +94,16 @@ class _Integral:
     """The error against true labels as an expectation over the pre-activations z of the filters on noise patches.
 
     gram [b, f, f]: covariance of z. signal [b, 2]: the output's part from +signal and -signal. bias [b, f].
-    points [n_scrambles * n_points, q f]: Gaussian, or their directions where ``degree`` > 0. turns [b, q, f, f]: every
-    run's own rotation of them. All in float64.
+    directions [points, q f]: of the Gaussian, the same for every run, turned by the run's own rotations turns
+    [b, q, f, f]. lengths [b, points]: the run's own, or 1 where ``degree`` > 0 and they are integrated. All in float64.
     """
 
     gram: Tensor
     signal: Tensor
     bias: Tensor
+    directions: Tensor
     turns: Tensor
-    points: Tensor
+    lengths: Tensor
     degree: int
     n_scrambles: int
 
@@ -110,8 +115,9 @@ class _Integral:
         except ImportError:
             return self.plain(p)
         out = self.signal.new_empty(len(self.signal), self.n_scrambles)
-        normals = self.points.T.reshape(p.noises_per_sample, len(p.signs), -1).contiguous()
-        arrays = [x.contiguous().numpy() for x in (self.gram, self.signal, self.bias, self.turns, normals)]
+        directions = self.directions.T.reshape(p.noises_per_sample, len(p.signs), -1)
+        inputs = (self.gram, self.signal, self.bias, self.turns, self.lengths, directions)
+        arrays = [x.contiguous().numpy() for x in inputs]
         error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
         return out
 
@@ -119,15 +125,14 @@ class _Integral:
         """Integrate with plain torch, as many runs at once as keep the pre-activations within _NUMBERS_AT_ONCE."""
         import torch
 
-        chance = _radial_chance(self.points.shape[1], self.degree) if self.degree else _plain_chance
-        normals = self.points.reshape(len(self.points), p.noises_per_sample, -1).swapaxes(0, 1)
+        chance = _radial_chance(self.directions.shape[1], self.degree) if self.degree else _plain_chance
+        directions = self.directions.reshape(len(self.directions), p.noises_per_sample, -1).swapaxes(0, 1)
         factors = semidefinite_cholesky(self.gram)[:, None] @ self.turns
-        at_once = max(1, _NUMBERS_AT_ONCE // self.points.numel())
+        at_once = max(1, _NUMBERS_AT_ONCE // self.directions.numel())
+        parts = [torch.split(x, at_once) for x in (self.signal, factors, self.bias, self.lengths)]
         rows = []
-        for signal, factor, bias in zip(
-            *(torch.split(x, at_once) for x in (self.signal, factors, self.bias)), strict=True
-        ):
-            z = normals @ factor.mT + bias[:, None, None]
+        for signal, factor, bias, length in zip(*parts, strict=True):
+            z = length[:, None, :, None] * (directions @ factor.mT) + bias[:, None, None]
             noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs.double()).sum((1, 3))
             both = chance(signal[:, :1], noise) + chance(-signal[:, 1:], -noise)
             rows.append(both.reshape(len(both), self.n_scrambles, -1).mean(2) / 2)
@@ -193,20 +198,36 @@ def _radial_chance(n_normals: int, degree: int) -> Callable[[Tensor, Tensor], Te
 @lru_cache(maxsize=2)
 def rotations(seeds: tuple[int, ...], n_patches: int, size: int) -> np.ndarray:
     """Return uniformly distributed rotations [b, n_patches, size, size], from the seeds of the runs alone."""
-    normals = [stream(seed, "test_points").standard_normal((n_patches, size, size)) for seed in seeds]
+    normals = [stream(seed, "test_rotations").standard_normal((n_patches, size, size)) for seed in seeds]
     q, r = np.linalg.qr(np.stack(normals))
     return np.asarray(q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :])
 
 
-@lru_cache(maxsize=8)
-def sobol_normals(n_normals: int, n_points: int, n_scrambles: int, directions: bool = False) -> np.ndarray:
-    """Return standard normal points [n_scrambles * n_points, n_normals] of scrambled Sobol sequences.
+_OFFSETS = 64
 
-    The scrambles are independent, and always the same. directions: scaled to the unit sphere.
+
+@lru_cache(maxsize=2)
+def chi_lengths(seeds: tuple[int, ...], n_patches: int, size: int, n_points: int, n_scrambles: int) -> np.ndarray:
+    """Return lengths of Gaussian vectors in n_patches * size dimensions, [b, n_scrambles * n_points].
+
+    A scramble has one quantile of the chi law from each of n_points equal shares, in mixed order; where in the
+    shares, one of _OFFSETS places, is drawn for every run and scramble, so that means over runs have no error left.
     """
+    from scipy.special import gammaincinv
+
+    shares = (np.arange(n_points * _OFFSETS) + 0.5) / (n_points * _OFFSETS)
+    lengths = np.sqrt(2 * gammaincinv(n_patches * size / 2, shares)).reshape(n_points, _OFFSETS)
+    order = np.stack([np.random.default_rng(i).permutation(n_points) for i in range(n_scrambles)])
+    places = np.stack([stream(seed, "test_lengths").integers(0, _OFFSETS, n_scrambles) for seed in seeds])
+    return np.asarray(lengths[order[None], places[..., None]].reshape(len(seeds), -1))
+
+
+@lru_cache(maxsize=8)
+def sobol_directions(n_patches: int, size: int, n_points: int, n_scrambles: int) -> np.ndarray:
+    """Return points on the unit sphere in n_patches * size dimensions, from independent scrambles of Sobol points."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
-    scrambles = [qmc.Sobol(n_normals, rng=np.random.default_rng(i)).random(n_points) for i in range(n_scrambles)]
+    scrambles = [qmc.Sobol(n_patches * size, rng=np.random.default_rng(i)).random(n_points) for i in range(n_scrambles)]
     normals = np.asarray(ndtri(np.concatenate(scrambles) + 2.0**-32))  # coordinates are multiples of 2^-30
-    return normals / np.linalg.norm(normals, axis=1, keepdims=True) if directions else normals
+    return np.asarray(normals / np.linalg.norm(normals, axis=1, keepdims=True))
