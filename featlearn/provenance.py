@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("featlearn", "torch", "numpy", "scipy")
+PACKAGES = ("featlearn", "torch", "numpy", "numba", "scipy", "pandas", "pyarrow", "joblib")
 
 
 def provenance(device: str = "cpu") -> dict[str, Any]:

@@ -102,10 +102,20 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
 
 
 def own_law(runs: pd.DataFrame) -> str | None:
-    """Return the law that a theorem states for these runs: that of SGD or SAM on relu."""
+    """Return the law that a theorem states for these runs: SGD's, or SAM's where its radius scales, on relu."""
     names = runs["optimizer.name"].unique()
     relu = "network.activation" not in runs or bool((runs["network.activation"] == "relu").all())
-    return str(names[0]) if len(names) == 1 and names[0] in ("sgd", "sam") and relu else None
+    if len(names) != 1 or not relu:
+        return None
+    return {"sgd": "sgd", "sam": "sam" if _radius_scales(runs) else None}.get(str(names[0]))
+
+
+def _radius_scales(runs: pd.DataFrame) -> bool:
+    """Whether rho sqrt(dim) is the same everywhere, as the theorem for SAM supposes."""
+    if not {"optimizer.rho", "data.dim"} <= {*runs.columns}:
+        return False
+    scaled = runs["optimizer.rho"] * runs["data.dim"] ** 0.5
+    return bool(scaled.max() <= scaled.min() * (1 + 1e-6))
 
 
 def default_level(runs: pd.DataFrame, value: str) -> float | None:

@@ -8,7 +8,7 @@ import pytest
 mpl.use("agg")
 
 SGD = {"optimizer.name": "sgd"}
-SAM = {"optimizer.name": "sam", "optimizer.rho": 0.03}
+SAM = {"optimizer.name": "sam", "optimizer.rho.theory": 1.0}
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,8 @@ def closed_figures():
 def run_rows(optimizer, signal, dim, seed, steps):
     """Return one run: its error falls from 1/2 to a line in signal / boundary, its coefficients rise to it."""
     edge = 1.2 * (dim / 20) ** 0.25 * 2 if optimizer["optimizer.name"] == "sgd" else 1.5 * 2
+    if "optimizer.rho.theory" in optimizer:
+        optimizer = optimizer | {"optimizer.rho": 1 / dim**0.5}
     luck = 0.02 * np.cos(7 * seed)
     final = np.clip(0.1 - 0.2 * (signal / edge - 1), 0, 0.5) + luck
     grown = 1 - np.exp(-np.asarray(steps) / 30)

@@ -24,6 +24,12 @@ def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows
     assert table.groupby("law")["law_c"].first().to_dict() == pytest.approx({"sgd": 1.2, "sam": 1.5}, rel=1e-3)
 
 
+def test_sams_law_is_drawn_only_where_its_radius_scales(make_rows):
+    fixed = make_rows(optimizers=[{"optimizer.name": "sam", "optimizer.rho": 0.03}])
+    assert not [text for text in legend(phase_diagram(fixed, X, Y)) if "theory" in text]
+    assert [text for text in legend(phase_diagram(fixed, X, Y, theory="sam")) if "theory" in text]
+
+
 def test_the_line_is_the_law(rows):
     ax = phase_diagram(rows, X, Y, optimizer="sgd", constant=2.0)
     (line,) = ax.lines

@@ -1,0 +1,43 @@
+"""Published claims at the size where they were measured: what featlearn exists to show must not drift."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import featlearn as fl
+from featlearn.simulation import simulate_block
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def ends(config, seeds=64):
+    """Means and standard errors over seeds at the last step, one dict an optimizer of the config."""
+    bases = [run for run in config.runs() if run.seed == 0]
+    out = []
+    for base in bases:
+        run = replace(base, record=replace(base.record, steps=(0, base.train.n_steps)))
+        block = simulate_block([replace(run, seed=seed) for seed in range(seeds)])
+        last = {name: np.array([t.values[name][-1] for t in block]) for name in block[0].values}
+        out.append({name: (v.mean(), v.std(ddof=1) / seeds**0.5) for name, v in last.items()})
+    return out
+
+
+def test_the_two_phase_recipe_of_chen_2023():
+    """SGD near .195, SAM then SGD near .015, at train losses within 10 %; mean gamma .15 against .55 (5 seeds each)."""
+    sgd, two_phase, _ = ends(fl.load_config(CONFIGS / "chen2023_dynamics.yaml"))
+    assert sgd["train_loss"][0] == pytest.approx(two_phase["train_loss"][0], rel=0.1)
+    assert sgd["test_error"][0] == pytest.approx(0.195, abs=0.015)
+    assert two_phase["test_error"][0] == pytest.approx(0.015, abs=0.005)
+    assert sgd["signal_coef_mean"][0] == pytest.approx(0.15, abs=0.01)
+    assert two_phase["signal_coef_mean"][0] == pytest.approx(0.55, abs=0.02)
+    assert sgd["test_error"][1] < 0.005 and two_phase["test_error"][1] < 0.005
+
+
+@pytest.mark.parametrize("signal, published", [(1, 0.471), (3, 0.315), (7, 0.101)])
+def test_the_heat_map_of_kou_2023(signal, published):
+    """Within .03 at d = 1090; the fourth published value, at signal 5, is .032 away (see the config)."""
+    sweep = {"sweep": None, "data.dim": 1090, "data.signal_norm": float(signal)}
+    (gd,) = ends(fl.load_config(CONFIGS / "kou2023_heatmap.yaml", set=sweep))
+    assert gd["test_error"][0] == pytest.approx(published, abs=0.03)
