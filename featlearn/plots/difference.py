@@ -37,8 +37,9 @@ class Contrast:
 
     @property
     def unclear(self) -> pd.DataFrame:
-        """Return the cells whose 95% interval holds zero."""
-        return self.grid[(self.grid["low"] <= 0) & (self.grid["high"] >= 0)]
+        """Return the cells whose 95% interval holds zero, or that have one pair and no interval."""
+        clear = (self.grid["low"] > 0) | (self.grid["high"] < 0)
+        return self.grid[self.grid["mean"].notna() & ~clear & (self.grid["n"].max() > 1)]
 
     def draw(self, ax: Axes) -> QuadMesh:
         """Draw the cells and dot the unclear ones; return the mesh, for a colour bar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -15,7 +16,7 @@ from featlearn.plots.caption import caption, seeds
 from featlearn.plots.mesh import geometric, require_numbers
 from featlearn.plots.panels import heading, legend_inside, outer_labels, panels
 from featlearn.plots.style import GREY, PALETTE, label, paper, title
-from featlearn.tables.columns import COUNTED, by_optimizer, last_rows, listed, require, select, varying
+from featlearn.tables.columns import COUNTED, by_optimizer, counted, last_rows, listed, require, select, varying
 from featlearn.tables.times import seed_quantiles
 
 COEFFICIENTS = ("signal_coef_max", "noise_coef_pos_mean")
@@ -99,13 +100,20 @@ def _curves(rows: pd.DataFrame, columns: Sequence[str], optimizer: str | None) -
     """Compute what every panel shows."""
     require(rows, columns)
     require_numbers(rows, columns)
-    shown = []
+    shown, lost = [], []
     for name, part in by_optimizer(rows, optimizer).items():
         _refuse_cells(part)
+        if counted(part).empty:
+            lost.append(name)
+            continue
         group = part.assign(optimizer=name)
         tables = {c: seed_quantiles(group, c, "optimizer").drop(columns="optimizer") for c in columns}
         table = pd.concat(tables, names=["column"]).reset_index("column").reset_index(drop=True)
         shown.append(Curves(name, table, last_rows(part)["status"], _phase(part)))
+    if not shown:
+        raise ValueError(f"no finished run in which to follow {columns[0]}: every run diverged or failed")
+    if lost:
+        warnings.warn(f"left out, as every run diverged or failed: {', '.join(lost)}", stacklevel=2)
     return shown
 
 

@@ -55,7 +55,7 @@ def draw_cells(grid: pd.DataFrame, ax: Axes, *, cmap: Colormap, norm: Normalize,
     ax.patch.set(facecolor="white", edgecolor=GREY, hatch="//////")
     corners = edges(matrix.columns, log=logs[0]), edges(matrix.index, log=logs[1])
     means = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
-    mesh = ax.pcolormesh(*corners, means, cmap=cmap, norm=norm, edgecolors="face", linewidth=0.1)
+    mesh = ax.pcolormesh(*corners, means, cmap=cmap, norm=norm, rasterized=True)  # vector cells show seams
     grey = grid.assign(lost=lost).pivot(index=y, columns=x, values="lost").reindex_like(matrix)
     blank = np.ma.masked_not_equal(grey.to_numpy(dtype=float), 1.0)
     ax.pcolormesh(*corners, blank, cmap=ListedColormap([LIGHT]))

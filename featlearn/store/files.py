@@ -25,7 +25,7 @@ def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
     """Write a Parquet file with a footer, whole or not at all."""
     table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
     with writing(path) as file:
-        pq.write_table(table, file, compression="zstd")
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
 @contextmanager
@@ -49,7 +49,8 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file, or some of its columns; StoreError with its name if it is damaged."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns)
     except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: it is damaged or no part of a store ({error})") from None
+        what = f"it is damaged or no part of a store ({error})"
+        raise StoreError(f"cannot read {path}: {what}; delete it and sweep again to compute its runs anew") from None

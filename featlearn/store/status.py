@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from featlearn.store.folder import Plan, Store
 
 
@@ -36,7 +38,7 @@ def status(path: str | Path) -> StoreStatus:
     plan = plans[-1] if plans else Plan([], "{}", 0)
     planned = set(plan.run_ids)
     table = store.read(["run_id", "status", "message"])
-    rows = table.take(store.current(table)).to_pylist()
+    rows = table.take(pa.array(store.current(table), pa.int64())).to_pylist()
     asked = [row for row in rows if row["run_id"] in planned]
     ends = Counter(row["status"] for row in asked)
     done = len(asked) - ends["failed"]
