@@ -176,3 +176,22 @@ def test_a_damaged_part_is_named(tmp_path):
     part.write_bytes(part.read_bytes()[:100])
     with pytest.raises(StoreError, match=part.name):
         load(tmp_path / "s")
+
+
+def test_a_store_without_parts_has_a_status(tmp_path):
+    filled(tmp_path / "s")
+    store = Store.open(tmp_path / "s")
+    store.add_plan(["a", "b"], "{}")
+    assert (status(store.path).missing, status(store.path).done) == (2, 0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_flipped_bytes_in_a_part_are_found(tmp_path, seed):
+    filled(tmp_path / "s", [trajectory(i, columns=("a", "b", "c")) for i in range(20)])
+    (part,) = (tmp_path / "s").glob("parts/*.parquet")
+    damaged = bytearray(part.read_bytes())
+    start = np.random.default_rng(seed).integers(4, len(damaged) // 3)
+    damaged[start : start + 40] = bytes(byte ^ 0x5A for byte in damaged[start : start + 40])
+    part.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"damaged.*delete it and sweep again"):
+        load(tmp_path / "s")
