@@ -30,5 +30,8 @@ lint: $(VENV)/.test
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
+bench: $(VENV)/.base
+	$(BIN)/featlearn bench --json results/bench.json --figures results
+
 clean:
 	rm -rf $(VENV) results

@@ -43,7 +43,7 @@ SEES = {
     "data": {"types", "streams"},
     "models": {"types", "streams"},
     "optim": {"types"},
-    "trackers": {"types", "models"},
+    "trackers": {"types", "streams", "models"},
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},

@@ -52,5 +52,5 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.read(columns)
     except (OSError, ValueError) as error:
-        what = f"it is damaged or no part of a store ({error})"
+        what = f"it is damaged or no part of a store ({' '.join(str(error).split())})"
         raise StoreError(f"cannot read {path}: {what}; delete it and sweep again to compute its runs anew") from None

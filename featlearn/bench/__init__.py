@@ -1,0 +1,43 @@
+"""The benchmarks: the Gram engine beside an explicit loop and beside its arithmetic limit, and what sizes cost.
+
+Everything of one report is measured in one run, contenders in turn. Needs torch, numpy, numba and scipy only
+(``python -m featlearn.bench`` where the command line is not installed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from featlearn.bench.arithmetic import limit
+from featlearn.bench.duel import contest
+from featlearn.bench.machine import machine
+from featlearn.bench.setting import Setting
+from featlearn.bench.sizes import by_block, by_dim, by_n_filters, by_n_samples, memory, million
+
+__all__ = ["SECTIONS", "Setting", "run_benchmarks"]
+
+SECTIONS: dict[str, Callable[[Setting], Any]] = {
+    "contest": contest,
+    "limit": limit,
+    "dim": by_dim,
+    "n_samples": by_n_samples,
+    "n_filters": by_n_filters,
+    "block": by_block,
+    "memory": memory,
+    "million": million,
+}
+
+
+def run_benchmarks(
+    setting: Setting, only: Iterable[str] = (), progress: Callable[[str], None] = lambda name: None
+) -> dict[str, Any]:
+    """Measure all sections, or ``only`` some; ``progress`` is told which begins. The report can be written as JSON."""
+    names = list(only) or list(SECTIONS)
+    if unknown := [name for name in names if name not in SECTIONS]:
+        raise ValueError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+    report: dict[str, Any] = {"machine": machine(setting.device), "setting": vars(setting)}
+    for name in names:
+        progress(name)
+        report[name] = SECTIONS[name](setting)
+    return report

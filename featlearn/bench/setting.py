@@ -1,0 +1,48 @@
+"""What is measured, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Sizes to measure at; one is varied, the others stay at d = 20000, n = 20, m = 10 and a full block.
+
+    repeats: rounds of a measurement. n_steps: training steps of a network. against: dimensions at which the explicit
+    loop is measured too. million: networks of the large sweep.
+    """
+
+    device: str = "cpu"
+    repeats: int = 5
+    n_steps: int = 100
+    against: tuple[int, ...] = (1000, 5000, 20_000)
+    dims: tuple[int, ...] = (10**3, 10**4, 10**5, 10**6, 10**8, 10**10, 10**12)
+    n_samples: tuple[int, ...] = (10, 20, 50, 100, 200, 500)
+    n_filters: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
+    blocks: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
+    million: int = 10_240
+
+    @classmethod
+    def on(cls, device: str, *, quick: bool = False) -> Setting:
+        """Return what suits a device (auto: CUDA where there is one)."""
+        full = cls()
+        if available(device) == "cuda":
+            full = cls(device="cuda", blocks=(1024, 4096, 16_384, 65_536), million=10**6)
+        return full.shortened() if quick else full
+
+    def shortened(self) -> Setting:
+        """Return few sizes, in two rounds."""
+        few = replace(self, repeats=2, against=(1000,), dims=(10**3, 10**12), n_samples=(10, 20), n_filters=(5, 10))
+        return replace(few, blocks=self.blocks[1::2], million=self.million // 20)
+
+
+def available(device: str) -> str:
+    """Return cpu or cuda; auto takes cuda where there is one. ValueError where there is none and it is asked for."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda; found {device!r}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda was asked for, but torch finds no CUDA device here; use cpu or auto")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,0 +1,183 @@
+"""Boundary scaling: where an error crosses a level over the dimension, with the fitted exponent beside the theory's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from featlearn.plots.caption import caption, loss_range
+from featlearn.plots.law import default_level, own_law
+from featlearn.plots.mesh import log_ticks, require_numbers
+from featlearn.plots.panels import legend_below, legend_inside, panels
+from featlearn.plots.style import PALETTE, label, paper, title
+from featlearn.tables.columns import by_optimizer, last_rows, select
+from featlearn.tables.scaling import Scaling, boundary_scaling, fitted
+from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
+
+SYMBOLS = {"data.dim": "d", "data.n_samples": "n", "data.n_patches": "P", "data.noise_std": r"\sigma_p"}
+ASIDE = 0.75  # the slope of a theory is drawn this factor below the points
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One optimizer's boundary over x, and the exponent that theory gives it, if any."""
+
+    optimizer: str
+    scaling: Scaling
+    theory: float | None
+
+    def table(self) -> pd.DataFrame:
+        """Return the boundary as it is drawn, with its exponents."""
+        fit = self.scaling.exponent
+        ends = {"exponent": fit.exponent, "exponent_low": fit.low, "exponent_high": fit.high, "theory": self.theory}
+        return self.scaling.points.assign(optimizer=self.optimizer, **ends)
+
+    def draw(self, ax: Axes, colour: Any) -> None:
+        """Draw the points with their intervals, and the fitted law."""
+        (x, y, low, high), fit = self._points(), self.scaling.exponent
+        bars = abs(y - [low, high])
+        ax.errorbar(x, y, bars, fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, capsize=2, color=colour)
+        words = f"fitted: {self._power(f'{fit.exponent:.3f}')}{_interval(fit.low, fit.high)}"
+        ax.plot(x, fit.factor * x**fit.exponent, color=colour, lw=1.2, label=f"{title(self.optimizer)}, {words}")
+
+    def draw_theory(self, ax: Axes, colour: Any) -> None:
+        """Draw the slope of the theory, if any, below the points."""
+        if self.theory is None:
+            return
+        x, y, *_ = self._points()
+        middle = np.exp(np.log(y).mean() - self.theory * np.log(x).mean())
+        words = f"theory: {self._power(str(Fraction(self.theory).limit_denominator(100)))}"
+        dashes = (0, (4, 2.5))
+        ax.plot(x, ASIDE * middle * x**self.theory, color=colour, lw=0.9, ls=dashes, label=words)
+
+    def _points(self) -> NDArray[np.float64]:
+        """Return x, y and the ends of y's interval, where there is a crossing."""
+        points = self.scaling.points.iloc[:, :4]
+        return points[points.iloc[:, 1].notna()].to_numpy(dtype=float).T
+
+    def _power(self, exponent: str) -> str:
+        symbol = SYMBOLS.get(str(self.scaling.points.columns[0]), "x")
+        return rf"${symbol}^{{\,{exponent.replace('-', '{-}')}}}$"
+
+
+def boundary(
+    table: pd.DataFrame,
+    x: str = "data.dim",
+    y: str = "data.signal_norm",
+    value: str = "test_error",
+    *,
+    level: float | None = None,
+    optimizer: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the y at which the seed mean of `value` crosses `level`, over x, with its power law; return the Axes.
+
+    One colour an optimizer, `optimizer` alone if given. Only runs that fitted count, and the intervals are bootstraps
+    over seeds (`featlearn.tables.boundary_scaling`). Without a level, a test error is measured at 0.1 above its
+    floor. Raises ValueError where there is no level, or where an optimizer crosses it at fewer than two x.
+    """
+    runs = last_rows(table)
+    level, curves = _measure(runs, x, y, value, optimizer, level)
+    if ax is None:
+        return _figure(runs, curves, value, level).axes[0]
+    with paper():
+        _draw(curves, ax)
+        legend_inside(ax)
+    return ax
+
+
+def boundary_figure(
+    rows: pd.DataFrame,
+    *,
+    x: str = "data.dim",
+    y: str = "data.signal_norm",
+    value: str = "test_error",
+    where: Mapping[str, Any] | None = None,
+    optimizer: str | None = None,
+    level: float | None = None,
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw `boundary` on its own; return the figure and the crossings it shows.
+
+    `where` keeps the rows with these values.
+    """
+    runs = last_rows(select(rows, where or {}))
+    level, curves = _measure(runs, x, y, value, optimizer, level)
+    table = pd.concat([curve.table() for curve in curves], ignore_index=True)
+    return _figure(runs, curves, value, level), table.assign(value=value, level=level)
+
+
+def _measure(
+    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, level: float | None
+) -> tuple[float, list[Curve]]:
+    """Return the level and the boundary of every optimizer there."""
+    require_numbers(runs, [x, y, value])
+    level = default_level(runs, value) if level is None else level
+    if level is None:
+        raise ValueError(f"say at which level of {value} the boundary is measured")
+    curves = []
+    for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
+        law = own_law(part) if y == "data.signal_norm" else None
+        theory = None if law is None or x not in SYMBOLS else law_exponent(law, x.removeprefix("data."))
+        try:
+            curves.append(Curve(name, boundary_scaling(part, level, x=x, y=y, value=value), theory))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return level, curves
+
+
+def law_exponent(law: str, argument: str) -> float:
+    """Return the power of an argument in a law of `featlearn.theory.BOUNDARIES`."""
+    ones = dict.fromkeys(ARGUMENTS, 1.0)
+    ratio = BOUNDARIES[law](1.0, **{**ones, argument: 2.0}) / BOUNDARIES[law](1.0, **ones)
+    return round(float(np.log2(ratio)), 12)
+
+
+def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> Figure:
+    with paper():
+        figure, (ax,) = panels(1, in_a_row=1)
+        _draw(curves, ax)
+        legend_below(ax, columns=2)
+        caption(figure, _notes(runs, curves, value, level))
+    return figure
+
+
+def _draw(curves: list[Curve], ax: Axes) -> None:
+    """Draw all curves on logarithms, what is measured first, in the order of the legend."""
+    for draw in (Curve.draw, Curve.draw_theory):
+        for curve, colour in zip(curves, cycle(PALETTE)):
+            draw(curve, ax, colour)
+    x, y = curves[0].scaling.points.columns[:2]
+    ax.set(xscale="log", yscale="log", xlabel=label(x), ylabel=label(y))
+    log_ticks(ax.xaxis)
+    log_ticks(ax.yaxis)
+
+
+def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> list[str]:
+    """Say what a point is, how sure it is, and how many runs it leaves out."""
+    counts = [
+        f"{c.scaling.points['left_out'].sum()} of {c.scaling.points[['n', 'left_out']].sum(axis=None)}" for c in curves
+    ]
+    left = ", ".join(f"{title(c.optimizer)} {count}" for c, count in zip(curves, counts, strict=True))
+    several = runs["seed"].nunique() > 1
+    return [
+        f"Circles: where the mean {label(value)} over {runs['seed'].nunique()} seeds crosses {level:g}.",
+        "Bars (some within the circles) and brackets: 95% bootstrap over seeds."
+        if several
+        else "One seed has no interval.",
+        f"Left out, not fitted: {left}.",
+        loss_range(fitted(runs)),
+        "Dashed: slopes of the theory, whose constants are open." if any(c.theory is not None for c in curves) else "",
+    ]
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if np.isnan(low) else f" $[{low:.3f},\\,{high:.3f}]$".replace("-", "{-}")

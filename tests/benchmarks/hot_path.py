@@ -1,0 +1,79 @@
+"""The hot path, piece by piece, on a full block of SAM runs (n = 20, m = 10): needs pytest-benchmark.
+
+Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --benchmark-only``.
+"""
+
+import pytest
+
+from featlearn.bench.networks import block, compute, network
+from featlearn.engines.protocol import Loss
+from featlearn.optim import stack
+from featlearn.simulation import MiniBatches, Prospect, build_engine, observe, simulate_block
+from featlearn.threads import one_thread
+
+pytest.importorskip("pytest_benchmark")
+
+
+@pytest.fixture(scope="module", params=["float64", "float32"])
+def run(request):
+    return network(dtype=request.param)
+
+
+@pytest.fixture(scope="module")
+def ready(run):
+    """Engine, rule, parameters after a few steps, and the loss to step on."""
+    runs = block(run, 0)
+    with one_thread():
+        engine = build_engine(runs, "cpu")
+        rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
+        loss = Loss(engine, next(MiniBatches(runs, engine.problem.labels).weights()))
+        w, memory = engine.initial(), rule.init(engine.initial())
+        for t in range(5):
+            w, memory = rule.step(loss, w, memory, t)
+        yield engine, rule, w, loss
+
+
+def test_draws(benchmark, run):
+    runs = block(run, 0)
+    with one_thread():
+        benchmark(build_engine, runs, "cpu")
+
+
+def test_gradient(benchmark, ready):
+    _, _, w, loss = ready
+    benchmark(loss.gradient, w)
+
+
+def test_inner_product(benchmark, ready):
+    engine, _, w, loss = ready
+    benchmark(engine.inner, loss.gradient(w), loss.gradient(w))
+
+
+def test_step(benchmark, ready):
+    _, rule, w, loss = ready
+    benchmark(rule.step, loss, w, rule.init(w), 5)
+
+
+def test_observation(benchmark, ready):
+    engine, rule, w, loss = ready
+    prospect = Prospect.of(engine, rule, loss, w, 5)
+    benchmark(observe, engine, w, 5, prospect)
+
+
+def test_test_error(benchmark, run, ready):
+    engine, rule, w, loss = ready
+    view = observe(engine, w, 5, Prospect.of(engine, rule, loss, w, 5))
+    benchmark(run.record.trackers[0], view)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "sam"])
+def test_whole_block(benchmark, rule):
+    benchmark(compute, network(rule), "cpu", 0)
+
+
+def test_whole_block_with_bias_and_mini_batches(benchmark):
+    from dataclasses import replace
+
+    run = network()
+    run = replace(run, network=replace(run.network, bias=True), train=replace(run.train, batch_size=5))
+    benchmark(simulate_block, block(run, 0))

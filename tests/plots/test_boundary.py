@@ -1,0 +1,124 @@
+"""The boundary figure shows the crossings, the law through them, the theory's slopes, and what was left out."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from featlearn.plots import boundary, boundary_figure
+from featlearn.plots.boundary import law_exponent
+from featlearn.tables import boundary_scaling, last_rows
+
+X, Y = "data.dim", "data.signal_norm"
+
+
+@pytest.fixture
+def fine(make_rows):
+    """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, but for the luck of the seeds."""
+    df = make_rows(signals=tuple(np.geomspace(1, 60, 40)), dims=(10**3, 10**4, 10**5, 10**6))
+    return df.assign(**{"train.stop_at_train_loss": 0.06, "status": "fitted"})
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def words(figure):
+    return figure.get_supxlabel().replace("\n", " ")
+
+
+def test_circles_are_the_measured_boundary_and_lines_its_power_law(fine):
+    figure, table = boundary_figure(fine)
+    ax = figure.axes[0]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (r"dimension $d$", r"signal norm $\|\mu\|$")
+    for i, name in enumerate(("sgd", "sam")):
+        runs = last_rows(fine[fine["optimizer.name"] == name])
+        scaling = boundary_scaling(runs, 0.1)
+        dots, (*_,), (bars,) = ax.containers[i]
+        assert dots.get_ydata() == pytest.approx(scaling.points[Y].to_numpy())
+        ends = np.array(bars.get_segments())[:, :, 1]
+        assert ends == pytest.approx(scaling.points[["low", "high"]].to_numpy())
+        line = next(line for line in ax.lines if line.get_label().startswith(f"{name.upper()}, fitted"))
+        assert line.get_ydata() == pytest.approx(
+            scaling.exponent.factor * line.get_xdata() ** scaling.exponent.exponent
+        )
+        assert line.get_color() == dots.get_color()
+        part = table[table["optimizer"] == name]
+        assert part["exponent"].unique() == pytest.approx([scaling.exponent.exponent])
+        assert part["theory"].unique().tolist() == [0.25 if name == "sgd" else 0.0]
+
+
+def test_the_legend_tells_what_is_fitted_from_what_is_theory(fine):
+    figure, table = boundary_figure(fine)
+    ends = table.groupby("optimizer")[["exponent", "exponent_low", "exponent_high"]].first().loc["sgd"]
+    fitted, _, theory, flat = legend(figure)
+    assert fitted == r"SGD, fitted: $d^{{\,{:.3f}}}$ $[{:.3f},\,{:.3f}]$".format(*ends)
+    assert abs(ends["exponent"] - 0.25) < 0.01
+    assert (theory, flat) == (r"theory: $d^{\,1/4}$", r"theory: $d^{\,0}$")
+
+
+def test_theory_slopes_lie_aside_of_the_points(fine):
+    ax = boundary(fine, optimizer="sgd")
+    line = next(line for line in ax.lines if line.get_label().startswith("theory"))
+    x, y = line.get_xdata(), line.get_ydata()
+    assert np.diff(np.log(y)) == pytest.approx(0.25 * np.diff(np.log(x)))
+    assert (y < ax.containers[0][0].get_ydata()).all()
+
+
+def test_what_did_not_fit_is_left_out_and_counted(fine):
+    bad = (fine["seed"] == 2) & (fine["optimizer.name"] == "sam")
+    spoilt = fine.assign(status=fine["status"].mask(bad, "ok"), test_error=fine["test_error"].mask(bad, 0.5))
+    figure, table = boundary_figure(spoilt)
+    assert "Left out, not fitted: SGD 0 of 480, SAM 160 of 480." in words(figure)
+    assert table.groupby("optimizer", sort=False)["left_out"].sum().tolist() == [0, 160]
+    without, _ = boundary_figure(fine[~bad])
+    assert legend(figure)[1] == legend(without)[1]
+
+
+def test_the_caption_says_what_a_circle_is(fine):
+    figure, table = boundary_figure(fine)
+    text = words(figure)
+    assert "where the mean test error (observed labels) over 3 seeds crosses 0.1." in text
+    assert "95% bootstrap over seeds" in text and "slopes of the theory" in text
+    assert table["level"].unique().tolist() == [0.1]
+    assert "Left out, not fitted: SGD 0 of 480" in text and "Final train losses of single runs: 0.05." in text
+
+
+def test_one_seed_has_points_and_no_interval(fine):
+    figure, table = boundary_figure(fine[fine["seed"] == 0])
+    assert "One seed has no interval." in words(figure)
+    assert legend(figure)[0].endswith("}$") and table["low"].isna().all()
+    figure.draw_without_rendering()
+
+
+def test_another_axis_has_its_own_theory(fine):
+    df = fine.assign(**{"data.n_samples": (fine[X] // 1000) * 10, X: 1000, "optimizer.rho": 0.03})
+    assert legend(boundary_figure(df, x="data.n_samples")[0])[2:] == [r"theory: $n^{\,{-}1/4}$", r"theory: $n^{\,0}$"]
+    other = fine.rename(columns={X: "network.n_filters"}).assign(**{X: 1000})
+    assert len(legend(boundary_figure(other, x="network.n_filters")[0])) == 2
+
+
+def test_laws_have_the_exponents_of_the_theorems():
+    assert law_exponent("sgd", "dim") == 0.25 and law_exponent("sgd", "n_samples") == -0.25
+    assert law_exponent("sam", "dim") == law_exponent("sam", "n_samples") == 0
+    assert law_exponent("sgd", "noise_std") == law_exponent("sam", "n_patches") == 1
+
+
+def test_no_theory_without_its_assumptions(fine):
+    figure, _ = boundary_figure(fine.assign(**{"network.activation": "relu3"}))
+    assert len(legend(figure)) == 2 and "theory" not in words(figure)
+
+
+def test_a_given_axes_is_drawn_on(fine):
+    figure, ax = plt.subplots()
+    assert boundary(fine, ax=ax) is ax
+    assert len(legend(figure)) == 4 and figure.axes == [ax]
+
+
+def test_what_cannot_be_drawn_is_said(fine):
+    with pytest.raises(ValueError, match="at which level of train_loss"):
+        boundary_figure(fine, value="train_loss")
+    with pytest.raises(ValueError, match=r"sgd: the mean test_error .* crosses 0\.9 at 0 of 4"):
+        boundary_figure(fine, level=0.9)
+    with pytest.raises(ValueError, match=r"network\.activation holds words"):
+        boundary_figure(fine, x="network.activation")
