@@ -9,7 +9,13 @@ import pytest
 import featlearn as fl
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
-SIZES = {"quickstart": 4200, "chen2023_phase": 8400, "chen2023_dynamics": 120, "kou2023_heatmap": 100_000}
+SIZES = {
+    "quickstart": 4200,
+    "chen2023_phase": 8400,
+    "chen2023_dynamics": 120,
+    "kou2023_heatmap": 100_000,
+    "boundary_scaling": 10_080,
+}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -39,7 +39,8 @@ class Contrast:
     def unclear(self) -> pd.DataFrame:
         """Return the cells whose 95% interval holds zero, or that have one pair and no interval."""
         clear = (self.grid["low"] > 0) | (self.grid["high"] < 0)
-        return self.grid[self.grid["mean"].notna() & ~clear & (self.grid["n"].max() > 1)]
+        unclear: pd.DataFrame = self.grid[self.grid["mean"].notna() & ~clear]
+        return unclear if self.grid["n"].max() > 1 else unclear.head(0)
 
     def draw(self, ax: Axes) -> QuadMesh:
         """Draw the cells and dot the unclear ones; return the mesh, for a colour bar."""
