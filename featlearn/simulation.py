@@ -119,14 +119,14 @@ class MiniBatches:
 
     def __init__(self, runs: Sequence[RunConfig], like: Tensor) -> None:
         self._n, self._size = runs[0].data.n_samples, runs[0].train.batch_size
-        self._streams = [stream(run.seed, "batches") for run in runs]
+        self._seeds = [run.seed for run in runs]
         self._like = like
-        self._per_epoch = -(-self._n // self._size)
 
     def indices(self) -> Iterator[np.ndarray]:
         """Yield the samples [b, size] of the batch of each step, for ever."""
+        streams = [stream(seed, "batches") for seed in self._seeds]
         while True:
-            order = np.stack([rng.permutation(self._n) for rng in self._streams])
+            order = np.stack([rng.permutation(self._n) for rng in streams])
             for start in range(0, self._n, self._size):
                 yield order[:, start : start + self._size]
 
