@@ -42,6 +42,7 @@ def _duel(run: RunConfig, setting: Setting) -> dict[str, Any]:
         "dtype": run.dtype,
         "n_tests": len(run.record.steps) if run.record.trackers else 0,
         "ratio": taken[best].over(ours),
+        "ratio_one_thread": taken[1].over(ours),
         "explicit_seconds": taken[best].summary(),
         "explicit_threads": best,
         "explicit_seconds_by_threads": {str(count): timing.median for count, timing in taken.items()},

@@ -28,7 +28,17 @@ def _head(on: dict[str, Any]) -> str:
 
 
 def _contest(rows: list[dict[str, Any]]) -> str:
-    head = ["rule", "d", "dtype", "test errors", "faster by", "explicit", "its threads", "Gram engine"]
+    head = [
+        "rule",
+        "d",
+        "dtype",
+        "test errors",
+        "faster by",
+        "one thread each",
+        "explicit",
+        "its threads",
+        "Gram engine",
+    ]
     cells = [
         [
             row["rule"],
@@ -36,6 +46,7 @@ def _contest(rows: list[dict[str, Any]]) -> str:
             row["dtype"],
             str(row["n_tests"]),
             _ratio(row["ratio"], ".0f"),
+            _ratio(row["ratio_one_thread"], ".0f"),
             _time(row["explicit_seconds"]),
             str(row["explicit_threads"]),
             _time(row["gram_seconds"]),

@@ -69,6 +69,7 @@ def test_ratios_follow_from_the_times(report):
     for row in report["contest"]:
         expected = row["explicit_seconds"]["median"] / row["gram_seconds"]["median"]
         assert row["ratio"]["median"] == pytest.approx(expected)
+        assert row["ratio_one_thread"]["median"] >= row["ratio"]["median"]
         assert row["explicit_seconds"]["median"] == min(row["explicit_seconds_by_threads"].values())
     assert {(row["rule"], row["dim"]) for row in report["contest"]} == {
         (r, d) for r in ("sgd", "sam") for d in (60, 80)
