@@ -111,15 +111,16 @@ def test_networks_record_what_they_should(dtype, n_tests):
 
 def test_the_same_training_happens_in_every_dimension():
     from featlearn.bench.networks import network
-    from featlearn.trackers import Loss
+    from featlearn.trackers import Loss, TestError
 
     ends = []
     for dim in (10**4, 10**12):
         run = network(dim=dim, n_tests=1)
-        runs = [replace(run, seed=s, record=replace(run.record, trackers=(Loss(),))) for s in range(100)]
-        ends.append([t.values["train_loss"][-1] for t in simulation.simulate_block(runs)])
-    means = [sum(end) / len(end) for end in ends]
-    assert means[0] == pytest.approx(means[1], rel=0.1) and means[0] < 0.6
+        runs = [replace(run, seed=s, record=replace(run.record, trackers=(Loss(), TestError()))) for s in range(100)]
+        done = simulation.simulate_block(runs)
+        ends.append([sum(t.values[key][-1] for t in done) / 100 for key in ("train_loss", "test_error")])
+    assert ends[0] == pytest.approx(ends[1], rel=0.02, abs=0.06)
+    assert ends[1][0] < 0.68 and 0.05 < ends[1][1] < 0.15
 
 
 # the command
