@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from hypothesis import settings
 
+from featlearn.config.resolve import needs
 from featlearn.data import SignalNoise
+from featlearn.engines import ENGINES
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
 from featlearn.models.two_layer_cnn import TwoLayerCNN
@@ -22,7 +24,7 @@ from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values())
+ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"])  # of the Gram engine
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {
     "sgd": SGD(lr=0.1),
@@ -163,7 +165,7 @@ def view_of(*runs: RunConfig, steps: int = 0) -> View:
     engine = engine_of(*runs)
     w, _ = advance(engine, runs[0].optimizer, full_batches(engine, steps))
     loss = Loss(engine, full_batches(engine, 1)[0])
-    return observe(engine, w, steps, Prospect.of(engine, runs[0].optimizer, loss, w, steps))
+    return observe(engine, w, steps, Prospect.of(runs[0].optimizer, loss, w, steps))
 
 
 def same_bits(a: Trajectory, b: Trajectory) -> bool:

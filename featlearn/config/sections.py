@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from featlearn.config.parameters import STRICT, Parameter, Words, parameters
 from featlearn.data import DATA
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
 from featlearn.types import Bound, Count, Positive, Step
@@ -91,7 +91,8 @@ class Section:
     def keys(self) -> dict[str, Parameter | None]:
         """Every key that some kind understands, with its parameter; None for the keys that name a kind."""
         naming = [key for kind in self.kinds.values() for key in kind.naming]
-        return {**dict.fromkeys(naming), **{k: p for kind in self.kinds.values() for k, p in kind.parameters.items()}}
+        kinds = reversed(self.kinds.values())  # of a key that several understand, the first one's
+        return {**dict.fromkeys(naming), **{k: p for kind in kinds for k, p in kind.parameters.items()}}
 
 
 def wraps(cls: type) -> bool:
@@ -158,7 +159,7 @@ class RecordSection:
 SECTIONS = {
     "": Section({"": Head}),
     "data": Section(DATA, "model", "signal_noise"),
-    "network": Section({"": TwoLayerCNN}),
+    "network": Section(MODELS, "model", "two_layer_cnn"),
     "optimizer": Section(OPTIMIZERS, "name"),
     "train": Section({"": TrainSection}),
     "record": Section({"": RecordSection}),

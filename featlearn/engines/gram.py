@@ -11,21 +11,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.models.losses import logistic_slope
 
 
-class GramEngine:
+class GramEngine(PatchEngine):
     """Parameters as coefficients. The leaves of a Vector u = alpha W0 + C V are
 
     alpha [b]; coef C [b, f, k]; align u V' = alpha A0 + C G [b, f, k], carried along so that it is never recomputed.
     """
 
-    provides = frozenset({"span"})
+    provides = frozenset({"patches", "span"})
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        super().__init__(problem)
         self._init_square = problem.init_gram.diagonal(dim1=1, dim2=2).sum(1)
 
     def initial(self) -> Vector:

@@ -70,7 +70,7 @@ def _spread(x: Scalar, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an engine can say of a point of parameter space.
+    """What an engine can say of a two-layer network on patches of data vectors.
 
     align [b, f, k]: <w, v> for every filter and data vector. coef [b, f, k]: coefficients C of W = alpha W0 + C V.
     weight_gram [b, f, f]: W W'. margins [b, n]: y_i f_i. residual [b]: norm of what alpha W0 + C V misses of W,
@@ -85,25 +85,41 @@ class Observation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View(Observation):
-    """What a tracker may see of a block of runs after ``step`` steps, from either engine.
+class View:
+    """What a tracker may see of a block of runs after ``step`` steps, from any engine.
 
-    grad_norm [b]: norm of the gradient of the whole training loss. perturbed_align [b, f, k]: alignments at the point
-    where the rule takes its next gradient (align itself for a rule without perturbation), for ``batch`` [b, n], the
-    sample weights of the mini-batch that it takes it on.
+    w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
+    ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
+    mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
+    grad_norm [b]: norm of the gradient of the whole training loss at w.
     """
 
     step: int
-    problem: Problem
-    grad_norm: Tensor
-    perturbed_align: Tensor
+    engine: Engine
+    w: Vector
+    probe: Vector
+    losses: Tensor
+    mistakes: Tensor | None
     batch: Tensor
+    grad_norm: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchView(View, Observation):
+    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, k] are the alignments at the probe."""
+
+    problem: Problem
+    perturbed_align: Tensor
 
 
 class Engine(Protocol):
-    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol."""
+    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    problem: Problem
+    seeds [b]: what the runs' random streams are found from. like: a tensor [b, n] of the block's dtype and device.
+    """
+
+    seeds: tuple[int, ...]
+    like: Tensor
     provides: frozenset[str]
 
     def initial(self) -> Vector:
@@ -115,14 +131,11 @@ class Engine(Protocol):
     def gradient(self, w: Vector, batch: Tensor) -> Vector:
         """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1."""
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
+    def losses(self, w: Vector) -> Tensor:
+        """Return the loss of every training sample at w, [b, n]."""
 
-    def align(self, w: Vector) -> Tensor:
-        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
-
-    def observe(self, w: Vector) -> Observation:
-        """Describe the point w for trackers."""
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
+        """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
 
 
 @dataclass(frozen=True)

@@ -56,13 +56,13 @@ def test_step(benchmark, ready):
 
 def test_observation(benchmark, ready):
     engine, rule, w, loss = ready
-    prospect = Prospect.of(engine, rule, loss, w, 5)
+    prospect = Prospect.of(rule, loss, w, 5)
     benchmark(observe, engine, w, 5, prospect)
 
 
 def test_test_error(benchmark, run, ready):
     engine, rule, w, loss = ready
-    view = observe(engine, w, 5, Prospect.of(engine, rule, loss, w, 5))
+    view = observe(engine, w, 5, Prospect.of(rule, loss, w, 5))
     benchmark(run.record.trackers[0], view)
 
 
