@@ -50,6 +50,11 @@ class Sections:
         """The update rule, its open numbers resolved."""
         return self.drafts["optimizer"].finished(self.numbers)
 
+    @property
+    def fits(self) -> bool:
+        """Whether the network goes with the data."""
+        return _word(DATA, self.data) in self.drafts["network"].object.sees
+
     @cached_property
     def trackers(self) -> tuple[Any, ...]:
         """The trackers; where none are given, those by default that the network serves."""
@@ -142,10 +147,10 @@ def _problem(sections: Sections, key: str, message: str) -> Problem:
 
 
 def _shown(s: Sections) -> Conflicts:
-    network, data = s.drafts["network"].object, _word(DATA, s.data)
-    if data not in network.sees:
-        choices = " or ".join(network.sees)
-        yield "data.model", f"a network of model {_word(MODELS, network)} goes with {choices}, found {data}"
+    network = s.drafts["network"].object
+    if not s.fits:
+        choices, found = " or ".join(network.sees), _word(DATA, s.data)
+        yield "data.model", f"a network of model {_word(MODELS, network)} goes with {choices}, found {found}"
     elif isinstance(network, Landscape) and (reason := network.refusal(s.data)):
         yield "network.model", reason
 
@@ -186,6 +191,13 @@ def _phase(s: Sections) -> Conflicts:
 
 def _scales(s: Sections) -> Conflicts:
     for name in ("network", "optimizer"):
+        if isinstance(s.drafts["network"].object, Landscape):
+            for key in s.drafts[name].open:
+                yield (
+                    f"{name}.{key}",
+                    "theory's scales are those of signal and noise; a landscape has none: give a number",
+                )
+            continue
         for key, value in s.drafts[name].resolved(s.numbers).items():
             parameter = s.drafts[name].parameters[key]
             if not parameter.accepts(value):
@@ -210,7 +222,7 @@ def _engine(s: Sections) -> Conflicts:
 
 
 def _parameters(s: Sections) -> Conflicts:
-    found = s.drafts["network"].object.n_parameters(s.data)
+    found = s.drafts["network"].object.n_parameters(s.data) if s.fits else math.inf
     for tracker in s.trackers:
         least = getattr(tracker, "least_parameters", 1)
         if least > found:
