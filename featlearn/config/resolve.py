@@ -190,14 +190,11 @@ def _phase(s: Sections) -> Conflicts:
 
 
 def _scales(s: Sections) -> Conflicts:
+    if isinstance(s.drafts["network"].object, Landscape):
+        for key in s.drafts["optimizer"].open:
+            yield f"optimizer.{key}", "theory gives scales for signal and noise; for a landscape give a number"
+        return
     for name in ("network", "optimizer"):
-        if isinstance(s.drafts["network"].object, Landscape):
-            for key in s.drafts[name].open:
-                yield (
-                    f"{name}.{key}",
-                    "theory's scales are those of signal and noise; a landscape has none: give a number",
-                )
-            continue
         for key, value in s.drafts[name].resolved(s.numbers).items():
             parameter = s.drafts[name].parameters[key]
             if not parameter.accepts(value):
