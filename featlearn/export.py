@@ -82,7 +82,7 @@ def _trained(run: RunConfig) -> dict[str, np.ndarray]:
     return {
         **{f"init_{name}": _by_sign(leaf) for name, leaf in zip(names, engine.initial().leaves, strict=True)},
         **{f"final_{name}": _by_sign(leaf) for name, leaf in zip(names, final.leaves, strict=True)},
-        "batches": _batches(run, engine.like),
+        "batches": _batches(run, engine.labels),
         "steps": trajectory.steps,
         **trajectory.values,
         "signal_coef": trajectory.values["signal_coef"][-1].reshape(2, m),

@@ -6,6 +6,6 @@ a run is what its engine and its model both provide.
 """
 
 ENGINES = {
-    "gram": frozenset({"patches", "span"}),
-    "weights": frozenset({"coordinates", "patches", "span"}),
+    "gram": frozenset({"labels", "patches", "span"}),
+    "weights": frozenset({"coordinates", "labels", "patches", "span"}),
 }

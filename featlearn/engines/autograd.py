@@ -13,12 +13,14 @@ from featlearn.engines.protocol import Vector
 class AutogradEngine(ABC):
     """Parameters as tensors with a leading axis b; a subclass gives the initial ones and the ``losses``."""
 
-    like: Tensor
     _initial: Vector
 
     @abstractmethod
-    def losses(self, w: Vector) -> Tensor:
-        """Return the loss of every training sample, [b, n], differentiable in the leaves of w as often as you like."""
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the loss of every training sample, [b, n], differentiable in the leaves of w as often as you like.
+
+        labels [b, n] stand in for the training set's own where given.
+        """
 
     def initial(self) -> Vector:
         """Return the parameters before the first step."""
@@ -29,8 +31,8 @@ class AutogradEngine(ABC):
         products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
         return torch.stack(products).sum(0)
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss_i at w."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * self.losses(Vector(leaves))).sum()
+        total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))

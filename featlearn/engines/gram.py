@@ -23,7 +23,7 @@ class GramEngine(PatchEngine):
     alpha [b]; coef C [b, f, k]; align u V' = alpha A0 + C G [b, f, k], carried along so that it is never recomputed.
     """
 
-    provides = frozenset({"patches", "span"})
+    provides = frozenset({"labels", "patches", "span"})
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -45,12 +45,13 @@ class GramEngine(PatchEngine):
         """Return the alignments, which w carries with it."""
         return w.leaves[2]
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
         p, align = self.problem, w.leaves[2]
-        return p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
+        labels = p.labels if labels is None else labels
+        return labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, derived by hand.
 
         With c_i = dLoss/df_i times the scale of one activation, filter (j, r) has the coefficients
@@ -59,8 +60,9 @@ class GramEngine(PatchEngine):
         """
         p, align = self.problem, w.leaves[2]
         signal, noise = p.signal_preactivations(align), p.noise_preactivations(align)
-        margins = p.labels * p.outputs(signal, noise)
-        c = p.scale * batch * p.labels * logistic_slope(margins)
+        labels = p.labels if labels is None else labels
+        margins = labels * p.outputs(signal, noise)
+        c = p.scale * batch * labels * logistic_slope(margins)
         positive = p.true_labels > 0
         c_signal = torch.stack([(c * positive).sum(1), (c * ~positive).sum(1)], -1)
 

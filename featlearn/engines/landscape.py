@@ -39,14 +39,19 @@ class LandscapeEngine(AutogradEngine):
         self._initial = Vector(stacked([model.initial(seed, data) for model, data, seed in runs]))
         self._given = stacked([model.given(seed, data) for model, data, seed in runs])
         self.seeds = tuple(seeds)
-        self.like = torch.zeros(len(runs), datas[0].n_samples, dtype=dtype, device=device)
+        self.labels = torch.ones(len(runs), datas[0].n_samples, dtype=dtype, device=device)
         self._losses = torch.func.vmap(models[0].losses)
         self._margins = torch.func.vmap(models[0].margins)
 
-    def losses(self, w: Vector) -> Tensor:
-        """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone."""
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone.
+
+        Raises ValueError for labels, which a landscape does not have.
+        """
+        if labels is not None:
+            raise ValueError("a landscape has no labels that others could stand in for")
         losses: Tensor = self._losses(w.leaves, self._given)
-        return losses.reshape(self.like.shape)
+        return losses.reshape(self.labels.shape)
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
         """Show the point w to trackers; mistakes are there where the data have classes."""

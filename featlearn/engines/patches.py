@@ -17,11 +17,11 @@ class PatchEngine(ABC):
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.like, self.seeds = problem.labels, problem.seeds
+        self.labels, self.seeds = problem.labels, problem.seeds
 
     @abstractmethod
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
 
     @abstractmethod
     def align(self, w: Vector) -> Tensor:
@@ -31,9 +31,9 @@ class PatchEngine(ABC):
     def observe(self, w: Vector) -> Observation:
         """Describe the point w."""
 
-    def losses(self, w: Vector) -> Tensor:
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
         """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
-        return logistic(self.margins(w))
+        return logistic(self.margins(w, labels))
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> PatchView:
         """Show the point w to trackers, with the alignments at the probe."""

@@ -38,7 +38,7 @@ class TwoLayerModule(nn.Module):
 class WeightEngine(PatchEngine, AutogradEngine):
     """Parameters as explicit tensors; the leaves of a Vector are the module's parameters with a leading axis b."""
 
-    provides = frozenset({"coordinates", "patches", "span"})
+    provides = frozenset({"coordinates", "labels", "patches", "span"})
 
     def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
         """Build from draws that kept their vectors (draw_run with explicit=True, patches=True)."""
@@ -69,9 +69,10 @@ class WeightEngine(PatchEngine, AutogradEngine):
         align: Tensor = self._joined(w) @ self._data.mT
         return align
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
-        return self.problem.labels * self._outputs(w.leaves, self._patches)
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
+        outputs: Tensor = self._outputs(w.leaves, self._patches)
+        return outputs * (self.labels if labels is None else labels)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.

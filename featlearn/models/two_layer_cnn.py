@@ -32,7 +32,7 @@ class TwoLayerCNN:
     """
 
     sees: ClassVar[tuple[str, ...]] = ("signal_noise",)
-    provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "patches", "span"})
+    provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
     n_filters: Count = 10
     activation: Literal["relu", "relu2", "relu3", "softplus"] = "relu"

@@ -125,7 +125,7 @@ def test_losses_and_gradient_are_those_of_the_formula(by_hand, model, data):
     w = engine.initial()
     losses, gradient = by_hand(model, model.initial(SEED, data), model.given(SEED, data))
     assert np.allclose(engine.losses(w)[0], losses, rtol=1e-12, atol=1e-14)
-    found = engine.gradient(w, torch.full_like(engine.like, 1 / data.n_samples))
+    found = engine.gradient(w, torch.full_like(engine.labels, 1 / data.n_samples))
     for leaf, expected in zip(found.leaves, gradient, strict=True):
         assert leaf.shape[1:] == np.shape(expected)
         assert np.allclose(leaf[0], expected, rtol=1e-11, atol=1e-13)
@@ -177,7 +177,7 @@ def test_the_autoencoders_minimum_is_half_of_the_smallest_moments():
     (x,) = model.given(SEED, data)
     _, singular, directions = np.linalg.svd(x / math.sqrt(len(x)))
     lead = torch.as_tensor(directions[None, :2])
-    best, batch = Vector((lead, lead.mT)), torch.full_like(engine.like, 1 / 30)
+    best, batch = Vector((lead, lead.mT)), torch.full_like(engine.labels, 1 / 30)
     minimum = np.sum(singular[2:] ** 2) / 2
     assert engine.losses(best).mean().item() == pytest.approx(minimum, rel=1e-13)
     gradient = engine.gradient(best, batch)
@@ -196,7 +196,7 @@ def test_the_loss_is_zero_at_the_teacher_in_any_order_of_its_neurons(activation)
     order = [2, 0, 1]
     for point in (Vector((w, v)), Vector((w[:, order], v[:, order]))):
         assert engine.losses(point).max() < 1e-29
-        gradient = engine.gradient(point, torch.full_like(engine.like, 1 / 9))
+        gradient = engine.gradient(point, torch.full_like(engine.labels, 1 / 9))
         assert engine.inner(gradient, gradient) < 1e-29
     assert engine.losses(engine.initial()).mean() > 0.01
 
