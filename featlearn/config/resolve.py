@@ -219,9 +219,9 @@ def _engine(s: Sections) -> Conflicts:
 
 
 def _parameters(s: Sections) -> Conflicts:
-    found = s.drafts["network"].object.n_parameters(s.data) if s.fits else math.inf
-    for tracker in s.trackers:
-        least = getattr(tracker, "least_parameters", 1)
+    asking = {tracker: tracker.least_parameters for tracker in s.trackers if hasattr(tracker, "least_parameters")}
+    found = s.drafts["network"].object.n_parameters(s.data) if asking and s.fits else math.inf
+    for tracker, least in asking.items():
         if least > found:
             yield "record.trackers", f"{type(tracker).__name__} asks for {least} parameters; the network has {found}"
 
