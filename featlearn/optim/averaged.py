@@ -36,7 +36,5 @@ class Averaged(Perturbed):
 
     def on_full_batch(self) -> str:
         """Say what a subtracted average comes to: g - m is about -lr / (1 - lam) H g."""
-        rest = (
-            "points downhill at full radius: the average is nearly the gradient itself, and what is left is the drift"
-        )
-        return f"{type(self).__name__} on the full batch {rest}" if self.mixture()[1] < 0 else ""
+        rest = "its average is nearly the gradient, and the little that is left is stretched to the radius"
+        return f"{type(self).__name__} perturbs downhill on the full batch: {rest}" if self.mixture()[1] < 0 else ""
