@@ -175,6 +175,14 @@ def _batch(s: Sections) -> Conflicts:
         yield "train.batch_size", f"{s.batch_size} is more than data.n_samples = {s.data.n_samples}"
 
 
+def _splits(s: Sections) -> Conflicts:
+    conflicts = getattr(s.drafts["optimizer"].object, "batch_conflicts", None)
+    last = s.data.n_samples % s.batch_size
+    for size, which in ((s.batch_size, ""), (last, ", the last of an epoch")):
+        for key, reason in conflicts(size) if conflicts and size else ():
+            yield f"optimizer.{key}", reason + which
+
+
 def _recorded_steps(s: Sections) -> Conflicts:
     every, n_steps = s.record.every, s.train.n_steps
     if isinstance(every, list) and max(every, default=0) > n_steps:
@@ -249,6 +257,7 @@ CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
     (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
     (("train.batch_size", "data.n_samples"), _batch),
+    (("train.batch_size", "data.n_samples", "optimizer"), _splits),
     (("record.every", "train.n_steps"), _recorded_steps),
     (("optimizer.start", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +32,15 @@ class AutogradEngine(ABC):
         """Return the sum over all coordinates of u v, [b]."""
         products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
         return torch.stack(products).sum(0)
+
+    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
+        """Return a direction of independent standard normals, the square of its norm, and how many they are."""
+        leaves = self._initial.leaves
+        draws = [np.stack([rng.standard_normal(leaf.shape[1:]) for rng in rngs]) for leaf in leaves]
+        pairs = zip(draws, leaves, strict=True)
+        u = Vector(tuple(torch.as_tensor(x, dtype=leaf.dtype).to(leaf.device) for x, leaf in pairs))
+        square = self.inner(u, u)
+        return u, square, torch.full_like(square, sum(leaf[0].numel() for leaf in leaves))
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss_i at w."""

@@ -33,7 +33,7 @@ class FusedGramEngine(GramEngine):
         coef = torch.empty_like(align)
         samples = labels.numpy(), self._true_labels, batch.numpy()
         kernels.gradient_coef(align.numpy(), *samples, coef.numpy(), *self._numbers)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
+        return self.direction(coef)
 
     def _times_gram(self, coef: Tensor) -> Tensor:
         """Return coef G. In float32 the bits of torch's batched product depend on a run's place in the batch."""

@@ -8,6 +8,10 @@ file, is its test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +36,18 @@ class GramEngine(PatchEngine):
     def initial(self) -> Vector:
         """Return W0: alpha = 1, C = 0."""
         align = self.problem.align0
-        return Vector((align.new_ones(len(align)), torch.zeros_like(align), align))
+        return self.vector(align.new_ones(len(align)), torch.zeros_like(align), align)
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
+        """Return alpha W0 + C V, whose alignments are ``align``."""
+        return Vector((alpha, coef, align))
+
+    def direction(self, coef: Tensor) -> Vector:
+        """Return C V."""
+        return self.vector(coef.new_zeros(len(coef)), coef, self._times_gram(coef))
+
+    def _times_gram(self, coef: Tensor) -> Tensor:
+        return coef @ self.problem.gram
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> = sum_rows C_u (v V')' + alpha_u <W0, v>, [b]."""
@@ -72,8 +87,87 @@ class GramEngine(PatchEngine):
         parts = [d_signal[..., :1] - d_signal[..., 1:], d_noise]
         if p.bias:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
-        coef = torch.cat(parts, -1)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+        return self.direction(torch.cat(parts, -1))
+
+    def rows_square(self, u: Vector) -> Tensor:
+        """Return |u_r|^2 = <C_r, (u V')_r> + alpha <W0_r, u_r> for every row, [b, f]; see PatchEngine."""
+        alpha, coef, align = u.leaves
+        alpha = alpha[:, None]
+        start = self.problem.init_gram.diagonal(dim1=1, dim2=2)
+        with_init = alpha * start + (coef * self.problem.align0).sum(2)
+        return ((coef * align).sum(2) + alpha * with_init).clamp(min=0)
+
+    def rows_gram(self, u: Vector) -> Tensor:
+        """Return u u' = alpha^2 W0 W0' + alpha A0 C' + C (u V')', [b, f, f], in float64."""
+        alpha, coef, align = (leaf.double() for leaf in u.leaves)
+        alpha = alpha[:, None, None]
+        return (
+            alpha.square() * self.problem.init_gram + alpha * (self.problem.align0.double() @ coef.mT) + coef @ align.mT
+        )
+
+    def scale_rows(self, u: Vector, x: Tensor) -> Vector:
+        """Return the direction u with its rows multiplied by x [b, f]."""
+        alpha, coef, align = u.leaves
+        return self.vector(torch.zeros_like(alpha), x[..., None] * coef, x[..., None] * align)
+
+    def mix_rows(self, u: Vector, mix: Tensor) -> Vector:
+        """Return M u for M [b, f, f] and a direction u."""
+        alpha, coef, align = u.leaves
+        mixed = [(mix.double() @ leaf.double()).to(leaf.dtype) for leaf in (coef, align)]
+        return self.vector(torch.zeros_like(alpha), mixed[0], mixed[1])
+
+    def part(self, samples: Tensor) -> GramEngine:
+        """Return the engine of micro-batches [b, s, n']: of G it sees the blocks of their own vectors."""
+        return type(self)(self.problem.part(samples))
+
+    def split(self, samples: Tensor, w: Vector) -> Vector:
+        """Return w by its alignments with the micro-batches' own vectors."""
+        align, vectors = self.align(w), self.problem.vectors_of(samples)
+        (b, f, _), (_, s, k) = align.shape, vectors.shape
+        own = align.gather(2, vectors.reshape(b, 1, s * k).expand(b, f, -1)).reshape(b, f, s, k)
+        own = own.transpose(1, 2).reshape(b * s, f, k)
+        return self.vector(own.new_zeros(b * s), torch.zeros_like(own), own)
+
+    def mean(self, samples: Tensor, u: Vector) -> Vector:
+        """Return the mean of directions: every noise is one micro-batch's own, signal and bias are of all."""
+        p, (b, s, _) = self.problem, samples.shape
+        coef = u.leaves[1].reshape(b, s, *u.leaves[1].shape[1:]).transpose(1, 2)  # [b, f, s, k']
+        k = coef.shape[-1] - p.bias
+        noises = p.vectors_of(samples)[..., 1:k].reshape(b, 1, -1)
+        total = p.gram.new_zeros(*coef.shape[:2], p.gram.shape[1])
+        total.scatter_(2, noises.expand(-1, coef.shape[1], -1), coef[..., 1:k].flatten(2))
+        total[..., 0] = coef[..., 0].sum(2)
+        if p.bias:
+            total[..., -1] = coef[..., -1].sum(2)
+        return self.direction(total / s)
+
+    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
+        """Return the part in the span of a direction of standard normals, the square of the whole norm, and D.
+
+        The alignments have rows N(0, G), and the part across the span has a chi-square length with D - f rank(G)
+        degrees of freedom, of which nothing else is ever needed.
+        """
+        root, inverse, rank = self._roots
+        like, size = self.problem.align0, self.problem.n_parameters
+        normals = torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like.device)
+        coef, align = normals @ inverse, normals @ root
+        across = [
+            rng.chisquare(free) if free > 0 else 0.0
+            for rng, free in zip(rngs, (size.double() - like.shape[1] * rank).tolist(), strict=True)
+        ]
+        square = (coef * align).sum((1, 2)) + torch.as_tensor(across, dtype=torch.float64).to(like.device)
+        u = self.vector(like.new_zeros(len(like)), coef.to(like.dtype), align.to(like.dtype))
+        return u, square.to(like.dtype), size
+
+    @cached_property
+    def _roots(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The symmetric root of G, its pseudo-inverse, [b, k, k], and the rank of G, [b], in float64."""
+        gram = self.problem.gram
+        values, vectors = torch.linalg.eigh(gram.double())
+        kept = values > gram.shape[1] * torch.finfo(gram.dtype).eps * values[:, -1:]
+        roots = torch.where(kept, values, 0.0).sqrt()[:, None]
+        inverse = torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
+        return (vectors * roots) @ vectors.mT, (vectors * inverse) @ vectors.mT, kept.sum(1)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
-from featlearn.engines.protocol import Observation, PatchView, Vector
+from featlearn.engines.protocol import Engine, Loss, Observation, PatchView, Vector
+from featlearn.engines.shards import Shards
 from featlearn.models.losses import logistic, mistakes
 
 
@@ -30,6 +34,44 @@ class PatchEngine(ABC):
     @abstractmethod
     def observe(self, w: Vector) -> Observation:
         """Describe the point w."""
+
+    @abstractmethod
+    def rows_square(self, u: Vector) -> Tensor:
+        """Return the squared norm of every row of u, a filter with its bias, [b, f]."""
+
+    @abstractmethod
+    def rows_gram(self, u: Vector) -> Tensor:
+        """Return the inner products of the rows of u, [b, f, f], in float64."""
+
+    @abstractmethod
+    def scale_rows(self, u: Vector, x: Tensor) -> Vector:
+        """Return the direction u, a combination of gradients, with its rows multiplied by x [b, f]."""
+
+    @abstractmethod
+    def mix_rows(self, u: Vector, mix: Tensor) -> Vector:
+        """Return M u for M [b, f, f] and a direction u, a combination of gradients."""
+
+    @abstractmethod
+    def part(self, samples: Tensor) -> PatchEngine:
+        """Return the engine of the micro-batches ``samples`` [b, s, n'], as b s lanes."""
+
+    @abstractmethod
+    def split(self, samples: Tensor, w: Vector) -> Vector:
+        """Return the point w as the micro-batches see it."""
+
+    @abstractmethod
+    def mean(self, samples: Tensor, u: Vector) -> Vector:
+        """Return the mean over a run's micro-batches of directions u, combinations of their gradients."""
+
+    def shards(self, loss: Loss, size: int) -> Shards:
+        """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in."""
+        whole = torch.arange(self.problem.n_samples, device=self.labels.device).expand(len(self.labels), -1)
+        samples = (whole if loss.samples is None else loss.samples).reshape(len(whole), -1, size)
+        count = samples.shape[1]
+        labels = None if loss.labels is None else loss.labels.gather(1, samples.flatten(1)).reshape(-1, size)
+        batch = loss.batch.new_full((len(samples) * count, size), 1 / size)
+        part = replace(loss, engine=cast(Engine, self.part(samples)), batch=batch, samples=None, labels=labels)
+        return Shards(part, count, partial(self.split, samples), partial(self.mean, samples))
 
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
         """Return log(1 + exp(-y_i f_i(w))), [b, n]."""

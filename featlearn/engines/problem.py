@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ class Problem:
     seeds [b]: what the runs' random streams are found from.
     gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
     labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
+    n_parameters [b]: trained numbers D of the network, biases included.
     signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
     noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
     """
@@ -35,6 +36,7 @@ class Problem:
     noise_std: Tensor
     flip_prob: Tensor
     signal_norm: Tensor
+    n_parameters: Tensor
     signs: Tensor
     activation: Activation
     scale: float
@@ -52,6 +54,34 @@ class Problem:
     def n_noises(self) -> int:
         """Distinct noise vectors of a training set, q n."""
         return self.noises_per_sample * self.n_samples
+
+    def vectors_of(self, samples: Tensor) -> Tensor:
+        """Return the data vectors [..., k'] that samples [..., n'] show: the signal, their noises, the bias."""
+        signal = torch.zeros_like(samples[..., :1])
+        noises = [1 + q * self.n_samples + samples for q in range(self.noises_per_sample)]
+        bias = [signal + self.gram.shape[1] - 1] if self.bias else []
+        return torch.cat([signal, *noises, *bias], -1)
+
+    def part(self, samples: Tensor) -> Problem:
+        """Return the problems of the micro-batches ``samples`` [b, s, n'] as b s lanes.
+
+        They begin nowhere: W0 is left out (its inner products are 0), as a micro-batch only passes points on.
+        """
+        b, s, _ = samples.shape
+        lane, vectors = torch.arange(b, device=samples.device)[:, None, None], self.vectors_of(samples)
+        gram = self.gram[lane[..., None], vectors[..., :, None], vectors[..., None, :]].flatten(0, 1)
+        each = ("noise_std", "flip_prob", "signal_norm", "n_parameters")
+        f, zero = len(self.signs), self.gram.new_zeros(())
+        return replace(
+            self,
+            seeds=tuple(seed for seed in self.seeds for _ in range(s)),
+            gram=gram,
+            align0=zero.expand(b * s, f, vectors.shape[-1]),
+            init_gram=zero.expand(b * s, f, f),
+            labels=self.labels[lane, samples].flatten(0, 1),
+            true_labels=self.true_labels[lane, samples].flatten(0, 1),
+            **{name: getattr(self, name).repeat_interleave(s) for name in each},
+        )
 
     def signal_preactivations(self, align: Tensor) -> Tensor:
         """Return [b, f, 2]: filters on the patches +signal and -signal, from their alignments [b, f, k]."""
@@ -104,6 +134,7 @@ def stack_problem(
         noise_std=tensor([data.noise_std for data in datas]),
         flip_prob=tensor([data.flip_prob for data in datas]),
         signal_norm=tensor([data.strength for data in datas]),
+        n_parameters=tensor([2.0 * network.n_filters * (data.dim + network.bias) for data in datas]),
         signs=tensor(network.signs)[:, None],
         activation=ACTIVATIONS[network.activation],
         scale=network.scale(first.n_patches),

@@ -6,8 +6,9 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -56,6 +57,10 @@ class Vector:
         """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
         pairs = zip(self.leaves, other.leaves, strict=True)
         return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
+
+    def map(self, function: Callable[..., Tensor], *others: Vector) -> Vector:
+        """Return the vector whose leaves are ``function`` of those of self and others, coordinate by coordinate."""
+        return Vector(tuple(map(function, self.leaves, *(other.leaves for other in others))))
 
     def finite(self) -> Tensor:
         """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
@@ -140,6 +145,13 @@ class Engine(Protocol):
     def losses(self, w: Vector) -> Tensor:
         """Return the loss of every training sample at w, [b, n]."""
 
+    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
+        """Return a direction of independent standard normals, each run's by its own generator.
+
+        With it come the square of its norm and the number of its coordinates, [b]. The Gram engine draws, in law, what
+        the losses depend on: the part in the span of the data.
+        """
+
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
         """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
 
@@ -158,6 +170,11 @@ class Loss:
     samples: Tensor | None = None
     step: int = 0
     labels: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of samples of the mini-batch."""
+        return (self.batch if self.samples is None else self.samples).shape[1]
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""
@@ -185,6 +202,17 @@ class Loss:
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
+    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+        """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
+        rngs = self._streams("perturbation")
+        u, square, size = self.engine.isotropic(rngs)
+        if law == "gaussian":
+            return size.rsqrt() * u
+        if law == "sphere":
+            return square.rsqrt() * u
+        uniform = torch.as_tensor(np.stack([rng.random() for rng in rngs]), dtype=square.dtype).to(square.device)
+        return (uniform ** (1 / size) * square.rsqrt()) * u
+
     def _streams(self, name: str) -> list[np.random.Generator]:
         return [stream(seed, name, self.step) for seed in self.engine.seeds]
 
@@ -208,7 +236,18 @@ def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
 
 
 class Objective(Protocol):
-    """What a rule may ask of the loss it descends (see Loss)."""
+    """What a rule may ask of the loss it descends (see Loss).
+
+    engine: for what a rule's ``needs`` name, which not every engine has.
+    """
+
+    @property
+    def engine(self) -> Any:
+        """Where the parameters live."""
+
+    @property
+    def size(self) -> int:
+        """The number of samples of the mini-batch."""
 
     @property
     def full(self) -> Objective:
@@ -220,6 +259,9 @@ class Objective(Protocol):
 
     def flipped(self, odds: Scalar) -> Objective:
         """Return the loss with labels flipped at random."""
+
+    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+        """Return a random direction of length about 1."""
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""

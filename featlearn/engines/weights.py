@@ -7,6 +7,7 @@ coordinates. A block's runs are lanes of one vectorised call (torch.func), on CP
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -73,6 +74,39 @@ class WeightEngine(PatchEngine, AutogradEngine):
         """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
         outputs: Tensor = self._outputs(w.leaves, self._patches)
         return outputs * (self.labels if labels is None else labels)
+
+    def rows_square(self, u: Vector) -> Tensor:
+        """Return the squared norm of every filter with its bias, [b, f]."""
+        return self._joined(u).square().sum(2)
+
+    def rows_gram(self, u: Vector) -> Tensor:
+        """Return the inner products of filters with their biases, [b, f, f], in float64."""
+        rows = self._joined(u).double()
+        return rows @ rows.mT
+
+    def scale_rows(self, u: Vector, x: Tensor) -> Vector:
+        """Return u with its rows multiplied by x [b, f]."""
+        return u.map(lambda leaf: x.reshape(*x.shape, *[1] * (leaf.ndim - 2)) * leaf)
+
+    def mix_rows(self, u: Vector, mix: Tensor) -> Vector:
+        """Return M u for M [b, f, f]."""
+        return u.map(lambda leaf: (mix @ leaf.double().reshape(*leaf.shape[:2], -1)).reshape(leaf.shape).to(leaf.dtype))
+
+    def part(self, samples: Tensor) -> WeightEngine:
+        """Return the engine of micro-batches [b, s, n']: it trains on their patches."""
+        part = copy(self)
+        PatchEngine.__init__(part, self.problem.part(samples))
+        lane = torch.arange(len(samples), device=samples.device)[:, None, None]
+        part._patches = self._patches[lane, samples].flatten(0, 1)
+        return part
+
+    def split(self, samples: Tensor, w: Vector) -> Vector:
+        """Return w for every micro-batch."""
+        return w.map(lambda leaf: leaf[:, None].expand(-1, samples.shape[1], *leaf.shape[1:]).flatten(0, 1))
+
+    def mean(self, samples: Tensor, u: Vector) -> Vector:
+        """Return the mean over the micro-batches of a run."""
+        return u.map(lambda leaf: leaf.unflatten(0, samples.shape[:2]).mean(1))
 
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.

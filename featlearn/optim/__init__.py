@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from featlearn.optim.asam import ASAM, ElementwiseASAM
 from featlearn.optim.component_sam import ComponentSAM
 from featlearn.optim.dnsam import DNSAM
 from featlearn.optim.ema_sam import EMASAM
@@ -14,7 +15,10 @@ from featlearn.optim.gsam import GSAM
 from featlearn.optim.label_noise import LabelNoiseGD
 from featlearn.optim.looksam import LookSAM
 from featlearn.optim.momentum_sam import MomentumSAM
+from featlearn.optim.msam import MSAM
+from featlearn.optim.muon import Muon
 from featlearn.optim.nsam import NSAM
+from featlearn.optim.random_perturbation import RandomPerturbation
 from featlearn.optim.sam import SAM
 from featlearn.optim.sampa import SAMPa
 from featlearn.optim.sgd import SGD
@@ -23,10 +27,12 @@ from featlearn.optim.vasso import VaSSO
 from featlearn.optim.wsam import WSAM
 
 __all__ = [
+    "ASAM",
     "DNSAM",
     "EMASAM",
     "FSAM",
     "GSAM",
+    "MSAM",
     "NSAM",
     "OPTIMIZERS",
     "SAM",
@@ -34,9 +40,12 @@ __all__ = [
     "USAM",
     "WSAM",
     "ComponentSAM",
+    "ElementwiseASAM",
     "LabelNoiseGD",
     "LookSAM",
     "MomentumSAM",
+    "Muon",
+    "RandomPerturbation",
     "SAMPa",
     "VaSSO",
     "shape",
@@ -59,6 +68,11 @@ OPTIMIZERS: dict[str, type] = {
     "wsam": WSAM,
     "momentum_sam": MomentumSAM,
     "label_noise": LabelNoiseGD,
+    "msam": MSAM,
+    "asam": ASAM,
+    "asam_elementwise": ElementwiseASAM,
+    "random_perturbation": RandomPerturbation,
+    "muon": Muon,
 }
 
 R = TypeVar("R")

@@ -1,0 +1,31 @@
+"""A mini-batch split into micro-batches: each a smaller problem of its own, all of them lanes of one batched call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Loss, Scalar, Vector
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The ``count`` s disjoint micro-batches of every run's mini-batch, as b s lanes, a run's side by side.
+
+    loss: that of each micro-batch by itself. split(w): the point w, known to every micro-batch of its run by what its
+    own samples see of it: gradients can be taken there, inner products with it cannot. mean(u): the mean over a run's
+    micro-batches of directions.
+    """
+
+    loss: Loss
+    count: int
+    split: Callable[[Vector], Vector]
+    mean: Callable[[Vector], Vector]
+
+    def repeat(self, x: Scalar) -> Scalar:
+        """Give a number, or one per run [b], to each of the run's micro-batches."""
+        return x.repeat_interleave(self.count) if isinstance(x, Tensor) and x.ndim else x

@@ -1,0 +1,77 @@
+"""mSAM: the batch is split into micro-batches, and each is perturbed along its own gradient.
+
+Source: Foret et al. 2021 (arXiv 2010.01412), section 4.1; Behdin et al. 2023 (2302.09693). The first two of them call
+the size of a micro-batch m, the last their number: here the names say which. 1-SAM (Andriushchenko and Flammarion 2022,
+2206.06232) is micro_batch_size = 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from featlearn.optim.perturbed import Perturbed
+from featlearn.optim.wrapper import Memory
+from featlearn.types import Count
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Objective, Vector
+    from featlearn.engines.shards import Shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class MSAM(Perturbed):
+    """The base rule with the mean over micro-batches b of gradient_b(w + rho g_b / |g_b|), where g_b = gradient_b(w).
+
+    The batch is cut, in the order in which it was drawn, into disjoint micro-batches of equal size. Trackers see the
+    mean of the perturbed points. Give n_shards or micro_batch_size.
+
+    n_shards: how many micro-batches there are; 1 is SAM.
+    micro_batch_size: samples of a micro-batch; 1 is 1-SAM.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+    reference: ClassVar[str] = "Behdin et al. 2023, arXiv 2302.09693"
+
+    n_shards: Count | None = None
+    micro_batch_size: Count | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to guess how the batch is split."""
+        super().__post_init__()
+        if (self.n_shards is None) == (self.micro_batch_size is None):
+            raise ValueError("give exactly one of n_shards and micro_batch_size")
+
+    def batch_conflicts(self, size: int) -> Iterator[tuple[str, str]]:
+        """Yield the parameter that a batch of ``size`` samples cannot be split by, and the reason."""
+        key = "micro_batch_size" if self.n_shards is None else "n_shards"
+        parts: int = getattr(self, key)
+        if size % parts:
+            relation = "is more than" if parts > size else "does not divide"
+            yield key, f"{parts} {relation} a batch of {size} samples"
+
+    def shards(self, loss: Objective) -> Shards:
+        """Return the micro-batches of the batch. Raises ValueError where it cannot be split evenly."""
+        for key, reason in self.batch_conflicts(loss.size):
+            raise ValueError(f"{key} = {reason}")
+        shards: Shards = loss.engine.shards(loss, self.micro_batch_size or loss.size // (self.n_shards or 1))
+        return shards
+
+    def ascent(self, shards: Shards, at: Vector, t: int) -> Vector:
+        """Return rho g_b / |g_b| of every micro-batch."""
+        return shards.repeat(self.radius(t)) * shards.loss.unit(shards.loss.gradient(at))
+
+    def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return the mean of the micro-batches' gradients; where rho = 0 the batch's, which a mean only rounds to."""
+        rho, shards = self.radius(t), self.shards(loss)
+        at = shards.split(w)
+        g = shards.mean(shards.loss.gradient(at + self.ascent(shards, at, t)))
+        if isinstance(rho, float):
+            return (g if rho else loss.gradient(w)), memory.own
+        return (g if bool(rho.all()) else g.where(rho != 0, loss.gradient(w))), memory.own
+
+    def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return the mean of the micro-batches' perturbations."""
+        shards = self.shards(loss)
+        return shards.mean(self.ascent(shards, shards.split(w), t)), memory.own

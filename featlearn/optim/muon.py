@@ -1,0 +1,83 @@
+"""Muon: momentum, made nearly orthogonal before the step.
+
+Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; torch.optim.Muon, which iterates in bfloat16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from featlearn.optim.directions import ratio
+from featlearn.types import Count, Fraction, NonNegative, Positive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.protocol import Objective, Scalar, Vector
+
+A, B, C = 3.4445, -4.7750, 2.0315  # of the published iteration X <- A X + B (X X') X + C (X X')^2 X
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """w <- (1 - lr weight_decay) w - lr O(u), v <- momentum v + (1 - momentum) g, u = v (Nesterov: look ahead).
+
+    O(u) is ns_steps of the published Newton-Schulz iteration from X = u / |u|: it takes the singular values of u to
+    about 1 (.7 to 1.2 where they are not tiny) and keeps its singular vectors. u is one matrix, its rows the filters
+    of both signs, each with its bias. There is no factor for the shape (torch's is 1 with no more filters than inputs).
+
+    lr: learning rate: nearly the spectral norm of a step.
+    momentum: share of the buffer kept at each step.
+    nesterov: step along momentum v + (1 - momentum) g.
+    weight_decay: decoupled decay, at the rate lr weight_decay.
+    ns_steps: iterations of Newton-Schulz.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+    reference: ClassVar[str] = "Jordan et al. 2024, kellerjordan.github.io/posts/muon"
+
+    lr: Positive
+    momentum: Fraction = 0.95
+    nesterov: bool = True
+    weight_decay: NonNegative = 0.0
+    ns_steps: Count = 5
+
+    def init(self, w: Vector) -> Vector:
+        """Return the empty momentum buffer."""
+        return 0.0 * w
+
+    def rate(self, t: int) -> Scalar:
+        """Return the learning rate of step t."""
+        return self.lr
+
+    def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
+        """Take step t."""
+        return self.update(loss, w, loss.gradient(w), memory, t)
+
+    def update(self, loss: Objective, w: Vector, g: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
+        """Take step t with the gradient g."""
+        memory = self.momentum * memory + (1 - self.momentum) * g
+        u = self.momentum * memory + (1 - self.momentum) * g if self.nesterov else memory
+        u = loss.engine.mix_rows(u, orthogonalizer(loss.engine.rows_gram(u), self.ns_steps))
+        return (1 - self.rate(t) * self.weight_decay) * w - self.rate(t) * u, memory
+
+    def probe(self, loss: Objective, w: Vector, memory: Vector, t: int) -> Vector:
+        """Return w: the gradient is taken where the parameters are."""
+        return w
+
+
+def orthogonalizer(gram: Tensor, ns_steps: int) -> Tensor:
+    """Return M [b, f, f] with M u = O(u), from u u' [b, f, f] alone: each iteration is a polynomial in it; 0 for u = 0.
+
+    With S = X X', an iteration is X <- Q X, S <- Q S Q for Q = A + B S + C S^2.
+    """
+    square = gram.diagonal(dim1=1, dim2=2).sum(1)
+    one = square.new_ones(())
+    mix = ratio(one, square.clamp(min=0).sqrt())[:, None, None]
+    s = ratio(one, square)[:, None, None] * gram
+    for _ in range(ns_steps):
+        q = B * s + C * (s @ s)
+        q.diagonal(dim1=1, dim2=2).add_(A)
+        s, mix = q @ s @ q, q * mix if mix.shape[1] == 1 else q @ mix
+    return mix
