@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from featlearn.optim.adam import Adam, AdamW
 from featlearn.optim.asam import ASAM, ElementwiseASAM
 from featlearn.optim.component_sam import ComponentSAM
 from featlearn.optim.dnsam import DNSAM
@@ -22,6 +23,8 @@ from featlearn.optim.random_perturbation import RandomPerturbation
 from featlearn.optim.sam import SAM
 from featlearn.optim.sampa import SAMPa
 from featlearn.optim.sgd import SGD
+from featlearn.optim.signsgd import SignSGD
+from featlearn.optim.torch_optim import TorchOptim
 from featlearn.optim.usam import USAM
 from featlearn.optim.vasso import VaSSO
 from featlearn.optim.wsam import WSAM
@@ -39,6 +42,8 @@ __all__ = [
     "SGD",
     "USAM",
     "WSAM",
+    "Adam",
+    "AdamW",
     "ComponentSAM",
     "ElementwiseASAM",
     "LabelNoiseGD",
@@ -47,6 +52,8 @@ __all__ = [
     "Muon",
     "RandomPerturbation",
     "SAMPa",
+    "SignSGD",
+    "TorchOptim",
     "VaSSO",
     "shape",
     "stack",
@@ -73,6 +80,10 @@ OPTIMIZERS: dict[str, type] = {
     "asam_elementwise": ElementwiseASAM,
     "random_perturbation": RandomPerturbation,
     "muon": Muon,
+    "adam": Adam,
+    "adamw": AdamW,
+    "signsgd": SignSGD,
+    "torch_optim": TorchOptim,
 }
 
 R = TypeVar("R")

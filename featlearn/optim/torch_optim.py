@@ -1,0 +1,63 @@
+"""Any class of torch.optim, or of another package that follows it, named in the config.
+
+Source: torch.optim.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featlearn.optim.torch_rule import TorchRule, torch_class
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchOptim(TorchRule):
+    """The step of ``cls``, such as torch.optim.RMSprop, with ``options``; both are tried when the config is read.
+
+    cls: the class, as module.Class.
+    options: its keywords besides lr, as a mapping.
+    """
+
+    reference: ClassVar[str] = "torch.optim"
+
+    cls: str
+    options: dict[str, Any] | str = "{}"  # kept as JSON, which can be compared, hashed and stored
+
+    def __post_init__(self) -> None:
+        """Refuse what is no optimizer of torch, options that it does not take, and one that calls the loss itself."""
+        if not isinstance(self.options, str):
+            object.__setattr__(self, "options", json.dumps(self.options, sort_keys=True))
+        self._try_class()
+        try:
+            self._try_step()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options: {self.cls}: {error}") from None
+
+    @property
+    def path(self) -> str:
+        """The class of the optimizer."""
+        return self.cls
+
+    def keywords(self) -> dict[str, Any]:
+        """Return its options besides lr; lists become the tuples that torch asks for."""
+        options = json.loads(str(self.options))
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+
+    def _try_class(self) -> None:
+        from torch.optim import Optimizer
+
+        try:
+            found = torch_class(self.cls)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"cls: no class {self.cls!r}: {error}") from None
+        if not (isinstance(found, type) and issubclass(found, Optimizer)):
+            raise ValueError(f"cls: {self.cls} is not an optimizer of torch")
+
+    def _try_step(self) -> None:
+        import torch
+
+        parameter = torch.zeros(2, 2)
+        parameter.grad = torch.zeros_like(parameter)
+        self.optimizer([parameter]).step()
