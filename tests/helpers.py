@@ -21,20 +21,29 @@ from featlearn.geometry import Draw, draw_run
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import (
+    ASAM,
     DNSAM,
     EMASAM,
     FSAM,
     GSAM,
+    MSAM,
     NSAM,
     SAM,
     SGD,
     USAM,
     WSAM,
+    Adam,
+    AdamW,
     ComponentSAM,
+    ElementwiseASAM,
     LabelNoiseGD,
     LookSAM,
     MomentumSAM,
+    Muon,
+    RandomPerturbation,
     SAMPa,
+    SignSGD,
+    TorchOptim,
     VaSSO,
 )
 from featlearn.runs import Record, RunConfig, Train, Trajectory
@@ -69,7 +78,21 @@ RULES = {
     "wsam": WSAM(rho=0.1, gamma=0.8, base=SGD(lr=0.1)),
     "momentum_sam": MomentumSAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9)),
     "label_noise": LabelNoiseGD(flip_rate=0.2, base=SGD(lr=0.1)),
+    "msam": MSAM(rho=0.1, micro_batch_size=1, base=SGD(lr=0.1)),
+    "asam": ASAM(rho=0.5, base=SGD(lr=0.1)),
+    "asam_elementwise": ElementwiseASAM(rho=0.5, eta=0.1, base=SGD(lr=0.1)),
+    "random_perturbation": RandomPerturbation(rho=0.3, base=SGD(lr=0.1)),
+    "muon": Muon(lr=0.02, weight_decay=0.1),
+    "sam around muon": SAM(rho=0.1, stop=60, base=Muon(lr=0.02, momentum=0.8, nesterov=False)),
+    "adam": Adam(lr=0.01),
+    "sam around adamw": SAM(rho=0.1, stop=60, base=AdamW(lr=0.01, weight_decay=0.1)),
+    "signsgd": SignSGD(lr=0.003, momentum=0.5, weight_decay=0.1),
+    "torch_optim": TorchOptim(lr=0.01, cls="torch.optim.RMSprop", options={"alpha": 0.9, "centered": True}),
 }
+IN_LAW = ("random_perturbation",)  # the engines draw differently, and no draw follows a symmetry
+BY_COORDINATE = [name for name, rule in RULES.items() if "coordinates" in needs(rule)]
+GRAM_RULES = [name for name in RULES if name not in BY_COORDINATE]
+ROUTES = [(name, engine) for engine in ("gram", "weights") for name in (GRAM_RULES if engine == "gram" else RULES)]
 
 
 def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
@@ -77,7 +100,7 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
     run = RunConfig(
         name="test",
         seed=0,
-        engine="gram",
+        engine="weights" if "coordinates" in needs(optimizer) else "gram",
         sampling="vectors",
         dtype="float64",
         data=SignalNoise(n_samples=8, dim=60, signal_norm=2.0),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import RULES, make_run
+from helpers import ROUTES, RULES, make_run
 
 from featlearn.simulation import simulate_block
 
@@ -15,9 +15,8 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["gram", "weights"])
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 2e-3)])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(("rule", "engine"), ROUTES)
 def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine):
     run = make_run(RULES[rule], dtype=dtype, engine=engine, network__bias=True, data__flip_prob=0.2)
     run = replace(run, train=replace(run.train, batch_size=3))
