@@ -15,6 +15,7 @@ SIZES = {
     "chen2023_dynamics": 120,
     "kou2023_heatmap": 100_000,
     "boundary_scaling": 10_080,
+    "fsam_components": 5760,
 }
 
 
