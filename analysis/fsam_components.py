@@ -58,6 +58,7 @@ SIGNAL, NOISE = "signal_coef_mean", "noise_coef_pos_mean"
 def swept(name, seeds, **changes):
     """Run the config with other keys; return one row per run and recorded step, with the rule in words."""
     settings = {"sweep.seed": {"range": [0, seeds]}, **changes}
+    settings |= {"train.stop_at_train_loss": 0.3} if QUICK else {}
     fl.sweep(fl.load_config(CONFIG, set=settings), STORE / name, n_jobs=1 if QUICK else 2)
     rows = fl.load(STORE / name)
     names = rows.get("optimizer.component", rows["optimizer.name"]).fillna(rows["optimizer.name"])
