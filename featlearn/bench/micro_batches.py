@@ -1,4 +1,4 @@
-"""What mSAM costs beside SAM: steps on the same batches, over one micro-batch to one for each sample, in both engines."""
+"""What mSAM costs beside SAM: steps on the same batches, cut into one to B micro-batches, in both engines."""
 
 from __future__ import annotations
 

@@ -185,3 +185,66 @@ def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Prob
     assert "record.trackers: Decomposition is not unique" in line and "9 data vectors" in line
     assert load(set={**short, "data.dim": 9}).base_run().engine == "weights"
     assert load(set={**short, "data.dim": 8, "engine": "gram"}).base_run().engine == "gram"
+
+
+class TestRulesThatAskMore:
+    @pytest.mark.parametrize("split", ["n_shards: 5", "micro_batch_size: 1", "n_shards: 10", "micro_batch_size: 2"])
+    def test_a_batch_may_be_split_evenly(self, load: Load, split: str) -> None:
+        load(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", "train.batch_size=10"])
+
+    def test_a_batch_that_cannot_be_split_is_refused(self, problems: Problems) -> None:
+        def said(split: str, size: int) -> list[str]:
+            return problems(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", f"train.batch_size={size}"])
+
+        assert said("n_shards: 3", 10) == ["--set: optimizer.n_shards: 3 does not divide a batch of 10 samples"]
+        assert said("micro_batch_size: 12", 10) == [
+            "--set: optimizer.micro_batch_size: 12 is more than a batch of 10 samples"
+        ]
+        assert said("n_shards: 3", 6) == [
+            "--set: optimizer.n_shards: 3 is more than a batch of 2 samples, the last of an epoch"
+        ]
+        assert said("n_shards: 2, micro_batch_size: 2", 10) == [
+            "--set: optimizer.n_shards: give exactly one of n_shards and micro_batch_size"
+        ]
+
+    def test_the_line_of_the_file_is_named(self, load: Load, problems: Problems) -> None:
+        config = "data: {n_samples: 20, signal_norm: 5.0}\ntrain: {n_steps: 9}\n"
+        assert problems(base=config + "optimizer:\n  {name: msam, lr: 0.1, rho: 0.1,\n   n_shards: 7}\n") == [
+            "x.yaml:5: optimizer.n_shards: 7 does not divide a batch of 20 samples"
+        ]
+        assert problems(base=config + "optimizer: {name: msam, lr: 0.1, rho: 0.1}\n") == [
+            "x.yaml:3: optimizer: give exactly one of n_shards and micro_batch_size"
+        ]
+
+    @pytest.mark.parametrize(
+        ("optimizer", "who"),
+        [
+            ("{name: adam, lr: 0.1}", "Adam"),
+            ("{name: sam, base: signsgd, lr: 0.1, rho: 0.1}", "SAM"),
+            ("{name: asam_elementwise, lr: 0.1, rho: 0.1}", "ElementwiseASAM"),
+        ],
+    )
+    def test_rules_that_need_coordinates_run_on_explicit_weights_alone(
+        self, load: Load, problems: Problems, optimizer: str, who: str
+    ) -> None:
+        assert run_of(load, f"optimizer={optimizer}").engine == "weights"
+        assert problems(set=[f"optimizer={optimizer}", "engine=gram"]) == [
+            f"--set: optimizer.name: {who} needs coordinates, which the gram engine does not provide"
+        ]
+
+    @pytest.mark.parametrize("optimizer", ["{name: muon, lr: 0.1}", "{name: asam, lr: 0.1, rho: 0.1}"])
+    def test_rules_that_need_filters_run_on_coefficients_and_on_no_landscape(
+        self, load: Load, problems: Problems, optimizer: str
+    ) -> None:
+        assert run_of(load, f"optimizer={optimizer}").engine == "gram"
+        base = (
+            f"network: {{model: quadratic}}\ndata: none\noptimizer: {optimizer}\ntrain: {{n_steps: 3}}\n"
+        )
+        assert "needs patches, which a network of model quadratic does not provide" in problems(base=base)[-1]
+
+    def test_options_of_torch_are_tried(self, load: Load, problems: Problems) -> None:
+        good = "{name: torch_optim, lr: 0.1, cls: torch.optim.RMSprop, options: {alpha: 0.5}}"
+        assert run_of(load, f"optimizer={good}").columns()["optimizer.options"] == '{"alpha": 0.5}'
+        bad = good.replace("alpha", "alfa")
+        (problem,) = problems(set=[f"optimizer={bad}"])
+        assert problem.startswith("--set: optimizer.options: ") and "unexpected keyword argument 'alfa'" in problem
