@@ -12,6 +12,7 @@ from typing import Any
 from featlearn.bench.arithmetic import limit
 from featlearn.bench.duel import contest
 from featlearn.bench.machine import machine
+from featlearn.bench.micro_batches import by_shards
 from featlearn.bench.setting import Setting
 from featlearn.bench.sizes import by_block, by_dim, by_n_filters, by_n_samples, memory, million
 
@@ -26,6 +27,7 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
     "block": by_block,
     "memory": memory,
     "million": million,
+    "n_shards": by_shards,
 }
 
 

@@ -103,12 +103,28 @@ def _million(row: dict[str, Any]) -> str:
     return f"A million SAM networks, float32, one recorded test error: {whole}."
 
 
+def _shards(rows: list[dict[str, Any]]) -> str:
+    cells = [
+        [
+            row["engine"],
+            str(row["batch_size"]),
+            str(row["n_shards"]),
+            _ratio(row["ratio"], ".2f"),
+            _time(row["step_seconds"]),
+        ]
+        for row in rows
+    ]
+    head = ["engine", "batch", "micro-batches", "time / SAM", "a step of a network"]
+    return _titled("mSAM against SAM on the same batches", head, cells)
+
+
 WRITERS: dict[str, Callable[[Any], str]] = {
     "contest": _contest,
     "limit": _limit,
     **{name: _growth(name) for name in SIZES},
     "memory": _memory,
     "million": _million,
+    "n_shards": _shards,
 }
 
 

@@ -237,9 +237,7 @@ class TestRulesThatAskMore:
         self, load: Load, problems: Problems, optimizer: str
     ) -> None:
         assert run_of(load, f"optimizer={optimizer}").engine == "gram"
-        base = (
-            f"network: {{model: quadratic}}\ndata: none\noptimizer: {optimizer}\ntrain: {{n_steps: 3}}\n"
-        )
+        base = f"network: {{model: quadratic}}\ndata: none\noptimizer: {optimizer}\ntrain: {{n_steps: 3}}\n"
         assert "needs patches, which a network of model quadratic does not provide" in problems(base=base)[-1]
 
     def test_options_of_torch_are_tried(self, load: Load, problems: Problems) -> None:
