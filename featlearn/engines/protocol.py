@@ -179,13 +179,17 @@ class Loss:
         return self.engine.inner(u, v)
 
     def unit(self, u: Vector) -> Vector:
-        """Return u / |u| over all parameters jointly; the zero vector stays zero.
+        """Return u / |u| over all parameters jointly (see normalized)."""
+        return normalized(u, self.inner(u, u))
 
-        A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
-        """
-        square = self.inner(u, u)
-        usable = (square > 0) & square.isfinite()
-        return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+
+def normalized(u: Vector, square: Tensor) -> Vector:
+    """Return u / |u| from u and its squared norm [b]; the zero vector stays zero.
+
+    A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
+    """
+    usable = (square > 0) & square.isfinite()
+    return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
 
 
 def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
