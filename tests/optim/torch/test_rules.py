@@ -1,0 +1,341 @@
+"""The optimizers of featlearn.optim.torch follow the rules: the weight engine's, and the equations by hand."""
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+from helpers import make_run
+from torch import nn
+from training import (
+    ONE_OF_EACH,
+    REFUSED,
+    WRAPPERS,
+    apart,
+    batches,
+    closure_of,
+    like,
+    loss_of,
+    network,
+    own_numbers,
+    plain_train,
+    same,
+    samples,
+    train,
+    weights,
+)
+
+from featlearn.engines.weights import TwoLayerModule
+from featlearn.geometry import draw_run
+from featlearn.models.losses import logistic
+from featlearn.optim import SAM as SAMRule
+from featlearn.optim import SGD
+from featlearn.optim.torch import RULES, SAM, USAM, Refused, RuleOptimizer, optimizer_class
+from featlearn.simulation import MiniBatches, build_engine
+
+EVERY_RULE = pytest.mark.parametrize("name", WRAPPERS)
+EACH_RULE = pytest.mark.parametrize("name", ONE_OF_EACH)
+STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
+
+
+def refuses(rule):
+    return type(rule).__name__ in REFUSED
+
+
+def in_both_worlds(rule, steps):
+    """How far the weights move in the weight engine, and how far the torch optimizer ends from them."""
+    run = make_run(rule, engine="weights", train__batch_size=3, network__bias=True, network__init_std=0.3)
+    engine = build_engine([run], "cpu")
+    problem, start = engine.problem, engine.initial()
+    parts = [leaf[0].clone() for leaf in start.leaves]
+    module = TwoLayerModule(*parts, problem.signs.flatten(), problem.scale, problem.activation)
+    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, explicit=True, patches=True).patches)
+    optimizer = like(rule, module.parameters(), torch.optim.SGD, **vars(rule.base))
+
+    def closure_on(batch):
+        def closure():
+            loss = (batch[0] * logistic(problem.labels[0] * module(patches))).sum()
+            loss.backward()
+            return loss
+
+        return closure
+
+    w, memory = start, rule.init(start)
+    for t, loss in zip(range(steps), MiniBatches([run], problem.labels).losses(engine), strict=False):
+        w, memory = rule.step(loss, w, memory, t)
+        others = {"full": closure_on(loss.full.batch), "other": closure_on(loss.other.batch)}
+        optimizer.step(closure_on(loss.batch), **others)
+    ends = [leaf[0] for leaf in w.leaves]
+    return apart(ends, [leaf[0] for leaf in start.leaves]), apart(ends, module)
+
+
+@EVERY_RULE
+def test_it_agrees_with_the_weight_engine(name):
+    rule = WRAPPERS[name]
+    if refuses(rule):
+        with pytest.raises(Refused, match=REFUSED[type(rule).__name__]):
+            in_both_worlds(rule, 50)
+        return
+    moved, difference = in_both_worlds(rule, 50)
+    assert difference < 1e-12 < 1e-2 < moved
+
+
+@EVERY_RULE
+def test_both_styles_take_the_same_steps(name):
+    """Where two gradients are enough; else the two-step style says what is missing, and leaves the weights alone."""
+    rule = WRAPPERS[name]
+    models = network(), network()
+    optimizers = [like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9) for model in models]
+    start = weights(models[0])
+    try:
+        losses = train(models[1], optimizers[1], 12, style="two steps")
+    except Refused as refusal:
+        assert same(models[1], start) and ("step(closure" in str(refusal) or refuses(rule))
+        return
+    assert train(models[0], optimizers[0], 12) == pytest.approx(losses, abs=1e-12)
+    assert same(*models) and apart(models[0], start) > 1e-2
+
+
+@STYLES
+def test_a_step_of_sam_by_hand(style):
+    model = network()
+    optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.3, lr=0.1, weight_decay=0.05)
+    start, batch = weights(model), next(batches())
+
+    def gradient(at):
+        twin = network()
+        for p, value in zip(twin.parameters(), at, strict=True):
+            p.data = value
+        return torch.autograd.grad(loss_of(twin, batch), list(twin.parameters()))
+
+    g = gradient(start)
+    length = math.sqrt(sum(float((part * part).sum()) for part in g))
+    there = gradient([w + 0.3 * part / length for w, part in zip(start, g, strict=True)])
+    expected = [w - 0.1 * (part + 0.05 * w) for w, part in zip(start, there, strict=True)]
+    train(model, optimizer, 1, style=style)
+    assert apart(expected, model) < 1e-15
+    plain = network()
+    plain_train(plain, torch.optim.SGD(plain.parameters(), lr=0.1, weight_decay=0.05), 1)
+    assert apart(plain, model) > 1e-4
+
+
+BASES = {
+    "sgd": (torch.optim.SGD, {"lr": 0.1}),
+    "momentum": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    "adam": (torch.optim.Adam, {"lr": 0.01}),
+    "adamw": (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.1}),
+    "adagrad": (torch.optim.Adagrad, {"lr": 0.01}),  # it has a state before the first step
+    "rmsprop": (torch.optim.RMSprop, {"lr": 0.01, "momentum": 0.5}),
+}
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("cls", [SAM, USAM])
+@STYLES
+def test_radius_zero_is_the_base_bit_for_bit(base, cls, style):
+    base_class, options = BASES[base]
+    ours, plain = network(), network()
+    train(ours, cls(ours.parameters(), base_class, rho=0.0, **options), 10, style=style)
+    plain_train(plain, base_class(plain.parameters(), **options), 10)
+    assert same(ours, plain)
+    other = network()
+    train(other, cls(other.parameters(), base_class, rho=0.1, **options), 10, style=style)
+    assert not same(other, plain)
+
+
+@STYLES
+def test_outside_its_window_it_is_the_base(style):
+    ours, plain = network(), network()
+    optimizer = SAM(ours.parameters(), torch.optim.SGD, rho=0.2, start=4, lr=0.1, momentum=0.9)
+    train(ours, optimizer, 4, style=style)
+    plain_train(plain, torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9), 4)
+    assert same(ours, plain)
+    train(ours, optimizer, 1, start=4, style=style)
+    plain_train(twin := network(), torch.optim.SGD(twin.parameters(), lr=0.1, momentum=0.9), 5)
+    assert not same(ours, twin)
+
+
+@EACH_RULE
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@STYLES
+def test_a_zero_gradient_moves_nothing(name, dtype, style):
+    rule = WRAPPERS[name]
+    model = network(dtype)
+    optimizer = like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
+    start, flat = weights(model), lambda: 0.0 * sum(p.sum() for p in model.parameters())
+
+    def closure():
+        flat().backward()
+
+    for _ in range(3):
+        if refuses(rule):
+            break
+        if style == "closure":
+            optimizer.step(closure, full=closure, other=closure)
+        else:
+            try:
+                closure(), optimizer.first_step(), closure(), optimizer.second_step()
+            except Refused:
+                break
+    assert same(model, start)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_perturbed_by_the_radius(dtype):
+    """Gradients of 1e-6, whose squares half precision does not hold, still give a perturbation of length rho."""
+    p = nn.Parameter(torch.zeros(100, dtype=dtype))
+    optimizer = SAM([p], torch.optim.SGD, rho=0.5, lr=1.0)
+    (1e-6 * p.sum()).backward()
+    optimizer.first_step()
+    assert p.detach().float().norm().item() == pytest.approx(0.5, rel=0.01)
+    (1e-6 * p.sum()).backward()
+    optimizer.second_step()
+    assert p.isfinite().all() and p.dtype == dtype and p.detach().abs().max() < 2e-6
+
+
+def test_parameters_are_where_they_were_between_the_passes():
+    """Same storage, restored by copy, and the radius over all parameters jointly."""
+    model = network()
+    optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.25, lr=0.1)
+    start, places = weights(model), [p.data_ptr() for p in model.parameters()]
+    seen = []
+
+    def closure():
+        seen.append(weights(model))
+        assert [p.data_ptr() for p in model.parameters()] == places
+        loss = loss_of(model, samples())
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert len(seen) == 2 and same(seen[0], start)
+    squares = [float((a - b).square().sum()) for a, b in zip(seen[1], start, strict=True)]
+    assert math.sqrt(sum(squares)) == pytest.approx(0.25, rel=1e-12) and min(squares) > 0
+    assert [p.data_ptr() for p in model.parameters()] == places
+
+
+def test_a_closure_that_fails_leaves_the_weights():
+    model = network()
+    optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.25, lr=0.1)
+    start, calls = weights(model), []
+
+    def closure():
+        calls.append(0)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return closure_of(model, samples())()
+
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(closure)
+    assert same(model, start)
+    optimizer.step(closure)
+    assert not same(model, start)
+
+
+def test_your_own_rule_is_an_optimizer_too():
+    class Doubled(SAMRule):
+        """SAM with twice the radius."""
+
+        def radius(self, t):
+            return 2.0 * self.rho
+
+    ours, sam = network(), network()
+    train(ours, optimizer_class(Doubled)(ours.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), 5)
+    train(sam, SAM(sam.parameters(), torch.optim.SGD, rho=0.2, lr=0.1), 5)
+    assert same(ours, sam)
+
+
+def test_what_cannot_be_is_refused_with_the_reason():
+    params = list(network().parameters())
+    with pytest.raises(ValueError, match=r"rho of SAM: expected a number >= 0, found -0.1"):
+        SAM(params, torch.optim.SGD, rho=-0.1, lr=0.1)
+    with pytest.raises(ValueError, match=r"rho of SAM: expected a number >= 0, found nan"):
+        SAM([{"params": params, "rho": math.nan}], torch.optim.SGD, rho=0.1, lr=0.1)
+    with pytest.raises(ValueError, match="start of SAM: expected a number >= 0, found -3"):
+        SAM(params, torch.optim.SGD, rho=0.1, start=-3, lr=0.1)
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'rho'"):
+        SAM(params, torch.optim.SGD, lr=0.1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'gama'"):
+        SAM(params, torch.optim.SGD, rho=0.1, lr=0.1, gama=1)
+    with pytest.raises(TypeError, match="LBFGS calls the closure itself"):
+        SAM(params, torch.optim.LBFGS, rho=0.1, lr=0.1)
+    with pytest.raises(ValueError, match="negate the loss"):
+        SAM(params, torch.optim.SGD, rho=0.1, lr=0.1, maximize=True)
+    with pytest.raises(ValueError, match="start: of SAM only rho may differ between groups"):
+        SAM([{"params": params, "start": 3}], torch.optim.SGD, rho=0.1, lr=0.1)
+    with pytest.raises(ValueError, match="without a base of its own"):
+        SAM(params, torch.optim.SGD, rho=0.1, lr=0.1).rule_class(rho=0.1, base=SAMRule(rho=0.1, base=SGD(lr=1.0)))
+
+
+class Asks(SAMRule):
+    """A rule that wants something of its loss."""
+
+    def perturbation(self, loss, w, memory, t):
+        return self.wish(loss, w), memory.own
+
+
+@pytest.mark.parametrize(
+    ("wish", "error", "reason"),
+    [
+        (lambda loss, w: loss.full.gradient(w), Refused, r"the whole training set: give it in step\(closure, full="),
+        (lambda loss, w: loss.other.gradient(w), Refused, r"another mini-batch: give it in step\(closure, other="),
+        (lambda loss, w: loss.flipped(0.1).gradient(w), Refused, "flip them in the data loader"),
+        (lambda loss, w: loss.shards(2), AttributeError, "'shards', which a closure over one mini-batch does not have"),
+    ],
+)
+def test_a_rule_that_wants_more_than_a_closure_has(wish, error, reason):
+    cls = optimizer_class(type("Wants", (Asks,), {"wish": staticmethod(wish)}))
+    model = network()
+    optimizer, start = cls(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), weights(model)
+    with pytest.raises(error, match=reason):
+        optimizer.step(closure_of(model, samples()))
+    assert same(model, start)
+
+
+def test_a_rule_of_three_gradients_needs_the_closure():
+    twice = optimizer_class(
+        type("Twice", (Asks,), {"wish": lambda self, loss, w: 0.1 * loss.gradient(w + loss.gradient(w))})
+    )
+    model = network()
+    optimizer = twice(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
+    train(model, optimizer, 2)
+    with pytest.raises(Refused, match="more than two points: give step a closure"):
+        train(model, optimizer, 1, style="two steps")
+
+
+def test_the_two_steps_come_in_turn():
+    model = network()
+    optimizer, closure = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), closure_of(model, samples())
+    with pytest.raises(RuntimeError, match=r"call first_step\(\) before"):
+        optimizer.second_step()
+    start = weights(model)
+    closure(), optimizer.first_step()
+    assert optimizer.perturbed and not same(model, start) and all(p.grad is None for p in model.parameters())
+    for call in (optimizer.first_step, optimizer.state_dict, lambda: optimizer.step(closure)):
+        with pytest.raises(RuntimeError, match=r"the parameters are moved"):
+            call()
+    optimizer.restore()
+    assert same(model, start) and not optimizer.perturbed
+    optimizer.restore()
+    assert same(model, start)
+
+
+def test_every_wrapper_is_there_under_its_name():
+    import featlearn.optim.torch as rules
+    from featlearn.optim import OPTIMIZERS
+
+    assert {type(rule).__name__ for rule in WRAPPERS.values()} == RULES.keys() <= set(rules.__all__)
+    for name, cls in RULES.items():
+        assert getattr(rules, name) is cls and issubclass(cls, RuleOptimizer) and cls.__doc__
+        assert cls.rule_class in OPTIMIZERS.values()
+    with pytest.raises(AttributeError, match="'SGD' wraps no other rule: there are"):
+        _ = rules.SGD
+    assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "start": 0, "stop": None}
+
+
+def test_the_closure_is_called_once_for_each_gradient():
+    model, calls = network(), []
+    optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.1, stop=2, lr=0.1)
+    for batch in islice(batches(), 3):
+        optimizer.step(lambda batch=batch: calls.append(0) or closure_of(model, batch)())
+    assert len(calls) == 2 + 2 + 1
