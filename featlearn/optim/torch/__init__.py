@@ -15,6 +15,7 @@ Closure style: the optimizer calls the closure wherever the rule needs a gradien
 
 Two-step style, for rules that need one further gradient at most; clip between the second backward and the step::
 
+    optimizer.zero_grad()
     criterion(model(inputs), targets).backward()
     optimizer.first_step()  # to the perturbed point, gradients cleared
     criterion(model(inputs), targets).backward()
@@ -23,8 +24,10 @@ Two-step style, for rules that need one further gradient at most; clip between t
 Batch norm: with ``model=model`` the running statistics follow the first pass of a step only.
 
 Mixed precision: with bfloat16 autocast nothing changes. GradScaler takes the two-step style. The first gradient is
-unscaled under the base's name, since a scaler unscales once for each optimizer; an inf in either pass skips the step::
+unscaled under the base's name, since a scaler unscales once for each optimizer; an inf in either pass skips the step
+(to clip, ``scaler.unscale_(optimizer)`` after ``restore``)::
 
+    optimizer.zero_grad()
     scaler.scale(criterion(model(inputs), targets)).backward()
     scaler.unscale_(optimizer.base)
     optimizer.first_step()

@@ -116,6 +116,8 @@ class Passes:
             value = self._call()
             if self._counted:
                 self._counted, self.value = False, value
+            if point is not self._w:
+                self._space.void_gradients(unless=point.finite())
             return self._space.gradients()
         finally:
             if point is not self._w:

@@ -22,13 +22,15 @@ from featlearn.optim.wrapper import Memory, Wrapper
 class Halfway(NamedTuple):
     """Where a step in two calls stands after the first: its start, the gradient there, the model's statistics.
 
-    asked: whether the rule wants the gradient at another point, where the parameters were moved.
+    moved: whether the rule wants the gradient at another point, where the parameters were moved. finite [1]: whether
+    the gradient and that point are.
     """
 
     w: Vector
     gradient: Vector
     statistics: list[Tensor]
-    asked: bool
+    moved: bool
+    finite: Tensor
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -64,7 +66,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._space = ParameterSpace(self)
         self._statistics = Statistics(model)
         self._halfway: Halfway | None = None
-        self._moved = False
+        self._away = False
         super().__init__(params, {})
         self.base = base_class(self.param_groups, **options)
         self.base.param_groups, self.state = self.param_groups, self.base.state
@@ -125,12 +127,13 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Move the parameters from where the gradients are to where the rule wants them next; clear the gradients."""
         self._refuse_halfway("first_step()")
         w, gradient, statistics = self._space.read(), self._space.gradients(), self._statistics.save()
+        moved, finite = False, gradient.finite()
         try:
             self._apply(Evaluated(self._space, w, known(w, gradient)), w)
         except Elsewhere as asked:
             self._space.write(asked.point)
-            self._moved = True
-        self._halfway = Halfway(w, gradient, statistics, self._moved)
+            moved, finite = True, finite & asked.point.finite()
+        self._halfway, self._away = Halfway(w, gradient, statistics, moved, finite), True
         self._space.clear_gradients()
 
     def second_step(self) -> None:
@@ -139,16 +142,20 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Go back to the parameters before ``first_step``; the gradients stay. Does nothing if they are there."""
-        if self._halfway is not None:
+        """Go back to the parameters before ``first_step``; do nothing if that is done.
+
+        The gradients stay, but become NaN if the first ones or the point they lead to are not finite.
+        """
+        if self._halfway is not None and self._away:
+            self._space.void_gradients(unless=self._halfway.finite)
             self._space.write(self._halfway.w)
             self._statistics.put_back(self._halfway.statistics)
-            self._moved = False
+            self._away = False
 
     @property
     def perturbed(self) -> bool:
         """Whether ``first_step`` has moved the parameters, and nothing has brought them back."""
-        return self._moved
+        return self._away and self._halfway is not None and self._halfway.moved
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the base as its own ``state_dict`` has it, and that of the rule under "rule"."""
@@ -171,12 +178,12 @@ class RuleOptimizer(torch.optim.Optimizer):
             self._steps, self._own = rule["steps"], unpack(rule["own"], self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        mine = ("base", "_space", "_statistics", "_rule", "_own", "_steps", "_halfway", "_moved")
+        mine = ("base", "_space", "_statistics", "_rule", "_own", "_steps", "_halfway", "_away")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in mine}}
 
     def _refuse_halfway(self, call: str) -> None:
-        if self._moved:
-            raise RuntimeError(f"{call} after first_step(): the parameters are moved; second_step() or restore() first")
+        if self._away:
+            raise RuntimeError(f"{call} within a step: first_step() waits for second_step(), or for restore()")
 
     def _apply(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
         """Return the gradient that the rule gives its base, and the rule's own memory after the step."""
@@ -191,10 +198,10 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Do the second half of a step in two calls."""
         if self._halfway is None:
             raise RuntimeError("step() has no gradient to perturb with: call first_step() before, or step(closure)")
-        w, first, _, asked = self._halfway
-        second = self._space.gradients()
+        w, first, moved = self._halfway.w, self._halfway.gradient, self._halfway.moved
         self.restore()
-        gradient_at = known(w, first, second) if asked else known(w, second)
+        second = self._space.gradients()
+        gradient_at = known(w, first, second) if moved else known(w, second)
         try:
             g, own = self._apply(Evaluated(self._space, w, gradient_at), w)
         except Elsewhere:

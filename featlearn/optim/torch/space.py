@@ -41,6 +41,13 @@ class ParameterSpace:
         for p in self._optimizer.parameters:
             p.grad = None
 
+    def void_gradients(self, unless: Tensor) -> None:
+        """Make every gradient NaN unless a flag [1] is true: one found at inf is none, though a unit may hide it."""
+        factor = torch.where(unless[0], 1.0, torch.nan)
+        for p in self._optimizer.parameters:
+            if p.grad is not None:
+                p.grad.mul_(factor)
+
     def gradients(self) -> Vector:
         """Return a copy of the gradients: dense, zero where there is none."""
         self._took_part.update(p for p in self._optimizer.parameters if p.grad is not None)
