@@ -6,22 +6,8 @@ from itertools import islice
 import pytest
 import torch
 from torch import nn
-from training import (
-    ONE_OF_EACH,
-    REFUSED,
-    WRAPPERS,
-    apart,
-    batches,
-    closure_of,
-    like,
-    loss_of,
-    network,
-    plain_train,
-    same,
-    samples,
-    train,
-    weights,
-)
+from torch_rules import ONE_OF_EACH, REFUSED, WRAPPERS, like
+from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
 
 from featlearn.optim.torch import RULES, SAM, Refused
 

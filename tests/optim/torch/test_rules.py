@@ -7,23 +7,8 @@ import pytest
 import torch
 from helpers import make_run
 from torch import nn
-from training import (
-    ONE_OF_EACH,
-    REFUSED,
-    WRAPPERS,
-    apart,
-    batches,
-    closure_of,
-    like,
-    loss_of,
-    network,
-    own_numbers,
-    plain_train,
-    same,
-    samples,
-    train,
-    weights,
-)
+from torch_rules import ONE_OF_EACH, REFUSED, WRAPPERS, like, own_numbers
+from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
 
 from featlearn.engines.weights import TwoLayerModule
 from featlearn.geometry import draw_run

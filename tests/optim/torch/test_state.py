@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 import torch
-from training import ONE_OF_EACH, REFUSED, WRAPPERS, like, loss_of, network, plain_train, same, samples, train
+from torch_rules import ONE_OF_EACH, REFUSED, WRAPPERS, like
+from training import loss_of, network, plain_train, same, samples, train
 
 from featlearn.optim.torch import SAM, USAM
 
