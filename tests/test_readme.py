@@ -52,6 +52,7 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert len(names["last"]) == 5 * 3 * 2 * 4
     same_rule_twice(names["MySAM"])
+    assert names["model"][1].num_batches_tracked == 10 and names["loss"].isfinite()
 
 
 def same_rule_twice(my_sam):

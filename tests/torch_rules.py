@@ -7,9 +7,13 @@ from helpers import RULES
 from featlearn.optim.torch import RULES as OPTIMIZERS
 from featlearn.optim.wrapper import Wrapper
 
-WRAPPERS = {name: rule for name, rule in RULES.items() if isinstance(rule, Wrapper)}
-ONE_OF_EACH = {type(rule).__name__: name for name, rule in reversed(WRAPPERS.items())}.values()
 REFUSED = {"SAMPa": "tries out a step of its base", "LabelNoiseGD": "flip them in the data loader"}
+NEED_MORE = {"DNSAM", "NSAM", "ComponentSAM"}  # than gradients of the mini-batch: the closures full or other
+
+WRAPPERS = {name: rule for name, rule in RULES.items() if isinstance(rule, Wrapper)}
+ALLOWED = {name: rule for name, rule in WRAPPERS.items() if type(rule).__name__ not in REFUSED}
+ONE_OF_EACH = {name: ALLOWED[name] for name in {type(rule).__name__: name for name, rule in ALLOWED.items()}.values()}
+TWO_STEP = {name: rule for name, rule in ONE_OF_EACH.items() if type(rule).__name__ not in NEED_MORE}
 
 
 def own_numbers(rule):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import make_run
 from torch import nn
-from torch_rules import ONE_OF_EACH, REFUSED, WRAPPERS, like, own_numbers
+from torch_rules import ALLOWED, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
 from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
 
 from featlearn.engines.weights import TwoLayerModule
@@ -18,13 +18,7 @@ from featlearn.optim import SGD
 from featlearn.optim.torch import RULES, SAM, USAM, Refused, RuleOptimizer, optimizer_class
 from featlearn.simulation import MiniBatches, build_engine
 
-EVERY_RULE = pytest.mark.parametrize("name", WRAPPERS)
-EACH_RULE = pytest.mark.parametrize("name", ONE_OF_EACH)
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
-
-
-def refuses(rule):
-    return type(rule).__name__ in REFUSED
 
 
 def in_both_worlds(rule, steps):
@@ -54,31 +48,36 @@ def in_both_worlds(rule, steps):
     return apart(ends, [leaf[0] for leaf in start.leaves]), apart(ends, module)
 
 
-@EVERY_RULE
+@pytest.mark.parametrize("name", ALLOWED)
 def test_it_agrees_with_the_weight_engine(name):
-    rule = WRAPPERS[name]
-    if refuses(rule):
-        with pytest.raises(Refused, match=REFUSED[type(rule).__name__]):
-            in_both_worlds(rule, 50)
-        return
-    moved, difference = in_both_worlds(rule, 50)
+    moved, difference = in_both_worlds(ALLOWED[name], 50)
     assert difference < 1e-12 < 1e-2 < moved
 
 
-@EVERY_RULE
+@pytest.mark.parametrize("name", TWO_STEP)
 def test_both_styles_take_the_same_steps(name):
-    """Where two gradients are enough; else the two-step style says what is missing, and leaves the weights alone."""
-    rule = WRAPPERS[name]
     models = network(), network()
-    optimizers = [like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9) for model in models]
-    start = weights(models[0])
-    try:
-        train(models[1], optimizers[1], 12, style="two steps")
-    except Refused as refusal:
-        assert same(models[1], start) and ("step(closure" in str(refusal) or refuses(rule))
-        return
-    train(models[0], optimizers[0], 12)
-    assert same(*models) and apart(models[0], start) > 1e-2
+    for model, style in zip(models, ("closure", "two steps"), strict=True):
+        train(model, like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9), 12, style=style)
+    assert same(*models) and apart(models[0], network()) > 1e-2
+
+
+@pytest.mark.parametrize("name", [name for name, rule in WRAPPERS.items() if type(rule).__name__ in REFUSED])
+def test_a_rule_that_cannot_be_is_refused_and_moves_nothing(name):
+    model = network()
+    optimizer = like(WRAPPERS[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    with pytest.raises((Refused, AttributeError), match=REFUSED[type(WRAPPERS[name]).__name__]):
+        train(model, optimizer, 1)
+    assert same(model, network())
+
+
+@pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name not in TWO_STEP])
+def test_a_rule_that_needs_further_closures_says_so_in_two_steps(name):
+    model = network()
+    optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    with pytest.raises(Refused, match=r"give it in step\(closure, (full|other)=closure\)"):
+        train(model, optimizer, 1, style="two steps")
+    assert same(model, network())
 
 
 @STYLES
@@ -147,29 +146,32 @@ def test_outside_its_window_it_is_the_base(style):
     assert not same(ours, twin)
 
 
-@EACH_RULE
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@STYLES
-def test_a_zero_gradient_moves_nothing(name, dtype, style):
-    rule = WRAPPERS[name]
+HALF_AND_SINGLE = [torch.float16, torch.bfloat16, torch.float32]
+
+
+def flat(model):
+    """A closure without slope."""
+    return lambda: (0.0 * sum(p.sum() for p in model.parameters())).backward()
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("dtype", HALF_AND_SINGLE)
+def test_a_zero_gradient_moves_nothing(name, dtype):
     model = network(dtype)
-    optimizer = like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
-    start, flat = weights(model), lambda: 0.0 * sum(p.sum() for p in model.parameters())
-
-    def closure():
-        flat().backward()
-
+    optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
     for _ in range(3):
-        if refuses(rule):
-            break
-        if style == "closure":
-            optimizer.step(closure, full=closure, other=closure)
-        else:
-            try:
-                closure(), optimizer.first_step(), closure(), optimizer.second_step()
-            except Refused:
-                break
-    assert same(model, start)
+        optimizer.step(flat(model), full=flat(model), other=flat(model))
+    assert same(model, network(dtype))
+
+
+@pytest.mark.parametrize("name", TWO_STEP)
+@pytest.mark.parametrize("dtype", HALF_AND_SINGLE)
+def test_a_zero_gradient_moves_nothing_in_two_steps(name, dtype):
+    model = network(dtype)
+    optimizer, closure = like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5), flat(model)
+    for _ in range(3):
+        closure(), optimizer.first_step(), closure(), optimizer.second_step()
+    assert same(model, network(dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import torch
-from torch_rules import ONE_OF_EACH, REFUSED, WRAPPERS, like
+from torch_rules import ONE_OF_EACH, like
 from training import loss_of, network, plain_train, same, samples, train
 
 from featlearn.optim.torch import SAM, USAM
@@ -16,14 +16,9 @@ BASES = {
     "adam": (torch.optim.Adam, {"lr": 0.01, "amsgrad": True}),
     "adamw": (torch.optim.AdamW, {"lr": 0.01}),
 }
-ALLOWED = [name for name in ONE_OF_EACH if type(WRAPPERS[name]).__name__ not in REFUSED]
-NEEDS_MOMENTUM = {"MomentumSAM"}
 PAIRS = [
-    (name, base)
-    for name in ALLOWED
-    for base in BASES
-    if base == "sgd" or type(WRAPPERS[name]).__name__ not in NEEDS_MOMENTUM
-]
+    (name, base) for name in ONE_OF_EACH for base in BASES if base == "sgd" or name != "momentum_sam"
+]  # which needs the buffer of SGD
 
 
 def on_disk(state):
@@ -39,7 +34,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, base):
     base_class, options = BASES[base]
 
     def fresh(model):
-        return like(WRAPPERS[name], model.parameters(), base_class, **options)
+        return like(ONE_OF_EACH[name], model.parameters(), base_class, **options)
 
     whole, first, second = network(), network(), network(seed=5)
     train(whole, fresh(whole), 10)
@@ -112,10 +107,10 @@ def test_a_state_of_another_rule_is_refused():
 
 
 @pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_copy_goes_on_alike(name, twin_of):
     model = network()
-    optimizer = like(WRAPPERS[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     train(model, optimizer, 4)
     twin, copied = twin_of((model, optimizer))
     train(model, optimizer, 4, start=4)
