@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from featlearn.engines.protocol import Vector
 from featlearn.types import Bound
@@ -18,11 +18,12 @@ _LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def check_bounds(rule: type, name: str, value: Any) -> None:
-    """Raise ValueError unless a number is within the bounds that the rule's annotation gives it."""
-    if not isinstance(value, int | float):
-        return
-    for mark in _marks(get_type_hints(rule, localns={"Base": object}, include_extras=True)[name]):
+def check_option(rule: type, name: str, value: Any) -> None:
+    """Raise ValueError unless a value is within the bounds, or one of the words, that the rule's annotation gives."""
+    hint = get_type_hints(rule, localns={"Base": object}, include_extras=True)[name]
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise ValueError(f"{name} of {rule.__name__}: expected one of {', '.join(get_args(hint))}, found {value}")
+    for mark in _marks(hint) if isinstance(value, int | float) else ():
         for limit, (sign, holds) in _LIMITS.items():
             number = getattr(mark, limit)
             if number is not None and not holds(value, number):

@@ -13,7 +13,7 @@ from featlearn.engines.protocol import Vector
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.torch.base import TorchBase
 from featlearn.optim.torch.memory import extended, pack, unpack
-from featlearn.optim.torch.numbers import check_bounds, per_part
+from featlearn.optim.torch.numbers import check_option, per_part
 from featlearn.optim.torch.objective import Closure, Elsewhere, Evaluated, Passes, Refused, known
 from featlearn.optim.torch.space import ParameterSpace, Statistics
 from featlearn.optim.wrapper import Memory, Wrapper
@@ -38,8 +38,9 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     params: what any optimizer of torch takes. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
     model: a module whose buffers (running means of batch norm) only the first pass of a step may change.
-    options: the numbers of the rule and those of the base. A parameter group may have its own rho, and whatever the
-    base lets it have; norms are over all groups jointly. Weight decay is the base's: it does not enter the rule.
+    options: the numbers of the rule and those of the base; a name that both know is the rule's. A parameter group may
+    have its own rho, and whatever the base lets it have; norms are over all groups jointly. Weight decay is the base's:
+    it does not enter the rule.
 
     base: the optimizer that takes the steps; it shares the parameter groups and the state.
     """
@@ -57,18 +58,16 @@ class RuleOptimizer(torch.optim.Optimizer):
     ) -> None:
         own = {name: options.pop(name) for name in self._names() & options.keys()}
         for name, value in own.items():
-            check_bounds(self.rule_class, name, value)
-        closure = signature(base_class.step).parameters.get("closure")
-        if closure is not None and closure.default is Parameter.empty:
-            raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
-        if options.get("maximize"):
-            raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
+            check_option(self.rule_class, name, value)
+        _refuse_base(base_class, options)
         self._space = ParameterSpace(self)
         self._statistics = Statistics(model)
         self._halfway: Halfway | None = None
         self._away = False
         super().__init__(params, {})
         self.base = base_class(self.param_groups, **options)
+        if "rho" in own and "rho" in self.base.defaults:
+            raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
         self.base.param_groups, self.state = self.param_groups, self.base.state
         self._rule = self.rule_class(base=TorchBase(self), **own)
         self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
@@ -94,7 +93,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         if common := sorted(self._names() & param_group.keys() - {"rho"}):
             raise ValueError(f"{', '.join(common)}: of {self.rule_class.__name__} only rho may differ between groups")
         if "rho" in param_group:
-            check_bounds(self.rule_class, "rho", param_group["rho"])
+            check_option(self.rule_class, "rho", param_group["rho"])
         super().add_param_group(param_group)
         if hasattr(self, "base"):
             self._own = extended(self._own, param_group["params"])
@@ -214,3 +213,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         self.base.step()
         self._own, self._halfway = own, None
         self._steps += 1
+
+
+def _refuse_base(base_class: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:
+    """Refuse a base that steps in a way which no gradient handed to it can serve."""
+    closure = signature(base_class.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
+    if options.get("maximize"):
+        raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")

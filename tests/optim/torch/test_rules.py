@@ -255,6 +255,12 @@ def test_what_cannot_be_is_refused_with_the_reason():
         SAM(params, torch.optim.LBFGS, rho=0.1, lr=0.1)
     with pytest.raises(ValueError, match="negate the loss"):
         SAM(params, torch.optim.SGD, rho=0.1, lr=0.1, maximize=True)
+    with pytest.raises(ValueError, match="rho of Adadelta is another number than rho of SAM"):
+        SAM(params, torch.optim.Adadelta, rho=0.1)
+    with pytest.raises(ValueError, match=r"component of ComponentSAM: expected one of full, noise, .*, found signal"):
+        RULES["ComponentSAM"](params, torch.optim.SGD, rho=0.1, component="signal", lr=0.1)
+    with pytest.raises(ValueError, match=r"momentum_sam .* needs momentum > 0"):
+        RULES["MomentumSAM"](params, torch.optim.Adam, rho=0.1)
     with pytest.raises(ValueError, match="start: of SAM only rho may differ between groups"):
         SAM([{"params": params, "start": 3}], torch.optim.SGD, rho=0.1, lr=0.1)
     with pytest.raises(ValueError, match="without a base of its own"):
