@@ -8,9 +8,12 @@ file, is its test.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
+from featlearn.engines.gram_curvature import GramCurvature, PatchGeometry
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.models.losses import logistic_slope
@@ -71,6 +74,14 @@ class GramEngine:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
         return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+
+    def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
+        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
+        return GramCurvature(self._patches, w.leaves[2], batch)
+
+    @cached_property
+    def _patches(self) -> PatchGeometry:
+        return PatchGeometry(self.problem)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""

@@ -100,6 +100,26 @@ class View(Observation):
     batch: Tensor
 
 
+class Curvature(Protocol):
+    """The Hessian H of one loss at one point, which acts on all parameters.
+
+    Nothing is computed before it is asked for. Where the loss has a kink, H is the one that exists almost everywhere:
+    for the ReLU its Gauss-Newton part.
+    """
+
+    def top(self, k: int) -> Tensor:
+        """Return the k eigenvalues of largest absolute value with their signs, in that order, [b, k]."""
+
+    def principal(self) -> Vector:
+        """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
+
+    def trace(self) -> Tensor:
+        """Return the sum of all eigenvalues, [b]."""
+
+    def hvp(self, v: Vector) -> Vector:
+        """Return H v."""
+
+
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol."""
 
@@ -123,6 +143,9 @@ class Engine(Protocol):
 
     def observe(self, w: Vector) -> Observation:
         """Describe the point w for trackers."""
+
+    def curvature(self, w: Vector, batch: Tensor) -> Curvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featlearn.engines.autograd_curvature import AutogradCurvature
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.geometry import Draw
@@ -81,11 +82,19 @@ class WeightEngine:
         """Return y_i f_i(w), [b, n]."""
         return self.problem.labels * self._outputs(w.leaves, self._patches)
 
+    def losses(self, w: Vector) -> Tensor:
+        """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
+        return logistic(self.margins(w))
+
     def gradient(self, w: Vector, batch: Tensor) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, by autograd."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * logistic(self.margins(Vector(leaves)))).sum()
+        total = (batch * self.losses(Vector(leaves))).sum()
         return Vector(torch.autograd.grad(total, leaves))
+
+    def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
+        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i)), by autograd."""
+        return AutogradCurvature(self.losses, w, batch)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.

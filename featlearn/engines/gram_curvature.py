@@ -1,0 +1,191 @@
+"""The Hessian of the training loss in the Gram engine: exact, batched, and without the dimension.
+
+With c_i the weight of sample i, l its loss as a function of the output f_i, and g_i = grad f_i,
+
+    H = sum_i c_i l''_i g_i g_i'  +  sum_i c_i l'_i Hess f_i.
+
+Both act inside the span of the patches x_p, row by row of the filters: g_i has the row sum_p s_fp x_p for filter f,
+with s_fp = scale j_f count_p act'(<w_f, x_p>) over the patches of sample i, and Hess f_i is the sum over patches of
+scale j_f count_p act''(<w_f, x_p>) x_p x_p' on that row. For the ReLU act'' = 0 almost everywhere: H, where it exists,
+is its first part, and its nonzero spectrum is that of the n x n matrix sqrt(c_i l''_i) <g_i, g_k> sqrt(c_k l''_k).
+
+Everything is computed in float64: the bits of a run then do not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.lanczos import eigh, lanczos, largest, normals
+from featlearn.engines.problem import Problem
+from featlearn.engines.protocol import Vector
+from featlearn.models.losses import logistic_bend, logistic_slope
+
+DENSE = 64  # the largest matrix whose eigenvalues are found all at once
+MIX = 0.01  # how much of Lanczos' first vector is random
+
+
+class PatchGeometry:
+    """The distinct patches of a block's samples, N = (1 + q) n of them: the signal patches, then the noises [q, n].
+
+    A patch is a combination of data vectors, x = E v. count [N]: how often a sample shows it.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        n, q = problem.n_samples, problem.noises_per_sample
+        self.count = problem.gram.new_tensor([1.0] * n + [float(problem.noise_count)] * (q * n)).double()
+
+    def on_patches(self, align: Tensor) -> Tensor:
+        """Return the inner products with the patches, [.., f, N], of rows whose alignments [b, f, k] are given: a E'."""
+        p = self.problem
+        return torch.cat([p.by_true_label(p.signal_preactivations(align)), p.noise_preactivations(align).flatten(2)], 2)
+
+    def combined(self, weights: Tensor) -> Tensor:
+        """Return the coefficients [b, f, k] of sums of patches with the weights [b, f, N]: weights E."""
+        p = self.problem
+        on_signal = (weights[..., : p.n_samples] * p.true_labels[:, None]).sum(-1, keepdim=True)
+        parts = [on_signal, weights[..., p.n_samples :]]
+        return torch.cat([*parts, weights.sum(-1, keepdim=True)] if p.bias else parts, -1)
+
+    @cached_property
+    def factor(self) -> Tensor:
+        """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
+        values, vectors = torch.linalg.eigh(self.problem.gram.double())
+        return vectors * values.clamp(min=0).sqrt()[:, None]
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Patches in the orthonormal coordinates of ``factor``, as columns [b, k, N]: (E F)'."""
+        return self.on_patches(self.factor.mT)
+
+    @cached_property
+    def gram(self) -> Tensor:
+        """Inner products of the patches, [b, N, N]."""
+        return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
+
+
+class GramCurvature:
+    """The Hessian at the alignments ``align`` [b, f, k] of the loss with sample weights ``batch`` [b, n].
+
+    For the ReLU the Hessian that exists almost everywhere; see the protocol Curvature.
+    """
+
+    def __init__(self, geometry: PatchGeometry, align: Tensor, batch: Tensor) -> None:
+        p, self._geometry, self._dtype = geometry.problem, geometry, align.dtype
+        align, batch = align.double(), batch.double()
+        on_patches = geometry.on_patches(align)
+        margins = p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
+        weights = p.scale * p.signs * geometry.count
+        self._slopes = weights * p.activation.slope(on_patches)
+        self._loss_bend = batch * logistic_bend(margins)
+        self._bends: Tensor | None = None
+        if p.activation.bend is not None:
+            self._bends = weights * p.activation.bend(on_patches)
+            self._bends = self._bends * self._to_patches(batch * p.labels * logistic_slope(margins))[:, None]
+
+    def top(self, k: int) -> Tensor:
+        """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
+        found = self._spectrum(k)[0][:, :k]
+        missing = found.new_zeros(len(found), k - found.shape[1])  # all others are 0
+        return torch.cat([found, missing], 1).to(self._dtype)
+
+    def principal(self) -> Vector:
+        """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
+        values, vectors = self._spectrum(1)
+        vector = vectors[..., 0]
+        if self._bends is None:
+            rows = self._geometry.combined(self._slopes * self._to_patches(self._root * vector)[:, None])
+            length = values[:, 0].clamp(min=0).sqrt()
+            return self._vector(rows * _inverse(length)[:, None, None])
+        coordinates = vector.reshape(*self._slopes.shape[:2], -1) * (values[:, :1, None] != 0)
+        return self._vector(coordinates @ self._inverse_factor)
+
+    def trace(self) -> Tensor:
+        """Return the sum of all eigenvalues, [b]."""
+        trace = (self._loss_bend * self._gradient_gram.diagonal(dim1=1, dim2=2)).sum(1)
+        if self._bends is not None:
+            trace = trace + (self._bends.sum(1) * self._geometry.gram.diagonal(dim1=1, dim2=2)).sum(1)
+        return trace.to(self._dtype)
+
+    def hvp(self, v: Vector) -> Vector:
+        """Return H v."""
+        return self._vector(self._geometry.combined(self._weights_of_product(self._geometry.on_patches(v.leaves[2]))))
+
+    def _vector(self, coef: Tensor) -> Vector:
+        align = coef @ self._geometry.problem.gram.double()
+        return Vector(tuple(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
+
+    def _to_patches(self, x: Tensor) -> Tensor:
+        """Give every patch its sample's number: [b, n] -> [b, N]."""
+        return x.repeat(1, 1 + self._geometry.problem.noises_per_sample)
+
+    def _per_sample(self, x: Tensor) -> Tensor:
+        """Sum over the patches of every sample: [b, N] -> [b, n]."""
+        return x.reshape(len(x), -1, self._geometry.problem.n_samples).sum(1)
+
+    def _weights_of_product(self, on_patches: Tensor) -> Tensor:
+        """Return H v as weights on the patches, [b, f, N], from v's inner products with them."""
+        outputs = self._loss_bend * self._per_sample((self._slopes * on_patches).sum(1))
+        weights = self._slopes * self._to_patches(outputs)[:, None]
+        return weights if self._bends is None else torch.addcmul(weights, self._bends, on_patches)
+
+    @cached_property
+    def _root(self) -> Tensor:
+        return self._loss_bend.sqrt()
+
+    @cached_property
+    def _gradient_gram(self) -> Tensor:
+        """<g_i, g_k>, [b, n, n]."""
+        n = self._geometry.problem.n_samples
+        products = (self._slopes.mT @ self._slopes) * self._geometry.gram
+        return products.reshape(len(products), -1, n, products.shape[2] // n, n).sum((1, 3))
+
+    @cached_property
+    def _gauss_newton(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues and vectors [b, n, n] of the first part of H in the samples' space, all of them."""
+        return largest(*eigh(self._root[:, :, None] * self._gradient_gram * self._root[:, None]), self._root.shape[1])
+
+    def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return at least k eigenvalues, or all that need not be 0, with vectors over samples, or over f x k numbers."""
+        if self._bends is None:
+            return self._gauss_newton
+        (b, f, _), size = self._slopes.shape, self._slopes.shape[1] * self._geometry.rows.shape[1]
+        if size <= DENSE:
+            return self._dense
+        first = self._gauss_newton[1][..., 0]
+        start = ((self._slopes * self._to_patches(self._root * first)[:, None]) @ self._geometry.rows.mT).reshape(b, -1)
+        start = start * _inverse(start.norm(dim=1))[:, None]
+        start = start + MIX / math.sqrt(size) * normals(size, 0, start)
+
+        def product(x: Tensor) -> Tensor:
+            weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
+            return (weights @ self._geometry.rows.mT).reshape(b, -1)
+
+        return lanczos(product, start, min(k, size))
+
+    @cached_property
+    def _dense(self) -> tuple[Tensor, Tensor]:
+        """All eigenvalues and vectors of H in orthonormal coordinates of the span, from the whole matrix."""
+        rows = self._geometry.rows
+        (b, f, _), k, n = self._slopes.shape, rows.shape[1], self._geometry.problem.n_samples
+        assert self._bends is not None
+        gradients = (self._slopes[:, :, None] * rows[:, None]).reshape(b, f * k, -1, n).sum(2)
+        blocks = (self._bends[:, :, None] * rows[:, None]) @ rows.mT[:, None]
+        matrix = (gradients * self._loss_bend[:, None]) @ gradients.mT
+        matrix.view(b, f, k, f, k).diagonal(dim1=1, dim2=3).add_(blocks.permute(0, 2, 3, 1))
+        return largest(*eigh(matrix), f * k)
+
+    @cached_property
+    def _inverse_factor(self) -> Tensor:
+        """The pseudo-inverse of ``factor``: coordinates to coefficients on the data vectors."""
+        return torch.linalg.pinv(self._geometry.factor, rtol=1e-10)
+
+
+def _inverse(x: Tensor) -> Tensor:
+    """Return 1 / x, 0 where x is 0."""
+    return torch.where(x > 0, 1 / x.where(x > 0, 1.0), 0.0 * x)
