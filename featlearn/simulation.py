@@ -164,7 +164,7 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
         over = t == last or not fate.any_active()
         if over or t in due:
             prospect = Prospect.of(engine, rule, loss, w, t).where(moving, prospect)
-            recorder.record(observe(engine, w, t, prospect), fate.last_step(t))
+            recorder.record(observe(engine, rule, w, t, prospect), fate.last_step(t))
         if over:
             break
         moved, memory = rule.step(loss, w, memory, t)
@@ -177,28 +177,30 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the alignments [b, f, k] where it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], and its radius [b] (0 for none).
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
-    align: Tensor
+    probe: Vector
     batch: Tensor
+    radius: Tensor
 
     @classmethod
     def of(cls, engine: Engine, rule: Rule, loss: Loss, w: Vector, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        return cls(engine.align(rule.probe(loss, w, t)), loss.batch)
+        radius = rule.radius(t) if hasattr(rule, "radius") else 0.0
+        return cls(rule.probe(loss, w, t), loss.batch, engine.problem.noise_std.new_zeros(()) + radius)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
-        align = torch.where(keep[:, None, None], self.align, other.align)
-        return Prospect(align, torch.where(keep[:, None], self.batch, other.batch))
+        batch = torch.where(keep[:, None], self.batch, other.batch)
+        return Prospect(self.probe.where(keep, other.probe), batch, torch.where(keep, self.radius, other.radius))
 
 
-def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
+def observe(engine: Engine, rule: Rule, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
     gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / engine.problem.n_samples))
     return View(
@@ -206,8 +208,13 @@ def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
         step=step,
         problem=engine.problem,
         grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
-        perturbed_align=prospect.align,
+        perturbed_align=engine.align(prospect.probe),
         batch=prospect.batch,
+        engine=engine,
+        rule=rule,
+        point=w,
+        probe=prospect.probe,
+        radius=prospect.radius.expand(len(prospect.batch)),
     )
 
 

@@ -163,7 +163,7 @@ def view_of(*runs: RunConfig, steps: int = 0) -> View:
     engine = engine_of(*runs)
     w, _ = advance(engine, runs[0].optimizer, full_batches(engine, steps))
     loss = Loss(engine, full_batches(engine, 1)[0])
-    return observe(engine, w, steps, Prospect.of(engine, runs[0].optimizer, loss, w, steps))
+    return observe(engine, runs[0].optimizer, w, steps, Prospect.of(engine, runs[0].optimizer, loss, w, steps))
 
 
 def same_bits(a: Trajectory, b: Trajectory) -> bool:

@@ -61,7 +61,7 @@ class AutogradCurvature:
 
     def _vector(self, flat: Tensor) -> Vector:
         sizes = [leaf[0].numel() for leaf in self._leaves]
-        parts = zip(flat.split(sizes, 1), self._leaves, strict=True)
+        parts = zip(torch.split(flat, sizes, 1), self._leaves, strict=True)
         return Vector(tuple(part.reshape(leaf.shape) for part, leaf in parts))
 
     def _rows(self) -> Iterator[tuple[int, Tensor]]:

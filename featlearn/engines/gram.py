@@ -16,7 +16,7 @@ from torch import Tensor
 from featlearn.engines.gram_curvature import GramCurvature, PatchGeometry
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
-from featlearn.models.losses import logistic_slope
+from featlearn.models.losses import logistic, logistic_slope
 
 
 class GramEngine:
@@ -51,6 +51,10 @@ class GramEngine:
         """Return y_i f_i(w), [b, n]."""
         p, align = self.problem, w.leaves[2]
         return p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
+
+    def losses(self, w: Vector) -> Tensor:
+        """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
+        return logistic(self.margins(w))
 
     def gradient(self, w: Vector, batch: Tensor) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, derived by hand.

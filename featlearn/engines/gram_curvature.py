@@ -20,7 +20,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from featlearn.engines.lanczos import eigh, lanczos, largest, normals
+from featlearn.engines.lanczos import eigh, eigvalsh, lanczos, largest, normals
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.models.losses import logistic_bend, logistic_slope
@@ -30,33 +30,49 @@ MIX = 0.01  # how much of Lanczos' first vector is random
 
 
 class PatchGeometry:
-    """The distinct patches of a block's samples, N = (1 + q) n of them: the signal patches, then the noises [q, n].
+    """The distinct patches x = E v of a block's samples, N = 2 + q n of them: +signal, -signal, the noises [q, n].
 
-    A patch is a combination of data vectors, x = E v. count [N]: how often a sample shows it.
+    count [N]: how often a sample shows each of its patches.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        n, q = problem.n_samples, problem.noises_per_sample
-        self.count = problem.gram.new_tensor([1.0] * n + [float(problem.noise_count)] * (q * n)).double()
+        count = [1.0, 1.0] + [float(problem.noise_count)] * problem.n_noises
+        self.count = problem.gram.new_tensor(count, dtype=torch.float64)
+        self._positive = (problem.true_labels > 0).double()
 
     def on_patches(self, align: Tensor) -> Tensor:
-        """Return the inner products with the patches, [.., f, N], of rows whose alignments [b, f, k] are given: a E'."""
+        """Return <w, x> for all patches, [b, f, N], of rows with the alignments [b, f, k]: align E'."""
         p = self.problem
-        return torch.cat([p.by_true_label(p.signal_preactivations(align)), p.noise_preactivations(align).flatten(2)], 2)
+        return torch.cat([p.signal_preactivations(align), p.noise_preactivations(align).flatten(2)], 2)
 
     def combined(self, weights: Tensor) -> Tensor:
         """Return the coefficients [b, f, k] of sums of patches with the weights [b, f, N]: weights E."""
+        parts = [weights[..., :1] - weights[..., 1:2], weights[..., 2:]]
+        return torch.cat([*parts, weights.sum(-1, keepdim=True)] if self.problem.bias else parts, -1)
+
+    def per_sample(self, x: Tensor) -> Tensor:
+        """Sum over the patches of every sample: [b, f, N] -> [b, f, n]."""
         p = self.problem
-        on_signal = (weights[..., : p.n_samples] * p.true_labels[:, None]).sum(-1, keepdim=True)
-        parts = [on_signal, weights[..., p.n_samples :]]
-        return torch.cat([*parts, weights.sum(-1, keepdim=True)] if p.bias else parts, -1)
+        noise = x[..., 2:].reshape(*x.shape[:2], p.noises_per_sample, p.n_samples).sum(2)
+        return p.by_true_label(x[..., :2]) + noise
+
+    def per_patch(self, x: Tensor) -> Tensor:
+        """Sum over the samples that show each patch, [b, n] -> [b, N]: the transpose of ``per_sample``."""
+        plus = (x * self._positive).sum(1, keepdim=True)
+        minus = (x * (1 - self._positive)).sum(1, keepdim=True)
+        return torch.cat([plus, minus, x.repeat(1, self.problem.noises_per_sample)], 1)
 
     @cached_property
     def factor(self) -> Tensor:
         """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
         values, vectors = torch.linalg.eigh(self.problem.gram.double())
         return vectors * values.clamp(min=0).sqrt()[:, None]
+
+    @cached_property
+    def inverse_factor(self) -> Tensor:
+        """The pseudo-inverse of ``factor``, [b, k, k]: from orthonormal coordinates to coefficients."""
+        return torch.linalg.pinv(self.factor, rtol=1e-10)
 
     @cached_property
     def rows(self) -> Tensor:
@@ -86,24 +102,23 @@ class GramCurvature:
         self._bends: Tensor | None = None
         if p.activation.bend is not None:
             self._bends = weights * p.activation.bend(on_patches)
-            self._bends = self._bends * self._to_patches(batch * p.labels * logistic_slope(margins))[:, None]
+            self._bends = self._bends * self._geometry.per_patch(batch * p.labels * logistic_slope(margins))[:, None]
 
     def top(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
-        found = self._spectrum(k)[0][:, :k]
-        missing = found.new_zeros(len(found), k - found.shape[1])  # all others are 0
-        return torch.cat([found, missing], 1).to(self._dtype)
+        found = self._sample_values if self._bends is None else self._spectrum(k)[0]
+        missing = found.new_zeros(len(found), max(k - found.shape[1], 0))  # all others are 0
+        return torch.cat([found[:, :k], missing], 1).to(self._dtype)
 
     def principal(self) -> Vector:
         """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
-        values, vectors = self._spectrum(1)
-        vector = vectors[..., 0]
         if self._bends is None:
-            rows = self._geometry.combined(self._slopes * self._to_patches(self._root * vector)[:, None])
-            length = values[:, 0].clamp(min=0).sqrt()
-            return self._vector(rows * _inverse(length)[:, None, None])
-        coordinates = vector.reshape(*self._slopes.shape[:2], -1) * (values[:, :1, None] != 0)
-        return self._vector(coordinates @ self._inverse_factor)
+            values, vectors = self._gauss_newton
+            rows = self._geometry.combined(self._slopes * self._geometry.per_patch(self._root * vectors)[:, None])
+            return self._vector(rows * _inverse(values.clamp(min=0).sqrt())[:, None, None])
+        values, vectors = self._spectrum(1)
+        coordinates = vectors[..., 0].reshape(*self._slopes.shape[:2], -1) * (values[:, :1, None] != 0)
+        return self._vector(coordinates @ self._geometry.inverse_factor)
 
     def trace(self) -> Tensor:
         """Return the sum of all eigenvalues, [b]."""
@@ -120,18 +135,10 @@ class GramCurvature:
         align = coef @ self._geometry.problem.gram.double()
         return Vector(tuple(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
 
-    def _to_patches(self, x: Tensor) -> Tensor:
-        """Give every patch its sample's number: [b, n] -> [b, N]."""
-        return x.repeat(1, 1 + self._geometry.problem.noises_per_sample)
-
-    def _per_sample(self, x: Tensor) -> Tensor:
-        """Sum over the patches of every sample: [b, N] -> [b, n]."""
-        return x.reshape(len(x), -1, self._geometry.problem.n_samples).sum(1)
-
     def _weights_of_product(self, on_patches: Tensor) -> Tensor:
         """Return H v as weights on the patches, [b, f, N], from v's inner products with them."""
-        outputs = self._loss_bend * self._per_sample((self._slopes * on_patches).sum(1))
-        weights = self._slopes * self._to_patches(outputs)[:, None]
+        outputs = self._loss_bend * self._geometry.per_sample(self._slopes * on_patches).sum(1)
+        weights = self._slopes * self._geometry.per_patch(outputs)[:, None]
         return weights if self._bends is None else torch.addcmul(weights, self._bends, on_patches)
 
     @cached_property
@@ -141,24 +148,32 @@ class GramCurvature:
     @cached_property
     def _gradient_gram(self) -> Tensor:
         """<g_i, g_k>, [b, n, n]."""
-        n = self._geometry.problem.n_samples
         products = (self._slopes.mT @ self._slopes) * self._geometry.gram
-        return products.reshape(len(products), -1, n, products.shape[2] // n, n).sum((1, 3))
+        return self._geometry.per_sample(self._geometry.per_sample(products).mT)
+
+    @property
+    def _sample_matrix(self) -> Tensor:
+        """The matrix over samples [b, n, n] that shares the nonzero eigenvalues of H's first part."""
+        return self._root[:, :, None] * self._gradient_gram * self._root[:, None]
+
+    @cached_property
+    def _sample_values(self) -> Tensor:
+        """Eigenvalues of ``_sample_matrix``, falling, [b, n]."""
+        return eigvalsh(self._sample_matrix).flip(1)
 
     @cached_property
     def _gauss_newton(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues and vectors [b, n, n] of the first part of H in the samples' space, all of them."""
-        return largest(*eigh(self._root[:, :, None] * self._gradient_gram * self._root[:, None]), self._root.shape[1])
+        """The largest eigenvalue of ``_sample_matrix`` [b] and its eigenvector [b, n]."""
+        values, vectors = eigh(self._sample_matrix)
+        return values[:, -1], vectors[..., -1]
 
     def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
-        """Return at least k eigenvalues, or all that need not be 0, with vectors over samples, or over f x k numbers."""
-        if self._bends is None:
-            return self._gauss_newton
+        """Return at least k eigenvalues of the whole H, or all in the span, with vectors in coordinates of the span."""
         (b, f, _), size = self._slopes.shape, self._slopes.shape[1] * self._geometry.rows.shape[1]
         if size <= DENSE:
             return self._dense
-        first = self._gauss_newton[1][..., 0]
-        start = ((self._slopes * self._to_patches(self._root * first)[:, None]) @ self._geometry.rows.mT).reshape(b, -1)
+        first = self._gauss_newton[1]
+        start = ((self._slopes * self._geometry.per_patch(self._root * first)[:, None]) @ self._geometry.rows.mT).reshape(b, -1)
         start = start * _inverse(start.norm(dim=1))[:, None]
         start = start + MIX / math.sqrt(size) * normals(size, 0, start)
 
@@ -170,20 +185,15 @@ class GramCurvature:
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:
-        """All eigenvalues and vectors of H in orthonormal coordinates of the span, from the whole matrix."""
-        rows = self._geometry.rows
-        (b, f, _), k, n = self._slopes.shape, rows.shape[1], self._geometry.problem.n_samples
-        assert self._bends is not None
-        gradients = (self._slopes[:, :, None] * rows[:, None]).reshape(b, f * k, -1, n).sum(2)
-        blocks = (self._bends[:, :, None] * rows[:, None]) @ rows.mT[:, None]
+        """All eigenvalues and eigenvectors of H in orthonormal coordinates of the span, from the whole matrix."""
+        rows, bends = self._geometry.rows, self._bends
+        assert bends is not None
+        (b, f, n_patches), k = self._slopes.shape, rows.shape[1]
+        gradients = self._geometry.per_sample((self._slopes[:, :, None] * rows[:, None]).reshape(b, f * k, n_patches))
         matrix = (gradients * self._loss_bend[:, None]) @ gradients.mT
+        blocks = (bends[:, :, None] * rows[:, None]) @ rows.mT[:, None]
         matrix.view(b, f, k, f, k).diagonal(dim1=1, dim2=3).add_(blocks.permute(0, 2, 3, 1))
         return largest(*eigh(matrix), f * k)
-
-    @cached_property
-    def _inverse_factor(self) -> Tensor:
-        """The pseudo-inverse of ``factor``: coordinates to coefficients on the data vectors."""
-        return torch.linalg.pinv(self._geometry.factor, rtol=1e-10)
 
 
 def _inverse(x: Tensor) -> Tensor:

@@ -37,6 +37,13 @@ def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
     return values.where(finite[:, None], math.nan), vectors.where(finite[:, None, None], math.nan)
 
 
+def eigvalsh(matrices: Tensor) -> Tensor:
+    """Return torch.linalg.eigvalsh of symmetric matrices [b, D, D], NaN for those that are not finite."""
+    finite = matrices.isfinite().all(-1).all(-1)
+    values: Tensor = torch.linalg.eigvalsh(matrices.where(finite[:, None, None], 0.0))
+    return values.where(finite[:, None], math.nan)
+
+
 def lanczos(operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k <= D eigenvalues of largest absolute value [b, k], and unit eigenvectors [b, D, k].
 
@@ -100,7 +107,7 @@ class _Search:
             found = self._basis[:, :size].mT @ s
             self.vectors = torch.where(now[:, None, None], found, self.vectors)
             self._done = self._done | now
-        return bool(self._done.all())
+        return bool(self._done.all().item())
 
     def _reserve(self, size: int) -> None:
         """Double the room where ``size`` exceeds it."""

@@ -7,7 +7,8 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from featlearn.engines.problem import Problem
 
 Scalar = float | Tensor  # a number, or one per run: [b]
+Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class View(Observation):
     grad_norm [b]: norm of the gradient of the whole training loss. perturbed_align [b, f, k]: alignments at the point
     where the rule takes its next gradient (align itself for a rule without perturbation), for ``batch`` [b, n], the
     sample weights of the mini-batch that it takes it on.
+
+    What costs more than that is computed where a tracker asks for it, from ``engine``, the parameters ``point``, the
+    ``probe`` where the next gradient is taken, the ``rule`` and the ``radius`` [b] of its perturbation at this step.
     """
 
     step: int
@@ -98,6 +103,29 @@ class View(Observation):
     grad_norm: Tensor
     perturbed_align: Tensor
     batch: Tensor
+    engine: Engine
+    rule: Rule
+    point: Vector
+    probe: Vector
+    radius: Tensor
+
+    def loss(self, samples: Samples) -> Loss:
+        """Return the training loss on the whole set, or on the mini-batch."""
+        return Loss(self.engine, self.batch if samples == "batch" else torch.full_like(self.batch, 1 / self._n))
+
+    def curvature(self, samples: Samples) -> Curvature:
+        """Return the Hessian at ``point`` of ``loss``; kept, so that trackers share what it has computed."""
+        if samples not in self._curvatures:
+            self._curvatures[samples] = self.engine.curvature(self.point, self.loss(samples).batch)
+        return self._curvatures[samples]
+
+    @cached_property
+    def _curvatures(self) -> dict[Samples, Curvature]:
+        return {}
+
+    @property
+    def _n(self) -> int:
+        return self.batch.shape[1]
 
 
 class Curvature(Protocol):
@@ -137,6 +165,9 @@ class Engine(Protocol):
 
     def margins(self, w: Vector) -> Tensor:
         """Return y_i f_i(w), [b, n]."""
+
+    def losses(self, w: Vector) -> Tensor:
+        """Return the loss of every sample at w, [b, n]."""
 
     def align(self, w: Vector) -> Tensor:
         """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""

@@ -62,7 +62,7 @@ def test_observation(benchmark, ready):
 
 def test_test_error(benchmark, run, ready):
     engine, rule, w, loss = ready
-    view = observe(engine, w, 5, Prospect.of(engine, rule, loss, w, 5))
+    view = observe(engine, rule, w, 5, Prospect.of(engine, rule, loss, w, 5))
     benchmark(run.record.trackers[0], view)
 
 

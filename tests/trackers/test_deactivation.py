@@ -44,7 +44,8 @@ def by_hand(run, steps):
                 else:
                     on_noise += 1
                     off += there[row] @ patch <= 0
-    view = observe(engine, w, steps, Prospect.of(engine, run.optimizer, Loss(engine, batches[steps]), w, steps))
+    rule = run.optimizer
+    view = observe(engine, rule, w, steps, Prospect.of(engine, rule, Loss(engine, batches[steps]), w, steps))
     columns = {name: column.item() for name, column in Deactivation()(view).items()}
     return columns, (off, on_noise, kept, on_signal)
 
