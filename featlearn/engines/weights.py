@@ -86,10 +86,11 @@ class WeightEngine:
         """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
         return logistic(self.margins(w))
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, by autograd."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * self.losses(Vector(leaves))).sum()
+        labels = self.problem.labels if labels is None else labels
+        total = (batch * logistic(labels * self._outputs(leaves, self._patches))).sum()
         return Vector(torch.autograd.grad(total, leaves))
 
     def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
