@@ -20,7 +20,7 @@ from torch import Tensor
 from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import Problem, stack_problem
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View, batch_weights
+from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View, batch_weights
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.models.losses import logistic
@@ -190,9 +190,8 @@ class Prospect:
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        radius = rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
-        radii = loss.batch.new_zeros(len(loss.batch)) + radius
-        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, radii)
+        radius = loss.batch.new_zeros(len(loss.batch)) + _radius(rule, t)
+        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, radius)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
@@ -201,6 +200,11 @@ class Prospect:
         batch = torch.where(keep[:, None], self.batch, other.batch)
         radius = torch.where(keep, self.radius, other.radius)
         return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius)
+
+
+def _radius(rule: Any, t: int) -> Scalar:
+    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
+    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
 
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:

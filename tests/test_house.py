@@ -43,7 +43,7 @@ SEES = {
     "data": {"types", "streams"},
     "models": {"types", "streams"},
     "optim": {"types"},
-    "trackers": {"types", "streams", "models"},
+    "trackers": {"types", "streams", "models", "theory"},  # what theory says, beside what happened
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},

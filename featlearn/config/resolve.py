@@ -177,6 +177,24 @@ def _engine(s: Sections) -> Conflicts:
                 yield key, f"{what}, which the {s.engine} engine does not provide"
 
 
+def _edges(s: Sections) -> Conflicts:
+    rule = s.drafts["optimizer"].object
+    for tracker in s.record.trackers:
+        known = getattr(tracker, "edges", None)
+        if known is not None and getattr(rule, "edge", None) not in known:
+            what = f"{type(tracker).__name__} knows no edge of {type(rule).__name__} as configured"
+            yield "record.trackers", f"{what}: there is one for {', '.join(sorted(known))}, with constant lr alone"
+
+
+def _top(s: Sections) -> Conflicts:
+    network = s.drafts["network"].object
+    size = 2 * network.n_filters * (s.data.dim + network.bias)
+    for tracker in s.record.trackers:
+        top = getattr(tracker, "top", 1)
+        if top > size:
+            yield "record.trackers", f"{type(tracker).__name__}: top = {top} is more than the {size} parameters"
+
+
 def _span(s: Sections) -> Conflicts:
     dependent = s.engine == "weights" and s.data.dim <= s.data.n_noises
     for tracker in s.record.trackers:
@@ -201,6 +219,8 @@ CHECKS: tuple[Check, ...] = (
     (("optimizer.start", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
     (("engine", "optimizer", "record.trackers"), _engine),
+    (("optimizer", "record.trackers"), _edges),
+    (("network.n_filters", "network.bias", "data.dim", "record.trackers"), _top),
     (("engine", "data", "optimizer", "record.trackers"), _span),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
 )

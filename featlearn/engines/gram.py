@@ -8,8 +8,10 @@ file, is its test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,6 +81,13 @@ class GramEngine:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
         return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return the projection onto the span of a direction of standard normals: its alignments have rows N(0, G)."""
+        like, factors = self.problem.align0, (self._patches.inverse_factor, self._patches.factor.mT)
+        normals = torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like.device)
+        coef, align = ((normals @ factor).to(like.dtype) for factor in factors)
+        return Vector((like.new_zeros(len(like)), coef, align))
 
     def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""

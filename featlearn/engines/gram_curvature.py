@@ -67,12 +67,14 @@ class PatchGeometry:
     def factor(self) -> Tensor:
         """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
         values, vectors = torch.linalg.eigh(self.problem.gram.double())
-        return vectors * values.clamp(min=0).sqrt()[:, None]
+        factor: Tensor = vectors * values.clamp(min=0).sqrt()[:, None]
+        return factor
 
     @cached_property
     def inverse_factor(self) -> Tensor:
         """The pseudo-inverse of ``factor``, [b, k, k]: from orthonormal coordinates to coefficients."""
-        return torch.linalg.pinv(self.factor, rtol=1e-10)
+        inverse: Tensor = torch.linalg.pinv(self.factor, rtol=1e-10)
+        return inverse
 
     @cached_property
     def rows(self) -> Tensor:
@@ -173,7 +175,9 @@ class GramCurvature:
         if size <= DENSE:
             return self._dense
         first = self._gauss_newton[1]
-        start = ((self._slopes * self._geometry.per_patch(self._root * first)[:, None]) @ self._geometry.rows.mT).reshape(b, -1)
+        start = (
+            (self._slopes * self._geometry.per_patch(self._root * first)[:, None]) @ self._geometry.rows.mT
+        ).reshape(b, -1)
         start = start * _inverse(start.norm(dim=1))[:, None]
         start = start + MIX / math.sqrt(size) * normals(size, 0, start)
 

@@ -20,8 +20,8 @@ TOLERANCE = 1e-10  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta 
 
 
 def normals(size: int, row: int, like: Tensor) -> Tensor:
-    """Return standard normals [size], the same for everybody: the ``row``-th directions that anything starts from."""
-    return torch.as_tensor(stream(row, "lanczos").standard_normal(size), dtype=like.dtype).to(like.device)
+    """Return standard normals [size], the same for everybody; those of row 0 are what a search starts from."""
+    return torch.as_tensor(stream(0, "lanczos", row).standard_normal(size), dtype=like.dtype).to(like.device)
 
 
 def largest(values: Tensor, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ def lanczos(operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> tupl
 
 
 class _Search:
-    """The Krylov spaces of a block: basis [b, capacity, D], and the operator's matrix on it, one row and column more."""
+    """The Krylov spaces of a block: a basis [b, capacity, D], and the operator's matrix on it and one vector more."""
 
     def __init__(self, operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> None:
         (b, dim), self._operator, self._k = start.shape, operator, k
@@ -89,7 +89,7 @@ class _Search:
         self._matrix[:, size - 1, size] = self._matrix[:, size, size - 1] = beta
 
     def _across(self, x: Tensor, size: int) -> Tensor:
-        """Return what remains of x [b, D] orthogonally to the basis; the second pass takes the rounding of the first."""
+        """Return the part of x [b, D] across the basis; the second pass takes the rounding of the first."""
         basis, rest = self._basis[:, :size], x[:, :, None]
         for _ in range(2):
             rest = torch.baddbmm(rest, basis.mT, basis @ rest, alpha=-1)
@@ -107,7 +107,7 @@ class _Search:
             found = self._basis[:, :size].mT @ s
             self.vectors = torch.where(now[:, None, None], found, self.vectors)
             self._done = self._done | now
-        return bool(self._done.all().item())
+        return bool(self._done.all())
 
     def _reserve(self, size: int) -> None:
         """Double the room where ``size`` exceeds it."""
@@ -122,6 +122,8 @@ class _Search:
 
 def _unit(x: Tensor, otherwise: Tensor) -> Tensor:
     """Return x / |x|, the unit vector along ``otherwise`` where x is 0 or not finite."""
-    x = torch.where(x.isfinite().all(1, keepdim=True) & (x != 0).any(1, keepdim=True), x, otherwise)
+    usable = x.isfinite().all(1, keepdim=True) & (x != 0).any(1, keepdim=True)
+    x = x.where(usable, otherwise)
     x = x / x.abs().amax(1, keepdim=True)
-    return x / x.norm(dim=1, keepdim=True)
+    unit: Tensor = x / x.norm(dim=1, keepdim=True)
+    return unit

@@ -6,6 +6,7 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
@@ -15,61 +16,12 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
+from featlearn.engines.vector import Vector as Vector
+from featlearn.engines.vector import spread
 from featlearn.streams import stream
 
-Scalar = float | Tensor  # a number, or one per run: [b]
 Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly.
-
-    A multiple a * u keeps its factor aside (None for 1), so that u + a * v is one pass over memory.
-    """
-
-    parts: tuple[Tensor, ...]
-    factor: Scalar | None = None
-
-    @property
-    def leaves(self) -> tuple[Tensor, ...]:
-        """The vector's own tensors, the factor multiplied out."""
-        return self.parts if self.factor is None else tuple(_spread(self.factor, part) * part for part in self.parts)
-
-    def __add__(self, other: Vector) -> Vector:
-        """Return self + other."""
-        return self._plus(1, other)
-
-    def __sub__(self, other: Vector) -> Vector:
-        """Return self - other."""
-        return self._plus(-1, other)
-
-    def __rmul__(self, scalar: Scalar) -> Vector:
-        """Return scalar * self; a tensor [b] scales every run by its own number."""
-        return Vector(self.parts, scalar if self.factor is None else scalar * self.factor)
-
-    def _plus(self, sign: int, other: Vector) -> Vector:
-        one = self.parts[0].new_ones(())
-        factor = one if other.factor is None else other.factor
-        pairs = zip(self.leaves, other.parts, strict=True)
-        return Vector(tuple(torch.addcmul(u, _spread(factor, u), v, value=sign) for u, v in pairs))
-
-    def where(self, keep: Tensor, other: Vector) -> Vector:
-        """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
-        pairs = zip(self.leaves, other.leaves, strict=True)
-        return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
-
-    def finite(self) -> Tensor:
-        """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
-        squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
-        return torch.stack(squares).isfinite().all(0)
-
-
-def _spread(x: Scalar, like: Tensor) -> Tensor:
-    """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
-    if not isinstance(x, Tensor):
-        return like.new_tensor(x)
-    return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +129,12 @@ class Engine(Protocol):
     def align(self, w: Vector) -> Tensor:
         """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
 
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator.
+
+        Of it the Gram engine draws, in law, the part in the span of the data, all that the losses depend on.
+        """
+
     def observe(self, w: Vector) -> Observation:
         """Describe the point w for trackers."""
 
@@ -221,7 +179,7 @@ class Loss:
     def flipped(self, odds: Scalar) -> Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
         draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
-        flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < _spread(odds, self.batch)
+        flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < spread(odds, self.batch)
         labels = self.engine.problem.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 

@@ -93,6 +93,12 @@ class WeightEngine:
         total = (batch * logistic(labels * self._outputs(leaves, self._patches))).sum()
         return Vector(torch.autograd.grad(total, leaves))
 
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator."""
+        return Vector(
+            tuple(self._tensor([rng.standard_normal(leaf.shape[1:]) for rng in rngs]) for leaf in self._initial.leaves)
+        )
+
     def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i)), by autograd."""
         return AutogradCurvature(self.losses, w, batch)

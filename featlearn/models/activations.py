@@ -33,7 +33,9 @@ def _step(z: Tensor) -> Tensor:
 
 ACTIVATIONS = {
     "relu": Activation("relu", torch.relu, _step, None, 1),
-    "relu2": Activation("relu2", lambda z: torch.relu(z).square(), lambda z: 2 * torch.relu(z), lambda z: 2 * _step(z), 2),
+    "relu2": Activation(
+        "relu2", lambda z: torch.relu(z).square(), lambda z: 2 * torch.relu(z), lambda z: 2 * _step(z), 2
+    ),
     "relu3": Activation(
         "relu3", lambda z: torch.relu(z).pow(3), lambda z: 3 * torch.relu(z).square(), lambda z: 6 * torch.relu(z), 3
     ),
