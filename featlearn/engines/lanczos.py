@@ -15,8 +15,8 @@ from torch import Tensor
 
 from featlearn.streams import stream
 
-CHECK_EVERY = 4
-TOLERANCE = 1e-10  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta is of the order of its square
+FIRST_CHECK, GROWTH = 8, 1.25  # sizes of the Krylov space at which convergence is tested
+TOLERANCE = 1e-9  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta is of the order of its square
 
 
 def normals(size: int, row: int, like: Tensor) -> Tensor:
@@ -51,11 +51,14 @@ def lanczos(operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> tupl
     exactly multiple may be counted fewer times, as in every Krylov method. A run whose products are not finite
     gets NaN.
     """
-    search = _Search(operator, start, k)
-    for size in range(1, start.shape[1] + 1):
+    search, dim = _Search(operator, start, k), start.shape[1]
+    check = min(max(FIRST_CHECK, k), dim)
+    for size in range(1, dim + 1):
         search.extend(size)
-        if size >= k and (size % CHECK_EVERY == 0 or size == start.shape[1]) and search.settle(size):
-            break
+        if size == check:
+            if search.settle(size):
+                break
+            check = min(math.ceil(GROWTH * size), dim)
     return search.values, search.vectors
 
 
@@ -78,22 +81,21 @@ class _Search:
         square = (product * product).sum(1)
         self._done = self._done | ~square.isfinite()
         product = product.where(~self._done[:, None], 0.0)
-        rest = self._across(product, size)
+        along = (q * product).sum(1)
+        rest = self._across(product - along[:, None] * q, size)
         beta = rest.norm(dim=1)
         ended = beta <= 1e-14 * square.sqrt()  # the space is invariant: go on from any vector across it
         if ended.any():
-            fresh = self._across(normals(q.shape[1], size, q).expand_as(q), size)
+            fresh = self._across(self._across(normals(q.shape[1], size, q).expand_as(q), size), size)
             rest, beta = torch.where(ended[:, None], fresh, rest), beta.where(~ended, 0.0)
         self._next = rest / rest.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        self._matrix[:, size - 1, size - 1] = (q * product).sum(1)
+        self._matrix[:, size - 1, size - 1] = along
         self._matrix[:, size - 1, size] = self._matrix[:, size, size - 1] = beta
 
     def _across(self, x: Tensor, size: int) -> Tensor:
-        """Return the part of x [b, D] across the basis; the second pass takes the rounding of the first."""
-        basis, rest = self._basis[:, :size], x[:, :, None]
-        for _ in range(2):
-            rest = torch.baddbmm(rest, basis.mT, basis @ rest, alpha=-1)
-        return rest[:, :, 0]
+        """Return the part of x [b, D] across the basis."""
+        basis, column = self._basis[:, :size], x[:, :, None]
+        return torch.baddbmm(column, basis.mT, basis @ column, alpha=-1)[:, :, 0]
 
     def settle(self, size: int) -> bool:
         """Read off the runs that have converged; return whether all have."""
