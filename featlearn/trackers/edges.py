@@ -28,7 +28,8 @@ class StabilityEdge:
     edges: ClassVar[frozenset[str]] = frozenset({"sgd", "sam", "usam"})
 
     def __call__(self, view: View) -> dict[str, Tensor]:
-        """Return the column, [b]."""
+        """Return the column, [b]. ValueError for a rule that has no edge."""
+        _edge_of(view.rule, self)
         return {"stability_edge": _evaluated("sgd", view, view.grad_norm)}
 
 
@@ -48,13 +49,17 @@ class SamEdge:
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the column, [b]. ValueError for a rule that has no such edge."""
-        rule: Any = view.rule
-        edge = getattr(rule, "edge", None)
-        if edge not in self.edges:
-            raise ValueError(f"sam_edge: {type(rule).__name__} has none")
+        edge = _edge_of(view.rule, self)
         loss = view.loss(self.batch)
         gradient = loss.gradient(view.point)
         return {"sam_edge": _evaluated(edge, view, loss.inner(gradient, gradient).clamp(min=0).sqrt())}
+
+
+def _edge_of(rule: Any, tracker: StabilityEdge | SamEdge) -> str:
+    edge: str | None = getattr(rule, "edge", None)
+    if edge is None or edge not in tracker.edges:
+        raise ValueError(f"{type(tracker).__name__} knows no edge of {type(rule).__name__} as configured")
+    return edge
 
 
 def _evaluated(edge: str, view: View, grad_norm: Tensor) -> Tensor:
