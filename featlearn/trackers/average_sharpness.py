@@ -38,9 +38,10 @@ class AverageSharpness:
 
         engine, w = view.engine, view.point
         std = self.radius / view.problem.n_parameters.sqrt()
+        rngs = [stream(seed, "average_sharpness") for seed in view.problem.seeds]
         here, rises = engine.losses(w).mean(1), []
-        for i in range(self.n_directions):
-            eps = std * engine.normal([stream(seed, "average_sharpness", i) for seed in view.problem.seeds])
+        for _ in range(self.n_directions):
+            eps = std * engine.normal(rngs)
             rises.append((engine.losses(w + eps).mean(1) + engine.losses(w - eps).mean(1)) / 2 - here)
         rise = torch.stack(rises)
         return {
