@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.gram_curvature import GramCurvature, PatchGeometry
+from featlearn.engines.gram_curvature import GramCurvature
+from featlearn.engines.patches import PatchGeometry
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.models.losses import logistic, logistic_slope

@@ -21,70 +21,12 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.lanczos import eigh, eigvalsh, lanczos, largest, normals
-from featlearn.engines.problem import Problem
+from featlearn.engines.patches import PatchGeometry
 from featlearn.engines.protocol import Vector
 from featlearn.models.losses import logistic_bend, logistic_slope
 
 DENSE = 64  # the largest matrix whose eigenvalues are found all at once
 MIX = 0.01  # how much of Lanczos' first vector is random
-
-
-class PatchGeometry:
-    """The distinct patches x = E v of a block's samples, N = 2 + q n of them: +signal, -signal, the noises [q, n].
-
-    count [N]: how often a sample shows each of its patches.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        count = [1.0, 1.0] + [float(problem.noise_count)] * problem.n_noises
-        self.count = problem.gram.new_tensor(count, dtype=torch.float64)
-        self._positive = (problem.true_labels > 0).double()
-
-    def on_patches(self, align: Tensor) -> Tensor:
-        """Return <w, x> for all patches, [b, f, N], of rows with the alignments [b, f, k]: align E'."""
-        p = self.problem
-        return torch.cat([p.signal_preactivations(align), p.noise_preactivations(align).flatten(2)], 2)
-
-    def combined(self, weights: Tensor) -> Tensor:
-        """Return the coefficients [b, f, k] of sums of patches with the weights [b, f, N]: weights E."""
-        parts = [weights[..., :1] - weights[..., 1:2], weights[..., 2:]]
-        return torch.cat([*parts, weights.sum(-1, keepdim=True)] if self.problem.bias else parts, -1)
-
-    def per_sample(self, x: Tensor) -> Tensor:
-        """Sum over the patches of every sample: [b, f, N] -> [b, f, n]."""
-        p = self.problem
-        noise = x[..., 2:].reshape(*x.shape[:2], p.noises_per_sample, p.n_samples).sum(2)
-        return p.by_true_label(x[..., :2]) + noise
-
-    def per_patch(self, x: Tensor) -> Tensor:
-        """Sum over the samples that show each patch, [b, n] -> [b, N]: the transpose of ``per_sample``."""
-        plus = (x * self._positive).sum(1, keepdim=True)
-        minus = (x * (1 - self._positive)).sum(1, keepdim=True)
-        return torch.cat([plus, minus, x.repeat(1, self.problem.noises_per_sample)], 1)
-
-    @cached_property
-    def factor(self) -> Tensor:
-        """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
-        values, vectors = torch.linalg.eigh(self.problem.gram.double())
-        factor: Tensor = vectors * values.clamp(min=0).sqrt()[:, None]
-        return factor
-
-    @cached_property
-    def inverse_factor(self) -> Tensor:
-        """The pseudo-inverse of ``factor``, [b, k, k]: from orthonormal coordinates to coefficients."""
-        inverse: Tensor = torch.linalg.pinv(self.factor, rtol=1e-10)
-        return inverse
-
-    @cached_property
-    def rows(self) -> Tensor:
-        """Patches in the orthonormal coordinates of ``factor``, as columns [b, k, N]: (E F)'."""
-        return self.on_patches(self.factor.mT)
-
-    @cached_property
-    def gram(self) -> Tensor:
-        """Inner products of the patches, [b, N, N]."""
-        return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
 
 
 class GramCurvature:
@@ -171,7 +113,7 @@ class GramCurvature:
 
     def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
         """Return at least k eigenvalues of the whole H, or all in the span, with vectors in coordinates of the span."""
-        (b, f, _), size = self._slopes.shape, self._slopes.shape[1] * self._geometry.rows.shape[1]
+        b, size = len(self._slopes), self._slopes.shape[1] * self._geometry.rows.shape[1]
         if size <= DENSE:
             return self._dense
         first = self._gauss_newton[1]
@@ -179,13 +121,17 @@ class GramCurvature:
             (self._slopes * self._geometry.per_patch(self._root * first)[:, None]) @ self._geometry.rows.mT
         ).reshape(b, -1)
         start = start * _inverse(start.norm(dim=1))[:, None]
-        start = start + MIX / math.sqrt(size) * normals(size, 0, start)
+        return self._search(start + MIX / math.sqrt(size) * normals(size, 0, start), min(k, size))
+
+    def _search(self, start: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Return k eigenvalues and eigenvectors of H by Lanczos' method from ``start``, in coordinates of the span."""
+        b, f, _ = self._slopes.shape
 
         def product(x: Tensor) -> Tensor:
             weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
             return (weights @ self._geometry.rows.mT).reshape(b, -1)
 
-        return lanczos(product, start, min(k, size))
+        return lanczos(product, start, k)
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, expl
 
 from featlearn.engines import autograd_curvature, gram_curvature
 from featlearn.engines.autograd_curvature import AutogradCurvature
+from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Vector
 from featlearn.engines.weights import TwoLayerModule
 
@@ -100,11 +101,14 @@ def test_against_the_dense_hessian(activation, setting, batch_size):
 
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("setting", ["plain", "independent, bias"])
-def test_lanczos_finds_what_the_whole_matrix_has(activation, setting, monkeypatch):
+@pytest.mark.parametrize("plain", [True, False])
+def test_lanczos_finds_what_the_whole_matrix_has(activation, setting, plain, monkeypatch):
     """The route of large problems, on small ones."""
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     monkeypatch.setattr(autograd_curvature, "DENSE", 0)
     point = Point(activation, **SETTINGS[setting])
+    if plain:
+        point.engines["gram"] = GramEngine(point.engines["gram"].problem)
     size = point.values[0].abs().item()
     for name in ("gram", "weights"):
         curvature = point.curvature(name)
@@ -222,6 +226,21 @@ def test_bits_do_not_depend_on_the_neighbours(activation, dense, monkeypatch):
     here, there = found(engine_of(*runs)), found(engine_of(runs[2], *others, runs[1], runs[5]))
     for a, b in zip(here, there, strict=True):
         assert torch.equal(a[2], b[0]) and torch.equal(a[1], b[4]) and torch.equal(a[5], b[5])
+
+
+@EVERY_ACTIVATION
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("k", [1, 4])
+def test_the_fused_route_is_the_plain_one(activation, setting, k, monkeypatch):
+    """The loops compiled for a CPU against the batched torch that CUDA uses."""
+    monkeypatch.setattr(gram_curvature, "DENSE", 0)
+    engine = engine_of(*[make_run(network__activation=activation, seed=s, **SETTINGS[setting]) for s in range(3)])
+    w, batch = engine.initial(), torch.full_like(engine.problem.labels, 1 / 8)
+    fused, plain = engine.curvature(w, batch), GramEngine.curvature(engine, w, batch)
+    assert type(fused) is not type(plain)
+    assert torch.allclose(fused.top(k), plain.top(k), rtol=1e-10, atol=1e-12)
+    along = engine.inner(fused.principal(), plain.principal()).abs()
+    assert torch.allclose(along, torch.ones(3, dtype=torch.float64), rtol=1e-8)
 
 
 # where there is no curvature, or none that fits a number
