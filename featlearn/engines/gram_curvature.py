@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.lanczos import eigh, eigvalsh, lanczos, largest, normals
-from featlearn.engines.patches import PatchGeometry
+from featlearn.engines.patch_geometry import PatchGeometry
 from featlearn.engines.protocol import Vector
 from featlearn.models.losses import logistic_bend, logistic_slope
 

@@ -1,68 +1,50 @@
-"""The distinct patches of a training set, as combinations of its data vectors."""
+"""What the engines of the two-layer network on patches share: the problem, the logistic loss, the view of trackers."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from abc import ABC, abstractmethod
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.engines.protocol import Observation, PatchView, Vector
+from featlearn.models.losses import logistic, mistakes
 
 
-class PatchGeometry:
-    """The distinct patches x = E v of a block's samples, N = 2 + q n of them: +signal, -signal, the noises [q, n].
-
-    count [N]: how often a sample shows each of its patches.
-    """
+class PatchEngine(ABC):
+    """A block of networks on signal and noise patches; a subclass says what they give out there."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        count = [1.0, 1.0] + [float(problem.noise_count)] * problem.n_noises
-        self.count = problem.gram.new_tensor(count, dtype=torch.float64)
-        self._positive = (problem.true_labels > 0).double()
+        self.labels, self.seeds, self.n_parameters = problem.labels, problem.seeds, problem.n_parameters
 
-    def on_patches(self, align: Tensor) -> Tensor:
-        """Return <w, x> for all patches, [b, f, N], of rows with the alignments [b, f, k]: align E'."""
-        p = self.problem
-        return torch.cat([p.signal_preactivations(align), p.noise_preactivations(align).flatten(2)], 2)
+    @abstractmethod
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
 
-    def combined(self, weights: Tensor) -> Tensor:
-        """Return the coefficients [b, f, k] of sums of patches with the weights [b, f, N]: weights E."""
-        parts = [weights[..., :1] - weights[..., 1:2], weights[..., 2:]]
-        return torch.cat([*parts, weights.sum(-1, keepdim=True)] if self.problem.bias else parts, -1)
+    @abstractmethod
+    def align(self, w: Vector) -> Tensor:
+        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
 
-    def per_sample(self, x: Tensor) -> Tensor:
-        """Sum over the patches of every sample: [b, f, N] -> [b, f, n]."""
-        p = self.problem
-        noise = x[..., 2:].reshape(*x.shape[:2], p.noises_per_sample, p.n_samples).sum(2)
-        return p.by_true_label(x[..., :2]) + noise
+    @abstractmethod
+    def observe(self, w: Vector) -> Observation:
+        """Describe the point w."""
 
-    def per_patch(self, x: Tensor) -> Tensor:
-        """Sum over the samples that show each patch, [b, n] -> [b, N]: the transpose of ``per_sample``."""
-        plus = (x * self._positive).sum(1, keepdim=True)
-        minus = (x * (1 - self._positive)).sum(1, keepdim=True)
-        return torch.cat([plus, minus, x.repeat(1, self.problem.noises_per_sample)], 1)
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
+        return logistic(self.margins(w, labels))
 
-    @cached_property
-    def factor(self) -> Tensor:
-        """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
-        values, vectors = torch.linalg.eigh(self.problem.gram.double())
-        factor: Tensor = vectors * values.clamp(min=0).sqrt()[:, None]
-        return factor
-
-    @cached_property
-    def inverse_factor(self) -> Tensor:
-        """The pseudo-inverse of ``factor``, [b, k, k]: from orthonormal coordinates to coefficients."""
-        inverse: Tensor = torch.linalg.pinv(self.factor, rtol=1e-10)
-        return inverse
-
-    @cached_property
-    def rows(self) -> Tensor:
-        """Patches in the orthonormal coordinates of ``factor``, as columns [b, k, N]: (E F)'."""
-        return self.on_patches(self.factor.mT)
-
-    @cached_property
-    def gram(self) -> Tensor:
-        """Inner products of the patches, [b, N, N]."""
-        return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> PatchView:
+        """Show the point w to trackers, with the alignments at the probe."""
+        described = self.observe(w)
+        return PatchView(
+            **vars(described),
+            **seen,
+            w=w,
+            probe=probe,
+            losses=logistic(described.margins),
+            mistakes=mistakes(described.margins),
+            problem=self.problem,
+            perturbed_align=self.align(probe),
+        )

@@ -106,7 +106,7 @@ def stack_problem(
         noise_std=tensor([data.noise_std for data in datas]),
         flip_prob=tensor([data.flip_prob for data in datas]),
         signal_norm=tensor([data.strength for data in datas]),
-        n_parameters=tensor([2.0 * network.n_filters * (data.dim + network.bias) for data in datas]),
+        n_parameters=tensor([float(network.n_parameters(data)) for data in datas]),
         signs=tensor(network.signs)[:, None],
         activation=ACTIVATIONS[network.activation],
         scale=network.scale(first.n_patches),

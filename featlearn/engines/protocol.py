@@ -26,7 +26,7 @@ Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an engine can say of a point of parameter space.
+    """What an engine can say of a two-layer network on patches of data vectors.
 
     align [b, f, k]: <w, v> for every filter and data vector. coef [b, f, k]: coefficients C of W = alpha W0 + C V.
     weight_gram [b, f, f]: W W'. margins [b, n]: y_i f_i. residual [b]: norm of what alpha W0 + C V misses of W,
@@ -41,45 +41,49 @@ class Observation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View(Observation):
-    """What a tracker may see of a block of runs after ``step`` steps, from either engine.
+class View:
+    """What a tracker may see of a block of runs after ``step`` steps, from any engine.
 
-    grad_norm [b]: norm of the gradient of the whole training loss. perturbed_align [b, f, k]: alignments at the point
-    where the rule takes its next gradient (align itself for a rule without perturbation), for ``batch`` [b, n], the
-    sample weights of the mini-batch that it takes it on.
-
-    What costs more than that is computed where a tracker asks for it, from ``engine``, the parameters ``point``, the
-    ``probe`` where the next gradient is taken, the ``rule`` and the ``radius`` [b] of its perturbation at this step.
+    w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
+    ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
+    mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
+    grad_norm [b]: norm of the gradient of the whole training loss at w. rule: the rule in use, its numbers those of the
+    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing.
     """
 
     step: int
-    problem: Problem
-    grad_norm: Tensor
-    perturbed_align: Tensor
-    batch: Tensor
     engine: Engine
-    rule: Rule
-    point: Vector
+    w: Vector
     probe: Vector
+    losses: Tensor
+    mistakes: Tensor | None
+    batch: Tensor
+    grad_norm: Tensor
+    rule: Rule
     radius: Tensor
 
     def loss(self, samples: Samples) -> Loss:
         """Return the training loss on the whole set, or on the mini-batch."""
-        return Loss(self.engine, self.batch if samples == "batch" else torch.full_like(self.batch, 1 / self._n))
+        loss = Loss(self.engine, self.batch)
+        return loss if samples == "batch" else loss.full
 
     def curvature(self, samples: Samples) -> Curvature:
-        """Return the Hessian at ``point`` of ``loss``; kept, so that trackers share what it has computed."""
+        """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""
         if samples not in self._curvatures:
-            self._curvatures[samples] = self.engine.curvature(self.point, self.loss(samples).batch)
+            self._curvatures[samples] = self.engine.curvature(self.w, self.loss(samples).batch)
         return self._curvatures[samples]
 
     @cached_property
     def _curvatures(self) -> dict[Samples, Curvature]:
         return {}
 
-    @property
-    def _n(self) -> int:
-        return self.batch.shape[1]
+
+@dataclass(frozen=True, kw_only=True)
+class PatchView(View, Observation):
+    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, k] are the alignments at the probe."""
+
+    problem: Problem
+    perturbed_align: Tensor
 
 
 class Curvature(Protocol):
@@ -103,9 +107,15 @@ class Curvature(Protocol):
 
 
 class Engine(Protocol):
-    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol."""
+    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    problem: Problem
+    seeds [b]: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1 where the
+    samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
+    """
+
+    seeds: tuple[int, ...]
+    n_parameters: Tensor
+    labels: Tensor
     provides: frozenset[str]
 
     def initial(self) -> Vector:
@@ -120,14 +130,8 @@ class Engine(Protocol):
         labels [b, n] stand in for the training set's own where given.
         """
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
-
     def losses(self, w: Vector) -> Tensor:
-        """Return the loss of every sample at w, [b, n]."""
-
-    def align(self, w: Vector) -> Tensor:
-        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
+        """Return the loss of every training sample at w, [b, n]."""
 
     def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
         """Return a direction of independent standard normal coordinates, each run's from its own generator.
@@ -135,8 +139,8 @@ class Engine(Protocol):
         Of it the Gram engine draws, in law, the part in the span of the data, all that the losses depend on.
         """
 
-    def observe(self, w: Vector) -> Observation:
-        """Describe the point w for trackers."""
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
+        """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
 
     def curvature(self, w: Vector, batch: Tensor) -> Curvature:
         """Return the Hessian at w of sum_i batch_i loss_i."""
@@ -180,11 +184,11 @@ class Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
         draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
         flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < spread(odds, self.batch)
-        labels = self.engine.problem.labels if self.labels is None else self.labels
+        labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
     def _streams(self, name: str) -> list[np.random.Generator]:
-        return [stream(seed, name, self.step) for seed in self.engine.problem.seeds]
+        return [stream(seed, name, self.step) for seed in self.engine.seeds]
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""

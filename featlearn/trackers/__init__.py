@@ -8,6 +8,7 @@ from featlearn.trackers.grad_alignment import GradAlignment
 from featlearn.trackers.hessian_trace import HessianTrace
 from featlearn.trackers.loss import Loss
 from featlearn.trackers.m_sharpness import MSharpness
+from featlearn.trackers.position import Position
 from featlearn.trackers.sharpness import Sharpness
 from featlearn.trackers.test_error import TestError
 
@@ -20,6 +21,7 @@ __all__ = [
     "HessianTrace",
     "Loss",
     "MSharpness",
+    "Position",
     "SamEdge",
     "Sharpness",
     "StabilityEdge",
@@ -31,6 +33,7 @@ TRACKERS: dict[str, type] = {
     "decomposition": Decomposition,
     "test_error": TestError,
     "deactivation": Deactivation,
+    "position": Position,
     "sharpness": Sharpness,
     "hessian_trace": HessianTrace,
     "stability_edge": StabilityEdge,

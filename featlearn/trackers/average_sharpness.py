@@ -36,10 +36,10 @@ class AverageSharpness:
         """Return the columns, each [b]."""
         import torch
 
-        engine, w = view.engine, view.point
-        std = self.radius / view.problem.n_parameters.sqrt()
-        rngs = [stream(seed, "average_sharpness") for seed in view.problem.seeds]
-        here, rises = engine.losses(w).mean(1), []
+        engine, w = view.engine, view.w
+        std = self.radius / view.engine.n_parameters.sqrt()
+        rngs = [stream(seed, "average_sharpness") for seed in view.engine.seeds]
+        here, rises = view.losses.mean(1), []
         for _ in range(self.n_directions):
             eps = std * engine.normal(rngs)
             rises.append((engine.losses(w + eps).mean(1) + engine.losses(w - eps).mean(1)) / 2 - here)

@@ -34,4 +34,4 @@ class GradAlignment:
         def alignment(point: Vector) -> Tensor:
             return loss.inner(loss.unit(loss.gradient(point)), principal).abs()
 
-        return {"grad_alignment": alignment(view.point), "sam_grad_alignment": alignment(view.probe)}
+        return {"grad_alignment": alignment(view.w), "sam_grad_alignment": alignment(view.probe)}

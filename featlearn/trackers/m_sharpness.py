@@ -36,12 +36,12 @@ class MSharpness:
 
         import torch
 
-        here, n = view.engine.losses(view.point), view.batch.shape[1]
+        here, n = view.losses, view.batch.shape[1]
         rise = torch.zeros_like(here[:, 0])
         for shard in torch.split(torch.arange(n, device=here.device), self.m):
             weights = torch.zeros_like(view.batch)
             weights[:, shard] = 1 / len(shard)
             loss = replace(view.loss("full"), batch=weights)
-            there = view.point + self.radius * loss.unit(loss.gradient(view.point))
+            there = view.w + self.radius * loss.unit(loss.gradient(view.w))
             rise = rise + (view.engine.losses(there) - here)[:, shard].sum(1) / n
         return {"m_sharpness": rise}

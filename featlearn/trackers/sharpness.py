@@ -31,6 +31,11 @@ class Sharpness:
     top: Count = 1
     batch: Literal["full", "batch"] = "full"
 
+    @property
+    def least_parameters(self) -> int:
+        """The number of parameters that a model must have to be watched."""
+        return self.top
+
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
         values = view.curvature(self.batch).top(self.top)

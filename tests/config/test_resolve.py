@@ -145,7 +145,7 @@ class TestBatchAndPhase:
 
 class TestRecord:
     def steps(self, every: Any, n_steps: int) -> tuple[int, ...]:
-        return recorded(RecordSection(every=every, trackers=[]), n_steps).steps
+        return recorded(RecordSection(every=every), n_steps, ()).steps
 
     def test_every_so_many_steps(self) -> None:
         assert self.steps(10, 35) == (0, 10, 20, 30, 35)
@@ -207,7 +207,7 @@ class TestCurvature:
         asked = "record: {trackers: [{name: sharpness, top: 81}]}"
         assert load(asked, set=["data.dim=5"]).base_run().record.trackers[0].top == 81
         (line,) = problems(asked, set=["data.dim=4"])
-        assert line == "x.yaml:6: record.trackers: Sharpness: top = 81 is more than the 80 parameters"
+        assert line == "x.yaml:6: record.trackers: Sharpness asks for 81 parameters; the network has 80"
 
     @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
     def test_what_makes_no_sense_is_refused(self, problems: Problems, wrong: str) -> None:

@@ -11,7 +11,7 @@ from featlearn.trackers import Loss, MSharpness
 
 def by_hand(run, view, radius, m):
     plain = PlainNetwork(run)
-    w, n = explicit(view.point, plain), len(plain.labels)
+    w, n = explicit(view.w, plain), len(plain.labels)
 
     def loss(weights, i):
         return np.logaddexp(0, -plain.labels[i] * plain.output(weights, i))

@@ -27,7 +27,7 @@ def test_columns_are_the_eigenvalues_in_their_order():
     view = view_of(make_run(network__activation="relu2"), make_run(seed=1, network__activation="relu2"), steps=5)
     columns = Sharpness(top=3)(view)
     assert list(columns) == ["sharpness", "sharpness_2", "sharpness_3"]
-    expected = view.engine.curvature(view.point, full_batches(view.engine, 1)[0].expand(2, -1)).top(3)
+    expected = view.engine.curvature(view.w, full_batches(view.engine, 1)[0].expand(2, -1)).top(3)
     assert torch.equal(torch.stack(list(columns.values()), 1), expected)
     sizes = [column.abs() for column in columns.values()]
     assert (sizes[0] >= sizes[1]).all() and (sizes[1] >= sizes[2]).all()
@@ -41,7 +41,7 @@ def test_on_the_mini_batch_or_on_all(engine):
     assert mini["sharpness_2"].abs().item() < 1e-12 < full["sharpness_2"].item()
     assert mini["sharpness"].item() == pytest.approx(HessianTrace(batch="batch")(view)["hessian_trace"].item())
     assert full["sharpness"].item() != pytest.approx(mini["sharpness"].item(), rel=0.01)
-    expected = view.engine.curvature(view.point, batch).top(1)
+    expected = view.engine.curvature(view.w, batch).top(1)
     assert mini["sharpness"].item() == pytest.approx(expected.item(), rel=1e-12)
 
 
@@ -85,10 +85,10 @@ def test_a_stopped_run_shows_its_last_point(activation):
 def test_alignment_by_hand():
     run = make_run(SAM(rho=0.5, base=SGD(lr=0.1)), engine="weights", data__dim=20)
     view, batch = on_batch(run)
-    g = view.engine.gradient(view.point, batch).leaves[0].flatten()
+    g = view.engine.gradient(view.w, batch).leaves[0].flatten()
     length = g.norm()
-    there = view.engine.gradient(view.point + (0.5 / length.item()) * view.engine.gradient(view.point, batch), batch)
-    v = view.engine.curvature(view.point, batch).principal().leaves[0].flatten()
+    there = view.engine.gradient(view.w + (0.5 / length.item()) * view.engine.gradient(view.w, batch), batch)
+    v = view.engine.curvature(view.w, batch).principal().leaves[0].flatten()
     columns = GradAlignment()(view)
     assert columns["grad_alignment"].item() == pytest.approx(abs(g @ v).item() / length.item(), rel=1e-12)
     h = there.leaves[0].flatten()
