@@ -36,7 +36,6 @@ class Wrapper:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = ""
-    _edge: ClassVar[str | None] = None
 
     start: Step = 0
     stop: Step | None = None
@@ -61,7 +60,8 @@ class Wrapper:
     @property
     def edge(self) -> str | None:
         """The name of its edge of stability in theory.EDGES, None where none is known, as with momentum in the base."""
-        return self._edge if getattr(self.base, "edge", None) else None
+        own: str | None = vars(type(self)).get("_edge")  # a variant of SAM does not inherit SAM's
+        return own if getattr(self.base, "edge", None) else None
 
     def on_full_batch(self) -> str:
         """Return what to warn of where every batch is the whole training set; nothing by default."""

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import drawn_batches, engine_of, make_run, view_of
+from helpers import RULES, drawn_batches, engine_of, make_run, view_of
 
 from featlearn.engines.protocol import Loss as BatchLoss
 from featlearn.optim import SAM, SGD, USAM, stack
@@ -72,6 +72,13 @@ def test_momentum_and_decay_have_no_edge(rule):
     for tracker in (SamEdge(), StabilityEdge()):
         with pytest.raises(ValueError, match=f"no edge of {type(rule).__name__}"):
             tracker(view_of(make_run(rule)))
+
+
+def test_only_these_rules_have_an_edge():
+    """A variant of SAM is not SAM, whatever it is derived from."""
+    known = {name: edge for name, rule in RULES.items() if (edge := getattr(rule, "edge", None))}
+    assert {type(RULES[name]) for name in known} == {SGD, SAM, USAM}
+    assert len({type(rule) for rule in RULES.values()}) > 3
 
 
 def test_gradient_descent_has_no_edge_of_sam():
