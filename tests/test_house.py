@@ -45,7 +45,7 @@ SEES = {
     "models": {"types", "streams"},
     "optim": {"types"},
     "optim.torch": {"types", "engines", "optim"},  # it puts a module's parameters in the place of an engine
-    "trackers": {"types", "streams", "models"},
+    "trackers": {"types", "streams", "models", "theory"},  # what theory says, beside what happened
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},
@@ -197,6 +197,8 @@ def test_the_engines_share_no_gradient_code():
     others = [found for found in IMPORTS if room(found.module) == "engines" and found.target.startswith(oracle)]
     assert not others
     assert "autograd" in SOURCES[oracle] and "autograd" not in SOURCES["featlearn.engines.gram"]
+    hessian = [found.target for found in IMPORTS if found.module == "featlearn.engines.autograd_curvature"]
+    assert not [target for target in hessian if "gram" in target or "patches" in target or "models" in target]
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
