@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from featlearn.engines import kernels
 from featlearn.engines.gram import GramEngine
+from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.models.kernels import KINDS
 
 
 class FusedGramEngine(GramEngine):
-    """GramEngine for tensors on a CPU; only the product with G is left to torch, in float64."""
+    """GramEngine for tensors on a CPU; its Vectors are packed."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._labels = problem.labels.numpy(), problem.true_labels.numpy()
-        self._numbers = (
-            KINDS[problem.activation.name],
-            problem.scale,
-            problem.noise_count,
-            problem.n_noises,
-            problem.bias,
-        )
+        p = problem
+        self._initial = cast(PackedVector, super().initial())
+        self._labels = p.labels.numpy(), p.true_labels.numpy()
+        width = self._initial.rows.shape[2]
+        self._gram = torch.nn.functional.pad(p.gram, (0, width - p.gram.shape[2])).numpy()
+        self._numbers = KINDS[p.activation.name], p.scale, p.noise_count, p.n_noises, p.bias
+
+    def initial(self) -> Vector:
+        """Return W0: alpha = 1, C = 0."""
+        return self._initial
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
+        """Return alpha W0 + C V, whose alignments are ``align``."""
+        return pack(alpha, coef, align)
 
     def gradient(self, w: Vector, batch: Tensor) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
-        align = w.leaves[2]
-        coef = torch.empty_like(align)
-        kernels.gradient_coef(align.numpy(), *self._labels, batch.numpy(), coef.numpy(), *self._numbers)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
-
-    def _times_gram(self, coef: Tensor) -> Tensor:
-        """Return coef G. In float32 the bits of torch's batched product depend on a run's place in the batch."""
-        gram = self.problem.gram
-        if coef.dtype == torch.float64:
-            return coef @ gram
-        out = torch.empty_like(coef)
-        kernels.product(coef.numpy(), gram.numpy(), out.numpy())
-        return out
+        start, part, factors = cast(PackedVector, w).terms
+        rows, squares = torch.empty_like(start), start.new_empty(len(start))
+        kernels.gradient(
+            start.numpy(),
+            part.numpy(),
+            (squares if factors is None else factors).numpy(),
+            factors is not None,
+            *self._labels,
+            batch.numpy(),
+            self._gram,
+            rows.numpy(),
+            squares.numpy(),
+            *self._numbers,
+        )
+        return PackedVector((rows,), n_vectors=self.problem.gram.shape[2], square=squares)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b] (see GramEngine.inner)."""
-        out = torch.empty_like(u.leaves[0])
-        (alpha_u, coef_u, _), (alpha_v, coef_v, align_v) = u.leaves, v.leaves
-        known = self.problem.align0, self._init_square
-        kernels.inner(*(x.numpy() for x in (alpha_u, coef_u, alpha_v, coef_v, align_v, *known, out)))
+        u, v = cast(PackedVector, u), cast(PackedVector, v)
+        if u is v and u.own_square is not None:
+            return u.own_square
+        out = self._init_square.new_empty(len(self._init_square))
+        arrays = u.rows, v.rows, self._initial.rows, self._init_square, out
+        kernels.inner(*(x.numpy() for x in arrays))
         return out

@@ -31,7 +31,11 @@ class GramEngine:
     def initial(self) -> Vector:
         """Return W0: alpha = 1, C = 0."""
         align = self.problem.align0
-        return Vector((align.new_ones(len(align)), torch.zeros_like(align), align))
+        return self.vector(align.new_ones(len(align)), torch.zeros_like(align), align)
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
+        """Return alpha W0 + C V, whose alignments are ``align``."""
+        return Vector((alpha, coef, align))
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> = sum_rows C_u (v V')' + alpha_u <W0, v>, [b]."""
@@ -70,7 +74,7 @@ class GramEngine:
         if p.bias:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+        return self.vector(torch.zeros_like(w.leaves[0]), coef, coef @ p.gram)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""
