@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor
 from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import Problem, stack_problem
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
+from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View, batch_weights
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.models.losses import logistic
@@ -111,7 +112,7 @@ def _fused(problem: Problem) -> GramEngine:
 
 
 class MiniBatches:
-    """Sample weights [b, n] of every step: 1/B on the batch, 0 elsewhere.
+    """The mini-batches of every step.
 
     Each epoch shuffles the samples of a run by its own stream and cuts them into batches; the last one is smaller
     where batch_size does not divide n_samples. A full batch draws nothing.
@@ -130,16 +131,15 @@ class MiniBatches:
             for start in range(0, self._n, self._size):
                 yield order[:, start : start + self._size]
 
-    def weights(self) -> Iterator[Tensor]:
-        """Yield the sample weights [b, n] of each step, for ever."""
+    def losses(self, engine: Engine) -> Iterator[Loss]:
+        """Yield the loss on the batch of each step, for ever."""
         if self._size == self._n:
             full = torch.full_like(self._like, 1 / self._n)
-            while True:
-                yield full
-        for chosen in self.indices():
-            weights = np.zeros(self._like.shape)
-            np.put_along_axis(weights, chosen, 1 / chosen.shape[1], axis=1)
-            yield torch.as_tensor(weights, dtype=self._like.dtype).to(self._like.device)
+            for t in count():
+                yield Loss(engine, full, step=t)
+        for t, chosen in enumerate(self.indices()):
+            samples = torch.as_tensor(chosen).to(self._like.device)
+            yield Loss(engine, batch_weights(samples, self._like), samples, t)
 
 
 def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], Vector]:
@@ -156,21 +156,21 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
     fate = Fate(engine.problem.labels, last)
     prospect: Prospect | None = None
     recorder = Recorder(record.trackers)
-    for t, weights in zip(range(last + 1), batches.weights(), strict=False):
-        loss = Loss(engine, weights)
+    for t, loss in zip(range(last + 1), batches.losses(engine), strict=False):
         moving = fate.active
         if level is not None:
             fate.stop(logistic(engine.margins(w)).mean(1) <= level, t, "fitted")
         over = t == last or not fate.any_active()
         if over or t in due:
-            prospect = Prospect.of(engine, rule, loss, w, t).where(moving, prospect)
+            prospect = Prospect.of(rule, loss, w, memory, t).where(moving, prospect)
             recorder.record(observe(engine, w, t, prospect), fate.last_step(t))
         if over:
             break
-        moved, memory = rule.step(loss, w, memory, t)
+        moved, remembered = rule.step(loss, w, memory, t)
         fate.stop(~moved.finite(), t, "diverged")
         if (moving & ~fate.active).any():
-            prospect = Prospect.of(engine, rule, loss, w, t).where(moving, prospect)
+            prospect = Prospect.of(rule, loss, w, memory, t).where(moving, prospect)
+        memory = remembered
         w = moved if fate.all_active() else moved.where(fate.active, w)
     return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)], w
 
@@ -186,9 +186,9 @@ class Prospect:
     batch: Tensor
 
     @classmethod
-    def of(cls, engine: Engine, rule: Rule, loss: Loss, w: Vector, t: int) -> Prospect:
+    def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        return cls(engine.align(rule.probe(loss, w, t)), loss.batch)
+        return cls(loss.engine.align(rule.probe(loss, w, memory, t)), loss.batch)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""

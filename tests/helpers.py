@@ -16,7 +16,7 @@ from featlearn.data import SignalNoise
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
 from featlearn.models.two_layer_cnn import TwoLayerCNN
-from featlearn.optim import SAM, SGD
+from featlearn.optim import SAM, SGD, USAM
 from featlearn.runs import Record, RunConfig, Train, Trajectory
 from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
 from featlearn.trackers import TRACKERS
@@ -31,6 +31,7 @@ RULES = {
     "sam": SAM(rho=0.1, base=SGD(lr=0.1)),
     "sam window": SAM(rho=0.2, start=5, stop=60, base=SGD(lr=0.1)),
     "sam momentum, decay": SAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
+    "usam": USAM(rho=0.02, base=SGD(lr=0.1)),
 }
 
 
@@ -154,16 +155,16 @@ def full_batches(engine: Engine, count: int) -> list[Any]:
 def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]]]:
     """The run's own mini-batches: as sample weights [1, n], and as samples."""
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    weights = list(islice(MiniBatches([run], like).weights(), count))
+    weights = [loss.batch for loss in islice(MiniBatches([run], like).losses(None), count)]
     return weights, [row[0].nonzero().flatten().tolist() for row in weights]
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
     """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
     engine = engine_of(*runs)
-    w, _ = advance(engine, runs[0].optimizer, full_batches(engine, steps))
+    w, memory = advance(engine, runs[0].optimizer, full_batches(engine, steps))
     loss = Loss(engine, full_batches(engine, 1)[0])
-    return observe(engine, w, steps, Prospect.of(engine, runs[0].optimizer, loss, w, steps))
+    return observe(engine, w, steps, Prospect.of(runs[0].optimizer, loss, w, memory, steps))
 
 
 def same_bits(a: Trajectory, b: Trajectory) -> bool:

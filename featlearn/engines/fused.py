@@ -20,12 +20,17 @@ class FusedGramEngine(GramEngine):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        p = problem
         self._initial = cast(PackedVector, super().initial())
-        self._labels = p.labels.numpy(), p.true_labels.numpy()
-        width = self._initial.rows.shape[2]
-        self._gram = torch.nn.functional.pad(p.gram, (0, width - p.gram.shape[2])).numpy()
-        self._numbers = KINDS[p.activation.name], p.scale, p.noise_count, p.n_noises, p.bias
+        k, width = problem.gram.shape[2], self._initial.rows.shape[2]
+        self._gram = torch.nn.functional.pad(problem.gram, (0, width - k)).numpy()
+        self._true_labels = problem.true_labels.numpy()
+        self._numbers = (
+            KINDS[problem.activation.name],
+            problem.scale,
+            problem.noise_count,
+            problem.n_noises,
+            problem.bias,
+        )
 
     def initial(self) -> Vector:
         """Return W0: alpha = 1, C = 0."""
@@ -35,29 +40,30 @@ class FusedGramEngine(GramEngine):
         """Return alpha W0 + C V, whose alignments are ``align``."""
         return pack(alpha, coef, align)
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
         start, part, factors = cast(PackedVector, w).terms
         rows, squares = torch.empty_like(start), start.new_empty(len(start))
         kernels.gradient(
             start.numpy(),
             part.numpy(),
-            (squares if factors is None else factors).numpy(),
-            factors is not None,
-            *self._labels,
+            factors.numpy(),
+            part is not start,
+            (self.problem.labels if labels is None else labels).numpy(),
+            self._true_labels,
             batch.numpy(),
             self._gram,
             rows.numpy(),
             squares.numpy(),
             *self._numbers,
         )
-        return PackedVector((rows,), n_vectors=self.problem.gram.shape[2], square=squares)
+        return PackedVector((rows,), n_vectors=self._gram.shape[1], square=squares)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>, [b] (see GramEngine.inner)."""
+        """Return <u, v>, [b] (see GramEngine.inner); of a gradient with itself it is known."""
         u, v = cast(PackedVector, u), cast(PackedVector, v)
-        if u is v and u.own_square is not None:
-            return u.own_square
+        if u is v and (known := u.own_square) is not None:
+            return known
         out = self._init_square.new_empty(len(self._init_square))
         arrays = u.rows, v.rows, self._initial.rows, self._init_square, out
         kernels.inner(*(x.numpy() for x in arrays))

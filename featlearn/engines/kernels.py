@@ -22,8 +22,8 @@ Array = NDArray[Any]
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def add_multiple(start: Array, factors: Array, part: Array, out: Array, squares: Array) -> None:
-    """Write start + factor part, [b, 2f + 1, width], into ``out``, and the sum of its squares into ``squares`` [b]."""
+def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
+    """Write start + factor part, [b, 2f + 1, width], into ``out``; into ``finite`` [b] whether the sum of squares is."""
     b, size = len(out), out[0].size
     starts, parts, outs = start.reshape(b, size), part.reshape(b, size), out.reshape(b, size)
     for lane in range(b):
@@ -33,7 +33,7 @@ def add_multiple(start: Array, factors: Array, part: Array, out: Array, squares:
             x = u[i] + factor * v[i]
             w[i] = x
             total += x * x
-        squares[lane] = total
+        finite[lane] = math.isfinite(total)
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})

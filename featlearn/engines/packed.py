@@ -46,11 +46,11 @@ class PackedVector(Vector):
 
     @cached_property
     def _sum(self) -> tuple[Tensor, Tensor]:
-        """The numbers of start + factor * part, and the sum of their squares [b], from one pass."""
+        """The numbers of start + factor * part, and what ``finite`` says of them, from one pass."""
         (part,), start = self.parts, cast(Tensor, self.start)
-        rows, squares = torch.empty_like(part), part.new_empty(len(part))
-        kernels.add_multiple(*(x.numpy() for x in (start, self.factors, part, rows, squares)))
-        return rows, squares
+        rows, finite = torch.empty_like(part), torch.empty(len(part), dtype=torch.bool)
+        kernels.add_multiple(*(x.numpy() for x in (start, self.factors, part, rows, finite)))
+        return rows, finite
 
     @property
     def factors(self) -> Tensor:
@@ -68,10 +68,10 @@ class PackedVector(Vector):
         return self.square if self.factor is None else self.factors.square() * self.square
 
     @property
-    def terms(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Numbers u and v, and factors a (or None where they are 0), of which this is u + a * v."""
+    def terms(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Numbers u and v, and factors a [b], of which this is u + a * v; u alone where v is u."""
         if self.start is None or "rows" in vars(self):
-            return self.rows, self.rows, None
+            return self.rows, self.rows, self.rows[:, 0, 0].contiguous()
         return self.start, self.parts[0], self.factors
 
     @property
@@ -87,7 +87,7 @@ class PackedVector(Vector):
 
     def _plus(self, sign: int, other: Vector) -> PackedVector:
         other = cast(PackedVector, other)._one_term()
-        factor = sign if other.factor is None else sign * other.factor
+        factor = sign if other.factor is None else other.factor if sign > 0 else -other.factor
         return PackedVector(other.parts, factor, n_vectors=self.n_vectors, start=self.rows)
 
     def _one_term(self) -> PackedVector:
@@ -100,4 +100,4 @@ class PackedVector(Vector):
 
     def finite(self) -> Tensor:
         """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
-        return (self.rows.square().sum((1, 2)) if self.start is None else self._sum[1]).isfinite()
+        return self.rows.square().sum((1, 2)).isfinite() if self.start is None else self._sum[1]

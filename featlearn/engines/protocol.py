@@ -6,13 +6,15 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.streams import stream
 
 Scalar = float | Tensor  # a number, or one per run: [b]
 
@@ -31,6 +33,12 @@ class Vector:
     def leaves(self) -> tuple[Tensor, ...]:
         """The vector's own tensors, the factor multiplied out."""
         return self.parts if self.factor is None else tuple(_spread(self.factor, part) * part for part in self.parts)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Let a tensor times a Vector be what ``__rmul__`` says, without the detour over torch's error message."""
+        left, right = args
+        return right.__rmul__(left) if isinstance(right, Vector) else NotImplemented
 
     def __add__(self, other: Vector) -> Vector:
         """Return self + other."""
@@ -112,8 +120,11 @@ class Engine(Protocol):
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the Euclidean inner product in parameter space, [b]."""
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
-        """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1."""
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
+        """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1.
+
+        labels [b, n] stand in for the training set's own where given.
+        """
 
     def margins(self, w: Vector) -> Tensor:
         """Return y_i f_i(w), [b, n]."""
@@ -127,14 +138,47 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """The training loss on one mini-batch, as an update rule sees it."""
+    """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
+
+    batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
+    all in their own order. step: t, by which the draws of a step are found again. labels [b, n]: the observed ones
+    unless given.
+    """
 
     engine: Engine
     batch: Tensor
+    samples: Tensor | None = None
+    step: int = 0
+    labels: Tensor | None = None
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""
-        return self.engine.gradient(w, self.batch)
+        return self.engine.gradient(w, self.batch, self.labels)
+
+    @property
+    def full(self) -> Loss:
+        """The loss on the whole training set."""
+        return replace(self, batch=torch.full_like(self.batch, 1 / self.batch.shape[1]), samples=None)
+
+    @property
+    def other(self) -> Loss:
+        """The loss on another mini-batch of the same size, drawn independently of this one."""
+        if self.samples is None:
+            return self
+        size = self.samples.shape[1]
+        drawn = [rng.permutation(self.batch.shape[1])[:size] for rng in self._streams("other batch")]
+        samples = torch.as_tensor(np.stack(drawn)).to(self.batch.device)
+        return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
+
+    def flipped(self, odds: Scalar) -> Loss:
+        """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
+        draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
+        flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < _spread(odds, self.batch)
+        labels = self.engine.problem.labels if self.labels is None else self.labels
+        return replace(self, labels=torch.where(flips, -labels, labels))
+
+    def _streams(self, name: str) -> list[np.random.Generator]:
+        return [stream(seed, name, self.step) for seed in self.engine.problem.seeds]
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -145,16 +189,30 @@ class Loss:
 
         A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
         """
-        square = self.inner(u, u)
-        usable = (square > 0) & square.isfinite()
-        return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+        return self.inner(u, u).rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
+
+
+def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
+    """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
+    return torch.zeros_like(like).scatter_(1, samples, 1 / samples.shape[1])
 
 
 class Objective(Protocol):
-    """What a rule's step may ask of the loss it descends: ``Loss``, or a wrapper that moves the gradient's point."""
+    """What a rule may ask of the loss it descends (see Loss)."""
+
+    @property
+    def full(self) -> Objective:
+        """The loss on the whole training set."""
+
+    @property
+    def other(self) -> Objective:
+        """The loss on another mini-batch."""
+
+    def flipped(self, odds: Scalar) -> Objective:
+        """Return the loss with labels flipped at random."""
 
     def gradient(self, w: Vector) -> Vector:
-        """Return the gradient to step with at w."""
+        """Return the mini-batch gradient at w."""
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -177,5 +235,12 @@ class Rule(Protocol):
     def step(self, loss: Objective, w: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
         """Return the parameters and the memory after step t (the first is t = 0)."""
 
-    def probe(self, loss: Objective, w: Vector, t: int) -> Vector:
+    def probe(self, loss: Objective, w: Vector, memory: Any, t: int) -> Vector:
         """Return the point at which step t takes its gradient; w itself for rules without perturbation."""
+
+
+class Base(Rule, Protocol):
+    """A rule that steps along any gradient it is given, so that others can wrap it."""
+
+    def update(self, loss: Objective, w: Vector, g: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
+        """Return the parameters and the memory after step t taken with the gradient g."""

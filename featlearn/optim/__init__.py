@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from featlearn.optim.sam import SAM
 from featlearn.optim.sgd import SGD
+from featlearn.optim.usam import USAM
 
-__all__ = ["OPTIMIZERS", "SAM", "SGD", "shape", "stack"]
+__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "shape", "stack"]
 
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM}
+OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM, "usam": USAM}
 
 R = TypeVar("R")
 

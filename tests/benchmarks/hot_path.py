@@ -6,7 +6,6 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
-from featlearn.engines.protocol import Loss
 from featlearn.optim import stack
 from featlearn.simulation import MiniBatches, Prospect, build_engine, observe, simulate_block
 from featlearn.threads import one_thread
@@ -26,7 +25,7 @@ def ready(run):
     with one_thread():
         engine = build_engine(runs, "cpu")
         rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
-        loss = Loss(engine, next(MiniBatches(runs, engine.problem.labels).weights()))
+        loss = next(MiniBatches(runs, engine.problem.labels).losses(engine))
         w, memory = engine.initial(), rule.init(engine.initial())
         for t in range(5):
             w, memory = rule.step(loss, w, memory, t)
@@ -56,13 +55,13 @@ def test_step(benchmark, ready):
 
 def test_observation(benchmark, ready):
     engine, rule, w, loss = ready
-    prospect = Prospect.of(engine, rule, loss, w, 5)
+    prospect = Prospect.of(rule, loss, w, rule.init(w), 5)
     benchmark(observe, engine, w, 5, prospect)
 
 
 def test_test_error(benchmark, run, ready):
     engine, rule, w, loss = ready
-    view = observe(engine, w, 5, Prospect.of(engine, rule, loss, w, 5))
+    view = observe(engine, w, 5, Prospect.of(rule, loss, w, rule.init(w), 5))
     benchmark(run.record.trackers[0], view)
 
 
