@@ -28,6 +28,13 @@ def padded(n_columns: int, item_size: int) -> int:
     return -(-n_columns // lanes) * lanes
 
 
+def pad_columns(matrices: Array, least: int = 0) -> Array:
+    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, with columns of zeros, at least ``least`` in all."""
+    n = matrices.shape[-1]
+    extra = padded(max(n, least), matrices.itemsize) - n
+    return np.pad(np.ascontiguousarray(matrices), [*[(0, 0)] * (matrices.ndim - 1), (0, extra)])
+
+
 @intrinsic(prefer_literal=True)  # type: ignore[misc]
 def _tile(
     typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any, n_rows: Any, n_vectors: Any

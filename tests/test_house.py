@@ -17,7 +17,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "provenance"},
+    {"types", "streams", "threads", "theory", "provenance", "tiles"},
     {"data", "models"},
     {"geometry"},
     {"engines", "optim", "sde"},
@@ -43,7 +43,7 @@ SEES = {
     "data": {"types", "streams"},
     "models": {"types", "streams"},
     "optim": {"types"},
-    "trackers": {"types", "streams", "models"},
+    "trackers": {"types", "streams", "models", "tiles"},
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},

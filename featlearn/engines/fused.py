@@ -13,6 +13,7 @@ from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.models.kernels import KINDS
+from featlearn.tiles import pad_columns
 
 
 class FusedGramEngine(GramEngine):
@@ -20,9 +21,9 @@ class FusedGramEngine(GramEngine):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
+        _keep_freed_memory()
         self._initial = cast(PackedVector, super().initial())
-        k, width = problem.gram.shape[2], self._initial.rows.shape[2]
-        self._gram = torch.nn.functional.pad(problem.gram, (0, width - k)).numpy()
+        self._gram = pad_columns(problem.gram.numpy(), least=self._initial.rows.shape[2])
         self._true_labels = problem.true_labels.numpy()
         self._numbers = (
             KINDS[problem.activation.name],
@@ -68,3 +69,12 @@ class FusedGramEngine(GramEngine):
         arrays = u.rows, v.rows, self._initial.rows, self._init_square, out
         kernels.inner(*(x.numpy() for x in arrays))
         return out
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library keep the memory of vectors that are no longer used, in place of fresh pages for every step.
+
+    glibc hands freed memory back to the system at twice the size of the largest block that it mapped alone and that was
+    freed, of those up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD); these pages are never touched.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
