@@ -29,13 +29,13 @@ def padded(n_columns: int, item_size: int) -> int:
 
 
 def pad_columns(matrices: Array, least: int = 0) -> Array:
-    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, with columns of zeros, at least ``least`` in all."""
+    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, zeros added, at least ``least`` columns."""
     n = matrices.shape[-1]
     extra = padded(max(n, least), matrices.itemsize) - n
     return np.pad(np.ascontiguousarray(matrices), [*[(0, 0)] * (matrices.ndim - 1), (0, extra)])
 
 
-@intrinsic(prefer_literal=True)  # type: ignore[misc]
+@intrinsic(prefer_literal=True)
 def _tile(
     typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any, n_rows: Any, n_vectors: Any
 ) -> tuple[Any, Any]:
@@ -56,7 +56,8 @@ def _tile(
         def address(data: Any, stride: Any, i: Any, j: Any) -> Any:
             return builder.bitcast(builder.gep(data, [builder.add(builder.mul(i, stride), j)]), vector.as_pointer())
 
-        sums = [[cgutils.alloca_once_value(builder, ir.Constant(vector, [0.0] * vector.count)) for _ in columns] for _ in rows]
+        zero = ir.Constant(vector, [0.0] * vector.count)
+        sums = [[cgutils.alloca_once_value(builder, zero) for _ in columns] for _ in rows]
         with cgutils.for_range(builder, depth, intp=index) as loop:
             j = loop.index
             factors = [builder.load(address(b, strides_b, j, column), align=item) for column in columns]
@@ -84,7 +85,10 @@ def _spread(builder: Any, entry: Any, vector: Any) -> Any:
 
 @njit(error_model="numpy")
 def multiply(left: Array, right: Array, out: Array) -> None:
-    """Write left @ right, [f, s] @ [s, n], into ``out``: C-ordered arrays of one precision, n as from ``padded``."""
+    """Write left @ right, [f, s] @ [s, n], into ``out``: C-ordered arrays of one precision, n as from ``padded``.
+
+    Columns of ``left`` beyond the s rows of ``right`` are left out.
+    """
     f, n = out.shape
     lanes = VECTOR_BYTES // out.itemsize
     tall = f - f % ROWS

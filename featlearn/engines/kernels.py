@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
-    """Write start + factor part, [b, 2f + 1, width], into ``out``; into ``finite`` [b] whether the sum of squares is."""
+    """Write start + factor part, [b, 2f + 1, width], into ``out``; is the sum of its squares ``finite``?"""
     b, size = len(out), out[0].size
     starts, parts, outs = start.reshape(b, size), part.reshape(b, size), out.reshape(b, size)
     for lane in range(b):

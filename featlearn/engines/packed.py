@@ -1,4 +1,4 @@
-"""Vectors of the Gram engine with all of a run's numbers side by side, so that a compiled loop takes them in one pass."""
+"""Vectors of the Gram engine with all numbers of a run side by side, for compiled loops to take in one pass."""
 
 from __future__ import annotations
 

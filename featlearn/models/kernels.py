@@ -17,7 +17,7 @@ _RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
 @njit(inline="always")
 def value(kind: int, z: float) -> Any:
     """Return the activation, in the precision of z; ``kind`` is its number in KINDS."""
-    zero, one = type(z)(0), type(z)(1)
+    zero = type(z)(0)
     r = zero if z <= zero else z  # NaN stays
     if kind == _RELU:
         return r

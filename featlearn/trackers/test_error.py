@@ -118,9 +118,9 @@ class _Integral:
         q, f, s = p.noises_per_sample, len(p.signs), self.n_scrambles
         out = self.signal.new_empty(len(self.signal), s)
         directions = pad_columns(self.directions.reshape(s, -1, q, f).permute(0, 2, 3, 1).numpy())
-        turns, lengths = pad_columns(self.turns.numpy()), self.lengths.reshape(len(out), s, -1)
-        gram, signal, bias, lengths = (x.contiguous().numpy() for x in (self.gram, self.signal, self.bias, lengths))
-        arrays = gram, signal, bias, directions, turns, lengths
+        lengths = self.lengths.reshape(len(out), s, -1)
+        gram, signal, bias = (x.contiguous().numpy() for x in (self.gram, self.signal, self.bias))
+        arrays = gram, signal, bias, directions, pad_columns(self.turns.numpy()), lengths.contiguous().numpy()
         error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
         return out
 
