@@ -88,7 +88,8 @@ def gradient(
     z, active, share = np.empty(size, dtype), np.empty(size, dtype), np.empty(half, dtype)
     signs, sums = np.ones((1, f), dtype), np.empty((1, width), dtype)
     signs[0, f // 2 :] = -1
-    z_rows, active_rows = z.reshape(f, width), active.reshape(f, width)
+    ones, minus_ones = np.ones((f // 2, 1), dtype), np.full((f // 2, 1), -1, dtype)
+    z_rows, active_rows, share_rows = z.reshape(f, width), active.reshape(f, width), share.reshape(f // 2, width)
     for lane in range(b):
         coef, product = outs[lane, :size], outs[lane, size : 2 * size]
         combine(starts[lane, size : 2 * size], factors[lane], parts[lane, size : 2 * size], shifted, z)
@@ -96,9 +97,9 @@ def gradient(
         values(kind, z, active)
         multiply(signs, active_rows, sums)
         loss_slopes(sums[0], labels[lane], true_labels[lane], batch[lane], k, scale, noise_count, n_noises)
-        repeat(sums[0], 1, share)
+        multiply(ones, sums, share_rows)
         slopes(kind, share, z[:half], coef[:half])
-        repeat(sums[0], -1, share)
+        multiply(minus_ones, sums, share_rows)
         slopes(kind, share, z[half:], coef[half:])
         gather(out[lane, :f], k, bias)
         multiply(out[lane, :f], gram[lane], out[lane, f : 2 * f])
@@ -115,15 +116,6 @@ def combine(u: Array, factor: float, v: Array, shifted: bool, out: Array) -> Non
     else:
         for i in range(len(out)):
             out[i] = u[i]
-
-
-@njit(error_model="numpy")
-def repeat(row: Array, sign: int, out: Array) -> None:
-    """Fill ``out`` with copies of sign times the row."""
-    factor = row.dtype.type(sign)
-    for start in range(0, len(out), len(row)):
-        for i in range(len(row)):
-            out[start + i] = factor * row[i]
 
 
 @njit(error_model="numpy")
@@ -166,10 +158,8 @@ def loss_slopes(
         f_i = number(scale) * ((plus if positive else minus) + number(noise_count) * hidden)
         y = labels[i]
         c = -number(scale) * batch[i] * y / (number(1) + math.exp(y * f_i))
-        if positive:
-            c_plus += c
-        else:
-            c_minus += c
+        c_plus += c if positive else number(0)
+        c_minus += number(0) if positive else c
         for column in range(1 + i, 1 + n_noises, n):
             columns[column] = number(noise_count) * c
     columns[1 + n_noises :] = 0

@@ -41,5 +41,12 @@ def shape(rule: Any) -> tuple[Any, ...]:
     parts: list[Any] = [type(rule)]
     for field in fields(rule):
         value = getattr(rule, field.name)
-        parts.append(shape(value) if is_dataclass(value) else float if isinstance(value, float) else value)
+        parts.append(shape(value) if is_dataclass(value) else _form(value))
     return tuple(parts)
+
+
+def _form(value: Any) -> Any:
+    """Return a parameter without its real numbers: how many there are of them, or what else it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_form, value))
+    return float if isinstance(value, float) else value
