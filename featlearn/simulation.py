@@ -20,7 +20,7 @@ from torch import Tensor
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, stack_problem
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View, batch_weights
+from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View, batch_weights
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.models import Landscape
@@ -185,32 +185,42 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the point at which it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius [b] (0 for none).
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
+    rule: Rule
     probe: Vector
     batch: Tensor
+    radius: Tensor
 
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        return cls(rule.probe(loss, w, memory, t), loss.batch)
+        radius = loss.batch.new_zeros(len(loss.batch)) + _radius(rule, t)
+        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, radius)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
         batch = torch.where(keep[:, None], self.batch, other.batch)
-        return Prospect(self.probe.where(keep, other.probe), batch)
+        radius = torch.where(keep, self.radius, other.radius)
+        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius)
+
+
+def _radius(rule: Any, t: int) -> Scalar:
+    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
+    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
 
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
     gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
     norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
-    return engine.view(w, prospect.probe, engine=engine, step=step, batch=prospect.batch, grad_norm=norm)
+    seen = {"batch": prospect.batch, "grad_norm": norm, "rule": prospect.rule, "radius": prospect.radius}
+    return engine.view(w, prospect.probe, engine=engine, step=step, **seen)
 
 
 class Fate:
