@@ -19,10 +19,11 @@ ROOT = Path(featlearn.__file__).parent
 FLOORS = [
     {"types", "streams", "threads", "theory", "provenance"},
     {"data", "models"},
-    {"geometry"},
+    {"geometry", "law"},
     {"engines", "optim", "sde"},
     {"trackers"},
     {"runs"},
+    {"loop"},
     {"config", "simulation"},
     {"export", "store"},
     {"sweeps"},

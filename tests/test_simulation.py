@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import ALL_TRACKERS, PROPERTY, QUICK_TRACKERS, RULES, engine_of, make_run, same_bits
+from helpers import ALL_TRACKERS, PROPERTY, QUICK_TRACKERS, RULES, engine_of, make_run, mini_batches, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from featlearn.engines.protocol import Loss
 from featlearn.geometry import draw_run
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
-from featlearn.simulation import MiniBatches, block_key, lanes, simulate, simulate_block
+from featlearn.simulation import block_key, lanes, simulate, simulate_block
 from featlearn.trackers import Decomposition, TestError
 from featlearn.trackers import Loss as LossTracker
 
@@ -300,7 +300,7 @@ def test_a_config_is_simulated_at_its_base():
 def test_draws_are_those_of_the_runs_own_seed():
     run = make_run(seed=11)
     engine = engine_of(replace(run, seed=4), run)
-    draw = draw_run(run.data, run.network, 11, explicit=True)
+    draw = draw_run(run.data, run.network, 11)
     assert np.array_equal(engine.problem.gram[1].numpy(), draw.gram.data)
     assert np.array_equal(engine.problem.labels[1].numpy(), draw.labels)
 
@@ -310,7 +310,7 @@ def test_draws_are_those_of_the_runs_own_seed():
 
 def batches_of(run, count):
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    return [row[0] for row in islice(MiniBatches([run], like).weights(), count)]
+    return [row[0] for row in islice(mini_batches(like, run).weights(), count)]
 
 
 @given(st.integers(2, 20), st.data(), st.integers(0, 2**32))
@@ -347,7 +347,7 @@ def test_batches_do_not_depend_on_anything_but_the_seed():
     ]
     for other in others:
         assert all(torch.equal(a, b) for a, b in zip(batches_of(run, 9), batches_of(other, 9), strict=True))
-    block = MiniBatches([replace(run, seed=8), run, others[0]], torch.zeros(3, 8, dtype=torch.float64)).weights()
+    block = mini_batches(torch.zeros(3, 8, dtype=torch.float64), replace(run, seed=8), run, others[0]).weights()
     for alone, rows in zip(batches_of(run, 9), block, strict=False):
         assert torch.equal(rows[1], alone) and torch.equal(rows[2], alone)
 

@@ -64,7 +64,7 @@ class Vector:
 def _spread(x: Scalar, like: Tensor) -> Tensor:
     """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
     if not isinstance(x, Tensor):
-        return like.new_tensor(x)
+        return like.new_full((), x)  # made on the device: a copy from the host would wait
     return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x
 
 
@@ -166,7 +166,9 @@ class Objective(Protocol):
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide.
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``edges``, where
+    a rule has it, are the steps from which ``step`` and ``probe`` follow another formula, t making no other difference;
+    a rule without it may be different at every step.
     """
 
     needs: ClassVar[frozenset[str]]

@@ -40,7 +40,7 @@ class WeightEngine:
     provides = frozenset({"coordinates", "span"})
 
     def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
-        """Build from draws that kept their vectors (draw_run with explicit=True, patches=True)."""
+        """Build from draws that kept their vectors (draw_run with patches=True)."""
         self.problem = problem
         self._patches = self._tensor([draw.patches for draw in draws])
         self._data = self._with_bias(self._tensor([draw.vectors for draw in draws]))

@@ -43,6 +43,13 @@ class SAM:
         if self.stop is not None and self.start >= self.stop:
             raise ValueError(f"start = {self.start} leaves no step before stop = {self.stop}")
 
+    @property
+    def edges(self) -> tuple[int, ...] | None:
+        """First and last step of the window, and the edges of the base; None where the base has none to name."""
+        own = (self.start,) if self.stop is None else (self.start, self.stop)
+        base = getattr(self.base, "edges", None)
+        return None if base is None else (*own, *base)
+
     def init(self, w: Vector) -> Any:
         """Return the base rule's memory."""
         return self.base.init(w)

@@ -23,6 +23,7 @@ class SGD:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = "torch.optim.SGD"
+    edges: ClassVar[tuple[int, ...]] = ()
 
     lr: Positive
     momentum: Fraction = 0.0

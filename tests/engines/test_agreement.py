@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import RULES, make_run, with_steps
+from helpers import RULES, make_run, mini_batches, with_steps
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss, Vector
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 
 SETTINGS = {
     "plain": {},
@@ -31,7 +31,7 @@ SETTINGS = {
 def final(engine, run, n_steps):
     w = engine.initial()
     memory = run.optimizer.init(w)
-    for t, batch in zip(range(n_steps), MiniBatches([run], engine.problem.labels).weights(), strict=False):
+    for t, batch in zip(range(n_steps), mini_batches(engine.problem.labels, run).weights(), strict=False):
         w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
     return w
 

@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_of
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_after, view_of
 
-from featlearn.engines.protocol import Loss
 from featlearn.optim import SAM, SGD
-from featlearn.simulation import Prospect, observe
 from featlearn.trackers import Deactivation
 
 SETTINGS = {
@@ -44,7 +42,7 @@ def by_hand(run, steps):
                 else:
                     on_noise += 1
                     off += there[row] @ patch <= 0
-    view = observe(engine, w, steps, Prospect.of(engine, run.optimizer, Loss(engine, batches[steps]), w, steps))
+    view = view_after(engine, run.optimizer, batches)
     columns = {name: column.item() for name, column in Deactivation()(view).items()}
     return columns, (off, on_noise, kept, on_signal)
 

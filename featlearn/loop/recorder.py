@@ -1,0 +1,103 @@
+"""What is watched of a block while it trains, and what is left of it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.engines.protocol import Engine, Loss, Rule, View
+from featlearn.loop.state import State
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What a rule is about to do: the alignments [b, f, k] where it takes its gradient, and the mini-batch [b, n].
+
+    A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
+    """
+
+    align: Tensor
+    batch: Tensor
+
+    @classmethod
+    def of(cls, engine: Engine, rule: Rule, state: State, t: int) -> Prospect:
+        """Look ahead at step t."""
+        return cls(engine.align(rule.probe(Loss(engine, state.batch), state.w, t)), state.batch)
+
+    def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
+        """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
+        if other is None:
+            return self
+        align = torch.where(keep[:, None, None], self.align, other.align)
+        return Prospect(align, torch.where(keep[:, None], self.batch, other.batch))
+
+
+def observe(engine: Engine, state: State, step: int, prospect: Prospect) -> View:
+    """Describe a state after ``step`` steps to the trackers."""
+    gradient = engine.gradient(state.w, torch.full_like(prospect.batch, 1 / engine.problem.n_samples))
+    return View(
+        **vars(engine.observe(state.w)),
+        step=step,
+        problem=engine.problem,
+        grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
+        perturbed_align=prospect.align,
+        batch=prospect.batch,
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A block at its end: what was recorded r times, and how every run ended.
+
+    steps [b, r]: how many steps the run's parameters had taken; it stays the same once a run has stopped, and so does
+    its row. values: column -> [b, r], list columns [b, r, length]. end [b]: place in ENDS. stopped [b]: steps after
+    which the parameters were frozen, n_steps if they were not.
+    """
+
+    steps: np.ndarray
+    values: dict[str, np.ndarray]
+    end: np.ndarray
+    stopped: np.ndarray
+
+
+class Recorder:
+    """Collects what the trackers say of a block."""
+
+    def __init__(self, engine: Engine, rule: Rule, trackers: Sequence[Callable[[View], dict[str, Tensor]]]) -> None:
+        self._engine, self._rule, self._trackers = engine, rule, trackers
+        self._active = torch.ones_like(engine.problem.seeds, dtype=torch.bool)
+        self._prospect: Prospect | None = None
+        self._steps: list[np.ndarray] = []
+        self._rows: list[dict[str, np.ndarray]] = []
+
+    def notice(self, state: State, t: int) -> None:
+        """Keep the prospects of runs that have stopped since the last look; t is how many steps have been taken.
+
+        Those that stopped at an earlier step did so under the formula that the rule had until now.
+        """
+        stopped, self._active = self._active & ~state.active, state.active
+        if stopped.any():
+            for which, step in ((stopped & (state.stopped < t), t - 1), (stopped & (state.stopped == t), t)):
+                if which.any():
+                    self._prospect = self._look(state, step).where(which, self._prospect)
+
+    def record(self, state: State, t: int) -> None:
+        """Append a row for every run."""
+        self._prospect = self._look(state, t).where(state.active, self._prospect)
+        view = observe(self._engine, state, t, self._prospect)
+        columns = {name: column for tracker in self._trackers for name, column in tracker(view).items()}
+        self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
+        self._rows.append({name: column.cpu().numpy() for name, column in columns.items()})
+
+    def outcome(self, state: State) -> Outcome:
+        """Return all rows, and how the runs ended."""
+        values = {name: np.stack([row[name] for row in self._rows], 1) for name in self._rows[0]}
+        stopped = torch.where(state.active, state.clock, state.stopped)
+        return Outcome(np.stack(self._steps, 1), values, state.end.cpu().numpy(), stopped.cpu().numpy())
+
+    def _look(self, state: State, t: int) -> Prospect:
+        return Prospect.of(self._engine, self._rule, state, t)

@@ -1,0 +1,103 @@
+"""Where a block stands, and how it takes a step without waiting for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.protocol import Engine, Loss, Rule, Vector
+from featlearn.models.losses import logistic
+from featlearn.runs import Status
+
+ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
+
+
+@dataclass(frozen=True)
+class State:
+    """A block after ``clock`` steps (a tensor without axes). A run that has stopped keeps all of it from then on.
+
+    w, memory: of the rule. batch [b, n]: sample weights of the step to come. end [b]: how it ended, as a place in ENDS,
+    0 while it moves. stopped [b]: steps it had taken when it did.
+    """
+
+    w: Vector
+    memory: Any
+    batch: Tensor
+    clock: Tensor
+    end: Tensor
+    stopped: Tensor
+
+    @property
+    def active(self) -> Tensor:
+        """Which runs still move, [b]."""
+        return self.end == 0
+
+    def ended(self, which: Tensor, end: Status) -> State:
+        """Return the state with the runs in ``which`` [b] stopped, those that still move."""
+        which = which & self.active
+        number = ENDS.index(end)
+        return replace(
+            self, end=torch.where(which, number, self.end), stopped=torch.where(which, self.clock, self.stopped)
+        )
+
+
+class Stepper:
+    """Takes steps one by one, on any engine and with any rule; ``level`` is Train.stop_at_train_loss."""
+
+    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
+        self._engine, self._rule, self._level = engine, rule, level
+        self._peeks = engine.problem.seeds.device.type == "cpu"  # there, looking costs less than copying
+
+    def start(self, batch: Tensor) -> State:
+        """Return the state before the first step, which will be taken on ``batch`` [b, n]."""
+        w = self._engine.initial()
+        moving = torch.zeros_like(self._engine.problem.seeds)
+        return self._fitted(State(w, self._rule.init(w), batch, moving.new_zeros(()), moving, moving))
+
+    def run(self, state: State, batches: Iterator[Tensor], first: int, last: int) -> State:
+        """Take the steps first ... last - 1; the rule's formula is the same at all of them (see Rule.edges)."""
+        for t in range(first, last):
+            state = self.step(state, next(batches), t)
+        return state
+
+    def step(self, state: State, upcoming: Tensor, t: int) -> State:
+        """Take step t, and check the parameters after it; ``upcoming`` is the batch of the next step."""
+        w, memory = self._rule.step(Loss(self._engine, state.batch), state.w, state.memory, t)
+        checked = state.ended(~w.finite(), "diverged")
+        keep = checked.active
+        if not (self._peeks and keep.all()):
+            w = w.where(keep, state.w)
+            memory = memory if memory is state.memory else select(keep, memory, state.memory)
+            upcoming = torch.where(keep[:, None], upcoming, state.batch)
+        return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
+
+    def _fitted(self, state: State) -> State:
+        if self._level is None:
+            return state
+        return state.ended(logistic(self._engine.margins(state.w)).mean(1) <= self._level, "fitted")
+
+
+def select(keep: Tensor, new: Any, old: Any) -> Any:
+    """Return, of parameters or whatever a rule remembers, ``new`` in the runs in ``keep`` [b] and ``old`` elsewhere."""
+    if isinstance(new, Vector):
+        return new.where(keep, old)
+    return merge(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.ndim - 1)), a, b) if a.ndim else a, new, old)
+
+
+def merge(function: Callable[..., Any], *trees: Any) -> Any:
+    """Apply a function to the tensors at the same place of ``trees``; what is no tensor is taken from the first."""
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return function(*trees)
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first) if field.init]
+        return replace(first, **{name: merge(function, *(getattr(tree, name) for tree in trees)) for name in names})
+    if isinstance(first, dict):
+        return {key: merge(function, *(tree[key] for tree in trees)) for key in first}
+    if isinstance(first, tuple | list):
+        return type(first)(merge(function, *parts) for parts in zip(*trees, strict=True))
+    return first
