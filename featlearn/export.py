@@ -75,7 +75,7 @@ def _trained(run: RunConfig) -> dict[str, np.ndarray]:
     lists = Decomposition(per_filter=True, per_sample=True)
     trackers = (*[t for t in run.record.trackers if not isinstance(t, Decomposition)], lists)
     engine, record = build_engine([run], "cpu"), replace(run.record, trackers=trackers)
-    outcome, final = train(engine, run.optimizer, _mini_batches(run, engine).weights(), run.train, record)
+    outcome, final = train(engine, run.optimizer, _mini_batches(run, engine).losses(engine), run.train, record)
     (trajectory,) = trajectories([run], outcome)
     names = ("weights", "biases")[: len(final.leaves)]
     m, n_noises = run.network.n_filters, run.data.n_noises

@@ -60,6 +60,11 @@ def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device:
         outcome, _ = train_block(Block.repeated(run, padded), device)
         columns = {"status": np.array(ENDS)[outcome.end], "stopped_step": outcome.stopped, "step": outcome.steps}
         parts.append({"seed": own, **{name: c[: len(own)] for name, c in (columns | outcome.values).items()}})
+    most = max(part["step"].shape[1] for part in parts)  # a block that stops early has fewer rows
+    by_row = parts[0].keys() - {"seed", "status", "stopped_step"}
+    for part in parts:
+        rows = np.minimum(np.arange(most), part["step"].shape[1] - 1)
+        part |= {name: part[name][:, rows] for name in by_row}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -145,8 +150,8 @@ def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
     with one_thread():
         engine, first = _engine(block, device), block.settings[0]
-        batches = MiniBatches(engine.problem.seeds, first.train.batch_size, engine.problem.labels).weights()
-        return train(engine, block.rule(engine.problem.labels), batches, first.train, first.record)
+        batches = MiniBatches(engine.problem.seeds, first.train.batch_size, engine.problem.labels)
+        return train(engine, block.rule(engine.problem.labels), batches.losses(engine), first.train, first.record)
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:

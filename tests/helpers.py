@@ -18,7 +18,7 @@ from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.models.two_layer_cnn import TwoLayerCNN
-from featlearn.optim import SAM, SGD
+from featlearn.optim import SAM, SGD, USAM
 from featlearn.runs import Record, RunConfig, Train, Trajectory
 from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
@@ -33,6 +33,7 @@ RULES = {
     "sam": SAM(rho=0.1, base=SGD(lr=0.1)),
     "sam window": SAM(rho=0.2, start=5, stop=60, base=SGD(lr=0.1)),
     "sam momentum, decay": SAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
+    "usam": USAM(rho=0.02, base=SGD(lr=0.1)),
 }
 
 
@@ -167,14 +168,15 @@ def mini_batches(like: torch.Tensor, *runs: RunConfig) -> MiniBatches:
 def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]]]:
     """The run's own mini-batches: as sample weights [1, n], and as samples."""
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    weights = list(islice(mini_batches(like, run).weights(), count))
+    weights = [loss.batch for loss in islice(mini_batches(like, run).losses(None), count)]
     return weights, [row[0].nonzero().flatten().tolist() for row in weights]
 
 
 def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
     """What trackers see after a step for each of the batches but the last, which would come next."""
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
-    state = stepper.run(stepper.start(batches[0]), iter(batches[1:]), 0, steps)
+    first, *others = (Loss(engine, batch, None, t) for t, batch in enumerate(batches))
+    state = stepper.run(stepper.start(first), iter(others), 0, steps)
     return observe(engine, state, steps, Prospect.of(engine, rule, state, steps))
 
 

@@ -310,7 +310,7 @@ def test_draws_are_those_of_the_runs_own_seed():
 
 def batches_of(run, count):
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    return [row[0] for row in islice(mini_batches(like, run).weights(), count)]
+    return [loss.batch[0] for loss in islice(mini_batches(like, run).losses(None), count)]
 
 
 @given(st.integers(2, 20), st.data(), st.integers(0, 2**32))
@@ -347,9 +347,9 @@ def test_batches_do_not_depend_on_anything_but_the_seed():
     ]
     for other in others:
         assert all(torch.equal(a, b) for a, b in zip(batches_of(run, 9), batches_of(other, 9), strict=True))
-    block = mini_batches(torch.zeros(3, 8, dtype=torch.float64), replace(run, seed=8), run, others[0]).weights()
-    for alone, rows in zip(batches_of(run, 9), block, strict=False):
-        assert torch.equal(rows[1], alone) and torch.equal(rows[2], alone)
+    block = mini_batches(torch.zeros(3, 8, dtype=torch.float64), replace(run, seed=8), run, others[0]).losses(None)
+    for alone, loss in zip(batches_of(run, 9), block, strict=False):
+        assert torch.equal(loss.batch[1], alone) and torch.equal(loss.batch[2], alone)
 
 
 def test_pairs_share_everything_but_the_optimizer():

@@ -6,6 +6,7 @@ the line ``name: meaning``; reading, messages, ``featlearn list`` and the JSON s
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields
@@ -97,9 +98,15 @@ class Parameter:
 
 @cache
 def parameters(cls: type) -> dict[str, Parameter]:
-    """Return the parameters of a dataclass by name; ``base``, the rule that a rule wraps, is not one of them."""
-    hints = get_type_hints(cls, localns={"Rule": object}, include_extras=True)  # Rule's own room needs torch
-    return {f.name: _parameter(f, hints[f.name], cls.__doc__ or "") for f in fields(cls) if f.name != "base"}
+    """Return the parameters of a dataclass by name, its own before those it inherits.
+
+    ``base``, the rule that a rule wraps, is not one of them.
+    """
+    hints = get_type_hints(cls, localns={"Base": object}, include_extras=True)  # Base's own room needs torch
+    doc = "\n\n".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
+    by_name = {f.name: f for f in fields(cls)}
+    order = [name for ancestor in cls.__mro__ for name in inspect.get_annotations(ancestor) if name in by_name]
+    return {name: _parameter(by_name[name], hints[name], doc) for name in dict.fromkeys(order) if name != "base"}
 
 
 def _parameter(field: Field[Any], hint: Any, doc: str) -> Parameter:

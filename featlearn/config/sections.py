@@ -89,9 +89,13 @@ class Section:
 
     @cached_property
     def keys(self) -> dict[str, Parameter | None]:
-        """Every key that some kind understands, with its parameter; None for the keys that name a kind."""
+        """Every key that some kind understands, with its parameter; None for the keys that name a kind.
+
+        Where kinds have a key in common, one that may be given as {theory: c} stands for all.
+        """
         naming = [key for kind in self.kinds.values() for key in kind.naming]
-        return {**dict.fromkeys(naming), **{k: p for kind in self.kinds.values() for k, p in kind.parameters.items()}}
+        pairs = [pair for kind in self.kinds.values() for pair in kind.parameters.items()]
+        return {**dict.fromkeys(naming), **dict(pairs), **{k: p for k, p in pairs if p.scale}}
 
 
 def wraps(cls: type) -> bool:

@@ -17,7 +17,7 @@ class FusedGramEngine(GramEngine):
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
-        self._labels = problem.labels.numpy(), problem.true_labels.numpy()
+        self._true_labels = problem.true_labels.numpy()
         self._numbers = (
             KINDS[problem.activation.name],
             problem.scale,
@@ -26,11 +26,13 @@ class FusedGramEngine(GramEngine):
             problem.bias,
         )
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
         align = w.leaves[2]
+        labels = self.problem.labels if labels is None else labels
         coef = torch.empty_like(align)
-        kernels.gradient_coef(align.numpy(), *self._labels, batch.numpy(), coef.numpy(), *self._numbers)
+        samples = labels.numpy(), self._true_labels, batch.numpy()
+        kernels.gradient_coef(align.numpy(), *samples, coef.numpy(), *self._numbers)
         return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
 
     def _times_gram(self, coef: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class GramEngine:
         p, align = self.problem, w.leaves[2]
         return p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, derived by hand.
 
         With c_i = dLoss/df_i times the scale of one activation, filter (j, r) has the coefficients
@@ -58,8 +58,9 @@ class GramEngine:
         """
         p, align = self.problem, w.leaves[2]
         signal, noise = p.signal_preactivations(align), p.noise_preactivations(align)
-        margins = p.labels * p.outputs(signal, noise)
-        c = p.scale * batch * p.labels * logistic_slope(margins)
+        labels = p.labels if labels is None else labels
+        margins = labels * p.outputs(signal, noise)
+        c = p.scale * batch * labels * logistic_slope(margins)
         positive = p.true_labels > 0
         c_signal = torch.stack([(c * positive).sum(1), (c * ~positive).sum(1)], -1)
 

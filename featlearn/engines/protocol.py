@@ -6,13 +6,14 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.streams.lanes import permutations, uniforms
 
 Scalar = float | Tensor  # a number, or one per run: [b]
 
@@ -112,8 +113,11 @@ class Engine(Protocol):
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the Euclidean inner product in parameter space, [b]."""
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
-        """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1."""
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
+        """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1.
+
+        labels [b, n] stand in for the training set's own where given.
+        """
 
     def margins(self, w: Vector) -> Tensor:
         """Return y_i f_i(w), [b, n]."""
@@ -127,14 +131,43 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """The training loss on one mini-batch, as an update rule sees it."""
+    """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
+
+    batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
+    all in their own order. step: t, by which the draws of a step are found again. labels [b, n]: the observed ones
+    unless given.
+    """
 
     engine: Engine
     batch: Tensor
+    samples: Tensor | None = None
+    step: int = 0
+    labels: Tensor | None = None
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""
-        return self.engine.gradient(w, self.batch)
+        return self.engine.gradient(w, self.batch, self.labels)
+
+    @property
+    def full(self) -> Loss:
+        """The loss on the whole training set."""
+        return replace(self, batch=torch.full_like(self.batch, 1 / self.batch.shape[1]), samples=None)
+
+    @property
+    def other(self) -> Loss:
+        """The loss on another mini-batch of the same size, drawn independently of this one."""
+        if self.samples is None:
+            return self
+        size = self.samples.shape[1]
+        samples = permutations(self.engine.problem.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
+        return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
+
+    def flipped(self, odds: Scalar) -> Loss:
+        """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
+        draws = uniforms(self.engine.problem.seeds, "label noise", self.batch.shape[1], self.step)
+        flips = draws <= _spread(odds, draws)
+        labels = self.engine.problem.labels if self.labels is None else self.labels
+        return replace(self, labels=torch.where(flips, -labels, labels))
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -150,11 +183,27 @@ class Loss:
         return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
 
 
+def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
+    """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
+    return torch.zeros_like(like).scatter_(1, samples, 1 / samples.shape[1])
+
+
 class Objective(Protocol):
-    """What a rule's step may ask of the loss it descends: ``Loss``, or a wrapper that moves the gradient's point."""
+    """What a rule may ask of the loss it descends (see Loss)."""
+
+    @property
+    def full(self) -> Objective:
+        """The loss on the whole training set."""
+
+    @property
+    def other(self) -> Objective:
+        """The loss on another mini-batch."""
+
+    def flipped(self, odds: Scalar) -> Objective:
+        """Return the loss with labels flipped at random."""
 
     def gradient(self, w: Vector) -> Vector:
-        """Return the gradient to step with at w."""
+        """Return the mini-batch gradient at w."""
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -166,9 +215,9 @@ class Objective(Protocol):
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``edges``, where
-    a rule has it, are the steps from which ``step`` and ``probe`` follow another formula, t making no other difference;
-    a rule without it may be different at every step.
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
+    a class has it itself, promises that t matters only to its window start, stop, and that of a loss it asks nothing
+    but ``gradient``, ``inner``, ``unit`` and ``full`` (see optim.edges).
     """
 
     needs: ClassVar[frozenset[str]]
@@ -179,5 +228,12 @@ class Rule(Protocol):
     def step(self, loss: Objective, w: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
         """Return the parameters and the memory after step t (the first is t = 0)."""
 
-    def probe(self, loss: Objective, w: Vector, t: int) -> Vector:
+    def probe(self, loss: Objective, w: Vector, memory: Any, t: int) -> Vector:
         """Return the point at which step t takes its gradient; w itself for rules without perturbation."""
+
+
+class Base(Rule, Protocol):
+    """A rule that steps along any gradient it is given, so that others can wrap it."""
+
+    def update(self, loss: Objective, w: Vector, g: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
+        """Return the parameters and the memory after step t taken with the gradient g."""

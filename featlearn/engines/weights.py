@@ -81,10 +81,11 @@ class WeightEngine:
         """Return y_i f_i(w), [b, n]."""
         return self.problem.labels * self._outputs(w.leaves, self._patches)
 
-    def gradient(self, w: Vector, batch: Tensor) -> Vector:
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, by autograd."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * logistic(self.margins(Vector(leaves)))).sum()
+        labels = self.problem.labels if labels is None else labels
+        total = (batch * logistic(labels * self._outputs(leaves, self._patches))).sum()
         return Vector(torch.autograd.grad(total, leaves))
 
     def observe(self, w: Vector) -> Observation:

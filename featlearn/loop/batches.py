@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from torch import Tensor
 
+from featlearn.engines.protocol import Engine, Loss, batch_weights
 from featlearn.streams.lanes import permutations
 
 
 class MiniBatches:
-    """Sample weights [b, n] of every step: 1/B on the batch, 0 elsewhere.
+    """The mini-batches of every step.
 
     Each epoch shuffles the samples of a run by its own stream, found from its seed in ``seeds`` [b], and cuts them into
     batches of ``size``; the last one is smaller where that does not divide n. A full batch draws nothing. ``like``
@@ -28,12 +30,12 @@ class MiniBatches:
             yield from torch.split(permutations(self._seeds, "batches", n, epoch), self._size, 1)
             epoch += 1
 
-    def weights(self) -> Iterator[Tensor]:
-        """Yield the sample weights [b, n] of each step, for ever."""
+    def losses(self, engine: Engine) -> Iterator[Loss]:
+        """Yield the loss on the batch of each step, for ever."""
         n = self._like.shape[1]
         if self._size == n:
             full = torch.full_like(self._like, 1 / n)
-            while True:
-                yield full
-        for chosen in self.indices():
-            yield torch.zeros_like(self._like).scatter_(1, chosen, 1 / chosen.shape[1])
+            for t in count():
+                yield Loss(engine, full, step=t)
+        for t, samples in enumerate(self.indices()):
+            yield Loss(engine, batch_weights(samples, self._like), samples, t)

@@ -25,8 +25,13 @@ class Prospect:
 
     @classmethod
     def of(cls, engine: Engine, rule: Rule, state: State, t: int) -> Prospect:
-        """Look ahead at step t."""
-        return cls(engine.align(rule.probe(Loss(engine, state.batch), state.w, t)), state.batch)
+        """Look ahead at step t, the step to come."""
+        return cls.on(state.loss(engine, t), rule, state, t)
+
+    @classmethod
+    def on(cls, loss: Loss, rule: Rule, state: State, t: int) -> Prospect:
+        """Look ahead at step t on a given loss."""
+        return cls(loss.engine.align(rule.probe(loss, state.w, state.memory, t)), loss.batch)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
@@ -80,10 +85,14 @@ class Recorder:
         Those that stopped at an earlier step did so under the formula that the rule had until now.
         """
         stopped, self._active = self._active & ~state.active, state.active
-        if stopped.any():
-            for which, step in ((stopped & (state.stopped < t), t - 1), (stopped & (state.stopped == t), t)):
-                if which.any():
-                    self._prospect = self._look(state, step).where(which, self._prospect)
+        if not stopped.any():
+            return
+        early, now = stopped & (state.stopped < t), stopped & (state.stopped == t)
+        if early.any():
+            loss = state.loss_before(self._engine, t - 1)
+            self._prospect = Prospect.on(loss, self._rule, state, t - 1).where(early, self._prospect)
+        if now.any():
+            self._prospect = self._look(state, t).where(now, self._prospect)
 
     def record(self, state: State, t: int) -> None:
         """Append a row for every run."""

@@ -21,7 +21,8 @@ class State:
     """A block after ``clock`` steps (a tensor without axes). A run that has stopped keeps all of it from then on.
 
     w, memory: of the rule. batch [b, n]: sample weights of the step to come. end [b]: how it ended, as a place in ENDS,
-    0 while it moves. stopped [b]: steps it had taken when it did.
+    0 while it moves. stopped [b]: steps it had taken when it did. samples, before: those of the step to come and of the
+    last one (see Loss), of all runs; only a rule that is not steady asks for them.
     """
 
     w: Vector
@@ -30,11 +31,21 @@ class State:
     clock: Tensor
     end: Tensor
     stopped: Tensor
+    samples: Tensor | None = None
+    before: Tensor | None = None
 
     @property
     def active(self) -> Tensor:
         """Which runs still move, [b]."""
         return self.end == 0
+
+    def loss(self, engine: Engine, t: int) -> Loss:
+        """Return the loss of step t, the step to come."""
+        return Loss(engine, self.batch, self.samples, t)
+
+    def loss_before(self, engine: Engine, t: int) -> Loss:
+        """Return the loss of step t, the last one, as the runs saw it that stopped there."""
+        return Loss(engine, self.batch, self.before, t)
 
     def ended(self, which: Tensor, end: Status) -> State:
         """Return the state with the runs in ``which`` [b] stopped, those that still move."""
@@ -52,27 +63,28 @@ class Stepper:
         self._engine, self._rule, self._level = engine, rule, level
         self._peeks = engine.problem.seeds.device.type == "cpu"  # there, looking costs less than copying
 
-    def start(self, batch: Tensor) -> State:
-        """Return the state before the first step, which will be taken on ``batch`` [b, n]."""
+    def start(self, loss: Loss) -> State:
+        """Return the state before the first step, which will be taken on ``loss``."""
         w = self._engine.initial()
         moving = torch.zeros_like(self._engine.problem.seeds)
-        return self._fitted(State(w, self._rule.init(w), batch, moving.new_zeros(()), moving, moving))
+        clock = moving.new_zeros(())
+        return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
 
-    def run(self, state: State, batches: Iterator[Tensor], first: int, last: int) -> State:
-        """Take the steps first ... last - 1; the rule's formula is the same at all of them (see Rule.edges)."""
+    def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
+        """Take the steps first ... last - 1; the rule's formula is the same at all of them (see optim.edges)."""
         for t in range(first, last):
-            state = self.step(state, next(batches), t)
+            loss = next(losses)
+            state = replace(self.step(state, loss.batch, t), samples=loss.samples, before=state.samples)
         return state
 
     def step(self, state: State, upcoming: Tensor, t: int) -> State:
-        """Take step t, and check the parameters after it; ``upcoming`` is the batch of the next step."""
-        w, memory = self._rule.step(Loss(self._engine, state.batch), state.w, state.memory, t)
+        """Take step t, and check the parameters after it; ``upcoming`` [b, n] is the batch of the next step."""
+        w, memory = self._rule.step(state.loss(self._engine, t), state.w, state.memory, t)
         checked = state.ended(~w.finite(), "diverged")
         keep = checked.active
         if not (self._peeks and keep.all()):
-            w = w.where(keep, state.w)
-            memory = memory if memory is state.memory else select(keep, memory, state.memory)
-            upcoming = torch.where(keep[:, None], upcoming, state.batch)
+            old = state.w, state.memory, state.batch
+            w, memory, upcoming = select(keep, (w, memory, upcoming), old)
         return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
 
     def _fitted(self, state: State) -> State:
@@ -83,21 +95,27 @@ class Stepper:
 
 def select(keep: Tensor, new: Any, old: Any) -> Any:
     """Return, of parameters or whatever a rule remembers, ``new`` in the runs in ``keep`` [b] and ``old`` elsewhere."""
-    if isinstance(new, Vector):
-        return new.where(keep, old)
     return merge(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.ndim - 1)), a, b) if a.ndim else a, new, old)
 
 
 def merge(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply a function to the tensors at the same place of ``trees``; what is no tensor is taken from the first."""
+    """Apply a function to the tensors at the same place of ``trees``, those of a Vector with its factor multiplied out.
+
+    What is no tensor is taken from the first, and so is what is one and the same in two.
+    """
     first = trees[0]
+    if len(trees) == 2 and first is trees[1]:
+        return first
     if isinstance(first, Tensor):
         return function(*trees)
+    if isinstance(first, Vector):
+        return Vector(merge(function, *(tree.leaves for tree in trees)))
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first) if field.init]
         return replace(first, **{name: merge(function, *(getattr(tree, name) for tree in trees)) for name in names})
     if isinstance(first, dict):
         return {key: merge(function, *(tree[key] for tree in trees)) for key in first}
     if isinstance(first, tuple | list):
-        return type(first)(merge(function, *parts) for parts in zip(*trees, strict=True))
+        parts = [merge(function, *same) for same in zip(*trees, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return first

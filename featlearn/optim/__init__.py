@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from featlearn.optim.sam import SAM
 from featlearn.optim.sgd import SGD
+from featlearn.optim.usam import USAM
 
-__all__ = ["OPTIMIZERS", "SAM", "SGD", "shape", "stack"]
+__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "edges", "shape", "stack"]
 
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM}
+OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM, "usam": USAM}
 
 R = TypeVar("R")
 
@@ -42,3 +43,15 @@ def shape(rule: Any) -> tuple[Any, ...]:
         value = getattr(rule, field.name)
         parts.append(shape(value) if is_dataclass(value) else float if isinstance(value, float) else value)
     return tuple(parts)
+
+
+def edges(rule: Any) -> tuple[int, ...] | None:
+    """Return the steps from which a rule follows another formula, or None if any step may differ from the one before.
+
+    Only what a class says of itself counts: a class made from it may step in another way.
+    """
+    if not vars(type(rule)).get("steady", False):
+        return None
+    window = tuple(step for step in (getattr(rule, "start", 0), getattr(rule, "stop", None)) if step)
+    inner = edges(rule.base) if hasattr(rule, "base") else ()
+    return None if inner is None else (*window, *inner)

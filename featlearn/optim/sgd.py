@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from featlearn.types import Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
-    from featlearn.engines.protocol import Objective, Vector
+    from featlearn.engines.protocol import Objective, Scalar, Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class SGD:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = "torch.optim.SGD"
-    edges: ClassVar[tuple[int, ...]] = ()
+    steady: ClassVar[bool] = True
 
     lr: Positive
     momentum: Fraction = 0.0
@@ -39,18 +39,25 @@ class SGD:
         """Return the empty momentum buffer."""
         return 0.0 * w
 
+    def rate(self, t: int) -> Scalar:
+        """Return the learning rate of step t."""
+        return self.lr
+
     def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
-        """Take step t; a factor of zero leaves every bit of the plain rule unchanged."""
-        g = loss.gradient(w)
+        """Take step t."""
+        return self.update(loss, w, loss.gradient(w), memory, t)
+
+    def update(self, loss: Objective, w: Vector, g: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
+        """Take step t with the gradient g; a factor of zero leaves every bit of the plain rule unchanged."""
         if _used(self.weight_decay):
             g = g + self.weight_decay * w
         if not _used(self.momentum):
-            return w - self.lr * g, memory
+            return w - self.rate(t) * g, memory
         memory = self.momentum * memory + g
         direction = g + self.momentum * memory if self.nesterov else memory
-        return w - self.lr * direction, memory
+        return w - self.rate(t) * direction, memory
 
-    def probe(self, loss: Objective, w: Vector, t: int) -> Vector:
+    def probe(self, loss: Objective, w: Vector, memory: Vector, t: int) -> Vector:
         """Return w: the gradient is taken where the parameters are."""
         return w
 

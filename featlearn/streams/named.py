@@ -13,10 +13,13 @@ import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
-    """Return the generator of the draw ``name`` of the run ``seed`` (Philox, keyed by both; counter at zero)."""
-    key = _Key(seed, name)
-    return np.random.Generator(np.random.Philox(key))  # type: ignore[arg-type]  # numpy's types know SeedSequence only
+def stream(seed: int, name: str, step: int = 0) -> np.random.Generator:
+    """Return the generator of the draw ``name`` of the run ``seed``: Philox, keyed by both.
+
+    The counter starts at ``step`` * 2^64, so that every step of a run has draws of its own that can be had again.
+    """
+    bits = np.random.Philox(_Key(seed, name))  # type: ignore[arg-type]  # numpy's types know SeedSequence only
+    return np.random.Generator(bits.advance(step << 64) if step else bits)
 
 
 class _Key(ISeedSequence):

@@ -6,7 +6,6 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
-from featlearn.engines.protocol import Loss
 from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.optim import stack
 from featlearn.simulation import build_engine, simulate_block
@@ -27,10 +26,10 @@ def ready(run):
     with one_thread():
         engine = build_engine(runs, "cpu")
         rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
-        full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).weights()
+        full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).losses(engine)
         stepper = Stepper(engine, rule, None)
         state = stepper.run(stepper.start(next(full)), full, 0, 5)
-        yield engine, rule, state, Loss(engine, state.batch)
+        yield engine, rule, state, state.loss(engine, 5)
 
 
 def test_draws(benchmark, run):

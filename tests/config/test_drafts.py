@@ -91,14 +91,14 @@ NUMBER = "expected a number >= "
         ("record.every=[1, -1]", "record.every: expected an integer >= 1 or a list"),
         ("record.every={log: 0}", "record.every: expected an integer >= 1 or a list"),
         # words
-        ("optimizer={lr: 1}", "optimizer.name: missing: expected one of sgd, sam"),
-        ("optimizer.name=smm", 'optimizer.name: expected one of sgd, sam, found "smm"'),
-        ("optimizer.name=[sam]", 'optimizer.name: expected one of sgd, sam, found ["sam"]'),
+        ("optimizer={lr: 1}", "optimizer.name: missing: expected one of sgd, sam, "),
+        ("optimizer.name=smm", 'found "smm"'),
+        ("optimizer.name=[sam]", "optimizer.name: expected one of sgd, sam, "),
         ("optimizer.base=sam", 'optimizer.base: expected sgd, found "sam"'),
         ("data.model=xor", 'data.model: expected signal_noise, found "xor"'),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
-        ("optimizer=null", "optimizer.name: missing: expected one of sgd, sam"),
+        ("optimizer=null", "optimizer.name: missing: expected one of sgd, sam, "),
         ("train={}", "train.n_steps: missing: expected an integer >= 1"),
         # trackers
         ("record.trackers=loss", "record.trackers: expected a list of some of loss, decomposition, test_error"),

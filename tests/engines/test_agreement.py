@@ -31,8 +31,8 @@ SETTINGS = {
 def final(engine, run, n_steps):
     w = engine.initial()
     memory = run.optimizer.init(w)
-    for t, batch in zip(range(n_steps), mini_batches(engine.problem.labels, run).weights(), strict=False):
-        w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
+    for t, loss in zip(range(n_steps), mini_batches(engine.problem.labels, run).losses(engine), strict=False):
+        w, memory = run.optimizer.step(loss, w, memory, t)
     return w
 
 
@@ -94,7 +94,7 @@ def test_a_wrong_twin_disagrees(wrong, monkeypatch):
     """Negative control: the very comparison above must catch each of these wrong gradients."""
     run = make_run(RULES["sam"], data__flip_prob=0.3)
     correct = FusedGramEngine.gradient
-    monkeypatch.setattr(FusedGramEngine, "gradient", lambda self, w, batch: wrong(self, correct(self, w, batch)))
+    monkeypatch.setattr(FusedGramEngine, "gradient", lambda self, w, *rest: wrong(self, correct(self, w, *rest)))
     assert distances(run, 300, FusedGramEngine)[1] > 1e-11
 
 

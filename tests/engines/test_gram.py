@@ -167,7 +167,7 @@ def test_one_sam_step(kind, setting, batch_size):
     g = plain.gradient(weights, chosen)
     perturbed = weights + 0.3 * g / math.sqrt(np.square(g).sum())
     expected = weights - 0.1 * plain.gradient(perturbed, chosen)
-    probe = rule.probe(Loss(engine, batch), w, 0)
+    probe = rule.probe(Loss(engine, batch), w, rule.init(w), 0)
     assert np.allclose(explicit(probe, plain), perturbed, rtol=1e-10, atol=1e-12)
     assert np.allclose(explicit(advance(engine, rule, [batch], w)[0], plain), expected, rtol=1e-10, atol=1e-12)
 
@@ -213,7 +213,7 @@ def test_dead_filters_stay_dead_without_nan(activation, kind):
     w, batch = engine.initial(), full_batches(engine, 1)
     assert engine.align(w)[0, :, 1:].max() < -0.9
     assert engine.inner(engine.gradient(w, batch[0]), engine.gradient(w, batch[0])).item() == 0
-    assert identical(run.optimizer.probe(Loss(engine, batch[0]), w, 0), w)
+    assert identical(run.optimizer.probe(Loss(engine, batch[0]), w, run.optimizer.init(w), 0), w)
     end, _ = advance(engine, run.optimizer, batch * 5)
     assert identical(end, w)
 

@@ -1,0 +1,41 @@
+"""Rules that take the gradient at a perturbed point w + eps, with |eps| of the order of a radius rho."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from featlearn.optim.wrapper import Memory, Wrapper
+from featlearn.types import Bound, TheoryScale
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Objective, Scalar, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbed(Wrapper):
+    """The base rule with gradient(w + eps) in place of gradient(w), both on the same mini-batch.
+
+    A variant says what eps is, in ``perturbation``. rho = 0 is the base, bit for bit.
+
+    rho: radius of the perturbation; a number or {theory: c}.
+    """
+
+    rho: Annotated[float, Bound(ge=0), TheoryScale("sam_radius")]
+
+    def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return eps, and the rule's own memory after the step."""
+        raise NotImplementedError
+
+    def radius(self, t: int) -> Scalar:
+        """Return the radius at step t."""
+        return self.rho
+
+    def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return gradient(w + eps)."""
+        eps, own = self.perturbation(loss, w, memory, t)
+        return loss.gradient(w + eps), own
+
+    def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:
+        """Return w + eps within the window, w outside."""
+        return w + self.perturbation(loss, w, memory, t)[0] if self.active(t) else w

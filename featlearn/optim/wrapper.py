@@ -1,0 +1,76 @@
+"""A rule around a base rule: it gives the base another gradient to step with, within a window of steps.
+
+Nearly every variant of SAM is this and nothing more, so that a variant is one short method (see sam.py, and
+perturbed.py for those that take the gradient at a perturbed point).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from featlearn.types import Step
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Base, Objective, Vector
+
+
+class Memory(NamedTuple):
+    """What a wrapper keeps between steps: the memory of its base, and its own."""
+
+    base: Any
+    own: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrapper:
+    """The base rule with ``gradient`` in place of the mini-batch gradient in the steps start <= t < stop.
+
+    Outside the window the base runs as if alone; its memory (momentum) is kept from one to the other. Weight decay and
+    momentum belong to the base: they act on the step, not on what ``gradient`` does.
+
+    start: first step of the phase; before it the base rule runs.
+    stop: first step after the phase, null for never; from then on the base rule runs, its memory kept.
+    base: the rule that takes the step; its parameters stand beside the others in a config.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    reference: ClassVar[str] = ""
+
+    start: Step = 0
+    stop: Step | None = None
+    base: Base
+
+    def __post_init__(self) -> None:
+        """Refuse a window that holds no step, and a base that wraps another."""
+        if hasattr(self.base, "base"):
+            inner = type(self.base).__name__
+            raise ValueError(f"the base of {type(self).__name__} is a rule without a base of its own, not {inner}")
+        if self.stop is not None and self.start >= self.stop:
+            raise ValueError(f"start = {self.start} leaves no step before stop = {self.stop}")
+
+    def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return the gradient that the base steps with, and the wrapper's own memory after the step."""
+        raise NotImplementedError
+
+    def remember(self, w: Vector) -> Any:
+        """Return the wrapper's own memory before the first step."""
+        return None
+
+    def active(self, t: int) -> bool:
+        """Whether step t is within the window."""
+        return self.start <= t and (self.stop is None or t < self.stop)
+
+    def init(self, w: Vector) -> Memory:
+        """Return the memories before the first step."""
+        return Memory(self.base.init(w), self.remember(w))
+
+    def step(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Memory]:
+        """Take step t of the base rule, with this wrapper's gradient within the window."""
+        g, own = self.gradient(loss, w, memory, t) if self.active(t) else (loss.gradient(w), memory.own)
+        w, base = self.base.update(loss, w, g, memory.base, t)
+        return w, Memory(base, own)
+
+    def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:
+        """Return w: the gradient is taken where the parameters are."""
+        return w
