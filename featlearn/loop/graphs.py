@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -16,17 +17,27 @@ Capture = Callable[[Callable[[], object]], Callable[[], object]]
 
 
 def cuda_graph(body: Callable[[], object]) -> Callable[[], object]:
-    """Capture the kernels of ``body`` in a CUDA graph, after a warm-up aside, and return what replays them."""
-    aside, current = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(current)
+    """Capture the kernels of ``body`` in a CUDA graph, after a warm-up, and return what replays them.
+
+    Not by torch.cuda.graph, which would give all free memory back to the device before every capture.
+    """
+    aside, graph = _aside(), torch.cuda.CUDAGraph()
+    aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         for _ in range(2):
             body()
-    current.wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+        torch.cuda.synchronize()
+        graph.capture_begin()
         body()
+        graph.capture_end()
+    torch.cuda.current_stream().wait_stream(aside)
     return graph.replay
+
+
+@cache
+def _aside() -> torch.cuda.Stream:
+    """Return the stream of all captures: what the libraries set up for a stream is set up once."""
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
 
 class GraphStepper(Stepper):
