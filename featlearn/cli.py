@@ -175,7 +175,7 @@ def export(
 @app.command("list")
 @user_errors()
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="data, network, optimizers, trackers or engines.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="data, models, optimizers, trackers or engines.")] = None,
 ) -> None:
     """List what a config may name; of one kind with its parameters."""
     from featlearn.config import describe

@@ -14,6 +14,7 @@ from torch import Tensor
 from featlearn.engines.protocol import Engine
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, train
+from featlearn.models import Landscape
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine, trajectories
 from featlearn.trackers import Decomposition
@@ -46,6 +47,8 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
 
 def _check(run: RunConfig, path: Path) -> None:
     """Raise ValueError, before anything is drawn, if the run cannot be exported."""
+    if isinstance(run.network, Landscape):
+        raise ValueError("network.model: an export holds patches and filters, which a landscape does not have")
     data, numbers = run.data, run.data.dim * (run.data.n_samples * run.data.n_patches + 6 * run.network.n_filters)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: an export is an .npz file, not '{path.suffix}'")
@@ -96,7 +99,7 @@ def _by_sign(leaf: Tensor) -> np.ndarray:
 
 
 def _mini_batches(run: RunConfig, engine: Engine) -> MiniBatches:
-    return MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels)
+    return MiniBatches(engine.seeds, run.train.batch_size, engine.labels)
 
 
 def _batches(run: RunConfig, engine: Engine) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from featlearn.data import DATA, SignalNoise
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import MODELS, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
 from featlearn.types import SCHEMA_VERSION
@@ -59,8 +59,8 @@ class RunConfig:
     engine: Literal["gram", "weights"]
     sampling: Literal["vectors", "gram"]
     dtype: Literal["float32", "float64"]
-    data: SignalNoise
-    network: TwoLayerCNN
+    data: Any
+    network: Any
     optimizer: Any
     train: Train
     record: Record
@@ -99,14 +99,17 @@ def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
     return json.dumps(floats, sort_keys=True, default=lambda number: number.item())  # numpy's numbers
 
 
-def _data_columns(data: SignalNoise) -> dict[str, Any]:
+def _data_columns(data: Any) -> dict[str, Any]:
     """Return the data's parameters, both signal_norm and snr = signal_norm / (noise_std sqrt(dim)) among them."""
+    if not isinstance(data, SignalNoise):
+        return _named(data, DATA, "model")
     snr = float(data.strength / (data.noise_std * np.sqrt(data.dim)))
     return {**_named(data, DATA, "model"), "signal_norm": data.strength, "snr": snr}
 
 
-def _network_columns(network: TwoLayerCNN, dim: int) -> dict[str, Any]:
-    return {**vars(network), "init_std": network.std(dim)}
+def _network_columns(network: Any, dim: int) -> dict[str, Any]:
+    named = _named(network, MODELS, "model")
+    return {**named, "init_std": network.std(dim)} if isinstance(network, TwoLayerCNN) else named
 
 
 def _rule_columns(rule: Any) -> dict[str, Any]:
@@ -118,7 +121,10 @@ def _record_columns(record: Record) -> dict[str, Any]:
 
 
 def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, Any]:
-    """Return an object's parameters with its word in ``table``; those of a nested base rule stand beside them."""
+    """Return an object's parameters with its word in ``table``, lists of numbers as text.
+
+    The parameters of a nested base rule stand beside the rule's own.
+    """
     words = {cls: word for word, cls in table.items()}
     flat: dict[str, Any] = {key: words[type(obj)]}
     for field in fields(obj):
@@ -127,7 +133,7 @@ def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, 
             nested = _named(value, table)
             flat |= {field.name: nested.pop("name"), **nested}
         else:
-            flat[field.name] = value
+            flat[field.name] = json.dumps(value) if isinstance(value, tuple) else value
     return flat
 
 

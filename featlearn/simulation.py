@@ -16,22 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
+from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
-from featlearn.engines.protocol import Engine, Rule, Vector
+from featlearn.engines.protocol import Engine, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.law import Drawn, Numbers, Shape, draw
 from featlearn.loop import MiniBatches, Outcome, train
 from featlearn.loop.state import ENDS
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import Landscape
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
-NUMBERS = {"cpu": 2**22, "cuda": 2**28}
+NUMBERS = {"cpu": 2**22, "cuda": 2**29}
+LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
 def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
@@ -71,9 +72,11 @@ def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device:
 def lanes(run: RunConfig, device: str = "cpu") -> int:
     """Return how many runs make a full block, by the engine and shape of ``run`` and the kind of device alone.
 
-    A power of two. Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers, 2^28 on a
+    A power of two. Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers, 2^29 on a
     GPU: half, down to 8, or 1.
     """
+    if isinstance(run.network, Landscape):
+        return LANDSCAPE_LANES if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
     most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
     size = LANES[device][run.engine]
@@ -87,24 +90,26 @@ def block_key(run: RunConfig) -> Hashable:
 
     Real numbers of data, network and rule may differ, and in the Gram engine the dimension too.
     """
+    rest = (_shape(run.optimizer), run.train, run.record, run.engine, run.sampling, run.dtype)
+    if isinstance(run.network, Landscape):
+        return (_shape(run.data), _shape(run.network), *rest)
     dim = None if run.engine == "gram" else run.data.dim
-    rest = (run.train, run.record, run.engine, run.sampling, run.dtype)
-    return (dim, _data_shape(run.data), _network_shape(run.network), _rule_shape(run.optimizer), *rest)
+    return (dim, _data_shape(run.data), _network_shape(run.network), *rest)
 
 
 @lru_cache(maxsize=4096)  # the runs of a sweep share their sections
-def _data_shape(data: SignalNoise) -> Hashable:
+def _data_shape(data: Any) -> Hashable:
     return shape(replace(data, dim=2, signal_norm=data.strength, snr=None))
 
 
 @lru_cache(maxsize=4096)
-def _network_shape(network: TwoLayerCNN) -> Hashable:
+def _network_shape(network: Any) -> Hashable:
     return shape(replace(network, init_std=0.0))
 
 
 @lru_cache(maxsize=4096)
-def _rule_shape(rule: Rule) -> Hashable:
-    return shape(rule)
+def _shape(part: Any) -> Hashable:
+    return shape(part)
 
 
 @dataclass(frozen=True)
@@ -150,8 +155,8 @@ def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
     with one_thread():
         engine, first = _engine(block, device), block.settings[0]
-        batches = MiniBatches(engine.problem.seeds, first.train.batch_size, engine.problem.labels)
-        return train(engine, block.rule(engine.problem.labels), batches.losses(engine), first.train, first.record)
+        batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)
+        return train(engine, block.rule(engine.labels), batches.losses(engine), first.train, first.record)
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
@@ -160,7 +165,12 @@ def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
 
 
 def _engine(block: Block, device: str) -> Engine:
-    first, numbers = block.settings[0], block.numbers(device)
+    first, dtype = block.settings[0], getattr(torch, block.settings[0].dtype)
+    if isinstance(first.network, Landscape):
+        runs = [block.settings[i] for i in block.which]
+        models, datas = [run.network for run in runs], [run.data for run in runs]
+        return LandscapeEngine(models, datas, block.seeds.tolist(), dtype=dtype, device=device)
+    numbers = block.numbers(device)
     if first.sampling == "vectors":
         return _explicit_engine(block, numbers)
     shape = Shape(

@@ -12,11 +12,15 @@ import numpy as np
 import torch
 from hypothesis import settings
 
-from featlearn.data import SignalNoise
+from featlearn.config.resolve import needs
+from featlearn.data import DATA, SignalNoise
+from featlearn.engines import ENGINES
+from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, Prospect, Stepper, observe
+from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import SAM, SGD, USAM
 from featlearn.runs import Record, RunConfig, Train, Trajectory
@@ -24,7 +28,7 @@ from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values())
+ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"])  # of the Gram engine
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {
     "sgd": SGD(lr=0.1),
@@ -58,6 +62,28 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
         section, name = key.split("__")
         run = replace(run, **{section: replace(getattr(run, section), **{name: value})})
     return run
+
+
+def landscape_engine(model: Landscape, data: Any, seed: int, **options: Any) -> LandscapeEngine:
+    """The engine of one run on a landscape; without data those that it sees first."""
+    return LandscapeEngine([model], [data or DATA[model.sees[0]]()], [seed], **options)
+
+
+def make_landscape_run(
+    network: Landscape, optimizer: Any = RULES["sgd"], data: Any = None, **changes: Any
+) -> RunConfig:
+    """A small resolved run on a landscape, full batch, recorded at its ends; without data those that it sees first."""
+    data, n_steps = data or DATA[network.sees[0]](), changes.pop("n_steps", 20)
+    trackers = changes.pop("trackers", (TRACKERS["loss"](), TRACKERS["position"]()))
+    return make_run(
+        optimizer,
+        engine="weights",
+        network=network,
+        data=data,
+        train=Train(n_steps=n_steps, batch_size=data.n_samples),
+        record=Record(steps=(0, n_steps), trackers=trackers),
+        **changes,
+    )
 
 
 def with_steps(run: RunConfig, n_steps: int, *, batch_size: int | None = None) -> RunConfig:
@@ -156,8 +182,7 @@ def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, me
 
 def full_batches(engine: Engine, count: int) -> list[Any]:
     """The whole training set, ``count`` times."""
-    labels = engine.problem.labels
-    return [labels.new_full(labels.shape, 1 / labels.shape[1])] * count
+    return [torch.full_like(engine.labels, 1 / engine.labels.shape[1])] * count
 
 
 def mini_batches(like: torch.Tensor, *runs: RunConfig) -> MiniBatches:

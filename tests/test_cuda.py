@@ -118,9 +118,9 @@ def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, monkeypatc
 def test_steps_do_not_wait_for_the_device():
     """Torch raises where the host would wait within a step."""
     engine = build_engine([make_run(sampling="gram", seed=s) for s in range(8)], "cuda")
-    rule = Block.of([make_run(SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.9)))] * 8).rule(engine.problem.labels)
+    rule = Block.of([make_run(SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.9)))] * 8).rule(engine.labels)
     stepper = Stepper(engine, rule, 0.5)
-    batch = torch.full_like(engine.problem.labels, 1 / 8)
+    batch = torch.full_like(engine.labels, 1 / 8)
     state = stepper.start(Loss(engine, batch))
     state = stepper.step(state, batch, 0)
     torch.cuda.set_sync_debug_mode("error")

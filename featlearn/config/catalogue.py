@@ -18,7 +18,7 @@ from featlearn.engines import ENGINES
 
 KINDS = {
     "data": SECTIONS["data"],
-    "network": SECTIONS["network"],
+    "models": SECTIONS["network"],
     "optimizers": SECTIONS["optimizer"],
     "trackers": TRACKER,
 }
@@ -36,7 +36,7 @@ class Entry:
 
 
 def describe(kind: str) -> list[Entry]:
-    """Return what there is of a kind: data, network, optimizers, trackers or engines. Raises ValueError for others."""
+    """Return what there is of a kind: data, models, optimizers, trackers or engines. Raises ValueError for others."""
     if kind == "engines":
         return [Entry(name, _engine_doc(name), engines=(name,)) for name in ENGINES]
     if kind not in KINDS:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
-from featlearn.config.drafts import Draft, read_section
+from featlearn.config.drafts import Draft, read_section, spelled_out
 from featlearn.config.files import put
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import CHECKS, Sections, conflicts
@@ -117,7 +117,8 @@ class Grid:
             node = _section_node(self._tree, name)
             for move in self._moves[name]:
                 point = points[move.axis]
-                node = node if point is None else put(node, move.path, move.nodes[point])
+                if point is not None:
+                    node = put(spelled_out(SECTIONS[name], node), move.path, move.nodes[point])
             draft = self._drafts[name, part] = read_section(SECTIONS[name], node)
         return draft
 

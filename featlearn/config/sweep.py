@@ -14,6 +14,7 @@ from featlearn.config.files import Settings, apply_settings, read_file
 from featlearn.config.grid import Grid
 from featlearn.config.problems import ConfigError, Problem
 from featlearn.config.source import Node
+from featlearn.models import MODELS, Landscape
 from featlearn.runs import RunConfig
 
 
@@ -75,6 +76,8 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     top = dict(tree.value)
     sweep = top.pop("sweep", None)
     top.setdefault("name", Node(path.stem, str(path), "name"))
+    if "data" not in top and (sees := _seen_by(top.get("network"))):
+        top["data"] = Node({"model": Node(sees, tree.place, "data.model")}, tree.place, "data")
     axes = read_axes(sweep, problems)
     name, base = str(top["name"].plain), Node(top, tree.place)
     config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
@@ -82,3 +85,11 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _seen_by(network: Node | None) -> str | None:
+    """Return the data that a landscape goes with first, for a config that gives none; None for other networks."""
+    given = network.plain if network else None
+    word = given.get("model") if isinstance(given, dict) else given
+    model = MODELS.get(word) if isinstance(word, str) else None
+    return str(model.sees[0]) if model is not None and issubclass(model, Landscape) else None

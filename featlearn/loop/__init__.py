@@ -30,7 +30,7 @@ def train(
     A run that has fitted or diverged keeps its parameters from then on.
     """
     stepper = _stepper(engine, rule, schedule.stop_at_train_loss)
-    every = LOOK_EVERY[engine.problem.seeds.device.type]
+    every = LOOK_EVERY[engine.seeds.device.type]
     looks = look_steps(rule, schedule.n_steps, record.steps, every)
     state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
     for t, following in zip(looks, [*looks[1:], None], strict=True):
@@ -56,5 +56,5 @@ def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) 
 def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: CUDA graphs of them where the engine and the rule can be captured."""
     capturable = isinstance(engine, GramEngine) and edges(rule) is not None
-    graphs = capturable and engine.problem.seeds.is_cuda
+    graphs = capturable and engine.seeds.is_cuda
     return GraphStepper(engine, rule, level) if graphs else Stepper(engine, rule, level)

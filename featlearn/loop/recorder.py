@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.protocol import Engine, Loss, Rule, View
+from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
 from featlearn.loop.state import State
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the alignments [b, f, k] where it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: the point at which it takes its gradient, and the mini-batch [b, n].
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
-    align: Tensor
+    probe: Vector
     batch: Tensor
 
     @classmethod
@@ -31,27 +31,21 @@ class Prospect:
     @classmethod
     def on(cls, loss: Loss, rule: Rule, state: State, t: int) -> Prospect:
         """Look ahead at step t on a given loss."""
-        return cls(loss.engine.align(rule.probe(loss, state.w, state.memory, t)), loss.batch)
+        return cls(rule.probe(loss, state.w, state.memory, t), loss.batch)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
-        align = torch.where(keep[:, None, None], self.align, other.align)
-        return Prospect(align, torch.where(keep[:, None], self.batch, other.batch))
+        batch = torch.where(keep[:, None], self.batch, other.batch)
+        return Prospect(self.probe.where(keep, other.probe), batch)
 
 
 def observe(engine: Engine, state: State, step: int, prospect: Prospect) -> View:
     """Describe a state after ``step`` steps to the trackers."""
-    gradient = engine.gradient(state.w, torch.full_like(prospect.batch, 1 / engine.problem.n_samples))
-    return View(
-        **vars(engine.observe(state.w)),
-        step=step,
-        problem=engine.problem,
-        grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
-        perturbed_align=prospect.align,
-        batch=prospect.batch,
-    )
+    gradient = engine.gradient(state.w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
+    norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
+    return engine.view(state.w, prospect.probe, engine=engine, step=step, batch=prospect.batch, grad_norm=norm)
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,7 @@ class Recorder:
 
     def __init__(self, engine: Engine, rule: Rule, trackers: Sequence[Callable[[View], dict[str, Tensor]]]) -> None:
         self._engine, self._rule, self._trackers = engine, rule, trackers
-        self._active = torch.ones_like(engine.problem.seeds, dtype=torch.bool)
+        self._active = torch.ones_like(engine.seeds, dtype=torch.bool)
         self._prospect: Prospect | None = None
         self._steps: list[np.ndarray] = []
         self._rows: list[dict[str, np.ndarray]] = []

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
-from featlearn.models.losses import logistic
 from featlearn.runs import Status
 
 ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
@@ -61,12 +60,12 @@ class Stepper:
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         self._engine, self._rule, self._level = engine, rule, level
-        self._peeks = engine.problem.seeds.device.type == "cpu"  # there, looking costs less than copying
+        self._peeks = engine.seeds.device.type == "cpu"  # there, looking costs less than copying
 
     def start(self, loss: Loss) -> State:
         """Return the state before the first step, which will be taken on ``loss``."""
         w = self._engine.initial()
-        moving = torch.zeros_like(self._engine.problem.seeds)
+        moving = torch.zeros_like(self._engine.seeds)
         clock = moving.new_zeros(())
         return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
 
@@ -90,7 +89,7 @@ class Stepper:
     def _fitted(self, state: State) -> State:
         if self._level is None:
             return state
-        return state.ended(logistic(self._engine.margins(state.w)).mean(1) <= self._level, "fitted")
+        return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
 
 
 def select(keep: Tensor, new: Any, old: Any) -> Any:

@@ -41,7 +41,7 @@ def shape(rule: Any) -> tuple[Any, ...]:
     parts: list[Any] = [type(rule)]
     for field in fields(rule):
         value = getattr(rule, field.name)
-        parts.append(shape(value) if is_dataclass(value) else float if isinstance(value, float) else value)
+        parts.append(shape(value) if is_dataclass(value) else _form(value))
     return tuple(parts)
 
 
@@ -55,3 +55,10 @@ def edges(rule: Any) -> tuple[int, ...] | None:
     window = tuple(step for step in (getattr(rule, "start", 0), getattr(rule, "stop", None)) if step)
     inner = edges(rule.base) if hasattr(rule, "base") else ()
     return None if inner is None else (*window, *inner)
+
+
+def _form(value: Any) -> Any:
+    """Return a parameter without its real numbers: how many there are of them, or what else it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_form, value))
+    return float if isinstance(value, float) else value

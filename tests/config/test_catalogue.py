@@ -34,7 +34,7 @@ def test_a_rule_is_listed_with_its_source_and_its_parameters() -> None:
 
 
 def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
-    (data,) = describe("data")
+    data, *_ = describe("data")
     assert data.reference.startswith("the data model of Cao et al. 2022 (arXiv 2202.06526), Kou")
 
 

@@ -95,7 +95,7 @@ NUMBER = "expected a number >= "
         ("optimizer.name=smm", 'found "smm"'),
         ("optimizer.name=[sam]", "optimizer.name: expected one of sgd, sam, "),
         ("optimizer.base=sam", 'optimizer.base: expected sgd, found "sam"'),
-        ("data.model=xor", 'data.model: expected signal_noise, found "xor"'),
+        ("data.model=xor", 'data.model: expected one of signal_noise, none, gaussian, chebyshev, digits, found "xor"'),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
         ("optimizer=null", "optimizer.name: missing: expected one of sgd, sam, "),
