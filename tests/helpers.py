@@ -22,7 +22,23 @@ from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
-from featlearn.optim import SAM, SGD, USAM
+from featlearn.optim import (
+    DNSAM,
+    EMASAM,
+    FSAM,
+    GSAM,
+    NSAM,
+    SAM,
+    SGD,
+    USAM,
+    WSAM,
+    ComponentSAM,
+    LabelNoiseGD,
+    LookSAM,
+    MomentumSAM,
+    SAMPa,
+    VaSSO,
+)
 from featlearn.runs import Record, RunConfig, Train, Trajectory
 from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
@@ -38,6 +54,23 @@ RULES = {
     "sam window": SAM(rho=0.2, start=5, stop=60, base=SGD(lr=0.1)),
     "sam momentum, decay": SAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
     "usam": USAM(rho=0.02, base=SGD(lr=0.1)),
+    "dnsam": DNSAM(rho=0.1, base=SGD(lr=0.1)),
+    "n_sam": NSAM(rho=0.1, base=SGD(lr=0.1)),
+    "f_sam": FSAM(rho=0.1, lam=0.6, base=SGD(lr=0.1)),
+    "f_sam updated, momentum": FSAM(rho=0.1, sigma=0.7, updated=True, base=SGD(lr=0.05, momentum=0.9)),
+    "vasso": VaSSO(rho=0.1, theta=0.4, base=SGD(lr=0.1)),
+    "ema_sam window": EMASAM(rho=0.1, batch_weight=0.7, ema_weight=0.5, start=5, stop=60, base=SGD(lr=0.1)),
+    "component_sam full": ComponentSAM(rho=0.1, component="full", base=SGD(lr=0.1)),
+    "component_sam noise": ComponentSAM(rho=0.1, component="noise", base=SGD(lr=0.1)),
+    "component_sam orthogonal": ComponentSAM(rho=0.1, component="orthogonal", base=SGD(lr=0.1)),
+    "component_sam other_batch": ComponentSAM(rho=0.1, component="other_batch", base=SGD(lr=0.1)),
+    "sampa": SAMPa(rho=0.1, base=SGD(lr=0.1)),
+    "sampa momentum, decay": SAMPa(rho=0.1, lam=0.5, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
+    "gsam": GSAM(rho=0.1, alpha=0.4, base=SGD(lr=0.1)),
+    "looksam window": LookSAM(rho=0.1, k=3, alpha=0.5, start=4, base=SGD(lr=0.1)),
+    "wsam": WSAM(rho=0.1, gamma=0.8, base=SGD(lr=0.1)),
+    "momentum_sam": MomentumSAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9)),
+    "label_noise": LabelNoiseGD(flip_rate=0.2, base=SGD(lr=0.1)),
 }
 
 
@@ -176,8 +209,15 @@ def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, me
     w = engine.initial() if w is None else w
     memory = rule.init(w) if memory is None else memory
     for step, batch in enumerate(batches, start=t):
-        w, memory = rule.step(Loss(engine, batch), w, memory, step)
+        w, memory = rule.step(loss_on(engine, batch, step), w, memory, step)
     return w, memory
+
+
+def loss_on(engine: Engine, batch: Any, t: int = 0) -> Loss:
+    """The loss of step t on the batch [b, n], its samples in their own order."""
+    chosen = batch > 0
+    samples = None if chosen.all() else torch.stack([lane.nonzero().flatten() for lane in chosen])
+    return Loss(engine, batch, samples, t)
 
 
 def full_batches(engine: Engine, count: int) -> list[Any]:
@@ -200,7 +240,7 @@ def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]
 def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
     """What trackers see after a step for each of the batches but the last, which would come next."""
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
-    first, *others = (Loss(engine, batch, None, t) for t, batch in enumerate(batches))
+    first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
     return observe(engine, state, steps, Prospect.of(engine, rule, state, steps))
 

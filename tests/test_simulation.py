@@ -81,7 +81,7 @@ def test_an_ordinary_run_takes_all_its_steps():
 @pytest.mark.parametrize("batch_size", [8, 3])
 def test_a_fitted_run_is_frozen_at_the_right_step(name, batch_size):
     """The first step at which the loss is at the level: found, recorded once, equal to the run that goes on."""
-    free = make_run(RULES[name], **OFTEN, seed=2)
+    free = make_run(RULES[name], **OFTEN)
     free = replace(free, train=replace(free.train, batch_size=batch_size))
     stopping = replace(
         free, train=replace(free.train, stop_at_train_loss=0.3), record=Record(steps=(0, 4, 80), trackers=EVERY_TRACKER)

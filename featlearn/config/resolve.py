@@ -257,3 +257,14 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
 )
+
+
+def _full_batch(s: Sections) -> Conflicts:
+    caution = getattr(s.drafts["optimizer"].object, "on_full_batch", str)()
+    if caution and s.batch_size == s.data.n_samples:
+        yield "optimizer", caution
+
+
+CAUTIONS: tuple[Check, ...] = (  # what can be run, and is hardly what was meant
+    (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
+)

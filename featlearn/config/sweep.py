@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 from featlearn.config.axes import Axis, read_axes
 from featlearn.config.files import Settings, apply_settings, read_file
 from featlearn.config.grid import Grid
-from featlearn.config.problems import ConfigError, Problem
+from featlearn.config.problems import ConfigError, ConfigWarning, Problem
 from featlearn.config.source import Node
 from featlearn.models import MODELS, Landscape
 from featlearn.runs import RunConfig
@@ -69,7 +70,8 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
     that is set is not swept any more; one inside sections that an axis gives is set in those that may have it.
 
-    Raises ConfigError with everything that is wrong, each with file, line and key.
+    Raises ConfigError with everything that is wrong, each with file, line and key. Warns (ConfigWarning) of runs that
+    are hardly what was meant.
     """
     path, problems = Path(path), list[Problem]()
     tree = apply_settings(read_file(path, problems), set, problems)
@@ -84,6 +86,8 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     problems += config.grid.problems()
     if problems:
         raise ConfigError(problems)
+    for caution in config.grid.cautions():
+        warnings.warn(str(caution), ConfigWarning, stacklevel=2)
     return config
 
 

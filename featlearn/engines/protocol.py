@@ -230,8 +230,8 @@ class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
     In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
-    a class has it itself, promises that t matters only to its window start, stop, and that of a loss it asks nothing
-    but ``gradient``, ``inner``, ``unit`` and ``full`` (see optim.edges).
+    a class has it itself, promises that t matters only to its window start, stop, that of a loss it asks nothing but
+    ``gradient``, ``inner``, ``unit`` and ``full``, and that its probe does not look at memory (see optim.edges).
     """
 
     needs: ClassVar[frozenset[str]]

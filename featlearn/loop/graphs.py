@@ -55,7 +55,7 @@ class GraphStepper(Stepper):
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; what is returned is not written over by later ones."""
-        state = replace(state, samples=None, before=None)  # a steady rule does not ask for them
+        state = replace(state, samples=None, before=None)  # a steady rule has no use for them
         if self._state is None:
             self._state, self._upcoming = merge(torch.clone, state), state.batch.clone()
         place: State = self._state

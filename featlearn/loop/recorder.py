@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View
+from featlearn.engines.protocol import Engine, Rule, Vector, View
 from featlearn.loop.state import State
 
 
@@ -26,12 +26,7 @@ class Prospect:
     @classmethod
     def of(cls, engine: Engine, rule: Rule, state: State, t: int) -> Prospect:
         """Look ahead at step t, the step to come."""
-        return cls.on(state.loss(engine, t), rule, state, t)
-
-    @classmethod
-    def on(cls, loss: Loss, rule: Rule, state: State, t: int) -> Prospect:
-        """Look ahead at step t on a given loss."""
-        return cls(rule.probe(loss, state.w, state.memory, t), loss.batch)
+        return cls(rule.probe(state.loss(engine, t), state.w, state.memory, t), state.batch)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
@@ -83,8 +78,9 @@ class Recorder:
             return
         early, now = stopped & (state.stopped < t), stopped & (state.stopped == t)
         if early.any():
-            loss = state.loss_before(self._engine, t - 1)
-            self._prospect = Prospect.on(loss, self._rule, state, t - 1).where(early, self._prospect)
+            loss, memory = state.before or (state.loss(self._engine, t - 1), state.memory)
+            probe = self._rule.probe(loss, state.w, memory, t - 1)
+            self._prospect = Prospect(probe, loss.batch).where(early, self._prospect)
         if now.any():
             self._prospect = self._look(state, t).where(now, self._prospect)
 

@@ -17,11 +17,13 @@ ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
 
 @dataclass(frozen=True)
 class State:
-    """A block after ``clock`` steps (a tensor without axes). A run that has stopped keeps all of it from then on.
+    """A block after ``clock`` steps (a tensor without axes).
 
     w, memory: of the rule. batch [b, n]: sample weights of the step to come. end [b]: how it ended, as a place in ENDS,
-    0 while it moves. stopped [b]: steps it had taken when it did. samples, before: those of the step to come and of the
-    last one (see Loss), of all runs; only a rule that is not steady asks for them.
+    0 while it moves. stopped [b]: steps it had taken when it did. A run that has stopped keeps w and batch from then
+    on, not its memory.
+    samples: of the step to come (see Loss). before: loss and memory of the last step. What a steady rule has no use
+    for; None where steps are not taken one by one.
     """
 
     w: Vector
@@ -31,7 +33,7 @@ class State:
     end: Tensor
     stopped: Tensor
     samples: Tensor | None = None
-    before: Tensor | None = None
+    before: tuple[Loss, Any] | None = None
 
     @property
     def active(self) -> Tensor:
@@ -41,10 +43,6 @@ class State:
     def loss(self, engine: Engine, t: int) -> Loss:
         """Return the loss of step t, the step to come."""
         return Loss(engine, self.batch, self.samples, t)
-
-    def loss_before(self, engine: Engine, t: int) -> Loss:
-        """Return the loss of step t, the last one, as the runs saw it that stopped there."""
-        return Loss(engine, self.batch, self.before, t)
 
     def ended(self, which: Tensor, end: Status) -> State:
         """Return the state with the runs in ``which`` [b] stopped, those that still move."""
@@ -72,8 +70,8 @@ class Stepper:
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; the rule's formula is the same at all of them (see optim.edges)."""
         for t in range(first, last):
-            loss = next(losses)
-            state = replace(self.step(state, loss.batch, t), samples=loss.samples, before=state.samples)
+            loss, before = next(losses), (state.loss(self._engine, t), state.memory)
+            state = replace(self.step(state, loss.batch, t), samples=loss.samples, before=before)
         return state
 
     def step(self, state: State, upcoming: Tensor, t: int) -> State:
@@ -82,19 +80,13 @@ class Stepper:
         checked = state.ended(~w.finite(), "diverged")
         keep = checked.active
         if not (self._peeks and keep.all()):
-            old = state.w, state.memory, state.batch
-            w, memory, upcoming = select(keep, (w, memory, upcoming), old)
+            w, upcoming = w.where(keep, state.w), torch.where(keep[:, None], upcoming, state.batch)
         return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
 
     def _fitted(self, state: State) -> State:
         if self._level is None:
             return state
         return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
-
-
-def select(keep: Tensor, new: Any, old: Any) -> Any:
-    """Return, of parameters or whatever a rule remembers, ``new`` in the runs in ``keep`` [b] and ``old`` elsewhere."""
-    return merge(lambda a, b: torch.where(keep.reshape(-1, *[1] * (a.ndim - 1)), a, b) if a.ndim else a, new, old)
 
 
 def merge(function: Callable[..., Any], *trees: Any) -> Any:

@@ -6,13 +6,61 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from featlearn.optim.component_sam import ComponentSAM
+from featlearn.optim.dnsam import DNSAM
+from featlearn.optim.ema_sam import EMASAM
+from featlearn.optim.fsam import FSAM
+from featlearn.optim.gsam import GSAM
+from featlearn.optim.label_noise import LabelNoiseGD
+from featlearn.optim.looksam import LookSAM
+from featlearn.optim.momentum_sam import MomentumSAM
+from featlearn.optim.nsam import NSAM
 from featlearn.optim.sam import SAM
+from featlearn.optim.sampa import SAMPa
 from featlearn.optim.sgd import SGD
 from featlearn.optim.usam import USAM
+from featlearn.optim.vasso import VaSSO
+from featlearn.optim.wsam import WSAM
 
-__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "edges", "shape", "stack"]
+__all__ = [
+    "DNSAM",
+    "EMASAM",
+    "FSAM",
+    "GSAM",
+    "NSAM",
+    "OPTIMIZERS",
+    "SAM",
+    "SGD",
+    "USAM",
+    "WSAM",
+    "ComponentSAM",
+    "LabelNoiseGD",
+    "LookSAM",
+    "MomentumSAM",
+    "SAMPa",
+    "VaSSO",
+    "edges",
+    "shape",
+    "stack",
+]
 
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM, "usam": USAM}
+OPTIMIZERS: dict[str, type] = {
+    "sgd": SGD,
+    "sam": SAM,
+    "usam": USAM,
+    "dnsam": DNSAM,
+    "n_sam": NSAM,
+    "f_sam": FSAM,
+    "vasso": VaSSO,
+    "ema_sam": EMASAM,
+    "component_sam": ComponentSAM,
+    "sampa": SAMPa,
+    "gsam": GSAM,
+    "looksam": LookSAM,
+    "wsam": WSAM,
+    "momentum_sam": MomentumSAM,
+    "label_noise": LabelNoiseGD,
+}
 
 R = TypeVar("R")
 

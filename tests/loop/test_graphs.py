@@ -49,13 +49,18 @@ def pair(rule, level, **changes):
     return eager, graph, lambda: batches.losses(engine), capture
 
 
+def stripped(state):
+    """What a captured step keeps."""
+    return replace(state, samples=None, before=None)
+
+
 def same(a, b):
     found = []
-    merge(lambda x, y: found.append(torch.equal(x, y)), replace(a, samples=None, before=None), b)
+    merge(lambda x, y: found.append(torch.allclose(x, y, rtol=0, atol=0, equal_nan=True)), stripped(a), stripped(b))
     return len(found) >= 6 and all(found)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
 @pytest.mark.parametrize("batch_size", [8, 3])
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_captured_steps_are_the_steps(name, batch_size, level):

