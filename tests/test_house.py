@@ -20,10 +20,11 @@ ROOT = Path(featlearn.__file__).parent
 FLOORS = [
     {"types", "streams", "threads", "theory", "provenance", "tiles"},
     {"data", "models"},
-    {"geometry"},
+    {"geometry", "law"},
     {"engines", "optim", "sde"},
     {"trackers", "optim.torch"},
     {"runs"},
+    {"loop"},
     {"config", "simulation"},
     {"export", "store"},
     {"sweeps"},

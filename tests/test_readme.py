@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import ALL_TRACKERS, RULES, make_run
+from helpers import ALL_TRACKERS, RULES, make_run, mini_batches
 
 import featlearn as fl
 from featlearn.simulation import simulate
@@ -58,13 +58,13 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
 
 def same_rule_twice(my_sam):
     """The rule that the README spells out is the built-in one."""
-    from featlearn.simulation import MiniBatches, build_engine
+    from featlearn.simulation import build_engine
 
     run = replace(make_run(), train=replace(make_run().train, batch_size=3))
     engine, ends = build_engine([run], "cpu"), []
     for rule in (my_sam(lr=0.1, rho=0.1), RULES["sam"]):
         w, memory = engine.initial(), rule.init(engine.initial())
-        for t, loss in zip(range(20), MiniBatches([run], engine.problem.labels).losses(engine), strict=False):
+        for t, loss in zip(range(20), mini_batches(engine.problem.labels, run).losses(engine), strict=False):
             w, memory = rule.step(loss, w, memory, t)
         ends.append(engine.align(w))
     assert (ends[0] == ends[1]).all()
