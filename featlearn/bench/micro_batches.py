@@ -10,9 +10,10 @@ from typing import Any
 from featlearn.bench.measure import Timing, interleave
 from featlearn.bench.networks import block, network
 from featlearn.bench.setting import Setting
+from featlearn.loop import MiniBatches
 from featlearn.optim import MSAM, stack
 from featlearn.runs import RunConfig
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 from featlearn.threads import one_thread
 
 DIM = 2000  # of the networks with explicit weights
@@ -54,7 +55,8 @@ def _steps(run: RunConfig, setting: Setting) -> Callable[[int], None]:
 
     def take(number: int) -> None:
         w, memory = engine.initial(), rule.init(engine.initial())
-        for t, loss in enumerate(islice(MiniBatches(runs, engine.labels).losses(engine), setting.n_steps)):
+        batches = MiniBatches(engine.seeds, run.train.batch_size, engine.labels).losses(engine)
+        for t, loss in enumerate(islice(batches, setting.n_steps)):
             w, memory = rule.step(loss, w, memory, t)
 
     return take

@@ -21,7 +21,7 @@ class PatchEngine(ABC):
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.labels, self.seeds = problem.labels, problem.seeds
+        self.labels, self.seeds, self.n_parameters = problem.labels, problem.seeds, problem.n_parameters
         self._parts: dict[int, PatchEngine] = {}  # of the whole set, whose micro-batches are the same at every step
 
     @abstractmethod

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import torch
 from equations import HEAVY, PLAIN, descend, error, run_of, unit
-from helpers import PlainNetwork, engine_of, explicit, full_batches, loss_on
+from helpers import PlainNetwork, engine_of, explicit, full_batches, loss_on, mini_batches
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.optim import MSAM, SAM
-from featlearn.simulation import MiniBatches
 
 ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
 
@@ -33,7 +32,7 @@ def by_equation(rule, plain, size, *, whole=False):
 def in_drawn_order(run, count):
     """The losses of the run's own mini-batches, and their samples as they were drawn."""
     engine = engine_of(run)
-    losses = list(islice(MiniBatches([run], engine.labels).losses(engine), count))
+    losses = list(islice(mini_batches(engine.labels, run).losses(engine), count))
     orders = [range(8) if loss.samples is None else loss.samples[0].tolist() for loss in losses]
     return engine, losses, [list(order) for order in orders]
 
@@ -99,7 +98,7 @@ def test_runs_of_a_block_are_cut_each_in_its_own_order():
     rule = MSAM(rho=0.2, n_shards=2, base=PLAIN)
     runs = [run_of(rule, batch_size=4, seed=seed) for seed in range(3)]
     engine = engine_of(*runs)
-    together = trained(rule, engine, islice(MiniBatches(runs, engine.labels).losses(engine), 6))
+    together = trained(rule, engine, islice(mini_batches(engine.labels, *runs).losses(engine), 6))
     for lane, run in enumerate(runs):
         built, losses, _ = in_drawn_order(run, 6)
         assert torch.allclose(together.leaves[1][lane], trained(rule, built, losses).leaves[1][0], rtol=0, atol=1e-13)

@@ -13,7 +13,7 @@ ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
 RULES = [
     Muon(lr=0.05, weight_decay=0.1),
     Muon(lr=0.05, momentum=0.5, nesterov=False, ns_steps=3),
-    Muon(lr=0.02, momentum=0.0),
+    Muon(lr=0.05, momentum=0.0),
 ]
 EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=repr)
 
