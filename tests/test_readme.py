@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import RULES, make_run
+from helpers import ALL_TRACKERS, RULES, make_run, mini_batches
 
 import featlearn as fl
 from featlearn.simulation import simulate
+from featlearn.trackers import TRACKERS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -52,17 +53,18 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert len(names["last"]) == 5 * 3 * 2 * 4
     same_rule_twice(names["MySAM"])
+    assert names["model"][1].num_batches_tracked == 10 and names["loss"].isfinite()
 
 
 def same_rule_twice(my_sam):
     """The rule that the README spells out is the built-in one."""
-    from featlearn.simulation import MiniBatches, build_engine
+    from featlearn.simulation import build_engine
 
     run = replace(make_run(), train=replace(make_run().train, batch_size=3))
     engine, ends = build_engine([run], "cpu"), []
     for rule in (my_sam(lr=0.1, rho=0.1), RULES["sam"]):
         w, memory = engine.initial(), rule.init(engine.initial())
-        for t, loss in zip(range(20), MiniBatches([run], engine.problem.labels).losses(engine), strict=False):
+        for t, loss in zip(range(20), mini_batches(engine.problem.labels, run).losses(engine), strict=False):
             w, memory = rule.step(loss, w, memory, t)
         ends.append(engine.align(w))
     assert (ends[0] == ends[1]).all()
@@ -75,7 +77,8 @@ def test_every_word_of_the_table_exists():
         if line.startswith("|") and "`" in line
     ]
     words = {word for row in rows for cell in (row[2], row[4]) for word in re.findall(r"`([a-z_.]+)`", cell)}
-    frame = simulate(make_run(RULES["sam"])).to_frame()
+    everything = (*ALL_TRACKERS, TRACKERS["sam_edge"](), TRACKERS["stability_edge"]())
+    frame = simulate(make_run(RULES["sam"], record__trackers=everything)).to_frame()
     from featlearn.engines.protocol import Observation
 
     known = {*frame.columns, *Observation.__dataclass_fields__}

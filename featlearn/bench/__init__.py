@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featlearn.bench.arithmetic import limit
+from featlearn.bench.curvature import curvature
 from featlearn.bench.duel import contest
 from featlearn.bench.machine import machine
+from featlearn.bench.micro_batches import by_shards
 from featlearn.bench.setting import Setting
 from featlearn.bench.sizes import by_block, by_dim, by_n_filters, by_n_samples, memory, million
 
@@ -24,8 +26,10 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
     "n_samples": by_n_samples,
     "n_filters": by_n_filters,
     "block": by_block,
+    "curvature": curvature,
     "memory": memory,
     "million": million,
+    "n_shards": by_shards,
 }
 
 

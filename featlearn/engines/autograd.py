@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.engines.autograd_curvature import AutogradCurvature
 from featlearn.engines.protocol import Vector
+from featlearn.streams.lanes import normals
 
 
 class AutogradEngine(ABC):
     """Parameters as tensors with a leading axis b; a subclass gives the initial ones and the ``losses``."""
 
     _initial: Vector
+    seeds: Tensor
 
     @abstractmethod
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
@@ -33,17 +36,27 @@ class AutogradEngine(ABC):
         products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
         return torch.stack(products).sum(0)
 
-    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
-        """Return a direction of independent standard normals, the square of its norm, and how many they are."""
-        leaves = self._initial.leaves
-        draws = [np.stack([rng.standard_normal(leaf.shape[1:]) for rng in rngs]) for leaf in leaves]
-        pairs = zip(draws, leaves, strict=True)
-        u = Vector(tuple(torch.as_tensor(x, dtype=leaf.dtype).to(leaf.device) for x, leaf in pairs))
-        square = self.inner(u, u)
-        return u, square, torch.full_like(square, sum(leaf[0].numel() for leaf in leaves))
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return a direction of standard normals, the draw ``name`` of step t, and the square of its norm, [b]."""
+        sizes = [leaf[0].numel() for leaf in self._initial.leaves]
+        parts = iter(torch.split(normals(self.seeds, name, sum(sizes), t), sizes, 1))
+        u = self._initial.map(lambda leaf: next(parts).reshape(leaf.shape).to(leaf.dtype))
+        return u, self.inner(u, u)
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss_i at w."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
         total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))
+
+    def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
+        return AutogradCurvature(self.losses, w, batch)
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator."""
+
+        def drawn(like: Tensor) -> Tensor:
+            return torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like)
+
+        return Vector(tuple(drawn(leaf) for leaf in self._initial.leaves))

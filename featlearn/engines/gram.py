@@ -15,10 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.engines.gram_curvature import GramCurvature
+from featlearn.engines.patch_geometry import PatchGeometry
 from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.models.losses import logistic_slope
+from featlearn.streams.lanes import chi_squares, normals
 
 
 class GramEngine(PatchEngine):
@@ -43,11 +46,9 @@ class GramEngine(PatchEngine):
         return Vector((alpha, coef, align))
 
     def direction(self, coef: Tensor) -> Vector:
-        """Return C V."""
-        return self.vector(coef.new_zeros(len(coef)), coef, self._times_gram(coef))
-
-    def _times_gram(self, coef: Tensor) -> Tensor:
-        return coef @ self.problem.gram
+        """Return C V; the product is in float64, where its bits do not depend on a run's place in the block."""
+        align = (coef.double() @ self.problem.gram.double()).to(coef.dtype)
+        return self.vector(coef.new_zeros(len(coef)), coef, align)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> = sum_rows C_u (v V')' + alpha_u <W0, v>, [b]."""
@@ -87,7 +88,8 @@ class GramEngine(PatchEngine):
         parts = [d_signal[..., :1] - d_signal[..., 1:], d_noise]
         if p.bias:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
-        return self.direction(torch.cat(parts, -1))
+        coef = torch.cat(parts, -1)
+        return self.vector(torch.zeros_like(w.leaves[0]), coef, coef @ p.gram)
 
     def rows_square(self, u: Vector) -> Tensor:
         """Return |u_r|^2 = <C_r, (u V')_r> + alpha <W0_r, u_r> for every row, [b, f]; see PatchEngine."""
@@ -141,33 +143,36 @@ class GramEngine(PatchEngine):
             total[..., -1] = coef[..., -1].sum(2)
         return self.direction(total / s)
 
-    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
-        """Return the part in the span of a direction of standard normals, the square of the whole norm, and D.
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return the part in the span of a direction of standard normals, and the square of the whole norm, [b].
 
-        The alignments have rows N(0, G), and the part across the span has a chi-square length with D - f rank(G)
-        degrees of freedom, of which nothing else is ever needed.
+        The part across the span has D - f rank(G) coordinates, of which only their chi-square sum is ever needed.
         """
-        root, inverse, rank = self._roots
-        like, size = self.problem.align0, self.problem.n_parameters
-        normals = torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like.device)
-        coef, align = normals @ inverse, normals @ root
-        across = [
-            rng.chisquare(free) if free > 0 else 0.0
-            for rng, free in zip(rngs, (size.double() - like.shape[1] * rank).tolist(), strict=True)
-        ]
-        square = (coef * align).sum((1, 2)) + torch.as_tensor(across, dtype=torch.float64).to(like.device)
-        u = self.vector(like.new_zeros(len(like)), coef.to(like.dtype), align.to(like.dtype))
-        return u, square.to(like.dtype), size
+        b, f, k = self.problem.align0.shape
+        inside = self._in_span(normals(self.seeds, name, f * k, t).reshape(b, f, k))
+        rank = (self._patches.inverse_factor * self._patches.factor.mT).sum((1, 2)).round()
+        free = self.n_parameters.double() - f * rank
+        across = chi_squares(self.seeds, f"{name}, across, step {t}", free.clamp(min=1)[:, None])[:, 0]
+        return inside, self.inner(inside, inside) + torch.where(free > 0, across, 0.0).to(inside.leaves[1].dtype)
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return the projection onto the span of a direction of standard normals: its alignments have rows N(0, G)."""
+        like = self.problem.align0
+        return self._in_span(torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])))
+
+    def _in_span(self, x: Tensor) -> Vector:
+        """Return the direction with coordinates x [b, f, k], in float64, along the orthonormal rows behind G."""
+        like, factors = self.problem.align0, (self._patches.inverse_factor, self._patches.factor.mT)
+        coef, align = ((x.to(like.device) @ factor).to(like.dtype) for factor in factors)
+        return self.vector(like.new_zeros(len(like)), coef, align)
+
+    def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
+        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
+        return GramCurvature(self._patches, w.leaves[2], batch, self.vector)
 
     @cached_property
-    def _roots(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The symmetric root of G, its pseudo-inverse, [b, k, k], and the rank of G, [b], in float64."""
-        gram = self.problem.gram
-        values, vectors = torch.linalg.eigh(gram.double())
-        kept = values > gram.shape[1] * torch.finfo(gram.dtype).eps * values[:, -1:]
-        roots = torch.where(kept, values, 0.0).sqrt()[:, None]
-        inverse = torch.where(kept, values, 1.0).rsqrt()[:, None] * kept[:, None]
-        return (vectors * roots) @ vectors.mT, (vectors * inverse) @ vectors.mT, kept.sum(1)
+    def _patches(self) -> PatchGeometry:
+        return PatchGeometry(self.problem)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""

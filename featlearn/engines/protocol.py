@@ -6,8 +6,9 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -15,64 +16,12 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
-from featlearn.streams import stream
+from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
+from featlearn.engines.vector import Vector as Vector
+from featlearn.engines.vector import spread
+from featlearn.streams.lanes import permutations, uniforms
 
-Scalar = float | Tensor  # a number, or one per run: [b]
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly.
-
-    A multiple a * u keeps its factor aside (None for 1), so that u + a * v is one pass over memory.
-    """
-
-    parts: tuple[Tensor, ...]
-    factor: Scalar | None = None
-
-    @property
-    def leaves(self) -> tuple[Tensor, ...]:
-        """The vector's own tensors, the factor multiplied out."""
-        return self.parts if self.factor is None else tuple(_spread(self.factor, part) * part for part in self.parts)
-
-    def __add__(self, other: Vector) -> Vector:
-        """Return self + other."""
-        return self._plus(1, other)
-
-    def __sub__(self, other: Vector) -> Vector:
-        """Return self - other."""
-        return self._plus(-1, other)
-
-    def __rmul__(self, scalar: Scalar) -> Vector:
-        """Return scalar * self; a tensor [b] scales every run by its own number."""
-        return Vector(self.parts, scalar if self.factor is None else scalar * self.factor)
-
-    def _plus(self, sign: int, other: Vector) -> Vector:
-        one = self.parts[0].new_ones(())
-        factor = one if other.factor is None else other.factor
-        pairs = zip(self.leaves, other.parts, strict=True)
-        return Vector(tuple(torch.addcmul(u, _spread(factor, u), v, value=sign) for u, v in pairs))
-
-    def where(self, keep: Tensor, other: Vector) -> Vector:
-        """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
-        pairs = zip(self.leaves, other.leaves, strict=True)
-        return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
-
-    def map(self, function: Callable[..., Tensor], *others: Vector) -> Vector:
-        """Return the vector whose leaves are ``function`` of those of self and others, coordinate by coordinate."""
-        return Vector(tuple(map(function, self.leaves, *(other.leaves for other in others))))
-
-    def finite(self) -> Tensor:
-        """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
-        squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
-        return torch.stack(squares).isfinite().all(0)
-
-
-def _spread(x: Scalar, like: Tensor) -> Tensor:
-    """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
-    if not isinstance(x, Tensor):
-        return like.new_tensor(x)
-    return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x
+Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +47,8 @@ class View:
     w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
     ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
     mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
-    grad_norm [b]: norm of the gradient of the whole training loss at w.
+    grad_norm [b]: norm of the gradient of the whole training loss at w. rule: the rule in use, its numbers those of the
+    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing.
     """
 
     step: int
@@ -109,6 +59,23 @@ class View:
     mistakes: Tensor | None
     batch: Tensor
     grad_norm: Tensor
+    rule: Rule
+    radius: Tensor
+
+    def loss(self, samples: Samples) -> Loss:
+        """Return the training loss on the whole set, or on the mini-batch."""
+        loss = Loss(self.engine, self.batch)
+        return loss if samples == "batch" else loss.full
+
+    def curvature(self, samples: Samples) -> Curvature:
+        """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""
+        if samples not in self._curvatures:
+            self._curvatures[samples] = self.engine.curvature(self.w, self.loss(samples).batch)
+        return self._curvatures[samples]
+
+    @cached_property
+    def _curvatures(self) -> dict[Samples, Curvature]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +86,35 @@ class PatchView(View, Observation):
     perturbed_align: Tensor
 
 
+class Curvature(Protocol):
+    """The Hessian H of one loss at one point, which acts on all parameters.
+
+    Nothing is computed before it is asked for. Where the loss has a kink, H is the one that exists almost everywhere:
+    for the ReLU its Gauss-Newton part.
+    """
+
+    def top(self, k: int) -> Tensor:
+        """Return the k eigenvalues of largest absolute value with their signs, in that order, [b, k]."""
+
+    def principal(self) -> Vector:
+        """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
+
+    def trace(self) -> Tensor:
+        """Return the sum of all eigenvalues, [b]."""
+
+    def hvp(self, v: Vector) -> Vector:
+        """Return H v."""
+
+
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    seeds [b]: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1 where the
-    samples have none (``labels`` is not provided).
+    seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1
+    where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
     """
 
-    seeds: tuple[int, ...]
+    seeds: Tensor
+    n_parameters: Tensor
     labels: Tensor
     provides: frozenset[str]
 
@@ -145,15 +133,23 @@ class Engine(Protocol):
     def losses(self, w: Vector) -> Tensor:
         """Return the loss of every training sample at w, [b, n]."""
 
-    def isotropic(self, rngs: Sequence[np.random.Generator]) -> tuple[Vector, Tensor, Tensor]:
-        """Return a direction of independent standard normals, each run's by its own generator.
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return a direction of independent standard normals, the draw ``name`` of step t, and its norm's square [b].
 
-        With it come the square of its norm and the number of its coordinates, [b]. The Gram engine draws, in law, what
-        the losses depend on: the part in the span of the data.
+        Of the direction the Gram engine draws, in law, the part in the span of the data; the norm is that of all of it.
+        """
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator.
+
+        Of it the Gram engine draws, in law, the part in the span of the data, all that the losses depend on.
         """
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
         """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
+
+    def curvature(self, w: Vector, batch: Tensor) -> Curvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
 
 
 @dataclass(frozen=True)
@@ -191,43 +187,42 @@ class Loss:
         if self.samples is None:
             return self
         size = self.samples.shape[1]
-        drawn = [rng.permutation(self.batch.shape[1])[:size] for rng in self._streams("other batch")]
-        samples = torch.as_tensor(np.stack(drawn)).to(self.batch.device)
+        samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
         return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
 
     def flipped(self, odds: Scalar) -> Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
-        draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
-        flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < _spread(odds, self.batch)
+        draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
+        flips = draws <= spread(odds, draws)
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
     def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
-        rngs = self._streams("perturbation")
-        u, square, size = self.engine.isotropic(rngs)
+        u, square = self.engine.isotropic("perturbation", self.step)
+        size = self.engine.n_parameters
         if law == "gaussian":
             return size.rsqrt() * u
         if law == "sphere":
             return square.rsqrt() * u
-        uniform = torch.as_tensor(np.stack([rng.random() for rng in rngs]), dtype=square.dtype).to(square.device)
-        return (uniform ** (1 / size) * square.rsqrt()) * u
-
-    def _streams(self, name: str) -> list[np.random.Generator]:
-        return [stream(seed, name, self.step) for seed in self.engine.seeds]
+        uniform = uniforms(self.engine.seeds, "perturbation, length", 1, self.step)[:, 0]
+        return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
         return self.engine.inner(u, v)
 
     def unit(self, u: Vector) -> Vector:
-        """Return u / |u| over all parameters jointly; the zero vector stays zero.
+        """Return u / |u| over all parameters jointly (see normalized)."""
+        return normalized(u, self.inner(u, u))
 
-        A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
-        """
-        square = self.inner(u, u)
-        usable = (square > 0) & square.isfinite()
-        return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+
+def normalized(u: Vector, square: Tensor) -> Vector:
+    """Return u / |u| from u and its squared norm [b]; the zero vector stays zero.
+
+    A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
+    """
+    return square.rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
 
 
 def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
@@ -276,7 +271,9 @@ class Objective(Protocol):
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide.
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
+    a class has it itself, promises that t matters only to its window start, stop, that of a loss it asks nothing but
+    ``gradient``, ``inner``, ``unit`` and ``full``, and that its probe does not look at memory (see optim.edges).
     """
 
     needs: ClassVar[frozenset[str]]

@@ -55,6 +55,7 @@ __all__ = [
     "SignSGD",
     "TorchOptim",
     "VaSSO",
+    "edges",
     "shape",
     "stack",
 ]
@@ -115,6 +116,18 @@ def shape(rule: Any) -> tuple[Any, ...]:
         value = getattr(rule, field.name)
         parts.append(shape(value) if is_dataclass(value) else _form(value))
     return tuple(parts)
+
+
+def edges(rule: Any) -> tuple[int, ...] | None:
+    """Return the steps from which a rule follows another formula, or None if any step may differ from the one before.
+
+    Only what a class says of itself counts: a class made from it may step in another way.
+    """
+    if not vars(type(rule)).get("steady", False):
+        return None
+    window = tuple(step for step in (getattr(rule, "start", 0), getattr(rule, "stop", None)) if step)
+    inner = edges(rule.base) if hasattr(rule, "base") else ()
+    return None if inner is None else (*window, *inner)
 
 
 def _form(value: Any) -> Any:

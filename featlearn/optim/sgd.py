@@ -23,6 +23,7 @@ class SGD:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = "torch.optim.SGD"
+    steady: ClassVar[bool] = True
 
     lr: Positive
     momentum: Fraction = 0.0
@@ -33,6 +34,11 @@ class SGD:
         """Refuse a look-ahead along a buffer that is not kept."""
         if self.nesterov and not _used(self.momentum):
             raise ValueError("nesterov needs a momentum > 0")
+
+    @property
+    def edge(self) -> str | None:
+        """The name of its edge of stability in theory.EDGES: one is given without momentum and weight decay only."""
+        return None if _used(self.momentum) or _used(self.weight_decay) else "sgd"
 
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""

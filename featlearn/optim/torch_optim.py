@@ -30,10 +30,7 @@ class TorchOptim(TorchRule):
         if not isinstance(self.options, str):
             object.__setattr__(self, "options", json.dumps(self.options, sort_keys=True))
         self._try_class()
-        try:
-            self._try_step()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"options: {self.cls}: {error}") from None
+        self._try_step()
 
     @property
     def path(self) -> str:
@@ -48,16 +45,25 @@ class TorchOptim(TorchRule):
     def _try_class(self) -> None:
         from torch.optim import Optimizer
 
+        if "." not in self.cls:
+            raise ValueError(f"cls = {self.cls}: expected module.Class")
         try:
             found = torch_class(self.cls)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ValueError(f"cls: no class {self.cls!r}: {error}") from None
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"cls = {self.cls}: {error}") from None
         if not (isinstance(found, type) and issubclass(found, Optimizer)):
-            raise ValueError(f"cls: {self.cls} is not an optimizer of torch")
+            raise ValueError(f"cls = {self.cls} is not an optimizer of torch")
 
     def _try_step(self) -> None:
         import torch
 
         parameter = torch.zeros(2, 2)
         parameter.grad = torch.zeros_like(parameter)
-        self.optimizer([parameter]).step()
+        try:
+            optimizer = self.optimizer([parameter])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options: {error}") from None
+        try:
+            optimizer.step()
+        except TypeError as error:
+            raise ValueError(f"cls = {self.cls}: {error}") from None

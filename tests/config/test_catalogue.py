@@ -91,7 +91,8 @@ class TestSchema:
 
     def test_meanings_and_defaults_come_from_the_classes(self) -> None:
         kinds: Any = schema()["properties"]["optimizer"]["anyOf"]
-        (sam,) = [kind["properties"] for kind in kinds if kind["properties"]["name"] == {"const": "sam"}]
+        found = [kind["properties"] for kind in kinds]
+        (sam,) = [p for p in found if p["name"] == {"const": "sam"} and p["base"] == {"const": "sgd"}]
         assert sam["rho"]["description"].startswith("radius of the perturbation")
         assert sam["momentum"] == {
             "type": "number",

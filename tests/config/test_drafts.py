@@ -94,7 +94,10 @@ NUMBER = "expected a number >= "
         ("optimizer={lr: 1}", "optimizer.name: missing: expected one of sgd, sam, "),
         ("optimizer.name=smm", 'found "smm"'),
         ("optimizer.name=[sam]", "optimizer.name: expected one of sgd, sam, "),
-        ("optimizer.base=sam", 'optimizer.base: expected sgd, found "sam"'),
+        (
+            "optimizer.base=sam",
+            'optimizer.base: expected one of sgd, muon, adam, adamw, signsgd, torch_optim, found "sam"',
+        ),
         ("data.model=xor", 'data.model: expected one of signal_noise, none, gaussian, chebyshev, digits, found "xor"'),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
@@ -159,13 +162,24 @@ def test_trackers_are_words_or_mappings(load: Load) -> None:
     assert record.trackers == (Loss(), TestError(n_points=128), Decomposition(per_filter=True))
 
 
+OF_VARIANTS = {
+    **dict.fromkeys(("alpha", "batch_weight", "ema_weight", "flip_rate", "gamma", "momentum", "theta"), 0.5),
+    "component": "noise",
+    "n_shards": 2,
+    "cls": "torch.optim.RMSprop",
+}
+
+
 def test_every_word_of_every_room_is_read() -> None:
     for section in (*SECTIONS.values(), TRACKER):
         for (word, base), kind in section.kinds.items():
-            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x"}
+            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x", **OF_VARIANTS}
             given = {k: required[k] for k in kind.parameters if k in required}
             naming = dict(zip(kind.naming, (word, base), strict=False))
             draft = read_section(section, tree(given | naming))
+            if word == "momentum_sam" and base != "sgd":  # it perturbs along the buffer of SGD
+                assert [problem.key for problem in draft.problems] == ["base"]
+                continue
             assert draft.problems == ()
             assert type(draft.object) is kind.cls
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featlearn.config import SweepConfig
+from featlearn.config import ConfigWarning, SweepConfig
 from featlearn.config.resolve import recorded
 from featlearn.config.sections import Head, RecordSection
 from featlearn.engines import ENGINES
@@ -179,9 +180,156 @@ class TestRecord:
         assert [type(tracker).__name__ for tracker in record.trackers] == ["Loss", "Decomposition", "TestError"]
 
 
+class TestCurvature:
+    @pytest.mark.parametrize(
+        ("tracker", "optimizer"),
+        [
+            ("sam_edge", "{name: sgd, lr: 0.1}"),
+            ("sam_edge", "{name: sam, lr: 0.1, rho: 0.1, momentum: 0.5}"),
+            ("stability_edge", "{name: sgd, lr: 0.1, weight_decay: 0.5}"),
+        ],
+    )
+    def test_an_edge_of_a_rule_that_has_none_is_refused(self, problems: Problems, tracker: str, optimizer: str) -> None:
+        (line,) = problems(f"record: {{trackers: [loss, {tracker}]}}", set=[f"optimizer={optimizer}"])
+        assert line.startswith("x.yaml:6: record.trackers: ") and "knows no edge of S" in line and "constant lr" in line
+
+    @pytest.mark.parametrize("optimizer", ["sam", "usam"])
+    def test_an_edge_that_there_is(self, load: Load, optimizer: str) -> None:
+        rule = f"{{name: {optimizer}, lr: 0.1, rho: 0.1}}"
+        run = run_of(load, f"optimizer={rule}", "record.trackers=[{name: sam_edge, batch: batch}, stability_edge]")
+        assert [type(tracker).__name__ for tracker in run.record.trackers] == ["SamEdge", "StabilityEdge"]
+
+    def test_a_sweep_over_a_rule_without_edge_is_refused(self, problems: Problems) -> None:
+        sweep = "sweep: {optimizer: [{name: sam, lr: 0.1, rho: 0.1}, {name: sgd, lr: 0.1}]}"
+        (line,) = problems(f"record: {{trackers: [sam_edge]}}\n{sweep}")
+        assert "SamEdge knows no edge of SGD" in line
+
+    def test_more_eigenvalues_than_parameters_are_refused(self, load: Load, problems: Problems) -> None:
+        asked = "record: {trackers: [{name: sharpness, top: 81}]}"
+        assert load(asked, set=["data.dim=5"]).base_run().record.trackers[0].top == 81
+        (line,) = problems(asked, set=["data.dim=4"])
+        assert line == "x.yaml:6: record.trackers: Sharpness asks for 81 parameters; the network has 80"
+
+    @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
+    def test_what_makes_no_sense_is_refused(self, problems: Problems, wrong: str) -> None:
+        (line,) = problems(f"record: {{trackers: [{{name: sharpness, {wrong}}}]}}")
+        assert "expected" in line
+
+
 def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Problems) -> None:
     short = {"data.n_samples": 8, "engine": "weights"}
     (line,) = problems(set={**short, "data.dim": 8})
     assert "record.trackers: Decomposition is not unique" in line and "9 data vectors" in line
     assert load(set={**short, "data.dim": 9}).base_run().engine == "weights"
     assert load(set={**short, "data.dim": 8, "engine": "gram"}).base_run().engine == "gram"
+
+
+class TestCautions:
+    def warned(self, load: Load, *args: Any, **kwargs: Any) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            load(*args, **kwargs)
+        assert all(warning.category is ConfigWarning for warning in caught)
+        return [str(warning.message) for warning in caught]
+
+    def test_friendly_sam_on_the_full_batch_is_warned_of_once(self, load: Load) -> None:
+        (said,) = self.warned(load, set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": 0.1}})
+        assert said.startswith("--set: optimizer: FSAM perturbs downhill on the full batch: ")
+
+    @pytest.mark.parametrize(
+        ("name", "parameters", "said"),
+        [
+            ("n_sam", {}, "n-SAM on the full batch is SAM"),
+            ("dnsam", {}, "DNSAM on the full batch is SAM"),
+            ("component_sam", {"component": "other_batch"}, "component = other_batch on the full batch is SAM"),
+            ("component_sam", {"component": "noise"}, "there is no perturbation"),
+            ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "EMASAM perturbs downhill on the full batch"),
+        ],
+    )
+    def test_it_says_what_is_left_of_a_rule(self, load: Load, name: str, parameters: dict[str, Any], said: str) -> None:
+        optimizer = {"name": name, "lr": 0.1, "rho": 0.1, **parameters}
+        (warning,) = self.warned(load, set={"optimizer": optimizer})
+        assert said in warning
+        assert self.warned(load, set={"optimizer": optimizer, "train.batch_size": 7}) == []
+
+    @pytest.mark.parametrize("optimizer", [{"name": "sam", "rho": 0.1}, {"name": "sgd"}, {"name": "vasso", "rho": 0.1}])
+    def test_the_others_are_silent(self, load: Load, optimizer: dict[str, Any]) -> None:
+        theta = {"theta": 0.5} if optimizer["name"] == "vasso" else {}
+        assert self.warned(load, set={"optimizer": {"lr": 0.1, **optimizer, **theta}}) == []
+
+    def test_in_a_sweep_the_share_is_told(self, load: Load) -> None:
+        sweep = """
+sweep:
+  optimizer: [{name: sgd, lr: 0.1}, {name: f_sam, lr: 0.1, rho: 0.1}]
+  train.batch_size: [5, 20]
+  seed: {range: [0, 100]}
+"""
+        (said,) = self.warned(load, sweep)
+        assert (
+            said.startswith("x.yaml:8: sweep.optimizer[1]: FSAM perturbs downhill") and "in 1 of 4 combinations" in said
+        )
+
+    def test_what_is_wrong_comes_first(self, problems: Problems) -> None:
+        said = problems(set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": -1}})
+        assert len(said) == 1 and "optimizer.rho" in said[0]
+
+
+class TestRulesThatAskMore:
+    @pytest.mark.parametrize("split", ["n_shards: 5", "micro_batch_size: 1", "n_shards: 10", "micro_batch_size: 2"])
+    def test_a_batch_may_be_split_evenly(self, load: Load, split: str) -> None:
+        load(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", "train.batch_size=10"])
+
+    def test_a_batch_that_cannot_be_split_is_refused(self, problems: Problems) -> None:
+        def said(split: str, size: int) -> list[str]:
+            return problems(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", f"train.batch_size={size}"])
+
+        assert said("n_shards: 3", 10) == ["--set: optimizer.n_shards: 3 does not divide a batch of 10 samples"]
+        assert said("micro_batch_size: 12", 10) == [
+            "--set: optimizer.micro_batch_size: 12 is more than a batch of 10 samples"
+        ]
+        assert said("n_shards: 3", 6) == [
+            "--set: optimizer.n_shards: 3 is more than a batch of 2 samples, the last of an epoch"
+        ]
+        assert said("n_shards: 2, micro_batch_size: 2", 10) == [
+            "--set: optimizer.n_shards: give exactly one of n_shards and micro_batch_size"
+        ]
+
+    def test_the_line_of_the_file_is_named(self, load: Load, problems: Problems) -> None:
+        config = "data: {n_samples: 20, signal_norm: 5.0}\ntrain: {n_steps: 9}\n"
+        assert problems(base=config + "optimizer:\n  {name: msam, lr: 0.1, rho: 0.1,\n   n_shards: 7}\n") == [
+            "x.yaml:5: optimizer.n_shards: 7 does not divide a batch of 20 samples"
+        ]
+        assert problems(base=config + "optimizer: {name: msam, lr: 0.1, rho: 0.1}\n") == [
+            "x.yaml:3: optimizer: give exactly one of n_shards and micro_batch_size"
+        ]
+
+    @pytest.mark.parametrize(
+        ("optimizer", "who"),
+        [
+            ("{name: adam, lr: 0.1}", "Adam"),
+            ("{name: sam, base: signsgd, lr: 0.1, rho: 0.1}", "SAM"),
+            ("{name: asam_elementwise, lr: 0.1, rho: 0.1}", "ElementwiseASAM"),
+        ],
+    )
+    def test_rules_that_need_coordinates_run_on_explicit_weights_alone(
+        self, load: Load, problems: Problems, optimizer: str, who: str
+    ) -> None:
+        assert run_of(load, f"optimizer={optimizer}").engine == "weights"
+        assert problems(set=[f"optimizer={optimizer}", "engine=gram"]) == [
+            f"--set: optimizer.name: {who} needs coordinates, which the gram engine does not provide"
+        ]
+
+    @pytest.mark.parametrize("optimizer", ["{name: muon, lr: 0.1}", "{name: asam, lr: 0.1, rho: 0.1}"])
+    def test_rules_that_need_filters_run_on_coefficients_and_on_no_landscape(
+        self, load: Load, problems: Problems, optimizer: str
+    ) -> None:
+        assert run_of(load, f"optimizer={optimizer}").engine == "gram"
+        base = f"network: {{model: quadratic}}\ndata: none\noptimizer: {optimizer}\ntrain: {{n_steps: 3}}\n"
+        assert "needs patches, which a network of model quadratic does not provide" in problems(base=base)[-1]
+
+    def test_options_of_torch_are_tried(self, load: Load, problems: Problems) -> None:
+        good = "{name: torch_optim, lr: 0.1, cls: torch.optim.RMSprop, options: {alpha: 0.5}}"
+        assert run_of(load, f"optimizer={good}").columns()["optimizer.options"] == '{"alpha": 0.5}'
+        bad = good.replace("alpha", "alfa")
+        (problem,) = problems(set=[f"optimizer={bad}"])
+        assert problem.startswith("--set: optimizer.options: ") and "unexpected keyword argument 'alfa'" in problem

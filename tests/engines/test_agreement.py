@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import GRAM_RULES, IN_LAW, RULES, make_run, with_steps
+from helpers import GRAM_RULES, IN_LAW, RULES, make_run, mini_batches, with_steps
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.protocol import Loss, Vector
+from featlearn.engines.protocol import Loss
 from featlearn.optim import SAM, SGD
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 
 SETTINGS = {
     "plain": {},
@@ -33,7 +33,7 @@ TELLING = ["flips", "P = 4 independent, bias", "softplus, bias"]
 def final(engine, run, n_steps):
     w = engine.initial()
     memory = run.optimizer.init(w)
-    for t, loss in zip(range(n_steps), MiniBatches([run], engine.problem.labels).losses(engine), strict=False):
+    for t, loss in zip(range(n_steps), mini_batches(engine.problem.labels, run).losses(engine), strict=False):
         w, memory = run.optimizer.step(loss, w, memory, t)
     return w
 
@@ -54,7 +54,10 @@ def in_engine(run, name):
     return replace(run, engine=name)
 
 
-THOROUGH = [name for name in GRAM_RULES if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
+BY_SGD = [name for name, rule in RULES.items() if type(getattr(rule, "base", rule)) is SGD]
+THOROUGH = [name for name in BY_SGD if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
+    name for name, rule in RULES.items() if type(rule) in (SGD, SAM) and type(getattr(rule, "base", rule)) is SGD
+]
 CASES = [(rule, setting, batch_size) for rule in THOROUGH for setting in SETTINGS for batch_size in (8, 3)]
 CASES += [(rule, setting, 3) for rule in GRAM_RULES if rule not in (*THOROUGH, *IN_LAW) for setting in TELLING]
 
@@ -81,18 +84,18 @@ def test_the_fused_engine_is_its_plain_twin_in_float32_too():
 def one_wrong_entry(engine, g):
     coef = g.leaves[1].clone()
     coef[:, 0, 1] *= 1 + 1e-9
-    return Vector((g.leaves[0], coef, coef @ engine.problem.gram))
+    return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
 def alignments_along_the_diagonal_only(engine, g):
     diagonal = engine.problem.gram.diagonal(dim1=1, dim2=2)[:, None, :]
-    return Vector((g.leaves[0], g.leaves[1], g.leaves[1] * diagonal))
+    return engine.vector(g.leaves[0], g.leaves[1], g.leaves[1] * diagonal)
 
 
 def flips_forgotten(engine, g):
     sign = (engine.problem.true_labels * engine.problem.labels)[:, None, :]
     coef = torch.cat([g.leaves[1][..., :1], g.leaves[1][..., 1:] * sign], -1)
-    return Vector((g.leaves[0], coef, coef @ engine.problem.gram))
+    return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
 @pytest.mark.parametrize("wrong", [one_wrong_entry, alignments_along_the_diagonal_only, flips_forgotten])

@@ -18,11 +18,11 @@ from helpers import (
     full_batches,
     loss_on,
     make_run,
+    problem_of,
     same_bits,
 )
 
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.problem import stack_problem
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import Draw, draw_run, gram_of_vectors
@@ -63,7 +63,7 @@ def test_every_optimizer_is_tried():
 @pytest.mark.parametrize("word", OPTIMIZERS)
 def test_an_optimizer_says_what_it_needs_and_where_it_is_from(word):
     cls = OPTIMIZERS[word]
-    assert is_dataclass(cls) and cls.needs <= {"coordinates", "patches", "span"}
+    assert is_dataclass(cls) and cls.needs <= {"coordinates", "labels", "patches", "span"}
     doc = "".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
     assert cls.reference and all(f"\n    {field.name}: " in doc for field in fields(cls))
 
@@ -235,7 +235,7 @@ STEPS = 40
 
 
 def build(kind, run, draw):
-    problem = stack_problem([draw], [run.data], run.network, [run.seed])
+    problem = problem_of(run, draw)
     return GramEngine(problem) if kind == "gram" else WeightEngine(problem, [draw])
 
 
@@ -260,7 +260,7 @@ def trained(kind, name, draw, samples=slice(None), batch_size=8):
 
 
 def original():
-    return draw_run(RUN.data, RUN.network, RUN.seed, explicit=True, patches=True)
+    return draw_run(RUN.data, RUN.network, RUN.seed, patches=True)
 
 
 def close(a, b, tolerance=1e-10):

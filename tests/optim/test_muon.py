@@ -1,0 +1,79 @@
+"""Muon against torch's own iteration, run in double precision, and against an iteration written out here."""
+
+import numpy as np
+import pytest
+import torch
+from equations import EVERY_SAMPLE, run_of
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, full_batches
+
+from featlearn.optim import Muon
+from featlearn.optim.muon import orthogonalizer
+
+ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
+RULES = [
+    Muon(lr=0.05, weight_decay=0.1),
+    Muon(lr=0.05, momentum=0.5, nesterov=False, ns_steps=3),
+    Muon(lr=0.05, momentum=0.0),
+]
+EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=repr)
+
+
+def by_torch(rule, plain, samples):
+    """The weights, biases in their last column, after steps of torch.optim.Muon."""
+    parameter = torch.tensor(plain.start)
+    optimizer = torch.optim.Muon([parameter], **vars(rule))
+    for chosen in samples:
+        parameter.grad = torch.tensor(plain.gradient(parameter.numpy(), chosen))
+        optimizer.step()
+    return parameter.numpy()
+
+
+@EVERY_RULE
+@ENGINES
+def test_steps_are_those_of_torch_in_double_precision(rule, engine, monkeypatch):
+    run = run_of(rule, engine=engine)
+    plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, 20)
+    ours = explicit(advance(engine_of(run), rule, batches)[0], plain)
+    first = explicit(advance(engine_of(run), rule, batches[:1])[0], plain) - plain.start
+    rough = by_torch(rule, plain, samples[:1]) - plain.start
+    cosine = (first * rough).sum() / np.sqrt((first**2).sum() * (rough**2).sum())
+    assert cosine < 1 - 1e-6  # as torch ships it, it rounds to bfloat16, and amplifies that up to 3.4445^5 times
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self.clone())
+    assert np.abs(ours - by_torch(rule, plain, samples)).max() < 1e-12
+    assert np.abs(ours - plain.start).max() > 0.05
+
+
+@ENGINES
+def test_the_first_step_by_hand(engine):
+    """O(g) written with a singular value decomposition: the iteration acts on the singular values alone."""
+    rule = Muon(lr=0.1, momentum=0.9)
+    run = run_of(rule, engine=engine)
+    plain, built = PlainNetwork(run), engine_of(run)
+    u, s, v = np.linalg.svd(plain.gradient(plain.start, EVERY_SAMPLE), full_matrices=False)
+    s = s / np.sqrt((s * s).sum())
+    for _ in range(5):
+        s = 3.4445 * s - 4.775 * s**3 + 2.0315 * s**5
+    end = explicit(advance(built, rule, full_batches(built, 1))[0], plain)
+    assert np.abs(end - (plain.start - 0.1 * u * s @ v)).max() < 1e-12
+    assert ((s > 0.6) & (s < 1.25)).sum() >= 2
+
+
+def test_the_step_does_not_depend_on_the_length_of_the_gradient_and_zero_gives_zero():
+    rows = torch.randn(2, 6, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rows[1] = 0
+    mixed = [orthogonalizer(c * c * rows @ rows.mT, 5) @ (c * rows) for c in (1.0, 1e-40, 1e40)]
+    assert all(torch.allclose(x, mixed[0], rtol=1e-12, atol=1e-14) for x in mixed) and not mixed[0][1].any()
+    values = torch.linalg.svdvals(mixed[0][0])
+    assert values.min() > 0.6 and values.max() < 1.25
+
+
+def test_dead_rows_are_left_where_they_are():
+    """A filter without gradient is not moved, whatever the others do."""
+    rule = Muon(lr=0.1)
+    run = run_of(rule, engine="weights")
+    built = engine_of(run)
+    weight, bias = (leaf.clone() for leaf in built.initial().leaves)
+    bias[:, 2] = -100
+    start = type(built.initial())((weight, bias))
+    end, _ = advance(built, rule, full_batches(built, 3), start, rule.init(start))
+    assert torch.equal(end.leaves[0][:, 2], weight[:, 2]) and not torch.equal(end.leaves[0][:, 1], weight[:, 1])
