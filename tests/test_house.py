@@ -17,7 +17,8 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "provenance"},
+    {"types", "streams", "threads", "theory", "custom"},
+    {"provenance"},
     {"data", "models"},
     {"geometry"},
     {"engines", "optim", "sde"},

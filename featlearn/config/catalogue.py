@@ -74,7 +74,7 @@ def first_line(doc: str | None) -> str:
 
 def default_value(parameter: Parameter) -> Any:
     """Return the default of a parameter as a config would give it; MISSING where it must be given."""
-    if parameter.items is None or parameter.default is MISSING:
+    if parameter.named is None or parameter.default is MISSING:
         return parameter.default
-    words = {cls: word for word, cls in parameter.items.table.items()}
-    return [words[type(item)] for item in parameter.default]
+    words = {cls: word for word, cls in parameter.named.table.items()}
+    return [words[type(item)] for item in parameter.default] if parameter.many else words[type(parameter.default)]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from featlearn.config.axes import SPACINGS
 from featlearn.config.catalogue import default_value, first_line
 from featlearn.config.parameters import Parameter
-from featlearn.config.sections import SECTIONS, Section, known_keys
+from featlearn.config.sections import SECTIONS, Section, known_keys, nested
 
 Schema = dict[str, Any]
 
@@ -41,7 +41,7 @@ def _value_schemas() -> tuple[dict[Parameter, Schema], Schema]:
 def _all_sections() -> Iterator[Section]:
     for section in SECTIONS.values():
         yield section
-        yield from (p.items for p in section.keys.values() if p is not None and p.items is not None)
+        yield from (nested(p.named) for p in section.keys.values() if p is not None and p.named is not None)
 
 
 def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
@@ -57,9 +57,9 @@ def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
 
 def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Schema:
     value = values[parameter]
-    if parameter.items is not None:
-        words = {"enum": list(parameter.items.table)}
-        value = {"type": "array", "items": {"anyOf": [words, _section(parameter.items, values)]}}
+    if parameter.named is not None:
+        words = {"anyOf": [{"enum": list(parameter.named.table)}, _section(nested(parameter.named), values)]}
+        value = {"type": "array", "items": words} if parameter.many else words
     default = {} if parameter.default is MISSING else {"default": default_value(parameter)}
     return {**value, "description": parameter.doc, **default}
 

@@ -12,6 +12,7 @@ from typing import Any
 from featlearn.config.axes import Axis, read_axes
 from featlearn.config.files import Settings, apply_settings, read_file
 from featlearn.config.grid import Grid
+from featlearn.config.own import own_keys
 from featlearn.config.problems import ConfigError, Problem
 from featlearn.config.source import Node
 from featlearn.runs import RunConfig
@@ -75,7 +76,7 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     top = dict(tree.value)
     sweep = top.pop("sweep", None)
     top.setdefault("name", Node(path.stem, str(path), "name"))
-    axes = read_axes(sweep, problems)
+    axes = read_axes(sweep, problems, own_keys(tree))
     name, base = str(top["name"].plain), Node(top, tree.place)
     config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
     problems += config.grid.problems()

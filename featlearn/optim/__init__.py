@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.sam import SAM
 from featlearn.optim.sgd import SGD
 from featlearn.optim.usam import USAM
+from featlearn.optim.wrapper import Memory, Wrapper
 
-__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "shape", "stack"]
+__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "Memory", "Perturbed", "Wrapper", "shape", "stack"]
 
 OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM, "usam": USAM}
 
