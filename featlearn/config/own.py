@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, get_origin
+from types import NoneType
+from typing import Any, Literal, get_origin
 
-from pydantic.errors import PydanticUserError
-
-from featlearn.config.parameters import Parameter, leaves, parameters
+from featlearn.config.parameters import Parameter, Theory, leaves, parameters
 from featlearn.config.problems import Problem
 from featlearn.config.sections import dotted, wraps
 from featlearn.config.source import Node
 from featlearn.custom import CustomError, find_class, is_own, source_of
 
+PLAIN = (int, float, bool, str, NoneType, Literal)
 RESERVED = ("name", "base", "source")
 
 
@@ -64,14 +64,11 @@ def _unreadable(cls: type) -> str | None:
 
 
 def _can_be_given(parameter: Parameter) -> bool:
-    """Whether pydantic knows the type of a parameter, and its values cannot change and are columns of a table."""
+    """Whether the values of a parameter are plain enough for a config, and for a column of a table."""
     if parameter.named is not None:
         return not parameter.many
-    types = {get_origin(leaf) or leaf for leaf in leaves(parameter.type)}
-    try:
-        return bool(parameter.adapter) and not types & {list, dict, set, tuple, frozenset, Any}
-    except PydanticUserError:
-        return False
+    types = [get_origin(leaf) or leaf for leaf in leaves(parameter.type)]
+    return all(kind in PLAIN or kind is Theory for kind in types)
 
 
 def own_keys(tree: Node) -> dict[str, Any]:

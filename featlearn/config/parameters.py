@@ -65,6 +65,14 @@ class Parameter:
         """Whether it is a list of objects."""
         return self.named is not None and self.type is not Any
 
+    @property
+    def shown_default(self) -> Any:
+        """The default as a config would give it; MISSING where a value must be given."""
+        if self.named is None or self.default is MISSING:
+            return self.default
+        words = {cls: word for word, cls in self.named.table.items()}
+        return [words[type(item)] for item in self.default] if self.many else words.get(type(self.default), "its own")
+
     @cached_property
     def subkeys(self) -> dict[str, Any]:
         """The keys, with their types, that the value has where it is a mapping, such as ``theory``."""

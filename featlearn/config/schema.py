@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from featlearn.config.axes import SPACINGS
-from featlearn.config.catalogue import default_value, first_line
+from featlearn.config.catalogue import first_line
 from featlearn.config.parameters import Parameter
 from featlearn.config.sections import SECTIONS, Section, known_keys, nested
 
@@ -60,7 +60,7 @@ def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Sche
     if parameter.named is not None:
         words = {"anyOf": [{"enum": list(parameter.named.table)}, _section(nested(parameter.named), values)]}
         value = {"type": "array", "items": words} if parameter.many else words
-    default = {} if parameter.default is MISSING else {"default": default_value(parameter)}
+    default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
     return {**value, "description": parameter.doc, **default}
 
 

@@ -30,7 +30,15 @@ def test_a_rule_is_listed_with_its_source_and_its_parameters() -> None:
     (sam,) = [entry for entry in describe("optimizers") if entry.name == "sam"]
     assert sam.reference == "Foret et al. 2021, arXiv 2010.01412"
     defaults = {parameter.name: parameter.default for parameter in sam.parameters}
-    assert (defaults["rho"], defaults["lr"], defaults["start"], defaults["momentum"]) == (MISSING, MISSING, 0, 0.0)
+    assert (defaults["rho"], defaults["start"], defaults["stop"]) == (MISSING, 0, None)
+    assert sam.bases[0] == "sgd" and not {"lr", "momentum"} & set(defaults)
+    (sgd,) = describe("optimizers", sam.bases[0])
+    assert {p.name: p.shown_default for p in sgd.parameters}["lr_schedule"] == "constant"
+
+
+def test_an_unknown_word_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^there is no smm among the optimizers; did you mean 'sam'\?$"):
+        describe("optimizers", "smm")
 
 
 def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
