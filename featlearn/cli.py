@@ -175,7 +175,9 @@ def export(
 @app.command("list")
 @user_errors()
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="data, network, optimizers, schedules, trackers or engines.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="data, network, optimizers, schedules, trackers or engines.")
+    ] = None,
     word: Annotated[str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM.")] = None,
 ) -> None:
     """List what a config may name; of one kind with parameters, of one word with their bounds and meanings."""

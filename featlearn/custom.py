@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,16 +43,25 @@ class Source:
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was read; unpickled elsewhere, it is a module there too."""
+    """A file as it was read; where it is unpickled, the module made of it can be imported too."""
 
     path: str
     text: str
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _module_of, (self.path, self.text)
+        return _note, (self.path, self.text)
 
 
-_FILES: dict[str, File] = {}  # by the name of the module made of it
+_FILES: dict[str, File] = {}  # by the name of the module made of each
+
+
+def _note(path: str, text: str) -> str:
+    """Note a file; return the name under which it can be imported from then on."""
+    if _IMPORTER not in sys.meta_path:
+        sys.meta_path.append(_IMPORTER)
+    name = f"featlearn_own_{hashlib.sha256(f'{path}:{text}'.encode()).hexdigest()[:16]}"
+    _FILES[name] = File(path, text)
+    return name
 
 
 def is_own(word: Any) -> bool:
@@ -78,7 +89,7 @@ def _read(path: Path) -> ModuleType:
     except ValueError:
         raise CustomError(f"cannot read {path}: not a text in UTF-8") from None
     try:
-        return _module_of(str(path), text)
+        return importlib.import_module(_note(str(path), text))
     except SyntaxError as error:
         raise CustomError(f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
     except (Exception, SystemExit) as error:
@@ -96,22 +107,20 @@ def _import(name: str) -> ModuleType:
         raise CustomError(f"cannot import {name}: {type(error).__name__}: {error}") from None
 
 
-def _module_of(path: str, text: str) -> ModuleType:
-    """Return the module made of a file's text, run if it has not been."""
-    name = f"featlearn_own_{hashlib.sha256(f'{path}:{text}'.encode()).hexdigest()[:16]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = ModuleType(name)
-    module.__file__ = path
-    code = compile(text, path, "exec", dont_inherit=True)
-    sys.modules[name] = module  # where dataclasses look for it
-    try:
-        exec(code, vars(module))
-    except BaseException:
-        del sys.modules[name]
-        raise
-    _FILES[name] = File(path, text)
-    return module
+class _Importer(MetaPathFinder, Loader):
+    """Lets Python import the files that were read, or sent here, under the names made of them."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a file by its name."""
+        return ModuleSpec(fullname, self, origin=_FILES[fullname].path) if fullname in _FILES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the text."""
+        file = _FILES[module.__name__]
+        exec(compile(file.text, file.path, "exec", dont_inherit=True), vars(module))
+
+
+_IMPORTER = _Importer()
 
 
 def raised_at(error: BaseException) -> str | None:
@@ -127,14 +136,14 @@ def _innermost(error: BaseException, paths: Collection[str]) -> str | None:
 @cache
 def source_of(cls: type) -> Source:
     """Return where a class is written. Raises CustomError if that cannot be found."""
-    texts = [_text(ancestor) for ancestor in cls.__mro__ if not _known(ancestor)]
+    texts = [_text(ancestor) for ancestor in cls.__mro__ if not _versioned(ancestor)]
     file = _FILES.get(cls.__module__)
     home = Path(file.path).name if file else cls.__module__
     return Source(f"{home}:{cls.__qualname__}", "\n".join(dict.fromkeys(texts)))
 
 
-def _known(cls: type) -> bool:
-    """Whether a class is Python's or ours, which versions stand for."""
+def _versioned(cls: type) -> bool:
+    """Whether a class is Python's or ours, which version numbers stand for."""
     room = cls.__module__.partition(".")[0]
     return room == "featlearn" or (room in sys.stdlib_module_names and room != "__main__")
 
@@ -152,7 +161,7 @@ def _text(cls: type) -> str:
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent to another process: it arrives as its content, the files that were read here being modules there.
+    """What is sent to another process: it arrives as its content, the user's files being known there.
 
     They come first, so that they are there when the content, which may hold objects of their classes, is unpickled.
     """
@@ -171,5 +180,5 @@ def sources(*parts: Any) -> Iterator[Source]:
     """Yield the sources of those objects, and of those inside them, whose class is the user's own."""
     for part in parts:
         if is_dataclass(part) and not isinstance(part, type):
-            yield from () if _known(type(part)) else (source_of(type(part)),)
+            yield from () if _versioned(type(part)) else (source_of(type(part)),)
             yield from sources(*[getattr(part, field.name) for field in fields(part)])

@@ -45,7 +45,7 @@ class Entry:
 
 
 def describe(kind: str, word: str | None = None) -> list[Entry]:
-    """Return what there is of a kind: data, network, optimizers, schedules, trackers or engines; of these only ``word`` if given.
+    """Return what there is of a kind (data, network, optimizers, schedules, trackers, engines), or one word of it.
 
     The word may be a class of the user's own, such as "my_rules.py:MySAM". Raises ValueError if there is no such thing.
     """
