@@ -8,8 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from helpers import make_run, same_bits
+from typer.testing import CliRunner
 
 import featlearn as fl
+from featlearn.cli import app
 from featlearn.custom import CustomError, Parcel, find_class, is_own, source_of
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Trajectory
@@ -210,10 +212,12 @@ def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs):
 
 
 def test_a_run_that_raises_ends_the_command_with_the_line(lab):
-    done = subprocess.run(
-        [sys.executable, "-c", "from featlearn.cli import main; main()", "run", "own.yaml", "--set", "optimizer.odd=2"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
+    done = CliRunner().invoke(app, ["run", "own.yaml", "--set", "optimizer.odd=2"])
+    assert done.exit_code == 1
     assert done.stderr == f"the run failed: ArithmeticError: odd (my_rules.py:{RAISING})\n"
+
+
+def test_a_rule_is_read_without_torch(lab):
+    code = "import featlearn as fl, sys; print(fl.load_config('own.yaml').n_runs, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "False"]

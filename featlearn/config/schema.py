@@ -52,13 +52,21 @@ def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
         named |= {"base": {"const": base}} if base else {}
         properties = {name: _parameter(p, values) for name, p in kind.parameters.items()}
         kinds.append(_object(named | properties, first_line(kind.cls.__doc__)))
-    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds, *_own(section)]}
+
+
+def _own(section: Section) -> Iterator[Schema]:
+    """Yield the schemas of rules that the user wrote, or that have a base of the user's: their keys are not known."""
+    for key in (section.word, "base") if section.methods else ():
+        own = {key: {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}}
+        yield {"type": "object", "properties": own, "required": [key]}
 
 
 def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Schema:
     value = values[parameter]
     if parameter.named is not None:
-        words = {"anyOf": [{"enum": list(parameter.named.table)}, _section(nested(parameter.named), values)]}
+        word = {"anyOf": [{"enum": list(parameter.named.table)}, {"type": "string", "pattern": ":"}]}
+        words = {"anyOf": [word, _section(nested(parameter.named), values)]}
         value = {"type": "array", "items": words} if parameter.many else words
     default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
     return {**value, "description": parameter.doc, **default}
@@ -71,7 +79,9 @@ def _sweep() -> Schema:
     ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
     axes = {"type": "object", "propertyNames": {"enum": list(known_keys())}, "additionalProperties": {"anyOf": ways}}
     together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": "Keys that move together."}
-    names = {"enum": [*known_keys(), "zip"]}
+    names = {
+        "anyOf": [{"enum": [*known_keys(), "zip"]}, {"pattern": r"^optimizer\."}]
+    }  # one of the user's may have any
     return {**axes, "propertyNames": names, "properties": {"zip": together}, "description": "The axes of the sweep."}
 
 

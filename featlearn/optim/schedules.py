@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from featlearn.types import Bound, Count, Named, Step
 
@@ -32,6 +32,8 @@ class WarmUp(ABC):
 
     warmup: steps before the factor is 1; the rest of the schedule begins then.
     """
+
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.LinearLR"
 
     warmup: Step = 0
 
@@ -61,6 +63,8 @@ class StepDecay(WarmUp):
     gamma: what the factor is multiplied with at each.
     """
 
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.StepLR"
+
     every: Count
     gamma: Annotated[float, Bound(gt=0, le=1)] = 0.1
 
@@ -79,6 +83,8 @@ class Cosine(WarmUp):
     final: the factor at its end.
     """
 
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.CosineAnnealingLR"
+
     steps: Count
     final: Annotated[float, Bound(ge=0, le=1)] = 0.0
 
@@ -91,6 +97,8 @@ class Cosine(WarmUp):
 @dataclass(frozen=True, kw_only=True)
 class FollowLR:
     """The factor of the base rule's learning rate: rho / lr is the same at every step."""
+
+    reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
 
     def of(self, base: Any) -> Schedule:
         """Return the schedule of the base; ValueError where it has none."""

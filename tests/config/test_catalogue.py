@@ -70,6 +70,11 @@ class TestSchema:
             "optimizer: {lr: 0.1}",
             "optimizer: {name: sam, rho: {theory: 1}, lr: 1}",
             "record: {every: {log: 5}, trackers: [loss, {name: test_error, n_points: 64}]}",
+            "optimizer: {name: 'my_rules.py:MySAM', lr: 1, tilt: 2, lr_schedule: {name: cosine, steps: 5}}",
+            "optimizer: {name: sam, rho: 1, base: 'lab.rules:Base', rate: 2}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: constant}",
+            "record: {trackers: [loss, 'mine.py:Tracker', {name: 'mine.py:Other', often: true}]}",
+            "sweep: {optimizer.tilt: [1, 2], optimizer.lr_schedule.steps: [3, 4]}",
             "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
         ],
     )
@@ -87,6 +92,8 @@ class TestSchema:
             "optimizer: {name: smm}",
             "optimizer: {name: sgd, lr: 1, rho: 1}",
             "optimizer: {name: sam, rho: {theory: -1}}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: cosin}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: {name: cosine, step: 5}}",
             "record: {trackers: [los]}",
             "record: {every: {log: 0}}",
             "sweep: {data.dmi: [1]}",
@@ -99,7 +106,7 @@ class TestSchema:
 
     def test_meanings_and_defaults_come_from_the_classes(self) -> None:
         kinds: Any = schema()["properties"]["optimizer"]["anyOf"]
-        (sam,) = [kind["properties"] for kind in kinds if kind["properties"]["name"] == {"const": "sam"}]
+        (sam,) = [kind["properties"] for kind in kinds if kind["properties"].get("name") == {"const": "sam"}]
         assert sam["rho"]["description"].startswith("radius of the perturbation")
         assert sam["momentum"] == {
             "type": "number",
