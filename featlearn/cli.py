@@ -7,12 +7,16 @@ Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the confi
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from featlearn.config import SweepConfig
 
 RUNS_FAILED, WRONG, INTERRUPTED = 1, 2, 130
 OVER_STEPS = ("dynamics",)  # the plots that need every recorded step, not only the last
@@ -83,13 +87,23 @@ def _end(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _load(path: Path, changes: list[str] | None) -> SweepConfig:
+    """Return a config; what ``load_config`` warns of goes to standard error."""
+    from featlearn.config import ConfigWarning, load_config
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        loaded = load_config(path, set=changes or ())
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+    return loaded
+
+
 @app.command()
 @user_errors()
 def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -> None:
     """Simulate the base run of a config; print how it ended."""
-    from featlearn.config import load_config
-
-    base = load_config(config, set=changes or ()).base_run()
+    base = _load(config, changes).base_run()
     from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
@@ -116,9 +130,7 @@ def sweep(
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
 ) -> None:
     """Compute what a store lacks of a config's grid; resumable."""
-    from featlearn.config import load_config
-
-    loaded = load_config(config, set=changes or ())
+    loaded = _load(config, changes)
     from featlearn.sweeps import sweep
 
     options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
@@ -146,10 +158,9 @@ def validate(
     expand: Annotated[bool, typer.Option("--expand", help="Resolve every run; show the first and the last.")] = False,
 ) -> None:
     """Report every error of a config, or what it asks for."""
-    from featlearn.config import load_config
     from featlearn.texts import config_text, expanded_text
 
-    loaded = load_config(config, set=changes or ())
+    loaded = _load(config, changes)
     typer.echo(expanded_text(loaded) if expand else config_text(loaded))
 
 
@@ -161,9 +172,7 @@ def export(
     changes: Settings = None,
 ) -> None:
     """Write the base run of a config as plain arrays."""
-    from featlearn.config import load_config
-
-    loaded = load_config(config, set=changes or ())
+    loaded = _load(config, changes)
     from featlearn.export import export
 
     arrays = export(loaded, out)
@@ -176,7 +185,7 @@ def export(
 @user_errors()
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="data, network, optimizers, schedules, trackers or engines.")
+        str | None, typer.Argument(help="data, models, optimizers, schedules, trackers or engines.")
     ] = None,
     word: Annotated[str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM.")] = None,
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from featlearn.geometry import Draw, draw_run
+from featlearn.models import Landscape
 from featlearn.runs import RunConfig
 from featlearn.simulation import MiniBatches, build_engine, train
 from featlearn.trackers import Decomposition
@@ -44,6 +45,8 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
 
 def _check(run: RunConfig, path: Path) -> None:
     """Raise ValueError, before anything is drawn, if the run cannot be exported."""
+    if isinstance(run.network, Landscape):
+        raise ValueError("network.model: an export holds patches and filters, which a landscape does not have")
     data, numbers = run.data, run.data.dim * (run.data.n_samples * run.data.n_patches + 6 * run.network.n_filters)
     if path.suffix != ".npz":
         raise ValueError(f"{path}: an export is an .npz file, not '{path.suffix}'")
@@ -79,7 +82,7 @@ def _trained(run: RunConfig) -> dict[str, np.ndarray]:
     return {
         **{f"init_{name}": _by_sign(leaf) for name, leaf in zip(names, engine.initial().leaves, strict=True)},
         **{f"final_{name}": _by_sign(leaf) for name, leaf in zip(names, final.leaves, strict=True)},
-        "batches": _batches(run, engine.problem.labels),
+        "batches": _batches(run, engine.labels),
         "steps": trajectory.steps,
         **trajectory.values,
         "signal_coef": trajectory.values["signal_coef"][-1].reshape(2, m),

@@ -17,7 +17,7 @@ import numpy as np
 
 from featlearn.custom import Source, source_of, sources
 from featlearn.data import DATA, SignalNoise
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import MODELS, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.optim.schedules import RADIUS_SCHEDULES
 from featlearn.trackers import TRACKERS
@@ -61,8 +61,8 @@ class RunConfig:
     engine: Literal["gram", "weights"]
     sampling: Literal["vectors", "gram"]
     dtype: Literal["float32", "float64"]
-    data: SignalNoise
-    network: TwoLayerCNN
+    data: Any
+    network: Any
     optimizer: Any
     train: Train
     record: Record
@@ -111,14 +111,17 @@ def _sources(rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
     return frozenset(sources(rule, *trackers))
 
 
-def _data_columns(data: SignalNoise) -> dict[str, Any]:
+def _data_columns(data: Any) -> dict[str, Any]:
     """Return the data's parameters, both signal_norm and snr = signal_norm / (noise_std sqrt(dim)) among them."""
+    if not isinstance(data, SignalNoise):
+        return _named(data, DATA, "model")
     snr = float(data.strength / (data.noise_std * np.sqrt(data.dim)))
     return {**_named(data, DATA, "model"), "signal_norm": data.strength, "snr": snr}
 
 
-def _network_columns(network: TwoLayerCNN, dim: int) -> dict[str, Any]:
-    return {**vars(network), "init_std": network.std(dim)}
+def _network_columns(network: Any, dim: int) -> dict[str, Any]:
+    named = _named(network, MODELS, "model")
+    return {**named, "init_std": network.std(dim)} if isinstance(network, TwoLayerCNN) else named
 
 
 def _rule_columns(rule: Any) -> dict[str, Any]:
@@ -130,9 +133,10 @@ def _record_columns(record: Record) -> dict[str, Any]:
 
 
 def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, Any]:
-    """Return an object's parameters with its word in ``table``; those of a nested base rule stand beside them.
+    """Return an object's parameters with its word in ``table``, lists of numbers as text.
 
-    A schedule that is not the default has dotted keys of its own. A class of the user's is known by its source.
+    The parameters of a nested base rule stand beside the rule's own. A schedule that is not the default has dotted
+    keys of its own. A class of the user's is known by its source.
     """
     flat = _word(type(obj), table, key)
     for field in fields(obj):
@@ -141,7 +145,7 @@ def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, 
             nested = _named(value, table, "base")
             flat |= {f"base.{k}" if k == "source" else k: v for k, v in nested.items()}
         elif not is_dataclass(value):
-            flat[field.name] = value
+            flat[field.name] = json.dumps(value) if isinstance(value, tuple) else value
         elif value != field.default:
             nested = _named(value, RADIUS_SCHEDULES, "")
             flat |= {f"{field.name}.{k}".rstrip("."): v for k, v in nested.items()}

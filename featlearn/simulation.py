@@ -17,20 +17,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
+from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, stack_problem
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View, batch_weights
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
-from featlearn.models.losses import logistic
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import Landscape
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.streams import stream
 from featlearn.threads import one_thread
 
 LANES = {"gram": 128, "weights": 1}
+LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
 def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
@@ -44,6 +44,8 @@ def lanes(run: RunConfig) -> int:
 
     Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers: half, down to 8, or 1.
     """
+    if isinstance(run.network, Landscape):
+        return LANDSCAPE_LANES if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
     most = 2**22 // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the filters' coefficients
     size = LANES[run.engine]
@@ -57,24 +59,26 @@ def block_key(run: RunConfig) -> Hashable:
 
     Real numbers of data, network and rule may differ, and in the Gram engine the dimension too.
     """
+    rest = (_shape(run.optimizer), run.train, run.record, run.engine, run.sampling, run.dtype)
+    if isinstance(run.network, Landscape):
+        return (_shape(run.data), _shape(run.network), *rest)
     dim = None if run.engine == "gram" else run.data.dim
-    rest = (run.train, run.record, run.engine, run.sampling, run.dtype)
-    return (dim, _data_shape(run.data), _network_shape(run.network), _rule_shape(run.optimizer), *rest)
+    return (dim, _data_shape(run.data), _network_shape(run.network), *rest)
 
 
 @lru_cache(maxsize=4096)  # the runs of a sweep share their sections
-def _data_shape(data: SignalNoise) -> Hashable:
+def _data_shape(data: Any) -> Hashable:
     return shape(replace(data, dim=2, signal_norm=data.strength, snr=None))
 
 
 @lru_cache(maxsize=4096)
-def _network_shape(network: TwoLayerCNN) -> Hashable:
+def _network_shape(network: Any) -> Hashable:
     return shape(replace(network, init_std=0.0))
 
 
 @lru_cache(maxsize=4096)
-def _rule_shape(rule: Rule) -> Hashable:
-    return shape(rule)
+def _shape(part: Any) -> Hashable:
+    return shape(part)
 
 
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
@@ -86,6 +90,10 @@ def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Tr
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
     """Draw the runs, each from its own seed (equal ones once), and give them to the engine they ask for."""
+    dtype = getattr(torch, runs[0].dtype)
+    if isinstance(runs[0].network, Landscape):
+        models, datas, seeds = ([getattr(run, part) for run in runs] for part in ("network", "data", "seed"))
+        return LandscapeEngine(models, datas, seeds, dtype=dtype, device=device)
     explicit, laid_out = runs[0].sampling == "vectors", runs[0].engine == "weights"
     drawn = {run.run_id: draw_run(run.data, run.network, run.seed, explicit=explicit, patches=laid_out) for run in runs}
     draws = [drawn[run.run_id] for run in runs]
@@ -94,7 +102,7 @@ def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
         [run.data for run in runs],
         runs[0].network,
         [run.seed for run in runs],
-        dtype=getattr(torch, runs[0].dtype),
+        dtype=dtype,
         device=device,
     )
     if laid_out:
@@ -147,19 +155,19 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
 
     A run that has fitted or diverged keeps its parameters from then on.
     """
-    rule = stack([run.optimizer for run in runs], engine.problem.noise_std.new_tensor)
-    batches = MiniBatches(runs, engine.problem.labels)
+    rule = stack([run.optimizer for run in runs], engine.labels.new_tensor)
+    batches = MiniBatches(runs, engine.labels)
     level, record = runs[0].train.stop_at_train_loss, runs[0].record
     due, last = set(record.steps), runs[0].train.n_steps
     w = engine.initial()
     memory = rule.init(w)
-    fate = Fate(engine.problem.labels, last)
+    fate = Fate(engine.labels, last)
     prospect: Prospect | None = None
     recorder = Recorder(record.trackers)
     for t, loss in zip(range(last + 1), batches.losses(engine), strict=False):
         moving = fate.active
         if level is not None:
-            fate.stop(logistic(engine.margins(w)).mean(1) <= level, t, "fitted")
+            fate.stop(engine.losses(w).mean(1) <= level, t, "fitted")
         over = t == last or not fate.any_active()
         if over or t in due:
             prospect = Prospect.of(rule, loss, w, memory, t).where(moving, prospect)
@@ -177,38 +185,32 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the alignments [b, f, k] where it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: the point at which it takes its gradient, and the mini-batch [b, n].
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
-    align: Tensor
+    probe: Vector
     batch: Tensor
 
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        return cls(loss.engine.align(rule.probe(loss, w, memory, t)), loss.batch)
+        return cls(rule.probe(loss, w, memory, t), loss.batch)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
-        align = torch.where(keep[:, None, None], self.align, other.align)
-        return Prospect(align, torch.where(keep[:, None], self.batch, other.batch))
+        batch = torch.where(keep[:, None], self.batch, other.batch)
+        return Prospect(self.probe.where(keep, other.probe), batch)
 
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
-    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / engine.problem.n_samples))
-    return View(
-        **vars(engine.observe(w)),
-        step=step,
-        problem=engine.problem,
-        grad_norm=engine.inner(gradient, gradient).clamp(min=0).sqrt(),
-        perturbed_align=prospect.align,
-        batch=prospect.batch,
-    )
+    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
+    norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
+    return engine.view(w, prospect.probe, engine=engine, step=step, batch=prospect.batch, grad_norm=norm)
 
 
 class Fate:

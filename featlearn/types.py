@@ -49,6 +49,16 @@ class Named:
     methods: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Marks a tuple that a config gives as a list, of one item or more; understood by pydantic as ``Bound`` is."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Let a list pass for the annotated tuple; its items stay strict."""
+        return {**handler(source), "strict": False, "min_length": 1}
+
+
+Numbers = Annotated[tuple[float, ...], Listed()]
 Positive = Annotated[float, Bound(gt=0)]
 NonNegative = Annotated[float, Bound(ge=0)]
 Fraction = Annotated[float, Bound(ge=0, lt=1)]

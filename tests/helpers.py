@@ -12,18 +12,38 @@ import numpy as np
 import torch
 from hypothesis import settings
 
-from featlearn.data import SignalNoise
+from featlearn.config.resolve import needs
+from featlearn.data import DATA, SignalNoise
+from featlearn.engines import ENGINES
+from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
+from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
-from featlearn.optim import SAM, SGD, USAM
+from featlearn.optim import (
+    DNSAM,
+    EMASAM,
+    FSAM,
+    GSAM,
+    NSAM,
+    SAM,
+    SGD,
+    USAM,
+    WSAM,
+    ComponentSAM,
+    LabelNoiseGD,
+    LookSAM,
+    MomentumSAM,
+    SAMPa,
+    VaSSO,
+)
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
 from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values())
+ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"])  # of the Gram engine
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {
     "sgd": SGD(lr=0.1),
@@ -38,6 +58,23 @@ RULES = {
         base=SGD(lr=0.1, momentum=0.5, lr_schedule=Cosine(steps=200, warmup=8, final=0.1)),
     ),
     "usam": USAM(rho=0.02, base=SGD(lr=0.1)),
+    "dnsam": DNSAM(rho=0.1, base=SGD(lr=0.1)),
+    "n_sam": NSAM(rho=0.1, base=SGD(lr=0.1)),
+    "f_sam": FSAM(rho=0.1, lam=0.6, base=SGD(lr=0.1)),
+    "f_sam updated, momentum": FSAM(rho=0.1, sigma=0.7, updated=True, base=SGD(lr=0.05, momentum=0.9)),
+    "vasso": VaSSO(rho=0.1, theta=0.4, base=SGD(lr=0.1)),
+    "ema_sam window": EMASAM(rho=0.1, batch_weight=0.7, ema_weight=0.5, start=5, stop=60, base=SGD(lr=0.1)),
+    "component_sam full": ComponentSAM(rho=0.1, component="full", base=SGD(lr=0.1)),
+    "component_sam noise": ComponentSAM(rho=0.1, component="noise", base=SGD(lr=0.1)),
+    "component_sam orthogonal": ComponentSAM(rho=0.1, component="orthogonal", base=SGD(lr=0.1)),
+    "component_sam other_batch": ComponentSAM(rho=0.1, component="other_batch", base=SGD(lr=0.1)),
+    "sampa": SAMPa(rho=0.1, base=SGD(lr=0.1)),
+    "sampa momentum, decay": SAMPa(rho=0.1, lam=0.5, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
+    "gsam": GSAM(rho=0.1, alpha=0.4, base=SGD(lr=0.1)),
+    "looksam window": LookSAM(rho=0.1, k=3, alpha=0.5, start=4, base=SGD(lr=0.1)),
+    "wsam": WSAM(rho=0.1, gamma=0.8, base=SGD(lr=0.1)),
+    "momentum_sam": MomentumSAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9)),
+    "label_noise": LabelNoiseGD(flip_rate=0.2, base=SGD(lr=0.1)),
 }
 
 
@@ -62,6 +99,28 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
         section, name = key.split("__")
         run = replace(run, **{section: replace(getattr(run, section), **{name: value})})
     return run
+
+
+def landscape_engine(model: Landscape, data: Any, seed: int, **options: Any) -> LandscapeEngine:
+    """The engine of one run on a landscape; without data those that it sees first."""
+    return LandscapeEngine([model], [data or DATA[model.sees[0]]()], [seed], **options)
+
+
+def make_landscape_run(
+    network: Landscape, optimizer: Any = RULES["sgd"], data: Any = None, **changes: Any
+) -> RunConfig:
+    """A small resolved run on a landscape, full batch, recorded at its ends; without data those that it sees first."""
+    data, n_steps = data or DATA[network.sees[0]](), changes.pop("n_steps", 20)
+    trackers = changes.pop("trackers", (TRACKERS["loss"](), TRACKERS["position"]()))
+    return make_run(
+        optimizer,
+        engine="weights",
+        network=network,
+        data=data,
+        train=Train(n_steps=n_steps, batch_size=data.n_samples),
+        record=Record(steps=(0, n_steps), trackers=trackers),
+        **changes,
+    )
 
 
 def with_steps(run: RunConfig, n_steps: int, *, batch_size: int | None = None) -> RunConfig:
@@ -148,14 +207,20 @@ def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, me
     w = engine.initial() if w is None else w
     memory = rule.init(w) if memory is None else memory
     for step, batch in enumerate(batches, start=t):
-        w, memory = rule.step(Loss(engine, batch), w, memory, step)
+        w, memory = rule.step(loss_on(engine, batch, step), w, memory, step)
     return w, memory
+
+
+def loss_on(engine: Engine, batch: Any, t: int = 0) -> Loss:
+    """The loss of step t on the batch [b, n], its samples in their own order."""
+    chosen = batch > 0
+    samples = None if chosen.all() else torch.stack([lane.nonzero().flatten() for lane in chosen])
+    return Loss(engine, batch, samples, t)
 
 
 def full_batches(engine: Engine, count: int) -> list[Any]:
     """The whole training set, ``count`` times."""
-    labels = engine.problem.labels
-    return [labels.new_full(labels.shape, 1 / labels.shape[1])] * count
+    return [torch.full_like(engine.labels, 1 / engine.labels.shape[1])] * count
 
 
 def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]]]:

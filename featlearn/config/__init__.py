@@ -5,8 +5,8 @@ given, read from the classes; drafts.py one section; resolve.py one run; axes.py
 """
 
 from featlearn.config.catalogue import Entry, describe
-from featlearn.config.problems import ConfigError, Problem
+from featlearn.config.problems import ConfigError, ConfigWarning, Problem
 from featlearn.config.schema import schema
 from featlearn.config.sweep import SweepConfig, load_config
 
-__all__ = ["ConfigError", "Entry", "Problem", "SweepConfig", "describe", "load_config", "schema"]
+__all__ = ["ConfigError", "ConfigWarning", "Entry", "Problem", "SweepConfig", "describe", "load_config", "schema"]

@@ -22,7 +22,7 @@ from featlearn.optim.schedules import RADIUS_SCHEDULES
 
 KINDS = {
     "data": SECTIONS["data"],
-    "network": SECTIONS["network"],
+    "models": SECTIONS["network"],
     "optimizers": SECTIONS["optimizer"],
     "schedules": Section(RADIUS_SCHEDULES, "name", methods=("factor",)),
     "trackers": TRACKER,
@@ -45,7 +45,7 @@ class Entry:
 
 
 def describe(kind: str, word: str | None = None) -> list[Entry]:
-    """Return what there is of a kind (data, network, optimizers, schedules, trackers, engines), or one word of it.
+    """Return what there is of a kind (data, models, optimizers, schedules, trackers, engines), or one word of it.
 
     The word may be a class of the user's own, such as "my_rules.py:MySAM". Raises ValueError if there is no such thing.
     """

@@ -70,9 +70,13 @@ def _scale(name: str) -> tuple[Callable[..., float], tuple[str, ...]]:
 def read_section(section: Section, node: Node) -> Draft:
     """Read a section: its kind, its parameters, and the object that they make."""
     problems: list[Problem] = []
-    mapping = _as_mapping(section, node, problems)
-    kind = _kind(section, mapping, problems) if mapping else None
-    if mapping is None or kind is None:
+    mapping = spelled_out(section, node)
+    if not isinstance(mapping.value, dict):
+        if not node.broken:
+            problems.append(node.problem(f"expected a mapping of keys, found {show(node.plain)}"))
+        return Draft(node, problems=tuple(problems))
+    kind = _kind(section, mapping, problems)
+    if kind is None:
         return Draft(node, problems=tuple(problems))
     _refuse_unknown(section, kind, mapping, problems)
     read = {name: _value(parameter, mapping, problems) for name, parameter in kind.parameters.items()}
@@ -87,17 +91,13 @@ def _open(kind: Kind, values: Mapping[str, Any]) -> dict[str, float]:
     return {name: value["theory"] for name, value in given.items() if isinstance(value, dict)}
 
 
-def _as_mapping(section: Section, node: Node, problems: list[Problem]) -> Node | None:
+def spelled_out(section: Section, node: Node) -> Node:
     """Return the node as a mapping: a section that is not given is empty, and a word alone names a kind."""
-    if isinstance(node.value, dict):
-        return node
     if node.value is None:
         return Node({}, node.place, node.key)
     if isinstance(node.value, str) and section.word:
         return Node({section.word: node}, node.place, node.key)
-    if not node.broken:
-        problems.append(node.problem(f"expected a mapping of keys, found {show(node.plain)}"))
-    return None
+    return node
 
 
 def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:

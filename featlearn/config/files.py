@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from featlearn.config.drafts import read_section
+from featlearn.config.drafts import read_section, spelled_out
 from featlearn.config.problems import ConfigError, Problem, show
 from featlearn.config.sections import SECTIONS, Section
 from featlearn.config.source import Node, read_text, read_yaml
@@ -27,13 +27,19 @@ def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ())
         raise ConfigError([*problems, Problem(str(path), "", "the file is empty")])
     if not isinstance(root.value, dict):
         raise ConfigError([*problems, root.problem(f"expected a mapping of keys, found {show(root.plain)}")])
-    child = replace(root, value={key: node for key, node in root.value.items() if key != "extends"})
+    child = _spelled_out(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
     if "extends" not in root.value:
         return child
     chain = (*chain, path)
     parent = read_file(_extended(root, chain), problems, chain)
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
     return merge(replace(parent, value=inherited), child)
+
+
+def _spelled_out(tree: Node) -> Node:
+    """Return the tree with the sections that are a word alone as mappings, so that keys can be put into them."""
+    words = {key: node for key, node in tree.value.items() if key in SECTIONS and isinstance(node.value, str)}
+    return replace(tree, value={**tree.value, **{key: spelled_out(SECTIONS[key], words[key]) for key in words}})
 
 
 def _extended(root: Node, chain: Sequence[Path]) -> Path:
@@ -81,7 +87,7 @@ def apply_settings(tree: Node, settings: Settings, problems: list[Problem]) -> N
         if key == "extends":
             problems.append(node.problem("stands in a file only"))
             continue
-        tree = put(tree, path_of(key), node)
+        tree = _spelled_out(put(tree, path_of(key), node))
         if "sweep" in tree.value and path_of(key)[0] != "sweep":
             tree = put(tree, ("sweep",), fix(tree.value["sweep"], key, node))
     return tree

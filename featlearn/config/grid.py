@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
-from featlearn.config.drafts import Draft, read_section
+from featlearn.config.drafts import Draft, read_section, spelled_out
 from featlearn.config.files import put
 from featlearn.config.problems import Problem, show
-from featlearn.config.resolve import CHECKS, Sections, conflicts
+from featlearn.config.resolve import CAUTIONS, CHECKS, Check, Sections, conflicts
 from featlearn.config.sections import SECTIONS, split
 from featlearn.config.source import Node
 
@@ -83,16 +83,20 @@ class Grid:
         for name, axes in self._axes.items():
             for part in product(*[range(len(self.axes[axis])) for axis in axes]):
                 found += self._draft(name, part).problems
-        return (found + conflicts(base, CHECKS)) or self._conflicts()
+        return (found + conflicts(base, CHECKS)) or self._conflicts(CHECKS)
 
-    def _conflicts(self) -> list[Problem]:
-        """Return what does not fit together in some run, each with the number of combinations that it concerns.
+    def cautions(self) -> list[Problem]:
+        """Return what to warn of: runs that can be made and are hardly what was meant."""
+        return conflicts(self.base(), CAUTIONS) or self._conflicts(CAUTIONS)
+
+    def _conflicts(self, every: Sequence[Check]) -> list[Problem]:
+        """Return what ``every`` check finds in some run, each with the number of combinations that it concerns.
 
         Only those checks are made that some axis decides, and only those axes are moved that decide some check.
         """
-        deciding = [key for keys, _ in CHECKS for key in keys]
+        deciding = [key for keys, _ in every for key in keys]
         moving = [key for axis in self.axes for key in axis.keys]
-        checks = [(keys, check) for keys, check in CHECKS if _touch(keys, moving)]
+        checks = [(keys, check) for keys, check in every if _touch(keys, moving)]
         ranges = [range(len(axis) if _touch(axis.keys, deciding) else 1) for axis in self.axes]
         first: dict[tuple[str, str], tuple[Problem, Sequence[int]]] = {}
         count: Counter[tuple[str, str]] = Counter()
@@ -117,7 +121,8 @@ class Grid:
             node = _section_node(self._tree, name)
             for move in self._moves[name]:
                 point = points[move.axis]
-                node = node if point is None else put(node, move.path, move.nodes[point])
+                if point is not None:
+                    node = put(spelled_out(SECTIONS[name], node), move.path, move.nodes[point])
             draft = self._drafts[name, part] = read_section(SECTIONS[name], node)
         return draft
 

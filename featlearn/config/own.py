@@ -18,6 +18,7 @@ from featlearn.config.problems import Problem
 from featlearn.config.sections import dotted, wraps
 from featlearn.config.source import Node
 from featlearn.custom import CustomError, find_class, is_own, source_of
+from featlearn.types import Numbers
 
 PLAIN = (int, float, bool, str, NoneType, Literal)
 RESERVED = ("name", "base", "source")
@@ -67,6 +68,8 @@ def _can_be_given(parameter: Parameter) -> bool:
     """Whether the values of a parameter are plain enough for a config, and for a column of a table."""
     if parameter.named is not None:
         return not parameter.many
+    if parameter.type == Numbers:
+        return True
     types = [get_origin(leaf) or leaf for leaf in leaves(parameter.type)]
     return all(kind in PLAIN or kind is Theory for kind in types)
 

@@ -149,7 +149,7 @@ def expected(hint: Any) -> str:
         return " or ".join(expected(part) for part in args)
     if origin is Literal:
         return f"one of {', '.join(args)}" if len(args) > 1 else str(args[0])
-    if origin is list:
+    if origin in (list, tuple):
         return f"a list (each {expected(args[0])})"
     if is_typeddict(hint):
         inside = get_type_hints(hint, include_extras=True).items()

@@ -38,6 +38,10 @@ class ConfigError(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+class ConfigWarning(UserWarning):
+    """A config that can be run, and is hardly what was meant; str() says where and why."""
+
+
 def show(value: Any, limit: int = 60) -> str:
     """Write a value as a config would, long ones cut."""
     text = json.dumps(value, default=repr, ensure_ascii=False)

@@ -12,8 +12,10 @@ import numpy as np
 from featlearn.config.drafts import Draft
 from featlearn.config.problems import Problem, show
 from featlearn.config.sections import RecordSection, split
+from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
 from featlearn.geometry import law_reason
+from featlearn.models import MODELS, Landscape
 from featlearn.runs import Record, RunConfig, Train
 
 MAX_RECORDS = 10**6
@@ -48,12 +50,25 @@ class Sections:
         """The update rule, its open numbers resolved."""
         return self.drafts["optimizer"].finished(self.numbers)
 
+    @property
+    def fits(self) -> bool:
+        """Whether the network goes with the data."""
+        return _word(DATA, self.data) in self.drafts["network"].object.sees
+
+    @cached_property
+    def trackers(self) -> tuple[Any, ...]:
+        """The trackers; where none are given, those by default that the network serves."""
+        provided = self.drafts["network"].object.provides
+        given = "trackers" in self.drafts["record"].values
+        return tuple(tracker for tracker in self.record.trackers if given or needs(tracker) <= provided)
+
     @cached_property
     def engine(self) -> Any:
         """The engine: for ``auto`` the first that provides all that is needed."""
         if self.head.engine != "auto":
             return self.head.engine
-        needed = needs(self.drafts["optimizer"].object).union(*map(needs, self.record.trackers))
+        parts = (self.drafts["optimizer"].object, self.drafts["network"].object, *self.trackers)
+        needed = frozenset().union(*map(needs, parts))
         return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")
 
     @cached_property
@@ -85,7 +100,7 @@ class Sections:
             network=self.network,
             optimizer=self.rule,
             train=train,
-            record=recorded(self.record, self.train.n_steps),
+            record=recorded(self.record, self.train.n_steps, self.trackers),
             theory=self.theory,
         )
 
@@ -94,7 +109,7 @@ Check = tuple[tuple[str, ...], Callable[[Sections], Conflicts]]  # the keys that
 
 
 @lru_cache(maxsize=1024)
-def recorded(section: RecordSection, n_steps: int) -> Record:
+def recorded(section: RecordSection, n_steps: int, trackers: tuple[Any, ...]) -> Record:
     """Return what to record in a run of n_steps: the steps asked for, the first and the last."""
     every = section.every
     if isinstance(every, int):
@@ -103,7 +118,7 @@ def recorded(section: RecordSection, n_steps: int) -> Record:
         steps = every
     else:
         steps = [round(step) for step in np.geomspace(1, n_steps, every["log"]).tolist()]
-    return Record(steps=tuple(sorted({0, *steps, n_steps})), trackers=tuple(section.trackers))
+    return Record(steps=tuple(sorted({0, *steps, n_steps})), trackers=trackers)
 
 
 def needs(part: Any) -> frozenset[str]:
@@ -131,7 +146,22 @@ def _problem(sections: Sections, key: str, message: str) -> Problem:
     return sections.drafts[name].node.problem(message, *rest)
 
 
+def _shown(s: Sections) -> Conflicts:
+    network = s.drafts["network"].object
+    if not s.fits:
+        choices, found = " or ".join(network.sees), _word(DATA, s.data)
+        yield "data.model", f"a network of model {_word(MODELS, network)} goes with {choices}, found {found}"
+    elif isinstance(network, Landscape) and (reason := network.refusal(s.data)):
+        yield "network.model", reason
+
+
+def _word(table: Mapping[str, type], part: Any) -> str:
+    return next(word for word, cls in table.items() if cls is type(part))
+
+
 def _signal(s: Sections) -> Conflicts:
+    if not isinstance(s.data, SignalNoise):
+        return
     try:
         snr = s.data.strength / (s.data.noise_std * math.sqrt(s.data.dim))
         if not (math.isfinite(s.data.strength) and math.isfinite(snr)):
@@ -160,6 +190,10 @@ def _phase(s: Sections) -> Conflicts:
 
 
 def _scales(s: Sections) -> Conflicts:
+    if isinstance(s.drafts["network"].object, Landscape):
+        for key in s.drafts["optimizer"].open:
+            yield f"optimizer.{key}", "theory gives scales for signal and noise; for a landscape give a number"
+        return
     for name in ("network", "optimizer"):
         for key, value in s.drafts[name].resolved(s.numbers).items():
             parameter = s.drafts[name].parameters[key]
@@ -168,18 +202,33 @@ def _scales(s: Sections) -> Conflicts:
 
 
 def _engine(s: Sections) -> Conflicts:
-    parts = {"optimizer.name": [s.drafts["optimizer"].object], "record.trackers": s.record.trackers}
+    network = s.drafts["network"].object
+    parts = {
+        "network.model": [network],
+        "optimizer.name": [s.drafts["optimizer"].object],
+        "record.trackers": s.trackers,
+    }
     for key, users in parts.items():
         for part in users:
             missing = needs(part) - ENGINES[s.engine]
+            who = f"the {s.engine} engine" if missing else f"a network of model {_word(MODELS, network)}"
+            missing = missing or needs(part) - network.provides
             if missing:
                 what = f"{type(part).__name__} needs {', '.join(sorted(missing))}"
-                yield key, f"{what}, which the {s.engine} engine does not provide"
+                yield key, f"{what}, which {who} does not provide"
+
+
+def _parameters(s: Sections) -> Conflicts:
+    asking = {tracker: tracker.least_parameters for tracker in s.trackers if hasattr(tracker, "least_parameters")}
+    found = s.drafts["network"].object.n_parameters(s.data) if asking and s.fits else math.inf
+    for tracker, least in asking.items():
+        if least > found:
+            yield "record.trackers", f"{type(tracker).__name__} asks for {least} parameters; the network has {found}"
 
 
 def _span(s: Sections) -> Conflicts:
-    dependent = s.engine == "weights" and s.data.dim <= s.data.n_noises
-    for tracker in s.record.trackers:
+    dependent = s.engine == "weights" and isinstance(s.data, SignalNoise) and s.data.dim <= s.data.n_noises
+    for tracker in s.trackers:
         if dependent and "span" in needs(tracker):
             vectors = f"{s.data.n_noises + 1} data vectors are dependent in data.dim = {s.data.dim}"
             yield "record.trackers", f"{type(tracker).__name__} is not unique in the weights engine: {vectors}"
@@ -188,19 +237,34 @@ def _span(s: Sections) -> Conflicts:
 def _sampling(s: Sections) -> Conflicts:
     if s.head.sampling != "gram":
         return
-    if s.engine != "gram":
+    if isinstance(s.drafts["network"].object, Landscape):
+        yield "sampling", "gram is a law of signal and noise; a landscape draws its own numbers: use auto"
+    elif s.engine != "gram":
         yield "sampling", f"gram draws no vectors, which the {s.engine} engine needs"
     elif reason := law_reason(s.data, s.network):
         yield "sampling", f"cannot be gram: {reason}"
 
 
 CHECKS: tuple[Check, ...] = (
+    (("data", "network"), _shown),
     (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
     (("train.batch_size", "data.n_samples"), _batch),
     (("record.every", "train.n_steps"), _recorded_steps),
     (("optimizer.start", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
-    (("engine", "optimizer", "record.trackers"), _engine),
-    (("engine", "data", "optimizer", "record.trackers"), _span),
+    (("engine", "network", "optimizer", "record.trackers"), _engine),
+    (("data", "network", "record.trackers"), _parameters),
+    (("engine", "data", "network", "optimizer", "record.trackers"), _span),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
+)
+
+
+def _full_batch(s: Sections) -> Conflicts:
+    caution = getattr(s.drafts["optimizer"].object, "on_full_batch", str)()
+    if caution and s.batch_size == s.data.n_samples:
+        yield "optimizer", caution
+
+
+CAUTIONS: tuple[Check, ...] = (  # what can be run, and is hardly what was meant
+    (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
 )

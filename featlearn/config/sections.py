@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from featlearn.config.parameters import STRICT, Parameter, parameters
 from featlearn.data import DATA
-from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
 from featlearn.types import Bound, Count, Named, Positive, Step
@@ -180,7 +180,7 @@ class RecordSection:
 SECTIONS = {
     "": Section({"": Head}),
     "data": Section(DATA, "model", "signal_noise"),
-    "network": Section({"": TwoLayerCNN}),
+    "network": Section(MODELS, "model", "two_layer_cnn", listing="models"),
     "optimizer": Section(OPTIMIZERS, "name", methods=("init", "step", "probe"), listing="optimizers"),
     "train": Section({"": TrainSection}),
     "record": Section({"": RecordSection}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +14,9 @@ from featlearn.config.axes import Axis, read_axes
 from featlearn.config.files import Settings, apply_settings, read_file
 from featlearn.config.grid import Grid
 from featlearn.config.own import own_keys
-from featlearn.config.problems import ConfigError, Problem
+from featlearn.config.problems import ConfigError, ConfigWarning, Problem
 from featlearn.config.source import Node
+from featlearn.models import MODELS, Landscape
 from featlearn.runs import RunConfig
 
 
@@ -69,17 +71,30 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
     that is set is not swept any more; one inside sections that an axis gives is set in those that may have it.
 
-    Raises ConfigError with everything that is wrong, each with file, line and key.
+    Raises ConfigError with everything that is wrong, each with file, line and key. Warns (ConfigWarning) of runs that
+    are hardly what was meant.
     """
     path, problems = Path(path), list[Problem]()
     tree = apply_settings(read_file(path, problems), set, problems)
     top = dict(tree.value)
     sweep = top.pop("sweep", None)
     top.setdefault("name", Node(path.stem, str(path), "name"))
+    if "data" not in top and (sees := _seen_by(top.get("network"))):
+        top["data"] = Node({"model": Node(sees, tree.place, "data.model")}, tree.place, "data")
     axes = read_axes(sweep, problems, own_keys(tree))
     name, base = str(top["name"].plain), Node(top, tree.place)
     config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
     problems += config.grid.problems()
     if problems:
         raise ConfigError(problems)
+    for caution in config.grid.cautions():
+        warnings.warn(str(caution), ConfigWarning, stacklevel=2)
     return config
+
+
+def _seen_by(network: Node | None) -> str | None:
+    """Return the data that a landscape goes with first, for a config that gives none; None for other networks."""
+    given = network.plain if network else None
+    word = given.get("model") if isinstance(given, dict) else given
+    model = MODELS.get(word) if isinstance(word, str) else None
+    return str(model.sees[0]) if model is not None and issubclass(model, Landscape) else None

@@ -11,21 +11,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.models.losses import logistic_slope
 
 
-class GramEngine:
+class GramEngine(PatchEngine):
     """Parameters as coefficients. The leaves of a Vector u = alpha W0 + C V are
 
     alpha [b]; coef C [b, f, k]; align u V' = alpha A0 + C G [b, f, k], carried along so that it is never recomputed.
     """
 
-    provides = frozenset({"span"})
+    provides = frozenset({"labels", "patches", "span"})
 
     def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+        super().__init__(problem)
         self._init_square = problem.init_gram.diagonal(dim1=1, dim2=2).sum(1)
 
     def initial(self) -> Vector:
@@ -44,10 +45,11 @@ class GramEngine:
         """Return the alignments, which w carries with it."""
         return w.leaves[2]
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
         p, align = self.problem, w.leaves[2]
-        return p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
+        labels = p.labels if labels is None else labels
+        return labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, derived by hand.

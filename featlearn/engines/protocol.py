@@ -72,7 +72,7 @@ def _spread(x: Scalar, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an engine can say of a point of parameter space.
+    """What an engine can say of a two-layer network on patches of data vectors.
 
     align [b, f, k]: <w, v> for every filter and data vector. coef [b, f, k]: coefficients C of W = alpha W0 + C V.
     weight_gram [b, f, f]: W W'. margins [b, n]: y_i f_i. residual [b]: norm of what alpha W0 + C V misses of W,
@@ -87,25 +87,42 @@ class Observation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View(Observation):
-    """What a tracker may see of a block of runs after ``step`` steps, from either engine.
+class View:
+    """What a tracker may see of a block of runs after ``step`` steps, from any engine.
 
-    grad_norm [b]: norm of the gradient of the whole training loss. perturbed_align [b, f, k]: alignments at the point
-    where the rule takes its next gradient (align itself for a rule without perturbation), for ``batch`` [b, n], the
-    sample weights of the mini-batch that it takes it on.
+    w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
+    ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
+    mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
+    grad_norm [b]: norm of the gradient of the whole training loss at w.
     """
 
     step: int
-    problem: Problem
-    grad_norm: Tensor
-    perturbed_align: Tensor
+    engine: Engine
+    w: Vector
+    probe: Vector
+    losses: Tensor
+    mistakes: Tensor | None
     batch: Tensor
+    grad_norm: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchView(View, Observation):
+    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, k] are the alignments at the probe."""
+
+    problem: Problem
+    perturbed_align: Tensor
 
 
 class Engine(Protocol):
-    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol."""
+    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    problem: Problem
+    seeds [b]: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1 where the
+    samples have none (``labels`` is not provided).
+    """
+
+    seeds: tuple[int, ...]
+    labels: Tensor
     provides: frozenset[str]
 
     def initial(self) -> Vector:
@@ -120,14 +137,11 @@ class Engine(Protocol):
         labels [b, n] stand in for the training set's own where given.
         """
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
+    def losses(self, w: Vector) -> Tensor:
+        """Return the loss of every training sample at w, [b, n]."""
 
-    def align(self, w: Vector) -> Tensor:
-        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
-
-    def observe(self, w: Vector) -> Observation:
-        """Describe the point w for trackers."""
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
+        """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
 
 
 @dataclass(frozen=True)
@@ -168,11 +182,11 @@ class Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
         draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
         flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < _spread(odds, self.batch)
-        labels = self.engine.problem.labels if self.labels is None else self.labels
+        labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
     def _streams(self, name: str) -> list[np.random.Generator]:
-        return [stream(seed, name, self.step) for seed in self.engine.problem.seeds]
+        return [stream(seed, name, self.step) for seed in self.engine.seeds]
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""

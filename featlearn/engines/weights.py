@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from featlearn.engines.autograd import AutogradEngine
+from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.geometry import Draw
 from featlearn.models.activations import Activation
-from featlearn.models.losses import logistic
 
 
 class TwoLayerModule(nn.Module):
@@ -34,14 +35,14 @@ class TwoLayerModule(nn.Module):
         return self.scale * (hidden * self.signs).sum((1, 2))
 
 
-class WeightEngine:
+class WeightEngine(PatchEngine, AutogradEngine):
     """Parameters as explicit tensors; the leaves of a Vector are the module's parameters with a leading axis b."""
 
-    provides = frozenset({"coordinates", "span"})
+    provides = frozenset({"coordinates", "labels", "patches", "span"})
 
     def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
         """Build from draws that kept their vectors (draw_run with explicit=True, patches=True)."""
-        self.problem = problem
+        super().__init__(problem)
         self._patches = self._tensor([draw.patches for draw in draws])
         self._data = self._with_bias(self._tensor([draw.vectors for draw in draws]))
         self._pinv: Tensor = torch.linalg.pinv(self._data)
@@ -63,30 +64,15 @@ class WeightEngine:
         like = self.problem.gram
         return torch.as_tensor(np.stack([np.asarray(a) for a in arrays]), dtype=like.dtype).to(like.device)
 
-    def initial(self) -> Vector:
-        """Return the initial weights, and biases if there are any."""
-        return self._initial
-
-    def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return the sum over all coordinates of u v, [b]."""
-        products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
-        return torch.stack(products).sum(0)
-
     def align(self, w: Vector) -> Tensor:
         """Return W V', biases being the alignments with the bias direction."""
         align: Tensor = self._joined(w) @ self._data.mT
         return align
 
-    def margins(self, w: Vector) -> Tensor:
-        """Return y_i f_i(w), [b, n]."""
-        return self.problem.labels * self._outputs(w.leaves, self._patches)
-
-    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
-        """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w, by autograd."""
-        leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        labels = self.problem.labels if labels is None else labels
-        total = (batch * logistic(labels * self._outputs(leaves, self._patches))).sum()
-        return Vector(torch.autograd.grad(total, leaves))
+    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
+        outputs: Tensor = self._outputs(w.leaves, self._patches)
+        return outputs * (self.labels if labels is None else labels)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.

@@ -1,1 +1,24 @@
-"""What is trained: the network, its activations and the loss. Importing a file of this room imports only that file."""
+"""What is trained: one file a model. All but the two-layer network on patches are landscapes of the weight engine."""
+
+from featlearn.models.landscape import Landscape
+from featlearn.models.linear_autoencoder import LinearAutoencoder
+from featlearn.models.mlp import MLP
+from featlearn.models.product import Product
+from featlearn.models.quadratic import Quadratic
+from featlearn.models.saddle import Saddle
+from featlearn.models.teacher_student import TeacherStudent
+from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models.valley import Valley
+
+MODELS: dict[str, type] = {
+    "two_layer_cnn": TwoLayerCNN,
+    "quadratic": Quadratic,
+    "valley": Valley,
+    "product": Product,
+    "saddle": Saddle,
+    "linear_autoencoder": LinearAutoencoder,
+    "teacher_student": TeacherStudent,
+    "mlp": MLP,
+}
+
+__all__ = ["MODELS", "Landscape", "TwoLayerCNN"]

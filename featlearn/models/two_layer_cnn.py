@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class TwoLayerCNN:
     filters: mean or sum over the filters of one sign.
     bias: whether every filter has a trained bias.
     """
+
+    sees: ClassVar[tuple[str, ...]] = ("signal_noise",)
+    provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
     n_filters: Count = 10
     activation: Literal["relu", "relu2", "relu3", "softplus"] = "relu"
@@ -52,6 +55,10 @@ class TwoLayerCNN:
     def std(self, dim: int) -> float:
         """Return the standard deviation of the initial weights; torch's default has bound 1/sqrt(dim)."""
         return 1 / math.sqrt(3 * dim) if self.init_std is None else self.init_std
+
+    def n_parameters(self, data: Any) -> int:
+        """Return the number of weights and biases."""
+        return 2 * self.n_filters * (int(data.dim) + self.bias)
 
     def draw_weights(self, seed: int, dim: int) -> np.ndarray:
         """Draw the initial weights [2m, dim] of the run ``seed``."""

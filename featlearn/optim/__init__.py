@@ -6,15 +6,65 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from featlearn.optim.component_sam import ComponentSAM
+from featlearn.optim.dnsam import DNSAM
+from featlearn.optim.ema_sam import EMASAM
+from featlearn.optim.fsam import FSAM
+from featlearn.optim.gsam import GSAM
+from featlearn.optim.label_noise import LabelNoiseGD
+from featlearn.optim.looksam import LookSAM
+from featlearn.optim.momentum_sam import MomentumSAM
+from featlearn.optim.nsam import NSAM
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.sam import SAM
+from featlearn.optim.sampa import SAMPa
 from featlearn.optim.sgd import SGD
 from featlearn.optim.usam import USAM
+from featlearn.optim.vasso import VaSSO
 from featlearn.optim.wrapper import Memory, Wrapper
+from featlearn.optim.wsam import WSAM
 
-__all__ = ["OPTIMIZERS", "SAM", "SGD", "USAM", "Memory", "Perturbed", "Wrapper", "shape", "stack"]
+__all__ = [
+    "DNSAM",
+    "EMASAM",
+    "FSAM",
+    "GSAM",
+    "NSAM",
+    "OPTIMIZERS",
+    "SAM",
+    "SGD",
+    "USAM",
+    "WSAM",
+    "ComponentSAM",
+    "LabelNoiseGD",
+    "LookSAM",
+    "Memory",
+    "MomentumSAM",
+    "Perturbed",
+    "SAMPa",
+    "VaSSO",
+    "Wrapper",
+    "shape",
+    "stack",
+]
 
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "sam": SAM, "usam": USAM}
+OPTIMIZERS: dict[str, type] = {
+    "sgd": SGD,
+    "sam": SAM,
+    "usam": USAM,
+    "dnsam": DNSAM,
+    "n_sam": NSAM,
+    "f_sam": FSAM,
+    "vasso": VaSSO,
+    "ema_sam": EMASAM,
+    "component_sam": ComponentSAM,
+    "sampa": SAMPa,
+    "gsam": GSAM,
+    "looksam": LookSAM,
+    "wsam": WSAM,
+    "momentum_sam": MomentumSAM,
+    "label_noise": LabelNoiseGD,
+}
 
 R = TypeVar("R")
 
@@ -43,5 +93,12 @@ def shape(rule: Any) -> tuple[Any, ...]:
     parts: list[Any] = [type(rule)]
     for field in fields(rule):
         value = getattr(rule, field.name)
-        parts.append(shape(value) if is_dataclass(value) else float if isinstance(value, float) else value)
+        parts.append(shape(value) if is_dataclass(value) else _form(value))
     return tuple(parts)
+
+
+def _form(value: Any) -> Any:
+    """Return a parameter without its real numbers: how many there are of them, or what else it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_form, value))
+    return float if isinstance(value, float) else value

@@ -28,3 +28,8 @@ class SAM(Perturbed):
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |g|."""
         return self.radius(t) * loss.unit(loss.gradient(w)), memory.own
+
+    def pair(self, loss: Objective, w: Vector, t: int) -> tuple[Vector, Vector]:
+        """Return g and gradient(w + rho g / |g|), for the variants that need both."""
+        g = loss.gradient(w)
+        return g, loss.gradient(w + self.radius(t) * loss.unit(g))

@@ -27,8 +27,8 @@ class Memory(NamedTuple):
 class Wrapper(ABC):
     """The base rule with ``gradient`` in place of the mini-batch gradient in the steps start <= t < stop.
 
-    Outside the window the base runs as if alone; its memory (momentum) is kept from one to the other. Weight decay and
-    momentum belong to the base: they act on the step, not on what ``gradient`` does.
+    Outside the window the base runs as if alone; its memory (momentum) is kept from one to the other, and the wrapper's
+    own rests. Weight decay and momentum belong to the base: they act on the step, not on what ``gradient`` does.
 
     start: first step of the phase; before it the base rule runs.
     stop: first step after the phase, null for never; from then on the base rule runs, its memory kept.
@@ -57,6 +57,10 @@ class Wrapper(ABC):
     def remember(self, w: Vector) -> Any:
         """Return the wrapper's own memory before the first step."""
         return None
+
+    def on_full_batch(self) -> str:
+        """Return what to warn of where every batch is the whole training set; nothing by default."""
+        return ""
 
     def active(self, t: int) -> bool:
         """Whether step t is within the window."""

@@ -7,12 +7,12 @@ off on it, so it gets no update there, while the filters' activation on the sign
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from featlearn.engines.protocol import View
+    from featlearn.engines.protocol import PatchView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,9 @@ class Deactivation:
     none was on). A rule without perturbation deactivates 0 and keeps 1.
     """
 
-    def __call__(self, view: View) -> dict[str, Tensor]:
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+
+    def __call__(self, view: PatchView) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
         p, here, there = view.problem, view.align, view.perturbed_align
         own = (p.signs * (p.labels * (view.batch > 0))[:, None, :]) > 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from featlearn.engines.protocol import View
+    from featlearn.engines.protocol import PatchView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Decomposition:
     per_filter: bool = False
     per_sample: bool = False
 
-    def __call__(self, view: View) -> dict[str, Tensor]:
+    def __call__(self, view: PatchView) -> dict[str, Tensor]:
         """Return the columns, each [b], the list columns [b, length]."""
         p = view.problem
         square = p.gram.diagonal(dim1=1, dim2=2)[:, None, :]

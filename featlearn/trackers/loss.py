@@ -15,16 +15,12 @@ if TYPE_CHECKING:
 class Loss:
     """Training loss, training error and gradient norm, on the whole training set with its observed labels.
 
-    train_loss: mean of log(1 + exp(-y_i f_i)). train_error: share of y_i f_i < 0, an output of exactly zero counting
-    one half. grad_norm: Euclidean norm of the gradient of train_loss over all parameters.
+    train_loss: mean over samples of the loss: log(1 + exp(-y_i f_i)), or a landscape's own. train_error: share of
+    y_i f_i < 0, or of another class than the right one ahead, a draw counting one half; absent without classes.
+    grad_norm: Euclidean norm of the gradient of train_loss over all parameters.
     """
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
-        from featlearn.models.losses import logistic, mistakes
-
-        return {
-            "train_loss": logistic(view.margins).mean(1),
-            "train_error": mistakes(view.margins).mean(1),
-            "grad_norm": view.grad_norm,
-        }
+        errors = {} if view.mistakes is None else {"train_error": view.mistakes.mean(1)}
+        return {"train_loss": view.losses.mean(1), **errors, "grad_norm": view.grad_norm}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from featlearn.engines.problem import Problem
-    from featlearn.engines.protocol import View
+    from featlearn.engines.protocol import PatchView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class TestError:
     n_scrambles: independent scrambles.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
     n_points: Annotated[int, Bound(ge=2, le=2**20)] = 64
@@ -51,7 +52,7 @@ class TestError:
         if self.n_points & (self.n_points - 1):
             raise ValueError("n_points must be a power of two")
 
-    def __call__(self, view: View) -> dict[str, Tensor]:
+    def __call__(self, view: PatchView) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
         error = self._by_scramble(view)
         flip = view.problem.flip_prob
@@ -62,7 +63,7 @@ class TestError:
             "test_error_se": (1 - 2 * flip) * se,
         }
 
-    def _by_scramble(self, view: View) -> Tensor:
+    def _by_scramble(self, view: PatchView) -> Tensor:
         """Return the error against true labels, [b, n_scrambles]."""
         import torch
 
@@ -139,7 +140,7 @@ class _Integral:
         return torch.cat(rows)
 
 
-def noise_gram(view: View) -> Tensor:
+def noise_gram(view: PatchView) -> Tensor:
     """Return W W' as the noise sees it, [b, f, f]: without the bias coordinate, and without the signal's direction
     where the noise is orthogonal to it.
     """

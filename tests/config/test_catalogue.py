@@ -42,7 +42,7 @@ def test_an_unknown_word_is_refused() -> None:
 
 
 def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
-    (data,) = describe("data")
+    data, *_ = describe("data")
     assert data.reference.startswith("the data model of Cao et al. 2022 (arXiv 2202.06526), Kou")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 from typing import Annotated, Any
 
 import pytest
@@ -95,7 +95,7 @@ NUMBER = "expected a number >= "
         ("optimizer.name=smm", 'found "smm"'),
         ("optimizer.name=[sam]", "optimizer.name: expected one of sgd, sam, "),
         ("optimizer.base=sam", 'optimizer.base: expected sgd, found "sam"'),
-        ("data.model=xor", 'data.model: expected signal_noise, found "xor"'),
+        ("data.model=xor", 'data.model: expected one of signal_noise, none, gaussian, chebyshev, digits, found "xor"'),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
         ("optimizer=null", "optimizer.name: missing: expected one of sgd, sam, "),
@@ -162,8 +162,9 @@ def test_trackers_are_words_or_mappings(load: Load) -> None:
 def test_every_word_of_every_room_is_read() -> None:
     for section in (*SECTIONS.values(), TRACKER):
         for (word, base), kind in section.kinds.items():
-            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x"}
-            given = {k: required[k] for k in kind.parameters if k in required}
+            needed = {name for name, parameter in kind.parameters.items() if parameter.default is MISSING}
+            values = {"n_steps": 5, "name": "x", "component": "full"}
+            given = {key: values.get(key, 0.2) for key in kind.parameters if key in needed or key == "momentum"}
             naming = dict(zip(kind.naming, (word, base), strict=False))
             draft = read_section(section, tree(given | naming))
             assert draft.problems == ()

@@ -26,7 +26,7 @@ from typing import Annotated, Any, ClassVar
 
 from featlearn.optim import Perturbed, Wrapper
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
-from featlearn.types import Bound, Count, NonNegative, Positive
+from featlearn.types import Count, NonNegative, Numbers, Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,14 @@ class Tilted(Perturbed):
 
     tilt: how much of it.
     every: how often.
+    weights: many numbers.
     """
 
     reference: ClassVar[str] = "Nobody 2026"
 
     tilt: NonNegative = 1.0
     every: Count = 1
+    weights: Numbers = (1.0,)
 
     def __post_init__(self):
         super().__post_init__()
@@ -146,8 +148,13 @@ def own(name: str, **given: object) -> str:
 
 class TestIsReadLikeOurs:
     def test_its_parameters_stand_beside_those_of_its_base(self, rules: Path, load: Load) -> None:
-        rule = load(set=["optimizer=" + own("Tilted", rho=0.1, lr=0.2, tilt=2, momentum=0.5)]).base_run().optimizer
+        rule = (
+            load(set=["optimizer=" + own("Tilted", rho=0.1, lr=0.2, tilt=2, weights=[1, 2.5], momentum=0.5)])
+            .base_run()
+            .optimizer
+        )
         assert (type(rule).__name__, rule.rho, rule.tilt, rule.every) == ("Tilted", 0.1, 2.0, 1)
+        assert rule.weights == (1.0, 2.5) and hash(rule)
         assert rule.base == SGD(lr=0.2, momentum=0.5)
 
     def test_it_knows_the_theory_scale(self, rules: Path, load: Load) -> None:
@@ -269,7 +276,7 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
         ("tilt=-1", "optimizer.tilt: expected a number >= 0, found -1"),
         ("tlit=1", "optimizer.tlit: unknown key; did you mean 'tilt'?"),
         ("every=14", "optimizer.every: every must not be 14"),
-        ("every=13", "optimizer: my_rules.py:26: KeyError: 'thirteen'"),
+        ("every=13", "optimizer: my_rules.py:28: KeyError: 'thirteen'"),
         (
             "base=my_rules.py:NoUpdate",
             "optimizer.base: my_rules.py:NoUpdate cannot be used here: it lacks the method update",
@@ -307,4 +314,6 @@ def test_a_file_that_cannot_be_read(
 
 def test_data_and_networks_are_not_open_to_classes(rules: Path, problems: Problems) -> None:
     (line,) = problems(set=["data.model=my_rules.py:Plain"])
-    assert line == '--set: data.model: expected signal_noise, found "my_rules.py:Plain"'
+    assert line == (
+        '--set: data.model: expected one of signal_noise, none, gaussian, chebyshev, digits, found "my_rules.py:Plain"'
+    )

@@ -145,7 +145,7 @@ class TestBatchAndPhase:
 
 class TestRecord:
     def steps(self, every: Any, n_steps: int) -> tuple[int, ...]:
-        return recorded(RecordSection(every=every, trackers=[]), n_steps).steps
+        return recorded(RecordSection(every=every), n_steps, ()).steps
 
     def test_every_so_many_steps(self) -> None:
         assert self.steps(10, 35) == (0, 10, 20, 30, 35)

@@ -151,7 +151,7 @@ def test_neither_torch_nor_pandas_is_imported() -> None:
     config = ROOT / "configs" / "quickstart.yaml"
     code = (
         "import sys; from featlearn.config import load_config, schema, describe; schema();"
-        "[describe(kind) for kind in ('data', 'network', 'optimizers', 'trackers', 'engines')];"
+        "[describe(kind) for kind in ('data', 'models', 'optimizers', 'trackers', 'engines')];"
         f"run = next(load_config({str(config)!r}).runs()); run.run_id;"
         "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])"
     )

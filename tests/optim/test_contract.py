@@ -5,14 +5,30 @@ from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, re
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK_TRACKERS, RULES, advance, drawn_batches, engine_of, full_batches, make_run, same_bits
+from helpers import QUICK_TRACKERS, RULES, advance, drawn_batches, engine_of, full_batches, loss_on, make_run, same_bits
 
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import stack_problem
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import Draw, draw_run, gram_of_vectors
-from featlearn.optim import OPTIMIZERS, SAM, SGD, shape, stack
+from featlearn.optim import (
+    EMASAM,
+    FSAM,
+    GSAM,
+    OPTIMIZERS,
+    SAM,
+    SGD,
+    WSAM,
+    ComponentSAM,
+    LabelNoiseGD,
+    LookSAM,
+    MomentumSAM,
+    SAMPa,
+    VaSSO,
+    shape,
+    stack,
+)
 from featlearn.runs import Train
 from featlearn.simulation import simulate_block
 
@@ -47,6 +63,8 @@ def leaves(*parts):
             yield from part.leaves
         elif isinstance(part, torch.Tensor):
             yield part
+        elif isinstance(part, Loss):
+            yield part.batch
         elif part is not None:
             yield from leaves(*part)
 
@@ -82,12 +100,15 @@ class Witness(Loss):
 @pytest.mark.parametrize("t", [0, 4, 5, 59, 60, 61])
 def test_probe_is_where_the_next_gradient_is_taken(name, t):
     """Trackers watch the probe, so it must be the very point that the step uses last."""
-    engine, rule = engine_of(make_run(RULES[name])), RULES[name]
-    batch = full_batches(engine, 3)
-    w, memory = advance(engine, rule, batch)
-    loss = Witness(engine, batch[0], seen=[])
+    run = make_run(RULES[name], train__batch_size=3)
+    engine, rule = engine_of(run), RULES[name]
+    w, memory, seen = engine.initial(), rule.init(engine.initial()), []
+    for step, batch in enumerate(drawn_batches(run, 3)[0]):
+        loss = Witness(**vars(loss_on(engine, batch, step)), seen=seen)
+        w, memory = rule.step(loss, w, memory, step)
+    point = rule.probe(loss, w, memory, t)
     rule.step(loss, w, memory, t)
-    assert torch.equal(rule.probe(Loss(engine, batch[0]), w, memory, t).leaves[2], loss.seen[-1].leaves[2])
+    assert torch.equal(point.leaves[2], seen[-1].leaves[2])
 
 
 # blocks
@@ -110,6 +131,24 @@ MIXED = {
         SAM(rho=0.1, base=SGD(lr=0.1)),
         SAM(rho=0.3, base=SGD(lr=0.2, momentum=0.9, weight_decay=0.01)),
     ],
+    "f_sam": [
+        FSAM(rho=0.1, lam=lam, sigma=sigma, base=SGD(lr=0.1)) for lam, sigma in ((0.0, 0.5), (0.6, 1.0), (0.9, 0.0))
+    ],
+    "f_sam updated": [FSAM(rho=0.1, lam=lam, updated=True, base=SGD(lr=0.1)) for lam in (0.3, 0.6)],
+    "vasso": [VaSSO(rho=0.1, theta=theta, base=SGD(lr=0.1)) for theta in (0.1, 0.5, 1.0)],
+    "ema_sam": [
+        EMASAM(rho=0.1, batch_weight=a, ema_weight=b, base=SGD(lr=0.1))
+        for a, b in ((1.0, 0.0), (0.0, 2.0), (1.0, -0.5))
+    ],
+    "component_sam": [ComponentSAM(rho=rho, component="orthogonal", base=SGD(lr=0.1)) for rho in (0.0, 0.1)],
+    "sampa": [SAMPa(rho=rho, lam=lam, base=SGD(lr=0.1)) for rho, lam in ((0.1, 0.0), (0.1, 1.0), (0.0, 0.3))],
+    "gsam": [GSAM(rho=0.1, alpha=alpha, base=SGD(lr=0.1)) for alpha in (0.0, 0.5)],
+    "looksam": [
+        LookSAM(rho=rho, k=3, alpha=alpha, base=SGD(lr=0.1)) for rho, alpha in ((0.1, 0.0), (0.1, 0.5), (0.0, 1.0))
+    ],
+    "wsam": [WSAM(rho=0.1, gamma=gamma, base=SGD(lr=0.1)) for gamma in (0.0, 0.5, 0.9)],
+    "momentum_sam": [MomentumSAM(rho=rho, base=SGD(lr=0.1, momentum=m)) for rho, m in ((0.0, 0.5), (0.1, 0.9))],
+    "label_noise": [LabelNoiseGD(flip_rate=rate, base=SGD(lr=0.1)) for rate in (0.0, 0.2, 0.4)],
     "window": [SAM(rho=rho, start=3, stop=9, base=SGD(lr=lr)) for rho, lr in ((0.0, 0.1), (0.2, 0.1), (0.1, 0.3))],
 }
 
@@ -117,7 +156,8 @@ MIXED = {
 @pytest.mark.parametrize("kind", MIXED)
 def test_rules_of_other_numbers_in_a_block_as_alone(kind):
     """The rule's numbers become tensors over the lanes; a run must not see whether they did."""
-    runs = [make_run(rule, data__flip_prob=0.2, record__trackers=QUICK_TRACKERS) for rule in MIXED[kind]]
+    changes = {"data__flip_prob": 0.2, "train__batch_size": 3, "record__trackers": QUICK_TRACKERS}
+    runs = [make_run(rule, **changes) for rule in MIXED[kind]]
     together = simulate_block(runs)
     assert all(same_bits(a, simulate_block([run])[0]) for a, run in zip(together, runs, strict=True))
     assert len({t.values["train_loss"][-1] for t in together}) == len(runs)
@@ -199,7 +239,10 @@ def close(a, b, tolerance=1e-10):
     return torch.allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@RULE_NAMES
+BY_POSITION = ("label_noise", "component_sam other_batch")  # draws of their own go to samples by position
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION])
 @ENGINES
 @pytest.mark.parametrize("batch_size", [8, 3])
 def test_permuting_samples_permutes_noise_coefficients(name, engine, batch_size):

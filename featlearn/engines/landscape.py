@@ -1,0 +1,60 @@
+"""The weight engine for a landscape: a loss written out in models/, a block's runs being lanes of one batched call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.engines.autograd import AutogradEngine
+from featlearn.engines.protocol import Vector, View
+from featlearn.models.landscape import Landscape
+from featlearn.models.losses import mistakes
+
+
+class LandscapeEngine(AutogradEngine):
+    """Parameters are the landscape's leaves; what its loss reads besides them is drawn once, and never trained."""
+
+    provides = frozenset({"coordinates"})
+
+    def __init__(
+        self,
+        models: Sequence[Landscape],
+        datas: Sequence[Any],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: str = "cpu",
+    ) -> None:
+        """Draw every run from its own seed; the models of a block differ in real numbers only, which the draws hold."""
+        runs = list(zip(models, datas, seeds, strict=True))
+
+        def stacked(draws: Sequence[tuple[np.ndarray, ...]]) -> tuple[Tensor, ...]:
+            arrays = [np.stack(lanes) for lanes in zip(*draws, strict=True)]
+            return tuple(torch.as_tensor(array, dtype=dtype).to(device) for array in arrays)
+
+        self._initial = Vector(stacked([model.initial(seed, data) for model, data, seed in runs]))
+        self._given = stacked([model.given(seed, data) for model, data, seed in runs])
+        self.seeds = tuple(seeds)
+        self.labels = torch.ones(len(runs), datas[0].n_samples, dtype=dtype, device=device)
+        self._losses = torch.func.vmap(models[0].losses)
+        self._margins = torch.func.vmap(models[0].margins)
+
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone.
+
+        Raises ValueError for labels, which a landscape does not have.
+        """
+        if labels is not None:
+            raise ValueError("a landscape has no labels that others could stand in for")
+        losses: Tensor = self._losses(w.leaves, self._given)
+        return losses.reshape(self.labels.shape)
+
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
+        """Show the point w to trackers; mistakes are there where the data have classes."""
+        margins = self._margins(w.leaves, self._given)
+        wrong = mistakes(margins) if margins.numel() else None
+        return View(w=w, probe=probe, losses=self.losses(w), mistakes=wrong, **seen)

@@ -1,0 +1,53 @@
+"""The quadratic w' H w / 2, of a given spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featlearn.models.landscape import Arrays, Landscape, Tensors, gaussian
+from featlearn.streams import stream
+from featlearn.types import NonNegative, Numbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quadratic(Landscape):
+    """w' H w / 2, where H has the given eigenvalues; negative ones make a saddle without minimum.
+
+    spectrum: eigenvalues of H, as many as parameters.
+    rotated: turn the eigenvectors by a uniformly distributed rotation of the run's own; else they are the axes.
+    init_std: standard deviation of an initial coordinate.
+    """
+
+    spectrum: Numbers = (4.0, 2.0, 1.0)
+    rotated: bool = False
+    init_std: NonNegative = 1.0
+
+    def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
+        """Return ((number of eigenvalues,),)."""
+        return ((len(self.spectrum),),)
+
+    def initial(self, seed: int, data: Any) -> Arrays:
+        """Draw w from N(0, init_std^2)."""
+        return gaussian(seed, self.shapes(data), self.init_std)
+
+    def given(self, seed: int, data: Any) -> Arrays:
+        """Return the eigenvalues [d], and the eigenvectors [d, d] as rows."""
+        d = len(self.spectrum)
+        return np.array(self.spectrum), rotation(seed, d) if self.rotated else np.eye(d)
+
+    def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
+        """Return sum_i lambda_i <v_i, w>^2 / 2."""
+        (w,), (eigenvalues, eigenvectors) = leaves, given
+        return (eigenvalues * (eigenvectors @ w).square()).sum() / 2
+
+
+def rotation(seed: int, size: int) -> np.ndarray:
+    """Draw a uniformly distributed orthogonal matrix [size, size] (QR of a Gaussian one, signs made unique)."""
+    q, r = np.linalg.qr(stream(seed, "rotation").standard_normal((size, size)))
+    return np.asarray(q * np.sign(np.diagonal(r)))

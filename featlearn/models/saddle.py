@@ -1,0 +1,52 @@
+"""A quadratic saddle at the origin, embedded in a function that has minima.
+
+Source: the embedded saddle of Compagnoni et al. 2023 (arXiv 2301.08203), there with H = diag(-1, 2): it shows which
+rules the saddle holds, and which escape from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featlearn.models.landscape import Arrays, Landscape, Tensors, gaussian
+from featlearn.types import NonNegative, Numbers, Positive
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saddle(Landscape):
+    """sum_i (lambda_i w_i^2 / 2 - cubic w_i^3 / 3 + quartic w_i^4 / 4), a saddle at 0 where some lambda_i is negative.
+
+    spectrum: lambda_i, the eigenvalues of the Hessian at the origin, as many as parameters.
+    cubic: tilts the two minima along a negative direction against each other.
+    quartic: bounds the function from below.
+    init_std: standard deviation of an initial coordinate.
+    """
+
+    spectrum: Numbers = (-1.0, 2.0)
+    cubic: NonNegative = 0.1
+    quartic: Positive = 1.0
+    init_std: NonNegative = 0.1
+
+    def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
+        """Return ((number of eigenvalues,),)."""
+        return ((len(self.spectrum),),)
+
+    def initial(self, seed: int, data: Any) -> Arrays:
+        """Draw w from N(0, init_std^2)."""
+        return gaussian(seed, self.shapes(data), self.init_std)
+
+    def given(self, seed: int, data: Any) -> Arrays:
+        """Return the eigenvalues [d] and the two coefficients."""
+        return np.array(self.spectrum), np.array(self.cubic), np.array(self.quartic)
+
+    def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
+        """Return the function."""
+        (w,), (eigenvalues, cubic, quartic) = leaves, given
+        square = w.square()
+        return (square * (eigenvalues / 2 - cubic / 3 * w + quartic / 4 * square)).sum()

@@ -1,0 +1,31 @@
+"""n-SAM: the perturbation knows all samples, the descent only those of the mini-batch.
+
+Source: Andriushchenko and Flammarion 2022 (arXiv 2206.06232). Their code leaves the perturbation unnormalized; here it
+has length rho, as SAM's has, so radii compare with SAM's and not with theirs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from featlearn.optim.perturbed import Perturbed
+from featlearn.optim.wrapper import Memory
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Objective, Vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class NSAM(Perturbed):
+    """The base rule with gradient(w + rho full / |full|) on the batch, full the gradient of the whole training set."""
+
+    reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
+
+    def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return rho full / |full|."""
+        return self.radius(t) * loss.unit(loss.full.gradient(w)), memory.own
+
+    def on_full_batch(self) -> str:
+        """Say that nothing is left of the difference to SAM."""
+        return "n-SAM on the full batch is SAM"

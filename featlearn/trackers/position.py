@@ -1,0 +1,41 @@
+"""Where the parameters are: for landscapes of few parameters, such as a valley that a rule drifts along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from featlearn.types import Count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.protocol import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """The first coordinates of the parameters, and how far they have come.
+
+    x0, x1, ...: coordinates, in the order of the model's tensors. distance: Euclidean distance from the initial point.
+
+    n_coordinates: how many coordinates.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
+
+    n_coordinates: Count = 1
+
+    @property
+    def least_parameters(self) -> int:
+        """The number of parameters that a model must have to be watched."""
+        return self.n_coordinates
+
+    def __call__(self, view: View) -> dict[str, Tensor]:
+        """Return the columns, each [b]."""
+        import torch
+
+        flat = torch.cat([leaf.flatten(1) for leaf in view.w.leaves], 1)
+        moved = view.w - view.engine.initial()
+        distance = view.engine.inner(moved, moved).sqrt()
+        return {**{f"x{i}": flat[:, i] for i in range(self.n_coordinates)}, "distance": distance}

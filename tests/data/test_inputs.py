@@ -1,0 +1,53 @@
+"""Data of the landscapes: Gaussian inputs, points of a Chebyshev polynomial, digits."""
+
+import numpy as np
+import pytest
+
+from featlearn.data.chebyshev import Chebyshev
+from featlearn.data.digits import Digits
+from featlearn.data.gaussian import Gaussian
+
+
+def test_chebyshev_points_lie_on_the_polynomial():
+    """T_k(cos a) = cos k a, at equally spaced points that hold both ends."""
+    x, y = Chebyshev(n_samples=21, degree=5).draw(0)
+    assert x.shape == y.shape == (21, 1)
+    assert np.allclose(np.diff(x[:, 0]), 0.1) and (x[0, 0], x[-1, 0]) == (-1, 1)
+    assert np.allclose(y, np.cos(5 * np.arccos(x)), atol=1e-13)
+    assert np.array_equal(Chebyshev().draw(0)[0], Chebyshev().draw(1)[0])
+
+
+def test_gaussian_inputs_have_the_stated_decay():
+    (x,) = Gaussian(n_samples=40_000, dim=4, decay=1.0).draw(0)
+    assert np.allclose(x.std(0) * np.arange(1, 5), 1, atol=0.02)
+    assert np.allclose(np.corrcoef(x.T), np.eye(4), atol=0.02)
+    assert not np.array_equal(x, Gaussian(n_samples=40_000, dim=4, decay=1.0).draw(1)[0])
+
+
+def test_digits_are_standardised_and_one_hot():
+    x, y = Digits(n_samples=1797).draw(0)
+    assert x.shape == (1797, 64) and y.shape == (1797, 10)
+    assert np.allclose(x.mean(0), 0, atol=1e-12)
+    assert set(np.round(x.std(0), 9)) == {0.0, 1.0} and (x.std(0) == 0).sum() == 3  # pixels that are never touched
+    assert np.array_equal(y.sum(1), np.ones(1797)) and y.sum(0).min() > 170
+
+
+def test_a_seed_chooses_its_digits_without_repetition():
+    first, again, other = (Digits(n_samples=300).draw(seed)[0] for seed in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    assert len(np.unique(first, axis=0)) == 300
+    assert np.array_equal(first[:20], Digits(n_samples=20).draw(0)[0])
+
+
+def test_a_linear_fit_tells_the_digits_apart():
+    """The pairing of images and classes is right: least squares on half of them beats chance by far on the rest."""
+    x, y = Digits(n_samples=1797).draw(0)
+    x = np.column_stack([x, np.ones(len(x))])
+    fit = np.linalg.lstsq(x[:900], y[:900])[0]
+    assert np.mean((x[900:] @ fit).argmax(1) == y[900:].argmax(1)) > 0.85
+
+
+def test_digits_without_scikit_learn_are_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("featlearn.data.digits.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"digits come with scikit-learn, which is not installed: pip install 'featl"):
+        Digits()

@@ -1,0 +1,47 @@
+"""Update rules by their published equations, on explicit weights: what the rules of featlearn.optim are held against.
+
+Nothing here knows of featlearn.optim or of the engines' gradients.
+"""
+
+import numpy as np
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
+
+from featlearn.optim import SGD
+
+PLAIN = SGD(lr=0.1)
+HEAVY = SGD(lr=0.05, momentum=0.9, weight_decay=0.05)
+EVERY_SAMPLE = range(8)
+
+
+def run_of(rule, *, engine="gram", batch_size=3, **changes):
+    """A small run with everything that may go wrong: flips, bias, three patches, mini-batches."""
+    parts = {"data__n_patches": 3, "data__flip_prob": 0.2, "network__bias": True, **changes}
+    return make_run(rule, engine=engine, train__batch_size=batch_size, **parts)
+
+
+def length(u):
+    """Norm over all parameters jointly."""
+    return np.sqrt((u * u).sum())
+
+
+def unit(u):
+    """Direction of u, zero for zero: small mini-batches on which no filter is on are ordinary."""
+    return u / length(u) if u.any() else u
+
+
+def descend(base, w, samples, gradient):
+    """The weights after an SGD step on each batch, along gradient(t, w, chosen, buffer) with decay and momentum."""
+    buffer = 0 * w
+    for t, chosen in enumerate(samples):
+        buffer = base.momentum * buffer + gradient(t, w, chosen, buffer) + base.weight_decay * w
+        w = w - base.lr * buffer
+    return w
+
+
+def error(rule, equation, *, n_steps=16, **changes):
+    """How far the rule is from its equation after some steps: equation(plain network) returns ``gradient`` above."""
+    run = run_of(rule, **changes)
+    plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, n_steps)
+    theirs = descend(rule.base, plain.start, samples, equation(plain))
+    ours, _ = advance(engine_of(run), rule, batches)
+    return np.abs(explicit(ours, plain) - theirs).max()

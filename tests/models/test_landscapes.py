@@ -1,0 +1,221 @@
+"""Every landscape against formulas written by hand in numpy, which share nothing with the engine's autograd."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import landscape_engine
+
+from featlearn.data.chebyshev import Chebyshev
+from featlearn.data.digits import Digits
+from featlearn.data.gaussian import Gaussian
+from featlearn.data.none import NoData
+from featlearn.engines.protocol import Vector
+from featlearn.models import MODELS
+from featlearn.models.landscape import Landscape
+from featlearn.models.linear_autoencoder import LinearAutoencoder
+from featlearn.models.mlp import MLP
+from featlearn.models.product import Product
+from featlearn.models.quadratic import Quadratic, rotation
+from featlearn.models.saddle import Saddle
+from featlearn.models.teacher_student import TeacherStudent
+from featlearn.models.valley import Valley
+
+NONE, CLOUD, POINTS, IMAGES = NoData(), Gaussian(n_samples=9, dim=4, decay=0.5), Chebyshev(n_samples=7), Digits()
+SEED = 3
+
+
+def quadratic(model, leaves, given):
+    (w,), (eigenvalues, rows) = leaves, given
+    h = rows.T @ np.diag(eigenvalues) @ rows
+    return [w @ h @ w / 2], [h @ w]
+
+
+def valley(model, leaves, given):
+    ((x, y),), c = leaves, model.curvature
+    return [(c + y) * x * x / 2], [[(c + y) * x, x * x / 2]]
+
+
+def product(model, leaves, given):
+    ((x, y),) = leaves
+    return [(x * y) ** 2 / 2], [[x * y * y, x * x * y]]
+
+
+def saddle(model, leaves, given):
+    (w,), lam = leaves, np.array(model.spectrum)
+    value = sum(lam * w**2 / 2 - model.cubic * w**3 / 3 + model.quartic * w**4 / 4)
+    return [value], [lam * w - model.cubic * w**2 + model.quartic * w**3]
+
+
+def linear_autoencoder(model, leaves, given):
+    (e, d), (x,) = leaves, given
+    miss, moments = d @ e - np.eye(len(d)), x.T @ x / len(x)
+    return [np.sum((miss @ row) ** 2) / 2 for row in x], [d.T @ miss @ moments, miss @ moments @ e.T]
+
+
+def teacher_student(model, leaves, given):
+    (w, v), (x, teacher, outer) = leaves, given
+    act = {"erf": np.vectorize(math.erf), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}[model.activation]
+    slope = {
+        "erf": lambda z: 2 / math.sqrt(math.pi) * np.exp(-(z**2)),
+        "tanh": lambda z: 1 - np.tanh(z) ** 2,
+        "relu": lambda z: (z > 0) * 1.0,
+    }[model.activation]
+    losses, dw, dv = [], np.zeros_like(w), np.zeros_like(v)
+    for row in x / math.sqrt(x.shape[1]):
+        residual = v @ act(w @ row) - outer @ act(teacher @ row)
+        losses.append(residual**2 / 2)
+        dv += residual * act(w @ row) / len(x)
+        dw += residual * np.outer(v * slope(w @ row), row) / len(x)
+    return losses, [dw, dv]
+
+
+def mlp(model, leaves, given):
+    """Backpropagation sample by sample."""
+    weights, biases, (x, y) = leaves[::2], leaves[1::2], given
+    act = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+    slope = {"tanh": lambda a: 1 - a * a, "relu": lambda a: (a > 0) * 1.0, "sigmoid": lambda a: a * (1 - a)}
+    losses, grads = [], [np.zeros_like(leaf) for leaf in leaves]
+    for row, target in zip(x, y, strict=True):
+        layers = [row]
+        for w, b in zip(weights[:-1], biases[:-1], strict=True):
+            layers.append(act[model.activation](w @ layers[-1] + b))
+        out = weights[-1] @ layers[-1] + biases[-1]
+        if model.loss == "half_square":
+            losses.append(np.sum((out - target) ** 2) / 2)
+            delta = out - target
+        else:
+            chance = np.exp(out) / np.exp(out).sum()
+            losses.append(-math.log(chance @ target))
+            delta = chance - target
+        for i in reversed(range(len(weights))):
+            grads[2 * i] += np.outer(delta, layers[i]) / len(x)
+            grads[2 * i + 1] += delta / len(x)
+            delta = (weights[i].T @ delta) * slope[model.activation](layers[i])
+    return losses, grads
+
+
+CASES = [
+    (quadratic, Quadratic(spectrum=(3.0, 0.5, -1.0)), NONE),
+    (quadratic, Quadratic(spectrum=(3.0, 0.5, -1.0, 0.0), rotated=True), NONE),
+    (valley, Valley(curvature=4.0, x=0.3, y=-0.7), NONE),
+    (product, Product(x=-0.4, y=2.0), NONE),
+    (saddle, Saddle(spectrum=(-1.0, 2.0, 0.3), cubic=0.2, quartic=0.7, init_std=1.0), NONE),
+    (linear_autoencoder, LinearAutoencoder(n_hidden=2, init_std=0.7), CLOUD),
+    (teacher_student, TeacherStudent(), CLOUD),
+    (teacher_student, TeacherStudent(n_hidden=3, n_teacher=4, activation="tanh"), CLOUD),
+    (teacher_student, TeacherStudent(activation="relu"), CLOUD),
+    (mlp, MLP(width=5), POINTS),
+    (mlp, MLP(width=4, n_hidden=3, activation="sigmoid", init_scale=2.0), POINTS),
+    (mlp, MLP(width=6, activation="relu"), Digits(n_samples=8)),
+    (mlp, MLP(width=6, n_hidden=2, loss="cross_entropy"), Digits(n_samples=8)),
+]
+EVERY = pytest.mark.parametrize(("by_hand", "model", "data"), CASES)
+
+
+def test_every_landscape_is_among_the_cases():
+    tried = {type(model) for _, model, _ in CASES}
+    assert tried == {cls for cls in MODELS.values() if issubclass(cls, Landscape)}
+
+
+@EVERY
+def test_losses_and_gradient_are_those_of_the_formula(by_hand, model, data):
+    engine = landscape_engine(model, data, SEED)
+    w = engine.initial()
+    losses, gradient = by_hand(model, model.initial(SEED, data), model.given(SEED, data))
+    assert np.allclose(engine.losses(w)[0], losses, rtol=1e-12, atol=1e-14)
+    found = engine.gradient(w, torch.full_like(engine.labels, 1 / data.n_samples))
+    for leaf, expected in zip(found.leaves, gradient, strict=True):
+        assert leaf.shape[1:] == np.shape(expected)
+        assert np.allclose(leaf[0], expected, rtol=1e-11, atol=1e-13)
+
+
+@EVERY
+def test_parameters_are_counted_and_drawn_from_the_runs_own_stream(by_hand, model, data):
+    first, again, other = (model.initial(seed, data) for seed in (0, 0, 1))
+    assert tuple(leaf.shape for leaf in first) == model.shapes(data)
+    assert sum(leaf.size for leaf in first) == model.n_parameters(data)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    fixed = isinstance(model, Valley | Product)
+    assert all(np.array_equal(a, b) == fixed for a, b in zip(first, other, strict=True))
+
+
+@EVERY
+def test_real_numbers_enter_by_the_draws_only(by_hand, model, data):
+    """What lets runs that differ in them share a block."""
+    other = type(model)(**{k: v for k, v in vars(model).items() if not isinstance(v, float | tuple)})
+    engine = landscape_engine(model, data, SEED)
+    leaves, given = engine.initial().leaves, [torch.as_tensor(x) for x in model.given(SEED, data)]
+    losses = other.losses(tuple(leaf[0] for leaf in leaves), tuple(given))
+    assert torch.allclose(losses.reshape(-1), engine.losses(engine.initial())[0], rtol=1e-13)
+
+
+def test_a_rotation_is_orthogonal_and_keeps_the_spectrum():
+    q = rotation(0, 6)
+    assert np.allclose(q @ q.T, np.eye(6), atol=1e-14)
+    assert not np.allclose(q, rotation(1, 6))
+    spectrum = (5.0, 1.0, -2.0)
+    eigenvalues, rows = Quadratic(spectrum=spectrum, rotated=True).given(0, NONE)
+    assert np.allclose(np.linalg.eigvalsh(rows.T @ np.diag(eigenvalues) @ rows), sorted(spectrum))
+
+
+def test_the_embedded_saddle_has_its_minima_where_the_formula_says():
+    """lambda - c w + q w^2 = 0: w = (c +- sqrt(c^2 - 4 lambda q)) / 2q; the origin is critical too."""
+    model = Saddle()
+    engine = landscape_engine(model, NONE, 0)
+    roots = [(0.1 + sign * math.sqrt(0.01 + 4)) / 2 for sign in (1, -1)]
+    for w in ([0.0, 0.0], *[[root, 0.0] for root in roots]):
+        gradient = engine.gradient(Vector((torch.tensor([w], dtype=torch.float64),)), torch.ones(1, 1))
+        assert gradient.leaves[0].abs().max() < 1e-15
+
+
+def test_the_autoencoders_minimum_is_half_of_the_smallest_moments():
+    """Baldi, Hornik 1989: at the leading principal directions, with zero gradient, and nothing random is below."""
+    data, model = Gaussian(n_samples=30, dim=6, decay=0.5), LinearAutoencoder(n_hidden=2)
+    engine = landscape_engine(model, data, SEED)
+    (x,) = model.given(SEED, data)
+    _, singular, directions = np.linalg.svd(x / math.sqrt(len(x)))
+    lead = torch.as_tensor(directions[None, :2])
+    best, batch = Vector((lead, lead.mT)), torch.full_like(engine.labels, 1 / 30)
+    minimum = np.sum(singular[2:] ** 2) / 2
+    assert engine.losses(best).mean().item() == pytest.approx(minimum, rel=1e-13)
+    gradient = engine.gradient(best, batch)
+    assert engine.inner(gradient, gradient).item() < 1e-28
+    w = engine.initial()
+    for _ in range(4000):
+        w = w - 0.2 * engine.gradient(w, batch)
+    assert engine.losses(w).mean().item() == pytest.approx(minimum, rel=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["erf", "tanh", "relu"])
+def test_the_loss_is_zero_at_the_teacher_in_any_order_of_its_neurons(activation):
+    model = TeacherStudent(n_hidden=3, n_teacher=3, activation=activation)
+    engine = landscape_engine(model, CLOUD, SEED)
+    w, v = (torch.as_tensor(leaf)[None] for leaf in model.teacher(SEED, CLOUD))
+    order = [2, 0, 1]
+    for point in (Vector((w, v)), Vector((w[:, order], v[:, order]))):
+        assert engine.losses(point).max() < 1e-29
+        gradient = engine.gradient(point, torch.full_like(engine.labels, 1 / 9))
+        assert engine.inner(gradient, gradient) < 1e-29
+    assert engine.losses(engine.initial()).mean() > 0.01
+
+
+def test_margins_count_the_mistakes_of_classes_and_are_absent_for_regression():
+    model = MLP(width=8, loss="cross_entropy")
+    leaves, (x, y) = (tuple(map(torch.as_tensor, part)) for part in (model.initial(0, IMAGES), model.given(0, IMAGES)))
+    margins, outputs = model.margins(leaves, (x, y)), model.outputs(leaves, x)
+    assert torch.equal(margins > 0, outputs.argmax(1) == y.argmax(1))
+    expected = torch.nn.functional.cross_entropy(outputs, y.argmax(1), reduction="none")
+    assert torch.allclose(model.losses(leaves, (x, y)), expected, rtol=1e-12)
+    points = MLP()
+    leaves, given = (tuple(map(torch.as_tensor, part)) for part in (points.initial(0, POINTS), points.given(0, POINTS)))
+    assert points.margins(leaves, given).shape == (0,)
+
+
+def test_the_default_init_is_that_of_torch():
+    """Uniform within +- 1/sqrt(inputs): standard deviation 1/sqrt(3 inputs)."""
+    weight, bias, outer, _ = MLP(width=2000).initial(0, IMAGES)
+    for leaf, bound in ((weight, 1 / 8), (bias, 1 / 8), (outer, 2000**-0.5)):
+        assert np.abs(leaf).max() <= bound
+        assert leaf.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
