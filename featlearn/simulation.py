@@ -7,6 +7,7 @@ the rounding of a batched product may depend on the size of the batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,7 +21,7 @@ from torch import Tensor
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, stack_problem
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector, View, batch_weights
+from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View, batch_weights
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
 from featlearn.models import Landscape
@@ -185,32 +186,49 @@ def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the point at which it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius and its rate [b].
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
+    rule: Rule
     probe: Vector
     batch: Tensor
+    radius: Tensor
+    rate: Tensor
 
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        return cls(rule.probe(loss, w, memory, t), loss.batch)
+        none = loss.batch.new_zeros(len(loss.batch))
+        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, none + _radius(rule, t), none + _rate(rule, t))
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
         batch = torch.where(keep[:, None], self.batch, other.batch)
-        return Prospect(self.probe.where(keep, other.probe), batch)
+        radius, rate = torch.where(keep, self.radius, other.radius), torch.where(keep, self.rate, other.rate)
+        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius, rate)
+
+
+def _radius(rule: Any, t: int) -> Scalar:
+    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
+    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
+
+
+def _rate(rule: Any, t: int) -> Scalar:
+    """Return the learning rate of step t, that of the base where the rule wraps one; NaN for a rule that has none."""
+    rate: Scalar = getattr(rule, "base", rule).rate(t) if hasattr(getattr(rule, "base", rule), "rate") else math.nan
+    return rate
 
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
     gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
     norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
-    return engine.view(w, prospect.probe, engine=engine, step=step, batch=prospect.batch, grad_norm=norm)
+    ahead = {name: getattr(prospect, name) for name in ("batch", "rule", "radius", "rate")}
+    return engine.view(w, prospect.probe, engine=engine, step=step, grad_norm=norm, **ahead)
 
 
 class Fate:

@@ -43,7 +43,9 @@ from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"])  # of the Gram engine
+ALL_TRACKERS = tuple(  # that the Gram engine serves, for any rule
+    cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
+)
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {
     "sgd": SGD(lr=0.1),

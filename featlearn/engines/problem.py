@@ -22,6 +22,7 @@ class Problem:
     seeds [b]: what the runs' random streams are found from.
     gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
     labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
+    n_parameters [b]: trained numbers D of the network, biases included.
     signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
     noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
     """
@@ -35,6 +36,7 @@ class Problem:
     noise_std: Tensor
     flip_prob: Tensor
     signal_norm: Tensor
+    n_parameters: Tensor
     signs: Tensor
     activation: Activation
     scale: float
@@ -104,6 +106,7 @@ def stack_problem(
         noise_std=tensor([data.noise_std for data in datas]),
         flip_prob=tensor([data.flip_prob for data in datas]),
         signal_norm=tensor([data.strength for data in datas]),
+        n_parameters=tensor([float(network.n_parameters(data)) for data in datas]),
         signs=tensor(network.signs)[:, None],
         activation=ACTIVATIONS[network.activation],
         scale=network.scale(first.n_patches),

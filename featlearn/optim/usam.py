@@ -24,6 +24,7 @@ class USAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
+    _edge: ClassVar[str | None] = "usam"
 
     rho: NonNegative
 
