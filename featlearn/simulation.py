@@ -115,7 +115,7 @@ def _fused(problem: Problem) -> GramEngine:
     """Return the fused CPU engine, or its plain twin where numba is not installed."""
     try:
         from featlearn.engines.fused import FusedGramEngine
-    except ImportError:
+    except ModuleNotFoundError:
         return GramEngine(problem)
     return FusedGramEngine(problem)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import pytest
@@ -159,12 +159,17 @@ def test_trackers_are_words_or_mappings(load: Load) -> None:
     assert record.trackers == (Loss(), TestError(n_points=128), Decomposition(per_filter=True))
 
 
+OF_VARIANTS = {
+    **dict.fromkeys(("alpha", "batch_weight", "ema_weight", "flip_rate", "gamma", "momentum", "theta"), 0.5),
+    "component": "noise",
+}
+
+
 def test_every_word_of_every_room_is_read() -> None:
     for section in (*SECTIONS.values(), TRACKER):
         for (word, base), kind in section.kinds.items():
-            needed = {name for name, parameter in kind.parameters.items() if parameter.default is MISSING}
-            values = {"n_steps": 5, "name": "x", "component": "full"}
-            given = {key: values.get(key, 0.2) for key in kind.parameters if key in needed or key == "momentum"}
+            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x", **OF_VARIANTS}
+            given = {k: required[k] for k in kind.parameters if k in required}
             naming = dict(zip(kind.naming, (word, base), strict=False))
             draft = read_section(section, tree(given | naming))
             assert draft.problems == ()
