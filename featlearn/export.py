@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from featlearn.engines.protocol import Engine
 from featlearn.geometry import Draw, draw_run
+from featlearn.loop import MiniBatches, train
 from featlearn.models import Landscape
 from featlearn.runs import RunConfig
-from featlearn.simulation import MiniBatches, build_engine, train
+from featlearn.simulation import build_engine, trajectories
 from featlearn.trackers import Decomposition
 
 MOST_NUMBERS = 2**30  # 8 GiB in float64
@@ -61,7 +63,7 @@ def _check(run: RunConfig, path: Path) -> None:
 
 
 def _drawn(run: RunConfig) -> dict[str, np.ndarray]:
-    draw: Draw = draw_run(run.data, run.network, run.seed, explicit=True, patches=True)
+    draw: Draw = draw_run(run.data, run.network, run.seed, patches=True)
     assert draw.patches is not None and draw.vectors is not None
     return {
         "patches": draw.patches,
@@ -75,14 +77,15 @@ def _drawn(run: RunConfig) -> dict[str, np.ndarray]:
 def _trained(run: RunConfig) -> dict[str, np.ndarray]:
     lists = Decomposition(per_filter=True, per_sample=True)
     trackers = (*[t for t in run.record.trackers if not isinstance(t, Decomposition)], lists)
-    engine = build_engine([run], "cpu")
-    (trajectory,), final = train(engine, [replace(run, record=replace(run.record, trackers=trackers))])
+    engine, record = build_engine([run], "cpu"), replace(run.record, trackers=trackers)
+    outcome, final = train(engine, run.optimizer, _mini_batches(run, engine).losses(engine), run.train, record)
+    (trajectory,) = trajectories([run], outcome)
     names = ("weights", "biases")[: len(final.leaves)]
     m, n_noises = run.network.n_filters, run.data.n_noises
     return {
         **{f"init_{name}": _by_sign(leaf) for name, leaf in zip(names, engine.initial().leaves, strict=True)},
         **{f"final_{name}": _by_sign(leaf) for name, leaf in zip(names, final.leaves, strict=True)},
-        "batches": _batches(run, engine.labels),
+        "batches": _batches(run, engine),
         "steps": trajectory.steps,
         **trajectory.values,
         "signal_coef": trajectory.values["signal_coef"][-1].reshape(2, m),
@@ -95,8 +98,12 @@ def _by_sign(leaf: Tensor) -> np.ndarray:
     return array.reshape(2, -1, *array.shape[1:])
 
 
-def _batches(run: RunConfig, like: Tensor) -> np.ndarray:
+def _mini_batches(run: RunConfig, engine: Engine) -> MiniBatches:
+    return MiniBatches(engine.seeds, run.train.batch_size, engine.labels)
+
+
+def _batches(run: RunConfig, engine: Engine) -> np.ndarray:
     batches = np.full((run.train.n_steps, run.train.batch_size), -1)
-    for row, chosen in zip(batches, islice(MiniBatches([run], like).indices(), len(batches)), strict=True):
+    for row, chosen in zip(batches, islice(_mini_batches(run, engine).indices(), len(batches)), strict=True):
         row[: chosen.shape[1]] = chosen[0]
     return batches

@@ -1,7 +1,7 @@
 """The geometry of a run: every inner product that its training can ever need.
 
-With data vectors V [k, d] and initial filters W0 [f, d] these are G = V V', A0 = W0 V' and W0 W0'. They are computed
-from explicit vectors, or drawn from their exact law, in which the dimension d enters as a number only.
+With data vectors V [k, d] and initial filters W0 [f, d] these are G = V V', A0 = W0 V' and W0 W0', computed here from
+explicit vectors, one run at a time. law.py draws them from their exact law, for whole blocks and in any dimension.
 A bias is one more data vector, orthonormal to all others, that every patch contains; it comes last.
 """
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from featlearn.data import SignalNoise
 from featlearn.models.two_layer_cnn import TwoLayerCNN
-from featlearn.streams import stream
 
 
 @dataclass(frozen=True)
@@ -48,35 +47,12 @@ def law_reason(data: SignalNoise, network: TwoLayerCNN) -> str | None:
     return None
 
 
-def draw_gram(data: SignalNoise, network: TwoLayerCNN, seed: int) -> Gram:
-    """Draw the inner products of the run ``seed`` from their exact law, at a cost independent of the dimension.
-
-    The n noises and 2m initial filters are standard Gaussian vectors, scaled. Along the signal's direction each has
-    one N(0, 1) coordinate; the Gram matrix of the other d - 1 coordinates is Wishart, L L' with L lower triangular,
-    L_ii = sqrt(chi2_{d-1-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - 1 >= n + 2m).
-    Equal in law to ``gram_of_vectors`` of drawn vectors, not draw by draw.
-    """
-    n, f, rng = data.n_noises, 2 * network.n_filters, stream(seed, "gram")
-    std = np.repeat([data.noise_std, network.std(data.dim)], [n, f])
-    along = std * rng.standard_normal(n + f)
-    if data.orthogonal_noise and data.strength > 0:
-        along[:n] = 0
-    lower = np.tril(rng.standard_normal((n + f, n + f)), -1)
-    np.fill_diagonal(lower, np.sqrt(rng.chisquare(data.dim - 1.0 - np.arange(n + f))))
-    lower *= std[:, None]
-    full = lower @ lower.T + np.outer(along, along)
-
-    signal = data.strength * along
-    gram = np.block([[np.full((1, 1), data.strength**2), signal[None, :n]], [signal[:n, None], full[:n, :n]]])
-    return Gram(gram, np.column_stack([signal[n:], full[n:, :n]]), full[n:, n:])
-
-
 @dataclass(frozen=True)
 class Draw:
     """Everything random about a run before its first step.
 
-    gram: with the bias direction if the network has one. vectors [1 + n_noises, d], weights [2m, d] and biases [2m]
-    are the explicit draws, present unless the geometry was drawn from its law.
+    gram: with the bias direction if the network has one. vectors [1 + n_noises, d], weights [2m, d] and patches
+    [n, P, d] are kept on request.
     """
 
     true_labels: np.ndarray
@@ -88,22 +64,19 @@ class Draw:
     patches: np.ndarray | None = None
 
 
-def draw_run(data: SignalNoise, network: TwoLayerCNN, seed: int, *, explicit: bool, patches: bool = False) -> Draw:
-    """Draw the run ``seed``: from explicit vectors, or from the law of their inner products.
+def draw_run(data: SignalNoise, network: TwoLayerCNN, seed: int, *, patches: bool = False) -> Draw:
+    """Draw the run ``seed`` from explicit vectors.
 
     patches: also keep the vectors, and lay them out as [n, P, d]; otherwise they are dropped once their inner
     products are known, so that memory does not grow with the dimension times the number of runs.
     """
     labels = data.draw_labels(seed)
     biases = network.draw_biases(seed, data.dim) if network.bias else None
-    if explicit:
-        vectors, weights = data.draw_vectors(seed), network.draw_weights(seed, data.dim)
-        gram = gram_of_vectors(vectors, weights)
-    else:
-        gram = draw_gram(data, network, seed)
+    vectors, weights = data.draw_vectors(seed), network.draw_weights(seed, data.dim)
+    gram = gram_of_vectors(vectors, weights)
     if biases is not None:
         gram = gram.with_bias(biases)
-    if not (explicit and patches):
+    if not patches:
         return Draw(labels.true_labels, labels.labels, gram, biases)
     laid_out = data.patches(vectors, labels)
     return Draw(labels.true_labels, labels.labels, gram, biases, vectors, weights, laid_out)

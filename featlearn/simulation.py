@@ -1,4 +1,4 @@
-"""The one loop: it alone knows engine, rule and trackers together.
+"""From runs to trajectories: draws, engine and loop of a block.
 
 A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
 mini-batches come from its own streams, and a block always has the same number of lanes, padded with copies, because
@@ -7,11 +7,9 @@ the rounding of a batched product may depend on the size of the batch.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,17 +18,20 @@ from torch import Tensor
 
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.landscape import LandscapeEngine
-from featlearn.engines.problem import Problem, stack_problem
-from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View, batch_weights
+from featlearn.engines.problem import Problem, make_problem, stack_draws
+from featlearn.engines.protocol import Engine, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
+from featlearn.law import Drawn, Numbers, Shape, draw
+from featlearn.loop import MiniBatches, Outcome, train
+from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
-from featlearn.streams import stream
 from featlearn.threads import one_thread
 
-LANES = {"gram": 128, "weights": 1}
+LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
+NUMBERS = {"cpu": 2**22, "cuda": 2**29}
 LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
@@ -40,16 +41,45 @@ def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
     return simulate_block([run], device=device)[0]
 
 
-def lanes(run: RunConfig) -> int:
-    """Return how many runs make a full block, by the engine and shape of ``run`` alone.
+def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
+    """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
+    padded = [*runs, *[runs[-1]] * (lanes(runs[0], device) - len(runs))]
+    outcome, _ = train_block(Block.of(padded), device)
+    return trajectories(runs, outcome)
 
-    Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers: half, down to 8, or 1.
+
+def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device: str = "cpu") -> dict[str, np.ndarray]:
+    """Simulate ``run`` with any number of seeds, block by block, and return arrays: no object is made for a seed.
+
+    seed, status, stopped_step [b]; step and the trackers' columns [b, r], one for each recorded step. The rows of a run
+    that has stopped repeat its last one.
+    """
+    size, parts = lanes(run, device), []
+    for start in range(0, len(seeds), size):
+        own = np.asarray(seeds[start : start + size], dtype=np.int64)
+        padded = np.concatenate([own, np.repeat(own[-1:], size - len(own))])
+        outcome, _ = train_block(Block.repeated(run, padded), device)
+        columns = {"status": np.array(ENDS)[outcome.end], "stopped_step": outcome.stopped, "step": outcome.steps}
+        parts.append({"seed": own, **{name: c[: len(own)] for name, c in (columns | outcome.values).items()}})
+    most = max(part["step"].shape[1] for part in parts)  # a block that stops early has fewer rows
+    by_row = parts[0].keys() - {"seed", "status", "stopped_step"}
+    for part in parts:
+        rows = np.minimum(np.arange(most), part["step"].shape[1] - 1)
+        part |= {name: part[name][:, rows] for name in by_row}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def lanes(run: RunConfig, device: str = "cpu") -> int:
+    """Return how many runs make a full block, by the engine and shape of ``run`` and the kind of device alone.
+
+    A power of two. Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers, 2^29 on a
+    GPU: half, down to 8, or 1.
     """
     if isinstance(run.network, Landscape):
         return LANDSCAPE_LANES if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
-    most = 2**22 // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the filters' coefficients
-    size = LANES[run.engine]
+    most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
+    size = LANES[device][run.engine]
     while size > max(most, 8):
         size //= 2
     return size if size <= most else 1
@@ -82,37 +112,110 @@ def _shape(part: Any) -> Hashable:
     return shape(part)
 
 
-def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
-    """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
-    padded = [*runs, *[runs[-1]] * (lanes(runs[0]) - len(runs))]
+@dataclass(frozen=True)
+class Block:
+    """Runs to be computed together: ``settings`` tell them apart but for the seeds [b], ``which`` [b] is whose."""
+
+    settings: Sequence[RunConfig]
+    which: np.ndarray
+    seeds: np.ndarray
+
+    @classmethod
+    def of(cls, runs: Sequence[RunConfig]) -> Block:
+        """Make a block of any runs of one ``block_key``."""
+        return cls(runs, np.arange(len(runs)), np.array([run.seed for run in runs], dtype=np.int64))
+
+    @classmethod
+    def repeated(cls, run: RunConfig, seeds: np.ndarray) -> Block:
+        """Make a block of one run with other seeds."""
+        return cls([run], np.zeros(len(seeds), dtype=np.int64), seeds)
+
+    def column(self, values: Sequence[float]) -> Tensor:
+        """Return a number of every setting as one of every run, [b], in float64."""
+        return torch.as_tensor(np.array(values, dtype=np.float64)[self.which])
+
+    def numbers(self, device: str) -> Numbers:
+        """Return what the runs' draws depend on besides the shape."""
+        datas, networks = [run.data for run in self.settings], [run.network for run in self.settings]
+        return Numbers(
+            seeds=torch.as_tensor(self.seeds).to(device),
+            dim=self.column([data.dim for data in datas]).to(device),
+            noise_std=self.column([data.noise_std for data in datas]).to(device),
+            flip_prob=self.column([data.flip_prob for data in datas]).to(device),
+            signal_norm=self.column([data.strength for data in datas]).to(device),
+            init_std=self.column([n.std(d.dim) for n, d in zip(networks, datas, strict=True)]).to(device),
+        )
+
+    def rule(self, like: Tensor) -> Any:
+        """Return the optimizers merged into one, their numbers as tensors [b] of the kind of ``like``."""
+        return stack([run.optimizer for run in self.settings], lambda values: self.column(values).to(like))
+
+
+def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
+    """Draw, train and watch a block; return also the final parameters."""
     with one_thread():
-        return train(build_engine(padded, device), padded)[0][: len(runs)]
+        engine, first = _engine(block, device), block.settings[0]
+        batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)
+        return train(engine, block.rule(engine.labels), batches.losses(engine), first.train, first.record)
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
-    """Draw the runs, each from its own seed (equal ones once), and give them to the engine they ask for."""
-    dtype = getattr(torch, runs[0].dtype)
-    if isinstance(runs[0].network, Landscape):
-        models, datas, seeds = ([getattr(run, part) for run in runs] for part in ("network", "data", "seed"))
-        return LandscapeEngine(models, datas, seeds, dtype=dtype, device=device)
-    explicit, laid_out = runs[0].sampling == "vectors", runs[0].engine == "weights"
-    drawn = {run.run_id: draw_run(run.data, run.network, run.seed, explicit=explicit, patches=laid_out) for run in runs}
-    draws = [drawn[run.run_id] for run in runs]
-    problem = stack_problem(
-        draws,
-        [run.data for run in runs],
-        runs[0].network,
-        [run.seed for run in runs],
-        dtype=dtype,
-        device=device,
+    """Draw the runs, each from its own seed, and give them to the engine they ask for."""
+    return _engine(Block.of(runs), device)
+
+
+def _engine(block: Block, device: str) -> Engine:
+    first, dtype = block.settings[0], getattr(torch, block.settings[0].dtype)
+    if isinstance(first.network, Landscape):
+        runs = [block.settings[i] for i in block.which]
+        models, datas = [run.network for run in runs], [run.data for run in runs]
+        return LandscapeEngine(models, datas, block.seeds.tolist(), dtype=dtype, device=device)
+    numbers = block.numbers(device)
+    if first.sampling == "vectors":
+        return _explicit_engine(block, numbers)
+    shape = Shape(
+        n_samples=first.data.n_samples,
+        n_noises=first.data.n_noises,
+        n_filters=2 * first.network.n_filters,
+        bias=first.network.bias,
+        orthogonal_noise=first.data.orthogonal_noise,
     )
-    if laid_out:
-        return WeightEngine(problem, draws)
-    return GramEngine(problem) if device != "cpu" else _fused(problem)
+    return _gram_engine(_problem(block, _drawn_once(numbers, shape), numbers))
 
 
-def _fused(problem: Problem) -> GramEngine:
-    """Return the fused CPU engine, or its plain twin where numba is not installed."""
+def _explicit_engine(block: Block, numbers: Numbers) -> Engine:
+    """Draw vectors, run by run (equal draws once), for either engine."""
+    laid_out = block.settings[0].engine == "weights"
+    keys = [
+        (block.settings[i].data, block.settings[i].network, int(seed))
+        for i, seed in zip(block.which, block.seeds, strict=True)
+    ]
+    drawn = {key: draw_run(*key, patches=laid_out) for key in dict.fromkeys(keys)}
+    draws = [drawn[key] for key in keys]
+    problem = _problem(block, stack_draws(draws), numbers)
+    return WeightEngine(problem, draws) if laid_out else _gram_engine(problem)
+
+
+def _drawn_once(numbers: Numbers, shape: Shape) -> Drawn:
+    """Draw from the law, runs with equal numbers once: those that differ in optimizer only, and the padding."""
+    table = torch.stack([x.view(torch.int64) for x in vars(numbers).values()], 1)
+    distinct, place = torch.unique(table, dim=0, return_inverse=True)
+    if len(distinct) == len(table):
+        return draw(numbers, shape)
+    columns = (c.contiguous() for c in distinct.unbind(1))
+    few = Numbers(*(c.view(x.dtype) for c, x in zip(columns, vars(numbers).values(), strict=True)))
+    return Drawn(*(x.index_select(0, place) for x in vars(draw(few, shape)).values()))
+
+
+def _problem(block: Block, drawn: Drawn, numbers: Numbers) -> Problem:
+    first = block.settings[0]
+    return make_problem(drawn, numbers, first.data, first.network, dtype=getattr(torch, first.dtype))
+
+
+def _gram_engine(problem: Problem) -> GramEngine:
+    """Return the fused engine on a CPU, or its plain twin where numba is not installed, and on other devices."""
+    if problem.seeds.is_cuda:
+        return GramEngine(problem)
     try:
         from featlearn.engines.fused import FusedGramEngine
     except ModuleNotFoundError:
@@ -120,177 +223,24 @@ def _fused(problem: Problem) -> GramEngine:
     return FusedGramEngine(problem)
 
 
-class MiniBatches:
-    """The mini-batches of every step.
-
-    Each epoch shuffles the samples of a run by its own stream and cuts them into batches; the last one is smaller
-    where batch_size does not divide n_samples. A full batch draws nothing.
-    """
-
-    def __init__(self, runs: Sequence[RunConfig], like: Tensor) -> None:
-        self._n, self._size = runs[0].data.n_samples, runs[0].train.batch_size
-        self._seeds = [run.seed for run in runs]
-        self._like = like
-
-    def indices(self) -> Iterator[np.ndarray]:
-        """Yield the samples [b, size] of the batch of each step, for ever."""
-        streams = [stream(seed, "batches") for seed in self._seeds]
-        while True:
-            order = np.stack([rng.permutation(self._n) for rng in streams])
-            for start in range(0, self._n, self._size):
-                yield order[:, start : start + self._size]
-
-    def losses(self, engine: Engine) -> Iterator[Loss]:
-        """Yield the loss on the batch of each step, for ever."""
-        if self._size == self._n:
-            full = torch.full_like(self._like, 1 / self._n)
-            for t in count():
-                yield Loss(engine, full, step=t)
-        for t, chosen in enumerate(self.indices()):
-            samples = torch.as_tensor(chosen).to(self._like.device)
-            yield Loss(engine, batch_weights(samples, self._like), samples, t)
+def trajectories(runs: Sequence[RunConfig], outcome: Outcome) -> list[Trajectory]:
+    """Return the rows of each run; one that has stopped is not recorded again."""
+    out = []
+    for lane, run in enumerate(runs):
+        end, stopped = ENDS[outcome.end[lane]], int(outcome.stopped[lane])
+        kept: Any = slice(None)
+        if end != "ok":
+            kept = np.unique(outcome.steps[lane], return_index=True)[1]
+        values = {name: column[lane][kept] for name, column in outcome.values.items()}
+        out.append(Trajectory(run, end, _sentence(end, stopped), stopped, outcome.steps[lane][kept], values))
+    return out
 
 
-def train(engine: Engine, runs: Sequence[RunConfig]) -> tuple[list[Trajectory], Vector]:
-    """Train the block that ``engine`` was built for, recording on the way; return also the final parameters.
-
-    A run that has fitted or diverged keeps its parameters from then on.
-    """
-    rule = stack([run.optimizer for run in runs], engine.labels.new_tensor)
-    batches = MiniBatches(runs, engine.labels)
-    level, record = runs[0].train.stop_at_train_loss, runs[0].record
-    due, last = set(record.steps), runs[0].train.n_steps
-    w = engine.initial()
-    memory = rule.init(w)
-    fate = Fate(engine.labels, last)
-    prospect: Prospect | None = None
-    recorder = Recorder(record.trackers)
-    for t, loss in zip(range(last + 1), batches.losses(engine), strict=False):
-        moving = fate.active
-        if level is not None:
-            fate.stop(engine.losses(w).mean(1) <= level, t, "fitted")
-        over = t == last or not fate.any_active()
-        if over or t in due:
-            prospect = Prospect.of(rule, loss, w, memory, t).where(moving, prospect)
-            recorder.record(observe(engine, w, t, prospect), fate.last_step(t))
-        if over:
-            break
-        moved, remembered = rule.step(loss, w, memory, t)
-        fate.stop(~moved.finite(), t, "diverged")
-        if (moving & ~fate.active).any():
-            prospect = Prospect.of(rule, loss, w, memory, t).where(moving, prospect)
-        memory = remembered
-        w = moved if fate.all_active() else moved.where(fate.active, w)
-    return [_trajectory(run, lane, fate, recorder) for lane, run in enumerate(runs)], w
-
-
-@dataclass(frozen=True)
-class Prospect:
-    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius and its rate [b].
-
-    A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
-    """
-
-    rule: Rule
-    probe: Vector
-    batch: Tensor
-    radius: Tensor
-    rate: Tensor
-
-    @classmethod
-    def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
-        """Look ahead at step t, from w."""
-        none = loss.batch.new_zeros(len(loss.batch))
-        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, none + _radius(rule, t), none + _rate(rule, t))
-
-    def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
-        """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
-        if other is None:
-            return self
-        batch = torch.where(keep[:, None], self.batch, other.batch)
-        radius, rate = torch.where(keep, self.radius, other.radius), torch.where(keep, self.rate, other.rate)
-        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius, rate)
-
-
-def _radius(rule: Any, t: int) -> Scalar:
-    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
-    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
-
-
-def _rate(rule: Any, t: int) -> Scalar:
-    """Return the learning rate of step t, that of the base where the rule wraps one; NaN for a rule that has none."""
-    rate: Scalar = getattr(rule, "base", rule).rate(t) if hasattr(getattr(rule, "base", rule), "rate") else math.nan
-    return rate
-
-
-def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
-    """Describe the point w after ``step`` steps to the trackers."""
-    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
-    norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
-    ahead = {name: getattr(prospect, name) for name in ("batch", "rule", "radius", "rate")}
-    return engine.view(w, prospect.probe, engine=engine, step=step, grad_norm=norm, **ahead)
-
-
-class Fate:
-    """Which runs of a block still move, and how the others ended."""
-
-    _ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
-
-    def __init__(self, like: Tensor, n_steps: int) -> None:
-        self.active = torch.ones(len(like), dtype=torch.bool, device=like.device)
-        self._stopped = torch.full_like(self.active, n_steps, dtype=torch.int64)
-        self._end = torch.zeros_like(self._stopped)
-
-    def stop(self, which: Tensor, step: int, end: Status) -> None:
-        """Stop the runs in ``which`` [b] that still move, their parameters being those after ``step`` steps."""
-        which = which & self.active
-        self._stopped[which] = step
-        self._end[which] = self._ENDS.index(end)
-        self.active = self.active & ~which
-
-    def all_active(self) -> bool:
-        """Whether every run still moves."""
-        return bool(self.active.all())
-
-    def any_active(self) -> bool:
-        """Whether any run still moves."""
-        return bool(self.active.any())
-
-    def last_step(self, step: int) -> np.ndarray:
-        """Return [b], how many steps each run's parameters have taken when the loop has taken ``step``."""
-        return self._stopped.clamp(max=step).cpu().numpy()
-
-    def sentence(self, lane: int) -> tuple[Status, str, int]:
-        """Return how a run ended, in a word and in a sentence, and the step after which it was frozen."""
-        end, step = self._ENDS[int(self._end[lane])], int(self._stopped[lane])
-        sentences = {
-            "ok": f"took all {step} steps",
-            "fitted": f"reached stop_at_train_loss after {step} steps",
-            "diverged": f"step {step + 1} gave parameters that are not finite; frozen at those after step {step}",
-        }
-        return end, sentences[end], step
-
-
-class Recorder:
-    """Rows of a block: what the trackers say, with the step that each run had reached."""
-
-    def __init__(self, trackers: Sequence[Callable[[View], dict[str, Tensor]]]) -> None:
-        self._trackers = trackers
-        self._steps: list[np.ndarray] = []
-        self._rows: list[dict[str, np.ndarray]] = []
-
-    def record(self, view: View, steps: np.ndarray) -> None:
-        """Append a row for every run; ``steps`` [b] as from Fate.last_step."""
-        columns = {name: column for tracker in self._trackers for name, column in tracker(view).items()}
-        self._steps.append(steps)
-        self._rows.append({name: column.cpu().numpy() for name, column in columns.items()})
-
-    def rows(self, lane: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the steps and columns of one run; a run that has stopped is not recorded again."""
-        steps, kept = np.unique([steps[lane] for steps in self._steps], return_index=True)
-        return steps, {name: np.stack([self._rows[i][name][lane] for i in kept]) for name in self._rows[0]}
-
-
-def _trajectory(run: RunConfig, lane: int, fate: Fate, recorder: Recorder) -> Trajectory:
-    end, sentence, stopped = fate.sentence(lane)
-    return Trajectory(run, end, sentence, stopped, *recorder.rows(lane))
+def _sentence(end: Status, step: int) -> str:
+    """Say how a run ended, frozen after ``step`` steps."""
+    sentences = {
+        "ok": f"took all {step} steps",
+        "fitted": f"reached stop_at_train_loss after {step} steps",
+        "diverged": f"step {step + 1} gave parameters that are not finite; frozen at those after step {step}",
+    }
+    return sentences[end]

@@ -16,8 +16,10 @@ from featlearn.config.resolve import needs
 from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
 from featlearn.engines.landscape import LandscapeEngine
+from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.geometry import Draw, draw_run
+from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import (
@@ -39,7 +41,7 @@ from featlearn.optim import (
 )
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
-from featlearn.simulation import MiniBatches, Prospect, build_engine, observe
+from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
@@ -150,7 +152,7 @@ class PlainNetwork:
     """
 
     def __init__(self, run: RunConfig, draw: Draw | None = None) -> None:
-        draw = draw or draw_run(run.data, run.network, run.seed, explicit=True, patches=True)
+        draw = draw or draw_run(run.data, run.network, run.seed, patches=True)
         n, p, _ = draw.patches.shape
         one = [np.ones((n, p, 1))] if run.network.bias else []
         self.patches = np.concatenate([draw.patches, *one], -1)
@@ -204,6 +206,12 @@ def engine_of(*runs: RunConfig) -> Engine:
     return build_engine(runs, "cpu")
 
 
+def problem_of(run: RunConfig, draw: Draw) -> Problem:
+    """The problem of a draw of one's own, in place of the run's."""
+    numbers = Block.of([run]).numbers("cpu")
+    return make_problem(stack_draws([draw]), numbers, run.data, run.network, dtype=torch.float64)
+
+
 def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, memory: Any = None, t: int = 0) -> Any:
     """The parameters and the memory after one step for each of the batches [b, n], from step t on."""
     w = engine.initial() if w is None else w
@@ -225,19 +233,30 @@ def full_batches(engine: Engine, count: int) -> list[Any]:
     return [torch.full_like(engine.labels, 1 / engine.labels.shape[1])] * count
 
 
+def mini_batches(like: torch.Tensor, *runs: RunConfig) -> MiniBatches:
+    """The mini-batches of a block of runs; ``like`` [b, n] gives their shape."""
+    return MiniBatches(torch.tensor([run.seed for run in runs]), runs[0].train.batch_size, like)
+
+
 def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]]]:
     """The run's own mini-batches: as sample weights [1, n], and as samples."""
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    weights = [loss.batch for loss in islice(MiniBatches([run], like).losses(None), count)]
+    weights = [loss.batch for loss in islice(mini_batches(like, run).losses(None), count)]
     return weights, [row[0].nonzero().flatten().tolist() for row in weights]
+
+
+def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
+    """What trackers see after a step for each of the batches but the last, which would come next."""
+    steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
+    first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
+    state = stepper.run(stepper.start(first), iter(others), 0, steps)
+    return observe(engine, state.w, steps, Prospect.of(rule, state.loss(engine, steps), state.w, state.memory, steps))
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
     """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
     engine = engine_of(*runs)
-    w, memory = advance(engine, runs[0].optimizer, full_batches(engine, steps))
-    loss = Loss(engine, full_batches(engine, 1)[0])
-    return observe(engine, w, steps, Prospect.of(runs[0].optimizer, loss, w, memory, steps))
+    return view_after(engine, runs[0].optimizer, full_batches(engine, steps + 1))
 
 
 def same_bits(a: Trajectory, b: Trajectory) -> bool:

@@ -5,23 +5,147 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import RULES, make_run
+from helpers import QUICK_TRACKERS, RULES, make_run, same_bits
 
-from featlearn.simulation import simulate_block
+from featlearn import loop, simulation
+from featlearn.bench.networks import network
+from featlearn.engines.protocol import Loss
+from featlearn.loop import GraphStepper, Stepper
+from featlearn.optim import SAM, SGD, edges
+from featlearn.runs import Record, Train
+from featlearn.simulation import Block, build_engine, simulate_block, simulate_seeds
+from featlearn.streams.lanes import chi_squares, normals, permutations, uniforms
+from featlearn.trackers import TestError
+from featlearn.trackers.test_error import rotations
 
 pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
 ]
+COLUMNS = ("train_loss", "grad_norm", "signal_coef_mean", "noise_coef_pos_mean", "test_error")
 
 
-@pytest.mark.parametrize("engine", ["gram", "weights"])
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks that fit any GPU, and several of them in a test."""
+    monkeypatch.setitem(simulation.LANES["cuda"], "gram", 256)
+
+
+# draws
+
+
+def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
+    seeds = torch.tensor([0, 1, 2**40 + 3, 2**63 - 1])
+    degrees = (1 + 10 ** torch.arange(16.0, dtype=torch.float64)).expand(4, 16)
+    for draw, exact in ((uniforms, True), (permutations, True), (normals, False)):
+        cpu, cuda = draw(seeds, "x", 101), draw(seeds.cuda(), "x", 101).cpu()
+        assert torch.equal(cpu, cuda) if exact else torch.allclose(cpu, cuda, rtol=1e-13, atol=1e-15)
+    cpu, cuda = chi_squares(seeds, "x", degrees), chi_squares(seeds.cuda(), "x", degrees.cuda()).cpu()
+    assert torch.allclose(cpu, cuda, rtol=1e-12, atol=0)
+    assert torch.allclose(rotations(seeds, 2, 6), rotations(seeds.cuda(), 2, 6).cpu(), rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("changes", [{}, {"network__bias": True, "data__orthogonal_noise": True, "data__dim": 10**12}])
+def test_draws_from_the_law_agree_with_the_cpu(changes):
+    run = make_run(sampling="gram", data__flip_prob=0.2, **changes)
+    cpu, cuda = (build_engine([replace(run, seed=s) for s in range(40)], device).problem for device in ("cpu", "cuda"))
+    for name in ("labels", "true_labels"):
+        assert torch.equal(getattr(cpu, name), getattr(cuda, name).cpu())
+    for name in ("gram", "align0", "init_gram"):
+        here, there = getattr(cpu, name), getattr(cuda, name).cpu()
+        assert torch.allclose(here, there, rtol=1e-11, atol=1e-12 * here.abs().max().item()), name
+
+
+# training
+
+
+@pytest.mark.parametrize("engine, sampling", [("gram", "gram"), ("gram", "vectors"), ("weights", "vectors")])
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 2e-3)])
 @pytest.mark.parametrize("rule", RULES)
-def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine):
-    run = make_run(RULES[rule], dtype=dtype, engine=engine, network__bias=True, data__flip_prob=0.2)
-    run = replace(run, train=replace(run.train, batch_size=3))
+def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine, sampling, small_blocks):
+    changes = {"engine": engine, "sampling": sampling, "network__bias": True, "data__flip_prob": 0.2}
+    run = make_run(RULES[rule], dtype=dtype, train__batch_size=3, **changes)
     (cpu,), (cuda,) = simulate_block([run]), simulate_block([run], device="cuda")
     assert cpu.status == cuda.status
-    for name in ("train_loss", "grad_norm", "signal_coef_mean", "noise_coef_pos_mean", "test_error"):
+    for name in COLUMNS:
         np.testing.assert_allclose(cuda.values[name], cpu.values[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("activation, bias", [("relu", False), ("softplus", True)])
+def test_test_errors_agree_with_the_cpu(activation, bias, small_blocks):
+    run = make_run(RULES["sam"], sampling="gram", network__activation=activation, network__bias=bias)
+    run = replace(run, record=Record(steps=(0, 20), trackers=(TestError(),)))
+    cpu, cuda = (simulate_seeds(run, range(300), device=device) for device in ("cpu", "cuda"))
+    assert np.allclose(cpu["test_error"], cuda["test_error"], rtol=1e-9, atol=1e-9)
+
+
+# captured steps
+
+
+def crowd(rule):
+    """Runs that fit, diverge and do neither, at different steps."""
+    small = {"network__activation": "relu3", "network__init_std": 0.1, "sampling": "gram"}
+    train = Train(n_steps=150, batch_size=3, stop_at_train_loss=0.4)
+    record = Record(steps=(0, 8, 30, 150), trackers=QUICK_TRACKERS)
+    noises = (1.0, 3e5, 0.5, 1.0, 0.01, 1.5)
+    return [
+        make_run(rule, seed=s, data__noise_std=noise, train=train, record=record, **small)
+        for s, noise in enumerate(noises)
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, monkeypatch):
+    """Bit for bit, while runs fit and diverge, in mini-batches."""
+    runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
+    used = []
+
+    def watched(engine, rule, level):
+        used.append(GraphStepper(engine, rule, level))
+        return used[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "GraphStepper", watched)
+        captured = simulate_block(runs, device="cuda")
+    monkeypatch.setattr(loop, "GraphStepper", Stepper)
+    monkeypatch.setitem(loop.LOOK_EVERY, "cuda", 1)
+    eager = simulate_block(runs, device="cuda")
+    assert used and len({trajectory.status for trajectory in eager}) > 1
+    assert all(same_bits(a, b) for a, b in zip(captured, eager, strict=True))
+
+
+def test_steps_do_not_wait_for_the_device():
+    """Torch raises where the host would wait within a step."""
+    engine = build_engine([make_run(sampling="gram", seed=s) for s in range(8)], "cuda")
+    rule = Block.of([make_run(SAM(rho=0.1, base=SGD(lr=0.1, momentum=0.9)))] * 8).rule(engine.labels)
+    stepper = Stepper(engine, rule, 0.5)
+    batch = torch.full_like(engine.labels, 1 / 8)
+    state = stepper.start(Loss(engine, batch))
+    state = stepper.step(state, batch, 0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        stepper.step(state, batch, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# neighbours
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_regrouping_changes_no_bit_on_the_device(dtype, small_blocks):
+    runs = [replace(run, dtype=dtype) for run in crowd(RULES["sam"])]
+    alone = [simulate_block([run], device="cuda")[0] for run in runs]
+    rng = np.random.default_rng(0)
+    for order in ([5, 4, 3, 2, 1, 0], [2, 0], rng.integers(0, 6, 200).tolist()):
+        together = simulate_block([runs[i] for i in order], device="cuda")
+        assert all(same_bits(a, alone[i]) for a, i in zip(together, order, strict=True)), order
+
+
+def test_a_full_block_fits_and_is_its_runs(monkeypatch):
+    """The default size of a block, in the precision that takes most memory."""
+    run = network(n_tests=1, n_steps=3)
+    full = simulate_seeds(run, range(simulation.lanes(run, "cuda")), device="cuda")
+    some = simulate_seeds(run, range(100), device="cpu")
+    assert np.allclose(full["test_error"][:100], some["test_error"], rtol=1e-8, atol=1e-8)

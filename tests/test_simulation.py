@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 import torch
-from helpers import ALL_TRACKERS, PROPERTY, QUICK_TRACKERS, RULES, engine_of, make_run, same_bits
+from helpers import ALL_TRACKERS, PROPERTY, QUICK_TRACKERS, RULES, engine_of, make_run, mini_batches, same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from featlearn.engines.protocol import Loss
 from featlearn.geometry import draw_run
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
-from featlearn.simulation import MiniBatches, block_key, lanes, simulate, simulate_block
+from featlearn.simulation import block_key, lanes, simulate, simulate_block
 from featlearn.trackers import AverageSharpness, Decomposition, MSharpness, TestError
 from featlearn.trackers import Loss as LossTracker
 
@@ -86,7 +86,7 @@ def test_an_ordinary_run_takes_all_its_steps():
 @pytest.mark.parametrize("batch_size", [8, 3])
 def test_a_fitted_run_is_frozen_at_the_right_step(name, batch_size):
     """The first step at which the loss is at the level: found, recorded once, equal to the run that goes on."""
-    free = make_run(RULES[name], **OFTEN, seed=2)
+    free = make_run(RULES[name], **OFTEN)
     free = replace(free, train=replace(free.train, batch_size=batch_size))
     stopping = replace(
         free, train=replace(free.train, stop_at_train_loss=0.3), record=Record(steps=(0, 4, 80), trackers=EVERY_TRACKER)
@@ -306,7 +306,7 @@ def test_a_config_is_simulated_at_its_base():
 def test_draws_are_those_of_the_runs_own_seed():
     run = make_run(seed=11)
     engine = engine_of(replace(run, seed=4), run)
-    draw = draw_run(run.data, run.network, 11, explicit=True)
+    draw = draw_run(run.data, run.network, 11)
     assert np.array_equal(engine.problem.gram[1].numpy(), draw.gram.data)
     assert np.array_equal(engine.problem.labels[1].numpy(), draw.labels)
 
@@ -316,7 +316,7 @@ def test_draws_are_those_of_the_runs_own_seed():
 
 def batches_of(run, count):
     like = torch.zeros(1, run.data.n_samples, dtype=torch.float64)
-    return [loss.batch[0] for loss in islice(MiniBatches([run], like).losses(None), count)]
+    return [loss.batch[0] for loss in islice(mini_batches(like, run).losses(None), count)]
 
 
 @given(st.integers(2, 20), st.data(), st.integers(0, 2**32))
@@ -353,7 +353,7 @@ def test_batches_do_not_depend_on_anything_but_the_seed():
     ]
     for other in others:
         assert all(torch.equal(a, b) for a, b in zip(batches_of(run, 9), batches_of(other, 9), strict=True))
-    block = MiniBatches([replace(run, seed=8), run, others[0]], torch.zeros(3, 8, dtype=torch.float64)).losses(None)
+    block = mini_batches(torch.zeros(3, 8, dtype=torch.float64), replace(run, seed=8), run, others[0]).losses(None)
     for alone, loss in zip(batches_of(run, 9), block, strict=False):
         assert torch.equal(loss.batch[1], alone) and torch.equal(loss.batch[2], alone)
 

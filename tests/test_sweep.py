@@ -26,7 +26,7 @@ def fake(monkeypatch):
     """Blocks of four runs that cost nothing, in this process and in workers."""
     monkeypatch.setattr(worker, "simulate_block", fakes.fake_block)
     monkeypatch.setattr(pool, "run_block_in_worker", fakes.run_block_in_worker)
-    monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run: 4)
+    monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run, device: 4)
     yield
     get_reusable_executor().shutdown()  # its workers have learned to fake
 
@@ -149,9 +149,9 @@ def test_a_foreign_folder_is_refused_before_anything_is_computed(tmp_path, monke
 
 
 def test_blocks_are_full_and_of_one_shape(monkeypatch):
-    monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run: 3)
+    monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run, device: 3)
     runs = [make_run(RULES[rule], seed=seed) for seed in range(4) for rule in ("sgd", "sam")]
-    cut = [[(run.seed, type(run.optimizer).__name__) for run in block] for block in blocks(runs)]
+    cut = [[(run.seed, type(run.optimizer).__name__) for run in block] for block in blocks(runs, "cpu")]
     assert cut[0] == [(0, "SGD"), (1, "SGD"), (2, "SGD")]
     assert [len(block) for block in cut] == [3, 3, 1, 1]
     assert len({run for block in cut for run in block}) == 8
@@ -206,7 +206,7 @@ DRIVER = """
     from featlearn.sweeps import SweepInterrupted, blocks, pool, sweep, worker
 
     worker.simulate_block, pool.run_block_in_worker = fake_block, run_block_in_worker
-    blocks.lanes = lambda run: 1
+    blocks.lanes = lambda run, device: 1
     try:
         sweep(FakeConfig(tuple(range(100, 160))), sys.argv[1], n_jobs=int(sys.argv[2]), device="cpu")
     except SweepInterrupted as interrupted:

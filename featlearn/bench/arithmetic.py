@@ -51,7 +51,8 @@ def limit(setting: Setting) -> list[dict[str, Any]]:
 def _distance(rule: str, dtype: DType, setting: Setting) -> dict[str, Any]:
     """Time training at two lengths, which differ by steps alone, beside products of its own shape and large ones."""
     short, long = (network(rule, n_steps=n, n_tests=0, dtype=dtype) for n in (setting.n_steps, 3 * setting.n_steps))
-    b, f, k, size = lanes(short), 2 * short.network.n_filters, short.data.n_samples + 1, LARGE[setting.device]
+    b, f, k = lanes(short, setting.device), 2 * short.network.n_filters, short.data.n_samples + 1
+    size = LARGE[setting.device]
     taken = interleave(
         {
             "short": partial(compute, short, setting.device),

@@ -34,7 +34,7 @@ def _duel(run: RunConfig, setting: Setting) -> dict[str, Any]:
     threads = (1,) if setting.device == "cuda" else sorted({1, os.cpu_count() or 1})
     contenders = {count: partial(_explicit, run, setting.device, count) for count in threads}
     taken = interleave({**contenders, 0: partial(compute, run, setting.device)}, setting.repeats, setting.device)
-    ours = taken.pop(0).per(lanes(run))
+    ours = taken.pop(0).per(lanes(run, setting.device))
     best = min(taken, key=lambda count: taken[count].median)
     return {
         "rule": "sam" if isinstance(run.optimizer, SAM) else "sgd",
@@ -47,7 +47,7 @@ def _duel(run: RunConfig, setting: Setting) -> dict[str, Any]:
         "explicit_threads": best,
         "explicit_seconds_by_threads": {str(count): timing.median for count, timing in taken.items()},
         "gram_seconds": ours.summary(),
-        "block": lanes(run),
+        "block": lanes(run, setting.device),
     }
 
 

@@ -50,12 +50,17 @@ def network(
     )
 
 
-def block(run: RunConfig, number: int) -> list[RunConfig]:
+def block(run: RunConfig, number: int, device: str = "cpu") -> list[RunConfig]:
     """Return the full block ``number`` of copies of ``run`` with other seeds."""
-    size = lanes(run)
-    return [replace(run, seed=number * size + i) for i in range(size)]
+    return [replace(run, seed=seed) for seed in seeds(run, number, device)]
+
+
+def seeds(run: RunConfig, number: int, device: str) -> range:
+    """Return the seeds of the full block ``number``."""
+    size = lanes(run, device)
+    return range(number * size, (number + 1) * size)
 
 
 def compute(run: RunConfig, device: str, number: int) -> None:
     """Simulate the block ``number``."""
-    simulate_block(block(run, number), device=device)
+    simulate_block(block(run, number, device), device=device)

@@ -11,10 +11,10 @@ from typing import Any
 from featlearn import simulation
 from featlearn.bench import explicit
 from featlearn.bench.measure import Timing, interleave, with_peak
-from featlearn.bench.networks import block, compute, network
+from featlearn.bench.networks import compute, network, seeds
 from featlearn.bench.setting import Setting
 from featlearn.runs import RunConfig
-from featlearn.simulation import lanes, simulate_block
+from featlearn.simulation import lanes, simulate_seeds
 
 Rows = list[dict[str, Any]]
 MILLION = 10**6
@@ -40,7 +40,7 @@ def by_block(setting: Setting) -> Rows:
     run = network(n_steps=setting.n_steps)
 
     def call(size: int, number: int) -> None:
-        with block_size(size):
+        with block_size(size, setting.device):
             compute(run, setting.device, number)
 
     contenders = {size: partial(call, size) for size in setting.blocks}
@@ -49,20 +49,20 @@ def by_block(setting: Setting) -> Rows:
 
 
 @contextmanager
-def block_size(size: int) -> Iterator[None]:
+def block_size(size: int, device: str) -> Iterator[None]:
     """Let the Gram engine compute ``size`` runs at a time."""
-    before = simulation.LANES["gram"]
-    simulation.LANES["gram"] = size
+    sizes = simulation.LANES[device]
+    before, sizes["gram"] = sizes["gram"], size
     try:
         yield
     finally:
-        simulation.LANES["gram"] = before
+        sizes["gram"] = before
 
 
 def _grow(name: str, sizes: tuple[int, ...], make: Callable[[int], RunConfig], setting: Setting) -> Rows:
     contenders = {size: partial(compute, make(size), setting.device) for size in sizes}
     taken = interleave(contenders, setting.repeats, setting.device)
-    return [_row(name, size, timing.per(lanes(make(size)))) for size, timing in taken.items()]
+    return [_row(name, size, timing.per(lanes(make(size), setting.device))) for size, timing in taken.items()]
 
 
 def _row(name: str, size: int, timing: Timing) -> dict[str, Any]:
@@ -91,9 +91,9 @@ def million(setting: Setting) -> dict[str, Any]:
     Where the setting asks for fewer, the time of a million is an extrapolation, and says so.
     """
     run = network(n_steps=setting.n_steps, n_tests=1, dtype="float32")
-    n_blocks = -(-setting.million // lanes(run))
+    n_blocks = -(-setting.million // lanes(run, setting.device))
     (seconds, error), peak = with_peak(stream, run, n_blocks, setting.device, device=setting.device)
-    n_runs = n_blocks * lanes(run)
+    n_runs = n_blocks * lanes(run, setting.device)
     return {
         "n_runs": n_runs,
         "seconds": seconds,
@@ -110,9 +110,8 @@ def stream(run: RunConfig, n_blocks: int, device: str) -> tuple[float, float]:
 
     A block in advance takes what happens once (compilation, Sobol points) out of the time.
     """
-    simulate_block(block(run, n_blocks), device=device)
+    simulate_seeds(run, seeds(run, n_blocks, device), device=device)
     total, start = 0.0, perf_counter()
     for number in range(n_blocks):
-        done = simulate_block(block(run, number), device=device)
-        total += sum(float(trajectory.values["test_error"][-1]) for trajectory in done)
-    return perf_counter() - start, total / (n_blocks * lanes(run))
+        total += float(simulate_seeds(run, seeds(run, number, device), device=device)["test_error"][:, -1].mean())
+    return perf_counter() - start, total / n_blocks

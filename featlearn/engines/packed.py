@@ -80,6 +80,10 @@ class PackedVector(Vector):
         rows, f, k = self.rows, self.parts[0].shape[1] // 2, self.n_vectors
         return rows[:, 2 * f, 0], rows[:, :f, :k], rows[:, f : 2 * f, :k]
 
+    def with_leaves(self, leaves: tuple[Tensor, ...]) -> PackedVector:
+        """Return a vector of the same kind made of these tensors."""
+        return pack(*leaves)
+
     def __rmul__(self, scalar: Scalar) -> PackedVector:
         """Return scalar * self; a tensor [b] scales every run by its own number."""
         one = self._one_term()

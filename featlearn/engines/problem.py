@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featlearn.data import SignalNoise
 from featlearn.geometry import Draw
+from featlearn.law import Drawn, Numbers
 from featlearn.models.activations import ACTIVATIONS, Activation
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 
@@ -19,7 +20,7 @@ from featlearn.models.two_layer_cnn import TwoLayerCNN
 class Problem:
     """What a block of b runs trains on; the same for both engines.
 
-    seeds [b]: what the runs' random streams are found from.
+    seeds [b], int64: what the runs' random streams are found from.
     gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
     labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
     n_parameters [b]: trained numbers D of the network, biases included.
@@ -27,7 +28,7 @@ class Problem:
     noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
     """
 
-    seeds: tuple[int, ...]
+    seeds: Tensor
     gram: Tensor
     align0: Tensor
     init_gram: Tensor
@@ -81,37 +82,41 @@ class Problem:
         return self.scale * (self.by_true_label(signal_part) + self.noise_count * noise_part)
 
 
-def stack_problem(
-    draws: Sequence[Draw],
-    datas: Sequence[SignalNoise],
-    network: TwoLayerCNN,
-    seeds: Sequence[int],
-    *,
-    dtype: torch.dtype = torch.float64,
-    device: str = "cpu",
-) -> Problem:
-    """Stack the draws of runs of equal shape; ``network`` is any run's (they may differ in init_std only)."""
+def stack_draws(draws: Sequence[Draw]) -> Drawn:
+    """Stack the explicit draws of runs of equal shape."""
 
-    def tensor(values: Sequence[np.ndarray] | Sequence[float] | np.ndarray) -> Tensor:
-        return torch.as_tensor(np.asarray(values), dtype=dtype).to(device)
+    def tensor(arrays: Sequence[np.ndarray]) -> Tensor:
+        return torch.as_tensor(np.stack(arrays), dtype=torch.float64)
 
-    first = datas[0]
-    return Problem(
-        seeds=tuple(seeds),
+    return Drawn(
+        true_labels=tensor([draw.true_labels for draw in draws]),
+        labels=tensor([draw.labels for draw in draws]),
         gram=tensor([draw.gram.data for draw in draws]),
         align0=tensor([draw.gram.data_init for draw in draws]),
         init_gram=tensor([draw.gram.init_init for draw in draws]),
-        labels=tensor([draw.labels for draw in draws]),
-        true_labels=tensor([draw.true_labels for draw in draws]),
-        noise_std=tensor([data.noise_std for data in datas]),
-        flip_prob=tensor([data.flip_prob for data in datas]),
-        signal_norm=tensor([data.strength for data in datas]),
-        n_parameters=tensor([float(network.n_parameters(data)) for data in datas]),
-        signs=tensor(network.signs)[:, None],
+    )
+
+
+def make_problem(
+    drawn: Drawn, numbers: Numbers, data: SignalNoise, network: TwoLayerCNN, *, dtype: torch.dtype
+) -> Problem:
+    """Return the problem of a block, on the device of ``numbers``; data and network are any run's, for their shape."""
+
+    def tensor(values: Tensor) -> Tensor:
+        return values.to(numbers.seeds.device, dtype).contiguous()
+
+    return Problem(
+        seeds=numbers.seeds,
+        **{name: tensor(values) for name, values in vars(drawn).items()},
+        noise_std=tensor(numbers.noise_std),
+        flip_prob=tensor(numbers.flip_prob),
+        signal_norm=tensor(numbers.signal_norm),
+        n_parameters=tensor(2 * network.n_filters * (numbers.dim + network.bias)),
+        signs=tensor(torch.as_tensor(network.signs))[:, None],
         activation=ACTIVATIONS[network.activation],
-        scale=network.scale(first.n_patches),
-        noises_per_sample=first.noises_per_sample,
-        noise_count=first.noise_count,
+        scale=network.scale(data.n_patches),
+        noises_per_sample=data.noises_per_sample,
+        noise_count=data.noise_count,
         bias=network.bias,
-        orthogonal_noise=first.orthogonal_noise,
+        orthogonal_noise=data.orthogonal_noise,
     )

@@ -19,7 +19,7 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
 from featlearn.engines.vector import Vector as Vector
 from featlearn.engines.vector import spread
-from featlearn.streams import stream
+from featlearn.streams.lanes import permutations, uniforms
 
 Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
 
@@ -111,11 +111,11 @@ class Curvature(Protocol):
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    seeds [b]: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1 where the
-    samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
+    seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1
+    where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
     """
 
-    seeds: tuple[int, ...]
+    seeds: Tensor
     n_parameters: Tensor
     labels: Tensor
     provides: frozenset[str]
@@ -178,19 +178,15 @@ class Loss:
         if self.samples is None:
             return self
         size = self.samples.shape[1]
-        drawn = [rng.permutation(self.batch.shape[1])[:size] for rng in self._streams("other batch")]
-        samples = torch.as_tensor(np.stack(drawn)).to(self.batch.device)
+        samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
         return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
 
     def flipped(self, odds: Scalar) -> Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
-        draws = np.stack([rng.random(self.batch.shape[1]) for rng in self._streams("label noise")])
-        flips = torch.as_tensor(draws, dtype=self.batch.dtype).to(self.batch.device) < spread(odds, self.batch)
+        draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
+        flips = draws <= spread(odds, draws)
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
-
-    def _streams(self, name: str) -> list[np.random.Generator]:
-        return [stream(seed, name, self.step) for seed in self.engine.seeds]
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -241,7 +237,9 @@ class Objective(Protocol):
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide.
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
+    a class has it itself, promises that t matters only to its window start, stop, that of a loss it asks nothing but
+    ``gradient``, ``inner``, ``unit`` and ``full``, and that its probe does not look at memory (see optim.edges).
     """
 
     needs: ClassVar[frozenset[str]]

@@ -26,6 +26,10 @@ class Vector:
         """The vector's own tensors, the factor multiplied out."""
         return self.parts if self.factor is None else tuple(spread(self.factor, part) * part for part in self.parts)
 
+    def with_leaves(self, leaves: tuple[Tensor, ...]) -> Vector:
+        """Return a vector of the same kind made of these tensors."""
+        return Vector(leaves)
+
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Let a tensor times a Vector be what ``__rmul__`` says, without the detour over torch's error message."""
@@ -64,5 +68,5 @@ class Vector:
 def spread(x: Scalar, like: Tensor) -> Tensor:
     """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
     if not isinstance(x, Tensor):
-        return like.new_tensor(x)
+        return like.new_full((), x)  # made on the device: a copy from the host would wait
     return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x

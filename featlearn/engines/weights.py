@@ -41,7 +41,7 @@ class WeightEngine(PatchEngine, AutogradEngine):
     provides = frozenset({"coordinates", "labels", "patches", "span"})
 
     def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
-        """Build from draws that kept their vectors (draw_run with explicit=True, patches=True)."""
+        """Build from draws that kept their vectors (draw_run with patches=True)."""
         super().__init__(problem)
         self._patches = self._tensor([draw.patches for draw in draws])
         self._data = self._with_bias(self._tensor([draw.vectors for draw in draws]))

@@ -25,6 +25,7 @@ class SGD:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = "torch.optim.SGD"
+    steady: ClassVar[bool] = True
 
     lr: Positive
     momentum: Fraction = 0.0

@@ -54,9 +54,9 @@ class Plan:
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
         return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own))
 
-    def blocks(self, runs: Iterable[RunConfig]) -> Iterator[Block]:
+    def blocks(self, runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
         """Yield the unfinished ones of the same runs, in blocks."""
-        return blocks(compress(runs, self.todo))
+        return blocks(compress(runs, self.todo), device)
 
 
 def _noted(run: RunConfig, own: set[Source]) -> RunConfig:
@@ -64,13 +64,16 @@ def _noted(run: RunConfig, own: set[Source]) -> RunConfig:
     return run
 
 
-def blocks(runs: Iterable[RunConfig]) -> Iterator[Block]:
-    """Collect runs that share a ``block_key`` and yield each block when it is full, the incomplete ones at the end."""
+def blocks(runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
+    """Collect runs that share a ``block_key`` and yield each block when it is full, the incomplete ones at the end.
+
+    How many fill a block depends on the device.
+    """
     waiting: dict[Hashable, Block] = {}
     for run in runs:
         key = block_key(run)
         block = waiting.setdefault(key, [])
         block.append(run)
-        if len(block) == lanes(run):
+        if len(block) == lanes(run, device):
             yield waiting.pop(key)
     yield from waiting.values()

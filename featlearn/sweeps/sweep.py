@@ -62,7 +62,7 @@ def sweep(
     store.add_plan(plan.run_ids.tolist(), config.to_json())
     footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
     report = SweepReport(total=int(plan.mine.sum()), reused=int((plan.mine & ~plan.todo).sum()))
-    tables = results(plan.blocks(config.runs()), jobs, device)
+    tables = results(plan.blocks(config.runs(), device), jobs, device)
     try:
         with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:
             _keep(tables, store, footer, report, show)

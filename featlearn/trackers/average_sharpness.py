@@ -38,7 +38,7 @@ class AverageSharpness:
 
         engine, w = view.engine, view.w
         std = self.radius / view.engine.n_parameters.sqrt()
-        rngs = [stream(seed, "average_sharpness") for seed in view.engine.seeds]
+        rngs = [stream(seed, "average_sharpness") for seed in view.engine.seeds.tolist()]
         here, rises = view.losses.mean(1), []
         for _ in range(self.n_directions):
             eps = std * engine.normal(rngs)

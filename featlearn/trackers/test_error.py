@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
-from featlearn.streams import stream
 from featlearn.types import Bound
 
 if TYPE_CHECKING:
@@ -70,16 +69,15 @@ class TestError:
         p = view.problem
         degree = 0 if p.bias or p.activation.degree is None else p.activation.degree
         sizes = p.noises_per_sample, len(p.signs), self.n_points, self.n_scrambles
-        directions, turns = sobol_directions(*sizes), rotations(p.seeds, *sizes[:2])
-        lengths = np.ones((len(p.seeds), len(directions))) if degree else chi_lengths(p.seeds, *sizes)
-        device = view.align.device
+        directions = torch.as_tensor(sobol_directions(*sizes)).to(p.seeds.device)
+        unit = directions.new_ones(()).expand(len(p.seeds), len(directions))
         integral = _Integral(
             gram=(p.noise_std.square()[:, None, None] * noise_gram(view)).double(),
             signal=p.scale * (p.signs * p.activation.value(p.signal_preactivations(view.align))).sum(1).double(),
             bias=(view.align[..., -1] if p.bias else torch.zeros_like(view.align[..., -1])).double(),
-            directions=torch.as_tensor(directions).to(device),
-            turns=torch.as_tensor(turns).to(device),
-            lengths=torch.as_tensor(lengths).to(device),
+            directions=directions,
+            turns=rotations(p.seeds, *sizes[:2]),
+            lengths=unit if degree else chi_lengths(p.seeds, *sizes),
             degree=degree,
             n_scrambles=self.n_scrambles,
         )
@@ -87,7 +85,7 @@ class TestError:
         return error.to(view.align.dtype)
 
 
-_NUMBERS_AT_ONCE = 2**25
+_NUMBERS_AT_ONCE = {"cpu": 2**25, "cuda": 2**28}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +124,19 @@ class _Integral:
         return out
 
     def plain(self, p: Problem) -> Tensor:
-        """Integrate with plain torch, as many runs at once as keep the pre-activations within _NUMBERS_AT_ONCE."""
+        """Integrate with plain torch, as many runs at once as keep the pre-activations in _NUMBERS_AT_ONCE."""
         import torch
 
         chance = _radial_chance(self.directions.shape[1], self.degree) if self.degree else _plain_chance
         directions = self.directions.reshape(len(self.directions), p.noises_per_sample, -1).swapaxes(0, 1)
         factors = semidefinite_cholesky(self.gram)[:, None] @ self.turns
-        at_once = max(1, _NUMBERS_AT_ONCE // self.directions.numel())
+        at_once = max(1, _NUMBERS_AT_ONCE[directions.device.type] // self.directions.numel())
         parts = [torch.split(x, at_once) for x in (self.signal, factors, self.bias, self.lengths)]
         rows = []
         for signal, factor, bias, length in zip(*parts, strict=True):
-            z = length[:, None, :, None] * (directions @ factor.mT) + bias[:, None, None]
+            z = directions @ factor.mT
+            if not self.degree:
+                z = length[:, None, :, None] * z + bias[:, None, None]
             noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs.double()).sum((1, 3))
             both = chance(signal[:, :1], noise) + chance(-signal[:, 1:], -noise)
             rows.append(both.reshape(len(both), self.n_scrambles, -1).mean(2) / 2)
@@ -199,31 +199,46 @@ def _radial_chance(n_normals: int, degree: int) -> Callable[[Tensor, Tensor], Te
     return chance
 
 
-@lru_cache(maxsize=2)
-def rotations(seeds: tuple[int, ...], n_patches: int, size: int) -> np.ndarray:
-    """Return uniformly distributed rotations [b, n_patches, size, size], from the seeds of the runs alone."""
-    normals = [stream(seed, "test_rotations").standard_normal((n_patches, size, size)) for seed in seeds]
-    q, r = np.linalg.qr(np.stack(normals))
-    return np.asarray(q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :])
+@lru_cache(maxsize=2)  # by the identity of the tensor: a block's own, the same at every step
+def rotations(seeds: Tensor, n_patches: int, size: int) -> Tensor:
+    """Return uniformly distributed rotations [b, n_patches, size, size], from the seeds [b] of the runs alone.
+
+    Gaussian rows, orthonormalized by Gram and Schmidt, each twice so that no rounding is left.
+    """
+    from featlearn.streams.lanes import normals
+
+    rows = normals(seeds, "test rotations", n_patches * size * size).reshape(-1, n_patches, size, size)
+    turns = rows.new_zeros(rows.shape)
+    for i in range(size):
+        row, before = rows[:, :, i], turns[:, :, :i]
+        for _ in range(2):
+            along = (before * row[:, :, None]).sum(-1, keepdim=True)
+            row = row - (along * before).sum(-2)
+        turns[:, :, i] = row / row.square().sum(-1, keepdim=True).sqrt()
+    return turns
 
 
 _OFFSETS = 64
 
 
 @lru_cache(maxsize=2)
-def chi_lengths(seeds: tuple[int, ...], n_patches: int, size: int, n_points: int, n_scrambles: int) -> np.ndarray:
+def chi_lengths(seeds: Tensor, n_patches: int, size: int, n_points: int, n_scrambles: int) -> Tensor:
     """Return lengths of Gaussian vectors in n_patches * size dimensions, [b, n_scrambles * n_points].
 
     A scramble has one quantile of the chi law from each of n_points equal shares, in mixed order; where in the
     shares, one of _OFFSETS places, is drawn for every run and scramble, so that means over runs have no error left.
     """
+    import torch
     from scipy.special import gammaincinv
 
+    from featlearn.streams.lanes import uniforms
+
     shares = (np.arange(n_points * _OFFSETS) + 0.5) / (n_points * _OFFSETS)
-    lengths = np.sqrt(2 * gammaincinv(n_patches * size / 2, shares)).reshape(n_points, _OFFSETS)
-    order = np.stack([np.random.default_rng(i).permutation(n_points) for i in range(n_scrambles)])
-    places = np.stack([stream(seed, "test_lengths").integers(0, _OFFSETS, n_scrambles) for seed in seeds])
-    return np.asarray(lengths[order[None], places[..., None]].reshape(len(seeds), -1))
+    quantiles = np.sqrt(2 * gammaincinv(n_patches * size / 2, shares)).reshape(n_points, _OFFSETS)
+    order = np.concatenate([np.random.default_rng(i).permutation(n_points) for i in range(n_scrambles)])
+    places = (uniforms(seeds, "test lengths", n_scrambles) * _OFFSETS).ceil().long() - 1
+    table = torch.as_tensor(quantiles).to(seeds.device)
+    return table[torch.as_tensor(order).to(seeds.device), places.repeat_interleave(n_points, 1)]
 
 
 @lru_cache(maxsize=8)

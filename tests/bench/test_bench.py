@@ -30,7 +30,7 @@ TINY = Setting(
 
 @pytest.fixture(scope="module")
 def report():
-    with block_size(2), pytest.MonkeyPatch.context() as patch:
+    with block_size(2, "cpu"), pytest.MonkeyPatch.context() as patch:
         patch.setattr("featlearn.bench.sizes.with_peak", in_this_process)
         patch.setattr("featlearn.bench.arithmetic.LARGE", {"cpu": 16})
         return run_benchmarks(TINY)
@@ -93,9 +93,9 @@ def test_the_figure_shows_every_size_and_the_explicit_loop(report, tmp_path):
 
 
 def test_the_default_block_is_put_back():
-    before = dict(simulation.LANES)
-    with pytest.raises(ZeroDivisionError), block_size(3):
-        assert simulation.LANES["gram"] == 3
+    before = {device: dict(sizes) for device, sizes in simulation.LANES.items()}
+    with pytest.raises(ZeroDivisionError), block_size(3, "cpu"):
+        assert simulation.LANES["cpu"]["gram"] == 3
         _ = 1 / 0
     assert before == simulation.LANES
 
@@ -171,6 +171,6 @@ command.main()
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_every_section_runs_on_cuda():
-    with block_size(2):
+    with block_size(2, "cpu"):
         report = run_benchmarks(replace(TINY, device="cuda"))
     assert report["million"]["peak"] > 0

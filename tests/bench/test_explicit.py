@@ -14,7 +14,7 @@ from featlearn.trackers import Loss
 
 
 def same_draws(run):
-    draw = draw_run(run.data, run.network, run.seed, explicit=True, patches=True)
+    draw = draw_run(run.data, run.network, run.seed, patches=True)
     points = explicit.Points(torch.tensor(draw.patches), torch.tensor(draw.labels, dtype=torch.float64))
     return explicit.CNN(torch.tensor(draw.weights)), points
 

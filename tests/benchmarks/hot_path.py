@@ -6,8 +6,9 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
+from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.optim import stack
-from featlearn.simulation import MiniBatches, Prospect, build_engine, observe, simulate_block
+from featlearn.simulation import build_engine, simulate_block
 from featlearn.threads import one_thread
 
 pytest.importorskip("pytest_benchmark")
@@ -20,16 +21,15 @@ def run(request):
 
 @pytest.fixture(scope="module")
 def ready(run):
-    """Engine, rule, parameters after a few steps, and the loss to step on."""
+    """Engine, rule, state after a few steps, and the loss to step on."""
     runs = block(run, 0)
     with one_thread():
         engine = build_engine(runs, "cpu")
         rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
-        loss = next(MiniBatches(runs, engine.problem.labels).losses(engine))
-        w, memory = engine.initial(), rule.init(engine.initial())
-        for t in range(5):
-            w, memory = rule.step(loss, w, memory, t)
-        yield engine, rule, w, loss
+        full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).losses(engine)
+        stepper = Stepper(engine, rule, None)
+        state = stepper.run(stepper.start(next(full)), full, 0, 5)
+        yield engine, rule, state, state.loss(engine, 5)
 
 
 def test_draws(benchmark, run):
@@ -39,29 +39,29 @@ def test_draws(benchmark, run):
 
 
 def test_gradient(benchmark, ready):
-    _, _, w, loss = ready
-    benchmark(loss.gradient, w)
+    _, _, state, loss = ready
+    benchmark(loss.gradient, state.w)
 
 
 def test_inner_product(benchmark, ready):
-    engine, _, w, loss = ready
-    benchmark(engine.inner, loss.gradient(w), loss.gradient(w))
+    engine, _, state, loss = ready
+    benchmark(engine.inner, loss.gradient(state.w), loss.gradient(state.w))
 
 
 def test_step(benchmark, ready):
-    _, rule, w, loss = ready
-    benchmark(rule.step, loss, w, rule.init(w), 5)
+    _, rule, state, loss = ready
+    benchmark(rule.step, loss, state.w, state.memory, 5)
 
 
 def test_observation(benchmark, ready):
-    engine, rule, w, loss = ready
-    prospect = Prospect.of(rule, loss, w, rule.init(w), 5)
-    benchmark(observe, engine, w, 5, prospect)
+    engine, rule, state, _ = ready
+    prospect = Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
+    benchmark(observe, engine, state.w, 5, prospect)
 
 
 def test_test_error(benchmark, run, ready):
-    engine, rule, w, loss = ready
-    view = observe(engine, w, 5, Prospect.of(rule, loss, w, rule.init(w), 5))
+    engine, rule, state, _ = ready
+    view = observe(engine, state.w, 5, Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5))
     benchmark(run.record.trackers[0], view)
 
 

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import RULES, make_run, with_steps
+from helpers import RULES, make_run, mini_batches, with_steps
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.optim import SAM, SGD
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 
 SETTINGS = {
     "plain": {},
@@ -33,7 +33,7 @@ TELLING = ["flips", "P = 4 independent, bias", "softplus, bias"]
 def final(engine, run, n_steps):
     w = engine.initial()
     memory = run.optimizer.init(w)
-    for t, loss in zip(range(n_steps), MiniBatches([run], engine.problem.labels).losses(engine), strict=False):
+    for t, loss in zip(range(n_steps), mini_batches(engine.problem.labels, run).losses(engine), strict=False):
         w, memory = run.optimizer.step(loss, w, memory, t)
     return w
 

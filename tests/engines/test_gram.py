@@ -9,11 +9,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, full_batches, make_run, view_of
+from helpers import (
+    PlainNetwork,
+    advance,
+    drawn_batches,
+    engine_of,
+    explicit,
+    full_batches,
+    make_run,
+    problem_of,
+    view_of,
+)
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.problem import stack_problem
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import Draw, gram_of_vectors
@@ -199,7 +208,7 @@ def test_dead_filters_stay_dead_without_nan(activation, kind):
     """Zero gradient: zero perturbation. A division by |grad| = 0 would give NaN here."""
     run = make_run(SAM(rho=0.5, base=SGD(lr=0.1, momentum=0.9)), network__activation=activation)
     draw = dead_draw(run)
-    problem = stack_problem([draw], [run.data], run.network, [run.seed])
+    problem = problem_of(run, draw)
     engine = WeightEngine(problem, [draw]) if kind is WeightEngine else kind(problem)
     w, batch = engine.initial(), full_batches(engine, 1)
     assert engine.align(w)[0, :, 1:].max() < -0.9

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from equations import EVERY_SAMPLE, HEAVY, PLAIN, error, length, run_of, unit
 from helpers import PlainNetwork, drawn_batches, engine_of, explicit, loss_on
 
 from featlearn.optim import DNSAM, NSAM, SGD, ComponentSAM
-from featlearn.streams import stream
+from featlearn.streams.lanes import permutations
 
 BASES = pytest.mark.parametrize("base", [PLAIN, HEAVY], ids=["plain", "heavy"])
 
@@ -39,7 +40,7 @@ def orthogonal(plain, t, w, chosen):
 
 def other_batch(plain, t, w, chosen):
     """Drawn from a stream of the run's own (seed 0), found by the step."""
-    drawn = stream(0, "other batch", t).permutation(8)[: len(chosen)]
+    drawn = permutations(torch.tensor([0]), "other batch", 8, t)[0, : len(chosen)].tolist()
     return 0.2 * unit(plain.gradient(w, drawn))
 
 

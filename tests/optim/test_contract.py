@@ -5,10 +5,20 @@ from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, re
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK_TRACKERS, RULES, advance, drawn_batches, engine_of, full_batches, loss_on, make_run, same_bits
+from helpers import (
+    QUICK_TRACKERS,
+    RULES,
+    advance,
+    drawn_batches,
+    engine_of,
+    full_batches,
+    loss_on,
+    make_run,
+    problem_of,
+    same_bits,
+)
 
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.problem import stack_problem
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import Draw, draw_run, gram_of_vectors
@@ -207,7 +217,7 @@ STEPS = 40
 
 
 def build(kind, run, draw):
-    problem = stack_problem([draw], [run.data], run.network, [run.seed])
+    problem = problem_of(run, draw)
     return GramEngine(problem) if kind == "gram" else WeightEngine(problem, [draw])
 
 
@@ -232,7 +242,7 @@ def trained(kind, name, draw, samples=slice(None), batch_size=8):
 
 
 def original():
-    return draw_run(RUN.data, RUN.network, RUN.seed, explicit=True, patches=True)
+    return draw_run(RUN.data, RUN.network, RUN.seed, patches=True)
 
 
 def close(a, b, tolerance=1e-10):

@@ -10,7 +10,7 @@ from equations import HEAVY, PLAIN, error, run_of
 from helpers import advance, drawn_batches, engine_of, full_batches, loss_on
 
 from featlearn.optim import LabelNoiseGD
-from featlearn.streams import stream
+from featlearn.streams.lanes import uniforms
 
 ODDS = 0.3
 
@@ -22,7 +22,7 @@ def flipped(fresh=True):
         observed = plain.labels
 
         def gradient(t, w, chosen, buffer):
-            flips = stream(0, "label noise", t if fresh else 0).random(8) < ODDS
+            flips = uniforms(torch.tensor([0]), "label noise", 8, t if fresh else 0)[0].numpy() < ODDS
             with patch.object(plain, "labels", np.where(flips, -observed, observed)):
                 return plain.gradient(w, chosen)
 

@@ -8,7 +8,7 @@ import torch
 from helpers import QUICK_TRACKERS, advance, engine_of, full_batches, make_run, same_bits
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
-from featlearn.optim import SAM, SGD, USAM
+from featlearn.optim import SAM, SGD, USAM, edges
 from featlearn.optim.schedules import Constant, Cosine, FollowLR, StepDecay
 from featlearn.simulation import block_key, simulate_block
 
@@ -120,6 +120,15 @@ def test_schedules_of_other_numbers_share_a_block_and_keep_their_bits():
     assert len({t.values["train_loss"][-1] for t in together}) == 3
     other = make_run(replace(rules[0], rho_schedule=StepDecay(every=4)))
     assert block_key(other) != block_key(runs[0])
+
+
+def test_a_rule_with_a_schedule_is_at_no_step_the_one_before():
+    """A captured step, replayed on a GPU, would keep the rate and the radius of its first."""
+    base = SGD(lr=0.1)
+    assert edges(SAM(rho=0.1, stop=5, base=base)) == (5,) and edges(base) == ()
+    warm = replace(base, lr_schedule=Constant(warmup=3))
+    decaying = SAM(rho=0.1, rho_schedule=StepDecay(every=3), base=base)
+    assert edges(warm) is edges(decaying) is edges(SAM(rho=0.1, base=warm)) is None
 
 
 def test_no_schedule_is_the_constant_one_bit_for_bit():

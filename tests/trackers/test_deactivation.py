@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_of
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_after, view_of
 
-from featlearn.engines.protocol import Loss
 from featlearn.optim import SAM, SGD
-from featlearn.simulation import Prospect, observe
 from featlearn.trackers import Deactivation
 
 SETTINGS = {
@@ -25,7 +23,7 @@ def by_hand(run, steps):
     """The two columns, counted filter by filter and sample by sample, and those of the tracker."""
     plain, engine = PlainNetwork(run), engine_of(run)
     batches, samples = drawn_batches(run, steps + 1)
-    w, memory = advance(engine, run.optimizer, batches[:steps])
+    w, _ = advance(engine, run.optimizer, batches[:steps])
     here, chosen = explicit(w, plain), samples[steps]
     g = plain.gradient(here, chosen)
     there = here + run.optimizer.rho * g / max(np.linalg.norm(g), 1e-300)
@@ -44,7 +42,7 @@ def by_hand(run, steps):
                 else:
                     on_noise += 1
                     off += there[row] @ patch <= 0
-    view = observe(engine, w, steps, Prospect.of(run.optimizer, Loss(engine, batches[steps]), w, memory, steps))
+    view = view_after(engine, run.optimizer, batches)
     columns = {name: column.item() for name, column in Deactivation()(view).items()}
     return columns, (off, on_noise, kept, on_signal)
 

@@ -6,10 +6,11 @@ import torch
 from helpers import RULES, drawn_batches, engine_of, make_run, view_of
 
 from featlearn.engines.protocol import Loss as BatchLoss
+from featlearn.loop import Prospect, observe
 from featlearn.optim import SAM, SGD, USAM, stack
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record
-from featlearn.simulation import Prospect, observe, simulate, simulate_block
+from featlearn.simulation import simulate, simulate_block
 from featlearn.theory import sam_edge, usam_edge
 from featlearn.trackers import Loss, SamEdge, StabilityEdge
 

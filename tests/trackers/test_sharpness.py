@@ -9,9 +9,10 @@ from helpers import RULES, drawn_batches, engine_of, full_batches, make_run, vie
 
 from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.protocol import Loss
+from featlearn.loop import Prospect, observe
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record
-from featlearn.simulation import Prospect, observe, simulate
+from featlearn.simulation import simulate
 from featlearn.trackers import GradAlignment, HessianTrace, Sharpness, TestError
 
 

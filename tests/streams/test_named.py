@@ -25,7 +25,7 @@ def test_other_seeds_give_other_draws(a, b, name):
 
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
 def test_every_name_in_use_has_its_own_draws(seed):
-    names = ["true_labels", "flips", "positions", "noise", "init_weights", "init_biases", "gram", "batches"]
+    names = ["true_labels", "flips", "positions", "noise", "init_weights", "init_biases"]
     assert len({tuple(stream(seed, name).random(3)) for name in names}) == len(names)
 
 

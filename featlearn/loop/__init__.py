@@ -1,0 +1,60 @@
+"""The one loop: a block of runs of equal shape is trained in one batch, and watched on the way.
+
+The device is not waited for between looks: whether a run has fitted or diverged is kept there, and the host only looks
+at it when something is recorded, when the rule changes, and now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from featlearn.engines.gram import GramEngine
+from featlearn.engines.protocol import Engine, Loss, Rule, Vector
+from featlearn.loop.batches import MiniBatches
+from featlearn.loop.graphs import GraphStepper
+from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
+from featlearn.loop.state import State, Stepper
+from featlearn.optim import edges
+from featlearn.runs import Record, Train
+
+__all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
+
+LOOK_EVERY = {"cpu": 1, "cuda": 64}  # steps; a CPU does what it is told at once, so looking costs nothing
+
+
+def train(
+    engine: Engine, rule: Rule, losses: Iterator[Loss], schedule: Train, record: Record
+) -> tuple[Outcome, Vector]:
+    """Train the block that ``engine`` was built for, recording on the way; return also the final parameters.
+
+    A run that has fitted or diverged keeps its parameters from then on.
+    """
+    stepper = _stepper(engine, rule, schedule.stop_at_train_loss)
+    every = LOOK_EVERY[engine.seeds.device.type]
+    looks = look_steps(rule, schedule.n_steps, record.steps, every)
+    state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
+    for t, following in zip(looks, [*looks[1:], None], strict=True):
+        recorder.notice(state, t)
+        if following is None or not state.active.any():
+            recorder.record(state, t)
+            break
+        if t in record.steps:
+            recorder.record(state, t)
+        state = stepper.run(state, losses, t, following)
+    return recorder.outcome(state), state.w
+
+
+def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) -> list[int]:
+    """Return the steps after which the host looks, 0 and n_steps among them; all where the rule may always change."""
+    changes = edges(rule)
+    if changes is None:
+        return list(range(n_steps + 1))
+    looks = {0, n_steps, *recorded, *changes, *range(0, n_steps, every)}
+    return sorted(step for step in looks if step <= n_steps)
+
+
+def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
+    """Return what takes the steps: CUDA graphs of them where the engine and the rule can be captured."""
+    capturable = isinstance(engine, GramEngine) and edges(rule) is not None
+    graphs = capturable and engine.seeds.is_cuda
+    return GraphStepper(engine, rule, level) if graphs else Stepper(engine, rule, level)

@@ -1,0 +1,41 @@
+"""Which samples a step is taken on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.protocol import Engine, Loss, batch_weights
+from featlearn.streams.lanes import permutations
+
+
+class MiniBatches:
+    """The mini-batches of every step.
+
+    Each epoch shuffles the samples of a run by its own stream, found from its seed in ``seeds`` [b], and cuts them into
+    batches of ``size``; the last one is smaller where that does not divide n. A full batch draws nothing. ``like``
+    [b, n] gives shape, precision and device.
+    """
+
+    def __init__(self, seeds: Tensor, size: int, like: Tensor) -> None:
+        self._seeds, self._size, self._like = seeds, size, like
+
+    def indices(self) -> Iterator[Tensor]:
+        """Yield the samples [b, size] of the batch of each step, for ever."""
+        epoch, n = 0, self._like.shape[1]
+        while True:
+            yield from torch.split(permutations(self._seeds, "batches", n, epoch), self._size, 1)
+            epoch += 1
+
+    def losses(self, engine: Engine) -> Iterator[Loss]:
+        """Yield the loss on the batch of each step, for ever."""
+        n = self._like.shape[1]
+        if self._size == n:
+            full = torch.full_like(self._like, 1 / n)
+            for t in count():
+                yield Loss(engine, full, step=t)
+        for t, samples in enumerate(self.indices()):
+            yield Loss(engine, batch_weights(samples, self._like), samples, t)

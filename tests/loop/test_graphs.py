@@ -1,0 +1,130 @@
+"""Captured steps without a GPU: a capture that runs its body when replayed shows what a CUDA graph would do.
+
+The buffers, the phases of a rule and what is handed out are the real ones; only the device's replay is stood in for.
+"""
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+import torch
+from helpers import RULES, engine_of, make_run, mini_batches
+
+from featlearn.loop import GraphStepper, Stepper, look_steps
+from featlearn.loop.state import merge
+from featlearn.optim import SAM, SGD, edges
+
+
+class Capture:
+    """Runs the body twice to warm up and once to capture, as on CUDA, and again at every replay."""
+
+    def __init__(self):
+        self.bodies, self.replays = 0, 0
+
+    def __call__(self, body):
+        self.bodies += 1
+        for _ in range(3):
+            body()
+
+        def replay():
+            self.replays += 1
+            body()
+
+        return replay
+
+
+def runs_of(rule, **changes):
+    """Four runs of one block, one of which diverges."""
+    return [
+        make_run(rule, seed=seed, network__activation="relu3", network__init_std=0.1, data__noise_std=noise, **changes)
+        for seed, noise in ((0, 1.0), (1, 3e5), (2, 0.5), (3, 1.0))
+    ]
+
+
+def pair(rule, level, **changes):
+    runs = runs_of(rule, **changes)
+    engine, capture = engine_of(*runs), Capture()
+    batches = mini_batches(engine.problem.labels, *runs)
+    eager, graph = Stepper(engine, rule, level), GraphStepper(engine, rule, level, capture)
+    return eager, graph, lambda: batches.losses(engine), capture
+
+
+def stripped(state):
+    """What a captured step keeps."""
+    return replace(state, samples=None, before=None)
+
+
+def same(a, b):
+    found = []
+    merge(lambda x, y: found.append(torch.allclose(x, y, rtol=0, atol=0, equal_nan=True)), stripped(a), stripped(b))
+    return len(found) >= 6 and all(found)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
+@pytest.mark.parametrize("batch_size", [8, 3])
+@pytest.mark.parametrize("level", [None, 0.5])
+def test_captured_steps_are_the_steps(name, batch_size, level):
+    """Bits, whatever the rule remembers, while runs fit and diverge, and between any two looks."""
+    rule = RULES[name]
+    eager, graph, losses, _ = pair(rule, level, train__batch_size=batch_size)
+    one, other = losses(), losses()
+    a, b = eager.start(next(one)), graph.start(next(other))
+    for first, last in ((0, 1), (1, 5), (5, 17), (17, 18), (18, 60), (60, 61), (61, 70)):
+        a, b = eager.run(a, one, first, last), graph.run(b, other, first, last)
+        assert same(a, b), last
+    assert set(a.end.tolist()) >= ({0, 2} if level is None else {1, 2})
+
+
+def test_what_was_handed_out_is_not_written_over():
+    _, graph, losses, _ = pair(RULES["sam momentum, decay"], None, train__batch_size=3)
+    batches = losses()
+    state = graph.run(graph.start(next(batches)), batches, 0, 3)
+    kept = merge(torch.clone, state)
+    graph.run(state, batches, 3, 9)
+    assert same(kept, state)
+
+
+def test_a_step_is_captured_once_a_phase():
+    rule = RULES["sam window"]  # from 5 to 60
+    _, graph, losses, capture = pair(rule, None)
+    batches = losses()
+    state = graph.start(next(batches))
+    for first, last in ((0, 5), (5, 30), (30, 60), (60, 80)):
+        state = graph.run(state, batches, first, last)
+    assert capture.bodies == 3 and capture.replays == 80
+
+
+def test_a_capture_across_an_edge_would_be_wrong():
+    """Negative control: what ``edges`` is for."""
+    eager, graph, losses, _ = pair(RULES["sam window"], None)
+    one, other = losses(), losses()
+    assert not same(eager.run(eager.start(next(one)), one, 0, 20), graph.run(graph.start(next(other)), other, 0, 20))
+
+
+class Slower(SGD):
+    """A rule whose rate falls."""
+
+    def rate(self, t):
+        return self.lr / (1 + t)
+
+
+def test_only_what_a_class_says_of_itself_counts():
+    assert edges(SGD(lr=0.1)) == ()
+    assert edges(RULES["sam window"]) == (5, 60) and edges(RULES["sam"]) == ()
+    assert edges(Slower(lr=0.1)) is None and edges(SAM(rho=0.1, base=Slower(lr=0.1))) is None
+    assert edges(object()) is None
+
+
+def test_the_host_looks_where_it_must():
+    assert look_steps(RULES["sam window"], 100, (0, 7, 100), 64) == [0, 5, 7, 60, 64, 100]
+    assert look_steps(Slower(lr=0.1), 4, (0, 4), 64) == [0, 1, 2, 3, 4]
+    assert look_steps(RULES["sgd"], 4, (4,), 1) == [0, 1, 2, 3, 4]
+    assert look_steps(RULES["sam window"], 3, (3,), 64) == [0, 3]
+
+
+def test_batches_are_taken_one_a_step():
+    _, graph, losses, _ = pair(RULES["sgd"], None, train__batch_size=3)
+    batches, again = losses(), losses()
+    graph.run(graph.start(next(batches)), batches, 0, 7)
+    left, expected = next(batches), next(islice(again, 8, None))
+    assert torch.equal(left.batch, expected.batch)
