@@ -209,7 +209,8 @@ def _drawn_once(numbers: Numbers, shape: Shape) -> Drawn:
 
 def _problem(block: Block, drawn: Drawn, numbers: Numbers) -> Problem:
     first = block.settings[0]
-    return make_problem(drawn, numbers, first.data, first.network, dtype=getattr(torch, first.dtype))
+    sizes = block.column([run.network.n_parameters(run.data) for run in block.settings])
+    return make_problem(drawn, numbers, sizes, first.data, first.network, getattr(torch, first.dtype))
 
 
 def _gram_engine(problem: Problem) -> GramEngine:

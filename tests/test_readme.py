@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import RULES, make_run, mini_batches
+from helpers import ALL_TRACKERS, RULES, make_run, mini_batches
 
 import featlearn as fl
 from featlearn.simulation import simulate
+from featlearn.trackers import TRACKERS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -52,6 +53,7 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert len(names["last"]) == 5 * 3 * 2 * 4
     same_rule_twice(names["MySAM"])
+    assert names["model"][1].num_batches_tracked == 10 and names["loss"].isfinite()
 
 
 def same_rule_twice(my_sam):
@@ -75,7 +77,8 @@ def test_every_word_of_the_table_exists():
         if line.startswith("|") and "`" in line
     ]
     words = {word for row in rows for cell in (row[2], row[4]) for word in re.findall(r"`([a-z_.]+)`", cell)}
-    frame = simulate(make_run(RULES["sam"])).to_frame()
+    everything = (*ALL_TRACKERS, TRACKERS["sam_edge"](), TRACKERS["stability_edge"]())
+    frame = simulate(make_run(RULES["sam"], record__trackers=everything)).to_frame()
     from featlearn.engines.protocol import Observation
 
     known = {*frame.columns, *Observation.__dataclass_fields__}

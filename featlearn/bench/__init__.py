@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featlearn.bench.arithmetic import limit
+from featlearn.bench.curvature import curvature
 from featlearn.bench.duel import contest
 from featlearn.bench.machine import machine
 from featlearn.bench.setting import Setting
@@ -24,6 +25,7 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
     "n_samples": by_n_samples,
     "n_filters": by_n_filters,
     "block": by_block,
+    "curvature": curvature,
     "memory": memory,
     "million": million,
 }

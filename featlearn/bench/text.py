@@ -91,6 +91,22 @@ def _growth(name: str) -> Callable[[list[dict[str, Any]]], str]:
     return write
 
 
+def _curvature(rows: list[dict[str, Any]]) -> str:
+    head = ["rule", "activation", "over no record", "over the loss", "with sharpness", "without"]
+    cells = [
+        [
+            row["rule"],
+            row["activation"],
+            _ratio(row["over_bare"], ".2f"),
+            _ratio(row["over_loss"], ".2f"),
+            _time(row["seconds"]),
+            _time(row["bare_seconds"]),
+        ]
+        for row in rows
+    ]
+    return _titled(f"Recording the sharpness every {rows[0]['every']} steps", head, cells)
+
+
 def _memory(rows: list[dict[str, Any]]) -> str:
     cells = [[row["what"], *(_mebi(row.get(key)) for key in ("peak", "growth"))] for row in rows]
     return _titled("Peak memory", ["of", "in all", "besides libraries"], cells)
@@ -107,6 +123,7 @@ WRITERS: dict[str, Callable[[Any], str]] = {
     "contest": _contest,
     "limit": _limit,
     **{name: _growth(name) for name in SIZES},
+    "curvature": _curvature,
     "memory": _memory,
     "million": _million,
 }

@@ -226,6 +226,15 @@ def _parameters(s: Sections) -> Conflicts:
             yield "record.trackers", f"{type(tracker).__name__} asks for {least} parameters; the network has {found}"
 
 
+def _edges(s: Sections) -> Conflicts:
+    rule = s.drafts["optimizer"].object
+    for tracker in s.trackers:
+        known = getattr(tracker, "edges", None)
+        if known is not None and getattr(rule, "edge", None) not in known:
+            what = f"{type(tracker).__name__} knows no edge of {type(rule).__name__} as configured"
+            yield "record.trackers", f"{what}: there is one for {', '.join(sorted(known))}, with constant lr alone"
+
+
 def _span(s: Sections) -> Conflicts:
     dependent = s.engine == "weights" and isinstance(s.data, SignalNoise) and s.data.dim <= s.data.n_noises
     for tracker in s.trackers:
@@ -255,6 +264,7 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "network", "optimizer", "record.trackers"), _engine),
     (("data", "network", "record.trackers"), _parameters),
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
+    (("optimizer", "record.trackers"), _edges),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
 )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.engines.autograd_curvature import AutogradCurvature
 from featlearn.engines.protocol import Vector
 
 
@@ -36,3 +39,15 @@ class AutogradEngine(ABC):
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
         total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))
+
+    def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
+        return AutogradCurvature(self.losses, w, batch)
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator."""
+
+        def drawn(like: Tensor) -> Tensor:
+            return torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like)
+
+        return Vector(tuple(drawn(leaf) for leaf in self._initial.leaves))

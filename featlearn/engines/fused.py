@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines import kernels
+from featlearn.engines.fused_curvature import FusedGramCurvature
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
@@ -34,6 +35,10 @@ class FusedGramEngine(GramEngine):
         samples = labels.numpy(), self._true_labels, batch.numpy()
         kernels.gradient_coef(align.numpy(), *samples, coef.numpy(), *self._numbers)
         return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
+
+    def curvature(self, w: Vector, batch: Tensor) -> FusedGramCurvature:
+        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
+        return FusedGramCurvature(self._patches, w.leaves[2], batch)
 
     def _times_gram(self, coef: Tensor) -> Tensor:
         """Return coef G. In float32 the bits of torch's batched product depend on a run's place in the batch."""

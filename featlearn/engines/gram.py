@@ -8,9 +8,15 @@ file, is its test.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.engines.gram_curvature import GramCurvature
+from featlearn.engines.patch_geometry import PatchGeometry
 from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
@@ -74,6 +80,21 @@ class GramEngine(PatchEngine):
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
         return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return the projection onto the span of a direction of standard normals: its alignments have rows N(0, G)."""
+        like, factors = self.problem.align0, (self._patches.inverse_factor, self._patches.factor.mT)
+        normals = torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like.device)
+        coef, align = ((normals @ factor).to(like.dtype) for factor in factors)
+        return Vector((like.new_zeros(len(like)), coef, align))
+
+    def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
+        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
+        return GramCurvature(self._patches, w.leaves[2], batch)
+
+    @cached_property
+    def _patches(self) -> PatchGeometry:
+        return PatchGeometry(self.problem)
 
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""

@@ -39,6 +39,8 @@ class LandscapeEngine(AutogradEngine):
         self._initial = Vector(stacked([model.initial(seed, data) for model, data, seed in runs]))
         self._given = stacked([model.given(seed, data) for model, data, seed in runs])
         self.seeds = torch.as_tensor(seeds, dtype=torch.int64).to(device)
+        sizes = [model.n_parameters(data) for model, data in zip(models, datas, strict=True)]
+        self.n_parameters = torch.tensor(sizes, dtype=dtype, device=device)
         self.labels = torch.ones(len(runs), datas[0].n_samples, dtype=dtype, device=device)
         self._losses = torch.func.vmap(models[0].losses)
         self._margins = torch.func.vmap(models[0].margins)

@@ -17,7 +17,7 @@ class PatchEngine(ABC):
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.labels, self.seeds = problem.labels, problem.seeds
+        self.labels, self.seeds, self.n_parameters = problem.labels, problem.seeds, problem.n_parameters
 
     @abstractmethod
     def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:

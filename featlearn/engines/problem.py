@@ -23,6 +23,7 @@ class Problem:
     seeds [b], int64: what the runs' random streams are found from.
     gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
     labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
+    n_parameters [b]: trained numbers D of the network, biases included.
     signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
     noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
     """
@@ -36,6 +37,7 @@ class Problem:
     noise_std: Tensor
     flip_prob: Tensor
     signal_norm: Tensor
+    n_parameters: Tensor
     signs: Tensor
     activation: Activation
     scale: float
@@ -96,7 +98,7 @@ def stack_draws(draws: Sequence[Draw]) -> Drawn:
 
 
 def make_problem(
-    drawn: Drawn, numbers: Numbers, data: SignalNoise, network: TwoLayerCNN, *, dtype: torch.dtype
+    drawn: Drawn, numbers: Numbers, n_parameters: Tensor, data: SignalNoise, network: TwoLayerCNN, dtype: torch.dtype
 ) -> Problem:
     """Return the problem of a block, on the device of ``numbers``; data and network are any run's, for their shape."""
 
@@ -109,6 +111,7 @@ def make_problem(
         noise_std=tensor(numbers.noise_std),
         flip_prob=tensor(numbers.flip_prob),
         signal_norm=tensor(numbers.signal_norm),
+        n_parameters=tensor(n_parameters),
         signs=tensor(torch.as_tensor(network.signs))[:, None],
         activation=ACTIVATIONS[network.activation],
         scale=network.scale(data.n_patches),

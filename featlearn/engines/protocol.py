@@ -6,67 +6,22 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from functools import cached_property
+from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
+from featlearn.engines.vector import Vector as Vector
+from featlearn.engines.vector import spread
 from featlearn.streams.lanes import permutations, uniforms
 
-Scalar = float | Tensor  # a number, or one per run: [b]
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly.
-
-    A multiple a * u keeps its factor aside (None for 1), so that u + a * v is one pass over memory.
-    """
-
-    parts: tuple[Tensor, ...]
-    factor: Scalar | None = None
-
-    @property
-    def leaves(self) -> tuple[Tensor, ...]:
-        """The vector's own tensors, the factor multiplied out."""
-        return self.parts if self.factor is None else tuple(_spread(self.factor, part) * part for part in self.parts)
-
-    def __add__(self, other: Vector) -> Vector:
-        """Return self + other."""
-        return self._plus(1, other)
-
-    def __sub__(self, other: Vector) -> Vector:
-        """Return self - other."""
-        return self._plus(-1, other)
-
-    def __rmul__(self, scalar: Scalar) -> Vector:
-        """Return scalar * self; a tensor [b] scales every run by its own number."""
-        return Vector(self.parts, scalar if self.factor is None else scalar * self.factor)
-
-    def _plus(self, sign: int, other: Vector) -> Vector:
-        one = self.parts[0].new_ones(())
-        factor = one if other.factor is None else other.factor
-        pairs = zip(self.leaves, other.parts, strict=True)
-        return Vector(tuple(torch.addcmul(u, _spread(factor, u), v, value=sign) for u, v in pairs))
-
-    def where(self, keep: Tensor, other: Vector) -> Vector:
-        """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
-        pairs = zip(self.leaves, other.leaves, strict=True)
-        return Vector(tuple(torch.where(_spread(keep, u), u, v) for u, v in pairs))
-
-    def finite(self) -> Tensor:
-        """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
-        squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
-        return torch.stack(squares).isfinite().all(0)
-
-
-def _spread(x: Scalar, like: Tensor) -> Tensor:
-    """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
-    if not isinstance(x, Tensor):
-        return like.new_full((), x)  # made on the device: a copy from the host would wait
-    return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x
+Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +47,8 @@ class View:
     w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
     ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
     mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
-    grad_norm [b]: norm of the gradient of the whole training loss at w.
+    grad_norm [b]: norm of the gradient of the whole training loss at w. rule: the rule in use, its numbers those of the
+    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing.
     """
 
     step: int
@@ -103,6 +59,23 @@ class View:
     mistakes: Tensor | None
     batch: Tensor
     grad_norm: Tensor
+    rule: Rule
+    radius: Tensor
+
+    def loss(self, samples: Samples) -> Loss:
+        """Return the training loss on the whole set, or on the mini-batch."""
+        loss = Loss(self.engine, self.batch)
+        return loss if samples == "batch" else loss.full
+
+    def curvature(self, samples: Samples) -> Curvature:
+        """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""
+        if samples not in self._curvatures:
+            self._curvatures[samples] = self.engine.curvature(self.w, self.loss(samples).batch)
+        return self._curvatures[samples]
+
+    @cached_property
+    def _curvatures(self) -> dict[Samples, Curvature]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +86,35 @@ class PatchView(View, Observation):
     perturbed_align: Tensor
 
 
+class Curvature(Protocol):
+    """The Hessian H of one loss at one point, which acts on all parameters.
+
+    Nothing is computed before it is asked for. Where the loss has a kink, H is the one that exists almost everywhere:
+    for the ReLU its Gauss-Newton part.
+    """
+
+    def top(self, k: int) -> Tensor:
+        """Return the k eigenvalues of largest absolute value with their signs, in that order, [b, k]."""
+
+    def principal(self) -> Vector:
+        """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
+
+    def trace(self) -> Tensor:
+        """Return the sum of all eigenvalues, [b]."""
+
+    def hvp(self, v: Vector) -> Vector:
+        """Return H v."""
+
+
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
     seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1
-    where the samples have none (``labels`` is not provided).
+    where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
     """
 
     seeds: Tensor
+    n_parameters: Tensor
     labels: Tensor
     provides: frozenset[str]
 
@@ -139,8 +133,17 @@ class Engine(Protocol):
     def losses(self, w: Vector) -> Tensor:
         """Return the loss of every training sample at w, [b, n]."""
 
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator.
+
+        Of it the Gram engine draws, in law, the part in the span of the data, all that the losses depend on.
+        """
+
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
         """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
+
+    def curvature(self, w: Vector, batch: Tensor) -> Curvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ class Loss:
     def flipped(self, odds: Scalar) -> Loss:
         """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
         draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
-        flips = draws <= _spread(odds, draws)
+        flips = draws <= spread(odds, draws)
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
@@ -188,13 +191,17 @@ class Loss:
         return self.engine.inner(u, v)
 
     def unit(self, u: Vector) -> Vector:
-        """Return u / |u| over all parameters jointly; the zero vector stays zero.
+        """Return u / |u| over all parameters jointly (see normalized)."""
+        return normalized(u, self.inner(u, u))
 
-        A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
-        """
-        square = self.inner(u, u)
-        usable = (square > 0) & square.isfinite()
-        return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+
+def normalized(u: Vector, square: Tensor) -> Vector:
+    """Return u / |u| from u and its squared norm [b]; the zero vector stays zero.
+
+    A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
+    """
+    usable = (square > 0) & square.isfinite()
+    return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
 
 
 def batch_weights(samples: Tensor, like: Tensor) -> Tensor:

@@ -4,43 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.protocol import Engine, Rule, Vector, View
+from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View
 from featlearn.loop.state import State
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: the point at which it takes its gradient, and the mini-batch [b, n].
+    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius [b] (0 for none).
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
 
+    rule: Rule
     probe: Vector
     batch: Tensor
+    radius: Tensor
 
     @classmethod
-    def of(cls, engine: Engine, rule: Rule, state: State, t: int) -> Prospect:
-        """Look ahead at step t, the step to come."""
-        return cls(rule.probe(state.loss(engine, t), state.w, state.memory, t), state.batch)
+    def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
+        """Look ahead at step t, from w."""
+        radius = loss.batch.new_zeros(len(loss.batch)) + _radius(rule, t)
+        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, radius)
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
         batch = torch.where(keep[:, None], self.batch, other.batch)
-        return Prospect(self.probe.where(keep, other.probe), batch)
+        radius = torch.where(keep, self.radius, other.radius)
+        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius)
 
 
-def observe(engine: Engine, state: State, step: int, prospect: Prospect) -> View:
-    """Describe a state after ``step`` steps to the trackers."""
-    gradient = engine.gradient(state.w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
+def _radius(rule: Any, t: int) -> Scalar:
+    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
+    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
+
+
+def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
+    """Describe the point w after ``step`` steps to the trackers."""
+    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
     norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
-    return engine.view(state.w, prospect.probe, engine=engine, step=step, batch=prospect.batch, grad_norm=norm)
+    seen = {"batch": prospect.batch, "grad_norm": norm, "rule": prospect.rule, "radius": prospect.radius}
+    return engine.view(w, prospect.probe, engine=engine, step=step, **seen)
 
 
 @dataclass(frozen=True)
@@ -79,15 +90,14 @@ class Recorder:
         early, now = stopped & (state.stopped < t), stopped & (state.stopped == t)
         if early.any():
             loss, memory = state.before or (state.loss(self._engine, t - 1), state.memory)
-            probe = self._rule.probe(loss, state.w, memory, t - 1)
-            self._prospect = Prospect(probe, loss.batch).where(early, self._prospect)
+            self._prospect = Prospect.of(self._rule, loss, state.w, memory, t - 1).where(early, self._prospect)
         if now.any():
             self._prospect = self._look(state, t).where(now, self._prospect)
 
     def record(self, state: State, t: int) -> None:
         """Append a row for every run."""
         self._prospect = self._look(state, t).where(state.active, self._prospect)
-        view = observe(self._engine, state, t, self._prospect)
+        view = observe(self._engine, state.w, t, self._prospect)
         columns = {name: column for tracker in self._trackers for name, column in tracker(view).items()}
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
         self._rows.append({name: column.cpu().numpy() for name, column in columns.items()})
@@ -99,4 +109,4 @@ class Recorder:
         return Outcome(np.stack(self._steps, 1), values, state.end.cpu().numpy(), stopped.cpu().numpy())
 
     def _look(self, state: State, t: int) -> Prospect:
-        return Prospect.of(self._engine, self._rule, state, t)
+        return Prospect.of(self._rule, state.loss(self._engine, t), state.w, state.memory, t)

@@ -1,4 +1,4 @@
-"""The logistic loss of a margin y f, with its derivative; neither overflows at any margin."""
+"""The logistic loss of a margin y f, with its derivatives; none overflows at any margin."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def logistic(margin: Tensor) -> Tensor:
 def logistic_slope(margin: Tensor) -> Tensor:
     """Return the derivative -1 / (1 + exp(margin)), elementwise."""
     return -torch.sigmoid(-margin)
+
+
+def logistic_bend(margin: Tensor) -> Tensor:
+    """Return the second derivative 1 / (2 + 2 cosh(margin)), elementwise."""
+    return torch.sigmoid(margin) * torch.sigmoid(-margin)
 
 
 def mistakes(margin: Tensor) -> Tensor:

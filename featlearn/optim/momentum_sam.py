@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featlearn.optim.perturbed import Perturbed
-from featlearn.optim.sgd import SGD
 from featlearn.optim.wrapper import Memory
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class MomentumSAM(Perturbed):
     def __post_init__(self) -> None:
         """Refuse a base that keeps no momentum."""
         super().__post_init__()
-        momentum = self.base.momentum if isinstance(self.base, SGD) else 0.0
+        momentum = getattr(self.base, "momentum", 0.0)  # as SGD has it, and SGD of torch as a base
         if isinstance(momentum, float) and momentum == 0.0:
             raise ValueError("momentum_sam perturbs along the buffer of an SGD base: it needs momentum > 0")
 

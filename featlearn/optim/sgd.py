@@ -35,6 +35,11 @@ class SGD:
         if self.nesterov and not _used(self.momentum):
             raise ValueError("nesterov needs a momentum > 0")
 
+    @property
+    def edge(self) -> str | None:
+        """The name of its edge of stability in theory.EDGES: one is given without momentum and weight decay only."""
+        return None if _used(self.momentum) or _used(self.weight_decay) else "sgd"
+
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""
         return 0.0 * w

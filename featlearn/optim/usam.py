@@ -25,6 +25,7 @@ class USAM(Perturbed):
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
     steady: ClassVar[bool] = True
+    _edge: ClassVar[str | None] = "usam"
 
     rho: NonNegative
 

@@ -57,6 +57,12 @@ class Wrapper:
         """Return the wrapper's own memory before the first step."""
         return None
 
+    @property
+    def edge(self) -> str | None:
+        """The name of its edge of stability in theory.EDGES, None where none is known, as with momentum in the base."""
+        own: str | None = vars(type(self)).get("_edge")  # a variant of SAM does not inherit SAM's
+        return own if getattr(self.base, "edge", None) else None
+
     def on_full_batch(self) -> str:
         """Return what to warn of where every batch is the whole training set; nothing by default."""
         return ""

@@ -4,15 +4,20 @@ Nothing of featlearn is imported here, so that theory against simulation is a re
 """
 
 from featlearn.theory.boundaries import BOUNDARIES, power_boundary, sam_boundary, sgd_boundary
+from featlearn.theory.edges import EDGES, sam_edge, stability_edge, usam_edge
 from featlearn.theory.scales import init_std, sam_epochs, sam_radius, snr
 
 __all__ = [
     "BOUNDARIES",
+    "EDGES",
     "init_std",
     "power_boundary",
     "sam_boundary",
+    "sam_edge",
     "sam_epochs",
     "sam_radius",
     "sgd_boundary",
     "snr",
+    "stability_edge",
+    "usam_edge",
 ]

@@ -1,12 +1,32 @@
 """What is watched: pure functions of a View, one file a tracker. Each call returns columns, one number a run."""
 
+from featlearn.trackers.average_sharpness import AverageSharpness
 from featlearn.trackers.deactivation import Deactivation
 from featlearn.trackers.decomposition import Decomposition
+from featlearn.trackers.edges import SamEdge, StabilityEdge
+from featlearn.trackers.grad_alignment import GradAlignment
+from featlearn.trackers.hessian_trace import HessianTrace
 from featlearn.trackers.loss import Loss
+from featlearn.trackers.m_sharpness import MSharpness
 from featlearn.trackers.position import Position
+from featlearn.trackers.sharpness import Sharpness
 from featlearn.trackers.test_error import TestError
 
-__all__ = ["TRACKERS", "Deactivation", "Decomposition", "Loss", "Position", "TestError"]
+__all__ = [
+    "TRACKERS",
+    "AverageSharpness",
+    "Deactivation",
+    "Decomposition",
+    "GradAlignment",
+    "HessianTrace",
+    "Loss",
+    "MSharpness",
+    "Position",
+    "SamEdge",
+    "Sharpness",
+    "StabilityEdge",
+    "TestError",
+]
 
 TRACKERS: dict[str, type] = {
     "loss": Loss,
@@ -14,4 +34,11 @@ TRACKERS: dict[str, type] = {
     "test_error": TestError,
     "deactivation": Deactivation,
     "position": Position,
+    "sharpness": Sharpness,
+    "hessian_trace": HessianTrace,
+    "stability_edge": StabilityEdge,
+    "sam_edge": SamEdge,
+    "grad_alignment": GradAlignment,
+    "m_sharpness": MSharpness,
+    "average_sharpness": AverageSharpness,
 }

@@ -54,13 +54,13 @@ def test_step(benchmark, ready):
 
 
 def test_observation(benchmark, ready):
-    engine, rule, state, _ = ready
-    benchmark(observe, engine, state, 5, Prospect.of(engine, rule, state, 5))
+    engine, rule, state, loss = ready
+    benchmark(observe, engine, state.w, 5, Prospect.of(rule, loss, state.w, state.memory, 5))
 
 
 def test_test_error(benchmark, run, ready):
-    engine, rule, state, _ = ready
-    view = observe(engine, state, 5, Prospect.of(engine, rule, state, 5))
+    engine, rule, state, loss = ready
+    view = observe(engine, state.w, 5, Prospect.of(rule, loss, state.w, state.memory, 5))
     benchmark(run.record.trackers[0], view)
 
 

@@ -179,6 +179,42 @@ class TestRecord:
         assert [type(tracker).__name__ for tracker in record.trackers] == ["Loss", "Decomposition", "TestError"]
 
 
+class TestCurvature:
+    @pytest.mark.parametrize(
+        ("tracker", "optimizer"),
+        [
+            ("sam_edge", "{name: sgd, lr: 0.1}"),
+            ("sam_edge", "{name: sam, lr: 0.1, rho: 0.1, momentum: 0.5}"),
+            ("stability_edge", "{name: sgd, lr: 0.1, weight_decay: 0.5}"),
+        ],
+    )
+    def test_an_edge_of_a_rule_that_has_none_is_refused(self, problems: Problems, tracker: str, optimizer: str) -> None:
+        (line,) = problems(f"record: {{trackers: [loss, {tracker}]}}", set=[f"optimizer={optimizer}"])
+        assert line.startswith("x.yaml:6: record.trackers: ") and "knows no edge of S" in line and "constant lr" in line
+
+    @pytest.mark.parametrize("optimizer", ["sam", "usam"])
+    def test_an_edge_that_there_is(self, load: Load, optimizer: str) -> None:
+        rule = f"{{name: {optimizer}, lr: 0.1, rho: 0.1}}"
+        run = run_of(load, f"optimizer={rule}", "record.trackers=[{name: sam_edge, batch: batch}, stability_edge]")
+        assert [type(tracker).__name__ for tracker in run.record.trackers] == ["SamEdge", "StabilityEdge"]
+
+    def test_a_sweep_over_a_rule_without_edge_is_refused(self, problems: Problems) -> None:
+        sweep = "sweep: {optimizer: [{name: sam, lr: 0.1, rho: 0.1}, {name: sgd, lr: 0.1}]}"
+        (line,) = problems(f"record: {{trackers: [sam_edge]}}\n{sweep}")
+        assert "SamEdge knows no edge of SGD" in line
+
+    def test_more_eigenvalues_than_parameters_are_refused(self, load: Load, problems: Problems) -> None:
+        asked = "record: {trackers: [{name: sharpness, top: 81}]}"
+        assert load(asked, set=["data.dim=5"]).base_run().record.trackers[0].top == 81
+        (line,) = problems(asked, set=["data.dim=4"])
+        assert line == "x.yaml:6: record.trackers: Sharpness asks for 81 parameters; the network has 80"
+
+    @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
+    def test_what_makes_no_sense_is_refused(self, problems: Problems, wrong: str) -> None:
+        (line,) = problems(f"record: {{trackers: [{{name: sharpness, {wrong}}}]}}")
+        assert "expected" in line
+
+
 def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Problems) -> None:
     short = {"data.n_samples": 8, "engine": "weights"}
     (line,) = problems(set={**short, "data.dim": 8})

@@ -18,6 +18,14 @@ def test_slope_is_autograds(name):
     assert torch.allclose(act.slope(GRID), slope, rtol=1e-14, atol=1e-15)
 
 
+def test_bend_is_autograds_second_derivative(name):
+    act = ACTIVATIONS[name]
+    z = GRID.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(act.value(z).sum(), z, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), z)
+    assert torch.allclose(0 * GRID if act.bend is None else act.bend(GRID), bend, rtol=1e-12, atol=1e-15)
+
+
 def test_slope_is_the_difference_quotient(name):
     act, h = ACTIVATIONS[name], 1e-5
     z = GRID[(GRID.abs() > 2 * h) | SMOOTH_AT_ZERO[name]]

@@ -3,7 +3,7 @@ from decimal import Decimal, localcontext
 import pytest
 import torch
 
-from featlearn.models.losses import logistic, logistic_slope, mistakes
+from featlearn.models.losses import logistic, logistic_bend, logistic_slope, mistakes
 
 MARGINS = [
     -1e4,
@@ -56,6 +56,21 @@ def test_slope_is_autograds():
     m = torch.tensor(MARGINS, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(logistic(m).sum(), m)
     assert torch.allclose(logistic_slope(m), slope, rtol=4e-16, atol=0)
+
+
+@pytest.mark.parametrize("margin", MARGINS)
+def test_bend_to_the_last_digits(margin):
+    """The second derivative s (1 - s), with s the slope; autograd's own loses it at large negative margins."""
+    with localcontext() as context:
+        context.prec = 60
+        context.Emin = -10_000
+        tail = (-abs(Decimal(margin))).exp()
+        bend = float(tail / (1 + tail) ** 2)
+    assert logistic_bend(torch.tensor([margin], dtype=torch.float64)).item() == pytest.approx(bend, rel=1e-15, abs=0)
+
+
+def test_bend_far_out():
+    assert logistic_bend(torch.tensor([0.0, 1e300, -1e300])).tolist() == [0.25, 0.0, 0.0]
 
 
 def test_single_precision():

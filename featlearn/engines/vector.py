@@ -1,0 +1,61 @@
+"""Points and directions of parameter space, whatever they are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Scalar = float | Tensor  # a number, or one per run: [b]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly.
+
+    A multiple a * u keeps its factor aside (None for 1), so that u + a * v is one pass over memory.
+    """
+
+    parts: tuple[Tensor, ...]
+    factor: Scalar | None = None
+
+    @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """The vector's own tensors, the factor multiplied out."""
+        return self.parts if self.factor is None else tuple(spread(self.factor, part) * part for part in self.parts)
+
+    def __add__(self, other: Vector) -> Vector:
+        """Return self + other."""
+        return self._plus(1, other)
+
+    def __sub__(self, other: Vector) -> Vector:
+        """Return self - other."""
+        return self._plus(-1, other)
+
+    def __rmul__(self, scalar: Scalar) -> Vector:
+        """Return scalar * self; a tensor [b] scales every run by its own number."""
+        return Vector(self.parts, scalar if self.factor is None else scalar * self.factor)
+
+    def _plus(self, sign: int, other: Vector) -> Vector:
+        one = self.parts[0].new_ones(())
+        factor = one if other.factor is None else other.factor
+        pairs = zip(self.leaves, other.parts, strict=True)
+        return Vector(tuple(torch.addcmul(u, spread(factor, u), v, value=sign) for u, v in pairs))
+
+    def where(self, keep: Tensor, other: Vector) -> Vector:
+        """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
+        pairs = zip(self.leaves, other.leaves, strict=True)
+        return Vector(tuple(torch.where(spread(keep, u), u, v) for u, v in pairs))
+
+    def finite(self) -> Tensor:
+        """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
+        squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
+        return torch.stack(squares).isfinite().all(0)
+
+
+def spread(x: Scalar, like: Tensor) -> Tensor:
+    """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
+    if not isinstance(x, Tensor):
+        return like.new_full((), x)  # made on the device: a copy from the host would wait
+    return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x

@@ -1,0 +1,224 @@
+"""A rule of featlearn as a ``torch.optim.Optimizer``, around any optimizer of torch as its base."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from inspect import Parameter, signature
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from featlearn.engines.protocol import Vector
+from featlearn.optim.perturbed import Perturbed
+from featlearn.optim.torch.base import TorchBase
+from featlearn.optim.torch.memory import extended, pack, unpack
+from featlearn.optim.torch.numbers import check_option, per_part
+from featlearn.optim.torch.objective import Closure, Elsewhere, Evaluated, Passes, Refused, known
+from featlearn.optim.torch.space import ParameterSpace, Statistics
+from featlearn.optim.wrapper import Memory, Wrapper
+
+
+class Halfway(NamedTuple):
+    """Where a step in two calls stands after the first: its start, the gradient there, the model's statistics.
+
+    moved: whether the rule wants the gradient at another point, where the parameters were moved. finite [1]: whether
+    the gradient and that point are.
+    """
+
+    w: Vector
+    gradient: Vector
+    statistics: list[Tensor]
+    moved: bool
+    finite: Tensor
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """The rule ``rule_class`` for the parameters of any module; a subclass names the rule (see ``optimizer_class``).
+
+    params: what any optimizer of torch takes. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
+    model: a module whose buffers (running means of batch norm) only the first pass of a step may change.
+    options: the numbers of the rule and those of the base; a name that both know is the rule's. A parameter group may
+    have its own rho, and whatever the base lets it have; norms are over all groups jointly. Weight decay is the base's:
+    it does not enter the rule.
+
+    base: the optimizer that takes the steps; it shares the parameter groups and the state.
+    """
+
+    rule_class: ClassVar[type[Wrapper]]
+    base: torch.optim.Optimizer
+
+    def __init__(
+        self,
+        params: Any,
+        base_class: type[torch.optim.Optimizer],
+        *,
+        model: nn.Module | None = None,
+        **options: Any,
+    ) -> None:
+        own = {name: options.pop(name) for name in self._names() & options.keys()}
+        for name, value in own.items():
+            check_option(self.rule_class, name, value)
+        _refuse_base(base_class, options)
+        self._space = ParameterSpace(self)
+        self._statistics = Statistics(model)
+        self._halfway: Halfway | None = None
+        self._away = False
+        super().__init__(params, {})
+        self.base = base_class(self.param_groups, **options)
+        if "rho" in own and "rho" in self.base.defaults:
+            raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
+        self.base.param_groups, self.state = self.param_groups, self.base.state
+        self._rule = self.rule_class(base=TorchBase(self), **own)
+        self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Give every group its radius, and start the rule anew."""
+        for group in self.param_groups if "rho" in self.defaults else ():
+            group.setdefault("rho", self.defaults["rho"])
+        self._steps, self._own = 0, self._rule.remember(self._space.read())
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        return {field.name for field in fields(cls.rule_class)} - {"base"}
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The parameters of all groups, in their order."""
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, with its own options where it gives them."""
+        if common := sorted(self._names() & param_group.keys() - {"rho"}):
+            raise ValueError(f"{', '.join(common)}: of {self.rule_class.__name__} only rho may differ between groups")
+        if "rho" in param_group:
+            check_option(self.rule_class, "rho", param_group["rho"])
+        super().add_param_group(param_group)
+        if hasattr(self, "base"):
+            self._own = extended(self._own, param_group["params"])
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None, *, full: Closure | None = None, other: Closure | None = None) -> Any:
+        """Take a step.
+
+        closure: computes the loss, calls backward, returns the loss; it need not clear the gradients. It is called as
+        often as the rule needs a gradient, each time with the parameters where the rule needs it. Without a closure
+        this is ``second_step``. full, other: the same for the whole training set and for another mini-batch, where the
+        rule asks for these.
+        Returns what the closure returned first: for nearly all rules the loss at the parameters before the step.
+        """
+        if closure is None:
+            return self._finish()
+        self._refuse_halfway("step(closure)")
+        w = self._space.read()
+        passes = Passes(self._space, w, closure, self._statistics)
+        given = {name: call for name, call in {"full": full, "other": other}.items() if call is not None}
+        others = {
+            name: Evaluated(self._space, w, Passes(self._space, w, call, self._statistics, counted=False))
+            for name, call in given.items()
+        }
+        self._conclude(*self._apply(Evaluated(self._space, w, passes, others), w))
+        return passes.value
+
+    @torch.no_grad()
+    def first_step(self) -> None:
+        """Move the parameters from where the gradients are to where the rule wants them next; clear the gradients."""
+        self._refuse_halfway("first_step()")
+        w, gradient, statistics = self._space.read(), self._space.gradients(), self._statistics.save()
+        moved, finite = False, gradient.finite()
+        try:
+            self._apply(Evaluated(self._space, w, known(w, gradient)), w)
+        except Elsewhere as asked:
+            self._space.write(asked.point)
+            moved, finite = True, finite & asked.point.finite()
+        self._halfway, self._away = Halfway(w, gradient, statistics, moved, finite), True
+        self._space.clear_gradients()
+
+    def second_step(self) -> None:
+        """Go back, and take the step with the gradients that were found where ``first_step`` had gone."""
+        self.step()
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Go back to the parameters before ``first_step``; do nothing if that is done.
+
+        The gradients stay, but become NaN if the first ones or the point they lead to are not finite.
+        """
+        if self._halfway is not None and self._away:
+            self._space.void_gradients(unless=self._halfway.finite)
+            self._space.write(self._halfway.w)
+            self._statistics.put_back(self._halfway.statistics)
+            self._away = False
+
+    @property
+    def perturbed(self) -> bool:
+        """Whether ``first_step`` has moved the parameters, and nothing has brought them back."""
+        return self._away and self._halfway is not None and self._halfway.moved
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the base as its own ``state_dict`` has it, and that of the rule under "rule"."""
+        self._refuse_halfway("state_dict()")
+        rule = {"name": self.rule_class.__name__, "steps": self._steps, "own": pack(self._own)}
+        return {**super().state_dict(), "rule": rule}
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state; from that of the base alone, with the rule at its beginning."""
+        self._refuse_halfway("load_state_dict()")
+        rule = state_dict.get("rule")
+        if rule is not None and rule["name"] != self.rule_class.__name__:
+            raise ValueError(f"the state is one of {rule['name']}, not of {self.rule_class.__name__}")
+        super().load_state_dict(state_dict)
+        self.base.__setstate__({"state": self.state, "param_groups": self.param_groups})
+        self._halfway = None
+        self._begin()
+        if rule is not None:
+            self._steps, self._own = rule["steps"], unpack(rule["own"], self.parameters)
+
+    def __getstate__(self) -> dict[str, Any]:
+        mine = ("base", "_space", "_statistics", "_rule", "_own", "_steps", "_halfway", "_away")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in mine}}
+
+    def _refuse_halfway(self, call: str) -> None:
+        if self._away:
+            raise RuntimeError(f"{call} within a step: first_step() waits for second_step(), or for restore()")
+
+    def _apply(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
+        """Return the gradient that the rule gives its base, and the rule's own memory after the step."""
+        base = TorchBase(self)
+        radius = {"rho": per_part(self.param_groups, "rho")} if "rho" in self.defaults else {}
+        rule = replace(self._rule, base=base, **radius)
+        _, memory = rule.step(loss, w, Memory(base.memory(w), self._own), self._steps)
+        assert base.gradient is not None  # Wrapper.step ends with the base
+        return base.gradient, memory.own
+
+    def _finish(self) -> None:
+        """Do the second half of a step in two calls."""
+        if self._halfway is None:
+            raise RuntimeError("step() has no gradient to perturb with: call first_step() before, or step(closure)")
+        w, first, moved = self._halfway.w, self._halfway.gradient, self._halfway.moved
+        self.restore()
+        second = self._space.gradients()
+        gradient_at = known(w, first, second) if moved else known(w, second)
+        try:
+            g, own = self._apply(Evaluated(self._space, w, gradient_at), w)
+        except Elsewhere:
+            raise Refused("the rule needs gradients at more than two points: give step a closure") from None
+        self._conclude(g, own)
+
+    def _conclude(self, g: Vector, own: Any) -> None:
+        """Take the step with the gradient g."""
+        self._space.hand_over(g)
+        self.base.step()
+        self._own, self._halfway = own, None
+        self._steps += 1
+
+
+def _refuse_base(base_class: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:
+    """Refuse a base that steps in a way which no gradient handed to it can serve."""
+    closure = signature(base_class.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
+    if options.get("maximize"):
+        raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")

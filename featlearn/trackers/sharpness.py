@@ -1,0 +1,42 @@
+"""Sharpness: how curved the training loss is where the parameters are.
+
+Source: the operator norm of the Hessian, as Long & Bartlett 2024 (arXiv 2309.12488) and Cohen et al. 2021 measure it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from featlearn.types import Count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.protocol import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharpness:
+    """Eigenvalues of the Hessian of the training loss, exact, at the current parameters (not the perturbed ones).
+
+    sharpness: the one of largest absolute value, with its sign: lambda_max for the ReLU, whose Hessian (the one that
+    exists almost everywhere) has none below 0; where it is negative, the loss curves down more than up. sharpness_2,
+    sharpness_3, ...: the next ones by absolute value. Unit: 1 / lr.
+
+    top: how many eigenvalues; at most as many as there are parameters.
+    batch: on the full training set, or on the mini-batch about to be used.
+    """
+
+    top: Count = 1
+    batch: Literal["full", "batch"] = "full"
+
+    @property
+    def least_parameters(self) -> int:
+        """The number of parameters that a model must have to be watched."""
+        return self.top
+
+    def __call__(self, view: View) -> dict[str, Tensor]:
+        """Return the columns, each [b]."""
+        values = view.curvature(self.batch).top(self.top)
+        return {"sharpness" if i == 0 else f"sharpness_{i + 1}": values[:, i] for i in range(self.top)}

@@ -1,0 +1,161 @@
+"""What real training loops do: groups, schedules, accumulation."""
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+from torch import nn
+from torch_rules import ONE_OF_EACH, like
+from training import apart, batches, closure_of, loss_of, network, same, samples, train, weights
+
+from featlearn.optim.torch import SAM
+
+STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
+SGD = torch.optim.SGD
+
+
+# parameter groups
+
+
+def test_groups_have_their_own_radius_rate_and_decay_under_one_norm():
+    """By hand: eps of a group is its rho times its part of g over the norm of all."""
+    p, q = (nn.Parameter(torch.tensor(x, dtype=torch.float64)) for x in ([1.0, -2.0], [0.5]))
+    start = p.detach().clone(), q.detach().clone()
+    groups = [{"params": [p], "rho": 0.3, "lr": 0.1}, {"params": [q], "weight_decay": 0.5}]
+    optimizer = SAM(groups, SGD, rho=0.2, lr=0.05)
+
+    def closure():
+        loss = (p**4).sum() / 4 + (q**2).sum() * 3
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    g, h = start[0] ** 3, 6 * start[1]
+    length = math.sqrt(float((g * g).sum() + (h * h).sum()))
+    moved = start[0] + 0.3 * g / length, start[1] + 0.2 * h / length
+    expected = start[0] - 0.1 * moved[0] ** 3, start[1] - 0.05 * (6 * moved[1] + 0.5 * start[1])
+    assert apart(expected, [p.detach(), q.detach()]) < 1e-15
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_every_rule_knows_groups(name):
+    """Two groups that agree are one; a radius of zero in one of them leaves only that one where it was."""
+    models = [network() for _ in range(4)]
+    for model, radii in zip(models, (None, (0.1, 0.1), (0.1, 0.4), (0.4, 0.1)), strict=True):
+        params = list(model.parameters())
+        groups = params if radii is None else [{"params": part} for part in (params[:2], params[2:])]
+        options = {"rho": 0.1} if radii is None else {}
+        for group, rho in zip(groups, radii or (), strict=False):
+            group["rho"] = rho
+        optimizer = like(ONE_OF_EACH[name], groups, SGD, lr=0.1, momentum=0.9)
+        for group in optimizer.param_groups if options else ():
+            group.update(options)
+        train(model, optimizer, 12)
+    assert same(models[0], models[1])
+    assert not same(models[2], models[0]) and not same(models[2], models[3])
+
+
+@STYLES
+def test_a_group_that_is_added_later_takes_part(style):
+    model = network()
+    params = list(model.parameters())
+    optimizer = SAM(params[:2], SGD, rho=0.2, lr=0.1, momentum=0.9)
+    train(model, optimizer, 2, style=style)
+    kept = weights(model)
+    assert same(kept[2:], weights(network())[2:])
+    optimizer.add_param_group({"params": params[2:], "lr": 0.01})
+    assert [g["rho"] for g in optimizer.base.param_groups] == [0.2, 0.2]
+    assert [g["lr"] for g in optimizer.base.param_groups] == [0.1, 0.01]
+    train(model, optimizer, 1, start=2, style=style)
+    assert not any(torch.equal(a, b) for a, b in zip(kept, weights(model), strict=True))
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_the_rules_own_memory_grows_with_the_groups(name):
+    model = network()
+    params = list(model.parameters())
+    optimizer = like(ONE_OF_EACH[name], params[:2], SGD, lr=0.1, momentum=0.9)
+    train(model, optimizer, 7)
+    optimizer.add_param_group({"params": params[2:]})
+    before = weights(model)
+    train(model, optimizer, 6, start=7)
+    assert not any(torch.equal(a, b) for a, b in zip(before, weights(model), strict=True))
+
+
+def test_named_parameters_are_taken():
+    model = network()
+    optimizer = SAM(model.named_parameters(), SGD, rho=0.1, lr=0.1)
+    train(model, optimizer, 2)
+    assert optimizer.state_dict()["param_groups"][0]["param_names"][0] == "0.weight"
+
+
+# schedulers
+
+
+@STYLES
+def test_a_scheduler_reaches_the_base(style):
+    """StepLR with radius zero is StepLR on the base, bit for bit."""
+    ours, plain = network(), network()
+    optimizer = SAM(ours.parameters(), SGD, rho=0.0, lr=0.2, momentum=0.9)
+    train(ours, optimizer, 6, style=style, scheduler=torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.3))
+    base = SGD(plain.parameters(), lr=0.2, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(base, 2, 0.3)
+    for batch in islice(batches(), 6):
+        base.zero_grad()
+        loss_of(plain, batch).backward()
+        base.step()
+        scheduler.step()
+    assert same(ours, plain) and optimizer.param_groups[0]["lr"] == base.param_groups[0]["lr"] == 0.2 * 0.3**3
+
+
+@pytest.mark.parametrize(("base", "key"), [(SGD, "momentum"), (torch.optim.AdamW, "betas")])
+def test_one_cycle_cycles_the_momentum_too(base, key):
+    model = network()
+    optimizer = SAM(model.parameters(), base, rho=0.1, lr=0.1, **({"momentum": 0.9} if base is SGD else {}))
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.2, total_steps=10)
+    rates, momenta = [], []
+    for t in range(8):
+        rates.append(optimizer.base.param_groups[0]["lr"])
+        momenta.append(optimizer.base.param_groups[0][key])
+        train(model, optimizer, 1, start=t, scheduler=scheduler)
+    momenta = [m if key == "momentum" else m[0] for m in momenta]
+    assert max(rates) == pytest.approx(0.2) and min(momenta) == pytest.approx(0.85)
+    assert rates.index(max(rates)) == momenta.index(min(momenta)) > 0
+
+
+# gradient accumulation
+
+
+@STYLES
+def test_micro_batches_give_one_perturbation_of_the_gradient_they_add_up_to(style):
+    parts, joined, split = [samples(4, seed=s) for s in (1, 2, 3)], network(), network()
+    optimizers = [SAM(model.parameters(), SGD, rho=0.3, lr=0.1, momentum=0.9) for model in (joined, split)]
+    whole = tuple(torch.cat(x) for x in zip(*parts, strict=True))
+
+    def in_three():
+        for part in parts:
+            (loss_of(split, part) / 3).backward()
+
+    for _ in range(5):
+        optimizers[0].step(closure_of(joined, whole))
+        if style == "closure":
+            optimizers[1].step(in_three)
+        else:
+            optimizers[1].zero_grad()
+            in_three(), optimizers[1].first_step(), in_three(), optimizers[1].second_step()
+    assert apart(joined, split) < 1e-14 < 1e-2 < apart(joined, network())
+
+
+def test_gradients_may_be_clipped_between_the_passes():
+    model, free = network(), network()
+    for twin, limit in ((model, 1e-3), (free, 1e9)):
+        optimizer, batch = SAM(twin.parameters(), SGD, rho=0.1, lr=1.0), samples()
+        loss_of(twin, batch).backward()
+        optimizer.first_step()
+        loss_of(twin, batch).backward()
+        nn.utils.clip_grad_norm_(twin.parameters(), limit)
+        optimizer.second_step()
+    steps = [[a - b for a, b in zip(weights(x), weights(network()), strict=True)] for x in (model, free)]
+    lengths = [math.sqrt(sum(float((part * part).sum()) for part in step)) for step in steps]
+    assert lengths[0] == pytest.approx(1e-3, rel=1e-3) and lengths[1] > 0.05
