@@ -209,8 +209,7 @@ def _drawn_once(numbers: Numbers, shape: Shape) -> Drawn:
 
 def _problem(block: Block, drawn: Drawn, numbers: Numbers) -> Problem:
     first = block.settings[0]
-    sizes = block.column([run.network.n_parameters(run.data) for run in block.settings])
-    return make_problem(drawn, numbers, sizes, first.data, first.network, getattr(torch, first.dtype))
+    return make_problem(drawn, numbers, first.data, first.network, dtype=getattr(torch, first.dtype))
 
 
 def _gram_engine(problem: Problem) -> GramEngine:
@@ -219,7 +218,7 @@ def _gram_engine(problem: Problem) -> GramEngine:
         return GramEngine(problem)
     try:
         from featlearn.engines.fused import FusedGramEngine
-    except ImportError:
+    except ModuleNotFoundError:
         return GramEngine(problem)
     return FusedGramEngine(problem)
 

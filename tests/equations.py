@@ -1,6 +1,6 @@
 """Update rules by their published equations, on explicit weights: what the rules of featlearn.optim are held against.
 
-Nothing here knows of featlearn.optim or of the engines' gradients.
+Of featlearn.optim nothing is used but the numbers of a base, of the engines nothing.
 """
 
 import numpy as np

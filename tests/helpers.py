@@ -202,8 +202,8 @@ def engine_of(*runs: RunConfig) -> Engine:
 
 def problem_of(run: RunConfig, draw: Draw) -> Problem:
     """The problem of a draw of one's own, in place of the run's."""
-    numbers, size = Block.of([run]).numbers("cpu"), torch.tensor([float(run.network.n_parameters(run.data))])
-    return make_problem(stack_draws([draw]), numbers, size, run.data, run.network, torch.float64)
+    numbers = Block.of([run]).numbers("cpu")
+    return make_problem(stack_draws([draw]), numbers, run.data, run.network, dtype=torch.float64)
 
 
 def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, memory: Any = None, t: int = 0) -> Any:
@@ -244,9 +244,7 @@ def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
     first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
-    return observe(
-        engine, state.w, steps, Prospect.of(rule, loss_on(engine, batches[-1], steps), state.w, state.memory, steps)
-    )
+    return observe(engine, state.w, steps, Prospect.of(rule, state.loss(engine, steps), state.w, state.memory, steps))
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:

@@ -52,6 +52,14 @@ def store(config, tmp_path):
     return tmp_path / "store"
 
 
+def test_a_warning_is_said_on_standard_error_and_changes_no_exit_code(config, tmp_path):
+    friendly = ["--set", "optimizer={name: f_sam, lr: 0.1, rho: 0.1}"]
+    for command in (["validate", config], ["run", config], ["sweep", config, "--out", tmp_path / "store"]):
+        said = call(*command, *friendly)
+        assert said.exit_code == 0 and "downhill" not in said.stdout
+        assert said.stderr.count("warning: --set: optimizer: FSAM perturbs downhill on the full batch") == 1
+
+
 def test_from_config_to_figure(config, store, tmp_path):
     again = call("sweep", config, "--out", store)
     assert again.exit_code == 0 and "0 done, 12 reused, 0 failed" in again.stdout

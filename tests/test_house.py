@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "provenance"},
+    {"types", "streams", "threads", "theory", "provenance", "tiles"},
     {"data", "models"},
     {"geometry", "law"},
     {"engines", "optim", "sde"},
@@ -46,7 +46,7 @@ SEES = {
     "models": {"types", "streams"},
     "optim": {"types"},
     "optim.torch": {"types", "engines", "optim"},  # it puts a module's parameters in the place of an engine
-    "trackers": {"types", "streams", "models", "theory"},  # what theory says, beside what happened
+    "trackers": {"types", "streams", "models", "tiles", "theory"},  # what theory says, beside what happened
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from featlearn.engines import kernels
 from featlearn.engines.fused_curvature import FusedGramCurvature
 from featlearn.engines.gram import GramEngine
+from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.models.kernels import KINDS
+from featlearn.tiles import pad_columns
 
 
 class FusedGramEngine(GramEngine):
-    """GramEngine for tensors on a CPU; only the product with G is left to torch, in float64."""
+    """GramEngine for tensors on a CPU; its Vectors are packed."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
+        _keep_freed_memory()
+        self._initial = cast(PackedVector, super().initial())
+        self._gram = pad_columns(problem.gram.numpy(), least=self._initial.rows.shape[2])
         self._true_labels = problem.true_labels.numpy()
         self._numbers = (
             KINDS[problem.activation.name],
@@ -27,32 +34,52 @@ class FusedGramEngine(GramEngine):
             problem.bias,
         )
 
+    def initial(self) -> Vector:
+        """Return W0: alpha = 1, C = 0."""
+        return self._initial
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
+        """Return alpha W0 + C V, whose alignments are ``align``."""
+        return pack(alpha, coef, align)
+
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
-        align = w.leaves[2]
-        labels = self.problem.labels if labels is None else labels
-        coef = torch.empty_like(align)
-        samples = labels.numpy(), self._true_labels, batch.numpy()
-        kernels.gradient_coef(align.numpy(), *samples, coef.numpy(), *self._numbers)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, self._times_gram(coef)))
+        start, part, factors = cast(PackedVector, w).terms
+        rows, squares = torch.empty_like(start), start.new_empty(len(start))
+        kernels.gradient(
+            start.numpy(),
+            part.numpy(),
+            factors.numpy(),
+            part is not start,
+            (self.problem.labels if labels is None else labels).numpy(),
+            self._true_labels,
+            batch.numpy(),
+            self._gram,
+            rows.numpy(),
+            squares.numpy(),
+            *self._numbers,
+        )
+        return PackedVector((rows,), n_vectors=self._gram.shape[1], square=squares)
 
     def curvature(self, w: Vector, batch: Tensor) -> FusedGramCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
-        return FusedGramCurvature(self._patches, w.leaves[2], batch)
-
-    def _times_gram(self, coef: Tensor) -> Tensor:
-        """Return coef G. In float32 the bits of torch's batched product depend on a run's place in the batch."""
-        gram = self.problem.gram
-        if coef.dtype == torch.float64:
-            return coef @ gram
-        out = torch.empty_like(coef)
-        kernels.product(coef.numpy(), gram.numpy(), out.numpy())
-        return out
+        return FusedGramCurvature(self._patches, w.leaves[2], batch, self.vector)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>, [b] (see GramEngine.inner)."""
-        out = torch.empty_like(u.leaves[0])
-        (alpha_u, coef_u, _), (alpha_v, coef_v, align_v) = u.leaves, v.leaves
-        known = self.problem.align0, self._init_square
-        kernels.inner(*(x.numpy() for x in (alpha_u, coef_u, alpha_v, coef_v, align_v, *known, out)))
+        """Return <u, v>, [b] (see GramEngine.inner); of a gradient with itself it is known."""
+        u, v = cast(PackedVector, u), cast(PackedVector, v)
+        if u is v and (known := u.own_square) is not None:
+            return known
+        out = self._init_square.new_empty(len(self._init_square))
+        arrays = u.rows, v.rows, self._initial.rows, self._init_square, out
+        kernels.inner(*(x.numpy() for x in arrays))
         return out
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library keep the memory of vectors that are no longer used, in place of fresh pages for every step.
+
+    glibc hands freed memory back to the system at twice the size of the largest block that it mapped alone and that was
+    freed, of those up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD); these pages are never touched.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)

@@ -38,7 +38,11 @@ class GramEngine(PatchEngine):
     def initial(self) -> Vector:
         """Return W0: alpha = 1, C = 0."""
         align = self.problem.align0
-        return Vector((align.new_ones(len(align)), torch.zeros_like(align), align))
+        return self.vector(align.new_ones(len(align)), torch.zeros_like(align), align)
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
+        """Return alpha W0 + C V, whose alignments are ``align``."""
+        return Vector((alpha, coef, align))
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> = sum_rows C_u (v V')' + alpha_u <W0, v>, [b]."""
@@ -79,18 +83,18 @@ class GramEngine(PatchEngine):
         if p.bias:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
-        return Vector((torch.zeros_like(w.leaves[0]), coef, coef @ p.gram))
+        return self.vector(torch.zeros_like(w.leaves[0]), coef, coef @ p.gram)
 
     def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
         """Return the projection onto the span of a direction of standard normals: its alignments have rows N(0, G)."""
         like, factors = self.problem.align0, (self._patches.inverse_factor, self._patches.factor.mT)
         normals = torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like.device)
         coef, align = ((normals @ factor).to(like.dtype) for factor in factors)
-        return Vector((like.new_zeros(len(like)), coef, align))
+        return self.vector(like.new_zeros(len(like)), coef, align)
 
     def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
-        return GramCurvature(self._patches, w.leaves[2], batch)
+        return GramCurvature(self._patches, w.leaves[2], batch, self.vector)
 
     @cached_property
     def _patches(self) -> PatchGeometry:

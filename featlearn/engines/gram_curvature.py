@@ -15,6 +15,7 @@ Everything is computed in float64: the bits of a run then do not depend on its n
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -35,8 +36,11 @@ class GramCurvature:
     For the ReLU the Hessian that exists almost everywhere; see the protocol Curvature.
     """
 
-    def __init__(self, geometry: PatchGeometry, align: Tensor, batch: Tensor) -> None:
-        p, self._geometry, self._dtype = geometry.problem, geometry, align.dtype
+    def __init__(
+        self, geometry: PatchGeometry, align: Tensor, batch: Tensor, vector: Callable[[Tensor, Tensor, Tensor], Vector]
+    ) -> None:
+        """``vector`` makes one of the engine's from alpha, coefficients and alignments (GramEngine.vector)."""
+        p, self._geometry, self._dtype, self._make = geometry.problem, geometry, align.dtype, vector
         align, batch = align.double(), batch.double()
         on_patches = geometry.on_patches(align)
         margins = p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
@@ -77,7 +81,7 @@ class GramCurvature:
 
     def _vector(self, coef: Tensor) -> Vector:
         align = coef @ self._geometry.problem.gram.double()
-        return Vector(tuple(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
+        return self._make(*(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
 
     def _weights_of_product(self, on_patches: Tensor) -> Tensor:
         """Return H v as weights on the patches, [b, f, N], from v's inner products with them."""

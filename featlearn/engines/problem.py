@@ -98,7 +98,7 @@ def stack_draws(draws: Sequence[Draw]) -> Drawn:
 
 
 def make_problem(
-    drawn: Drawn, numbers: Numbers, n_parameters: Tensor, data: SignalNoise, network: TwoLayerCNN, dtype: torch.dtype
+    drawn: Drawn, numbers: Numbers, data: SignalNoise, network: TwoLayerCNN, *, dtype: torch.dtype
 ) -> Problem:
     """Return the problem of a block, on the device of ``numbers``; data and network are any run's, for their shape."""
 
@@ -111,7 +111,7 @@ def make_problem(
         noise_std=tensor(numbers.noise_std),
         flip_prob=tensor(numbers.flip_prob),
         signal_norm=tensor(numbers.signal_norm),
-        n_parameters=tensor(n_parameters),
+        n_parameters=tensor(2 * network.n_filters * (numbers.dim + network.bias)),
         signs=tensor(torch.as_tensor(network.signs))[:, None],
         activation=ACTIVATIONS[network.activation],
         scale=network.scale(data.n_patches),

@@ -200,8 +200,7 @@ def normalized(u: Vector, square: Tensor) -> Vector:
 
     A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
     """
-    usable = (square > 0) & square.isfinite()
-    return torch.where(usable, torch.where(usable, square, 1.0).rsqrt(), 0.0) * u
+    return square.rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
 
 
 def batch_weights(samples: Tensor, like: Tensor) -> Tensor:

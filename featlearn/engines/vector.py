@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,16 @@ class Vector:
     def leaves(self) -> tuple[Tensor, ...]:
         """The vector's own tensors, the factor multiplied out."""
         return self.parts if self.factor is None else tuple(spread(self.factor, part) * part for part in self.parts)
+
+    def with_leaves(self, leaves: tuple[Tensor, ...]) -> Vector:
+        """Return a vector of the same kind made of these tensors."""
+        return Vector(leaves)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Let a tensor times a Vector be what ``__rmul__`` says, without the detour over torch's error message."""
+        left, right = args
+        return right.__rmul__(left) if isinstance(right, Vector) else NotImplemented
 
     def __add__(self, other: Vector) -> Vector:
         """Return self + other."""

@@ -100,7 +100,7 @@ def merge(function: Callable[..., Any], *trees: Any) -> Any:
     if isinstance(first, Tensor):
         return function(*trees)
     if isinstance(first, Vector):
-        return Vector(merge(function, *(tree.leaves for tree in trees)))
+        return first.with_leaves(merge(function, *(tree.leaves for tree in trees)))
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first) if field.init]
         return replace(first, **{name: merge(function, *(getattr(tree, name) for tree in trees)) for name in names})

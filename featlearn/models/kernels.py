@@ -1,32 +1,76 @@
-"""The activations as scalar functions that numba compiles into the hot loops; activations.py is their plain twin."""
+"""The activations as numba compiles them into the hot loops; activations.py is their plain twin."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 KINDS = {"relu": 0, "relu2": 1, "relu3": 2, "softplus": 3}
 _RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
 
 
 @njit(inline="always")
-def value(kind: int, z: float) -> float:
-    """Return the activation; ``kind`` is its number in KINDS."""
-    if kind == _SOFTPLUS:
-        return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
-    r = 0.0 if z <= 0.0 else z  # NaN stays
+def value(kind: int, z: float) -> Any:
+    """Return the activation, in the precision of z; ``kind`` is its number in KINDS."""
+    zero = type(z)(0)
+    r = zero if z <= zero else z  # NaN stays
     if kind == _RELU:
         return r
-    return r * r if kind == _RELU2 else r * r * r
+    if kind == _RELU2:
+        return r * r
+    if kind == _RELU3:
+        return r * r * r
+    return r + math.log1p(math.exp(-abs(z)))
 
 
 @njit(inline="always")
-def slope(kind: int, z: float) -> float:
-    """Return the activation's derivative."""
-    if kind == _SOFTPLUS:
-        return 1.0 / (1.0 + math.exp(-z))
-    r = 0.0 if z <= 0.0 else z  # NaN stays
+def slope(kind: int, z: float) -> Any:
+    """Return the activation's derivative, in the precision of z."""
+    zero, one = type(z)(0), type(z)(1)
+    r = zero if z <= zero else z  # NaN stays
     if kind == _RELU:
-        return 1.0 if z > 0.0 else 0.0
-    return 2.0 * r if kind == _RELU2 else 3.0 * r * r
+        return one if z > zero else zero
+    if kind == _RELU2:
+        return r + r
+    if kind == _RELU3:
+        return type(z)(3) * r * r
+    return one / (one + math.exp(-z))
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def values(kind: int, z: Array, out: Array) -> None:
+    """Write the activation of every entry of z into ``out``; one loop a kind, as a loop that chooses stays scalar."""
+    if kind == _RELU:
+        for i in range(len(z)):
+            out[i] = value(_RELU, z[i])
+    elif kind == _RELU2:
+        for i in range(len(z)):
+            out[i] = value(_RELU2, z[i])
+    elif kind == _RELU3:
+        for i in range(len(z)):
+            out[i] = value(_RELU3, z[i])
+    else:
+        for i in range(len(z)):
+            out[i] = value(_SOFTPLUS, z[i])
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def slopes(kind: int, factor: Array, z: Array, out: Array) -> None:
+    """Write ``factor`` times the activation's derivative at every entry of z into ``out``."""
+    if kind == _RELU:
+        for i in range(len(z)):
+            out[i] = factor[i] * slope(_RELU, z[i])
+    elif kind == _RELU2:
+        for i in range(len(z)):
+            out[i] = factor[i] * slope(_RELU2, z[i])
+    elif kind == _RELU3:
+        for i in range(len(z)):
+            out[i] = factor[i] * slope(_RELU3, z[i])
+    else:
+        for i in range(len(z)):
+            out[i] = factor[i] * slope(_SOFTPLUS, z[i])

@@ -26,6 +26,7 @@ class LabelNoiseGD(Wrapper):
     flip_rate: probability of a flip.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     reference: ClassVar[str] = "Huang et al. 2025, arXiv 2510.17526"
 
     flip_rate: Annotated[float, Bound(ge=0, le=1)]

@@ -24,8 +24,8 @@ class USAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
-    steady: ClassVar[bool] = True
     _edge: ClassVar[str | None] = "usam"
+    steady: ClassVar[bool] = True
 
     rho: NonNegative
 

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.models.kernels import value
+from featlearn.models.kernels import values
+from featlearn.tiles import multiply
 
 Array = NDArray[Any]
 
@@ -90,9 +91,9 @@ def error_by_scramble(
     gram: Array,
     signal: Array,
     bias: Array,
+    directions: Array,
     turns: Array,
     lengths: Array,
-    directions: Array,
     kind: int,
     scale: float,
     degree: int,
@@ -101,37 +102,42 @@ def error_by_scramble(
     """Write the error against true labels of every run and scramble into ``out`` [b, s].
 
     gram [b, f, f]: covariance of the filters' pre-activations on a noise patch. signal [b, 2]: the output's part from
-    +signal and -signal. bias [b, f]. directions [q, f, points]: on the unit sphere in q f dimensions, the same for
-    every run, points of one scramble together. turns [b, q, f, f], lengths [b, points]: the run's own rotations of
-    them, and what they are multiplied with. scale: what an activation on noise is multiplied with. degree: of the
-    noise part of the output in the lengths, to integrate over them; 0 takes them as they are.
+    +signal and -signal. bias [b, f]. directions [s, q, f, points]: of every scramble, on the unit sphere in q f
+    dimensions, the same for every run. turns [b, q, f, f]: the run's own rotations of them. Both with columns of zeros
+    as ``multiply`` wants them. lengths [b, s, points]: what the run multiplies them with. scale: what an activation on
+    noise is multiplied with. degree: of the noise part of the output in the lengths, to integrate over them; 0 takes
+    them as they are.
     """
-    q, f, n_points = directions.shape
-    lower, factor = np.empty((f, f)), np.empty((f, f))
-    z, noise = np.empty(n_points), np.empty(n_points)
-    per_scramble = n_points // out.shape[1]
-    half = q * f // 2
+    _, q, f, width = directions.shape
+    n_scrambles, n_points = lengths.shape[1:]
+    lower, factors = np.empty((f, f)), np.empty((q, f, turns.shape[3]))
+    z, noise, part = np.empty((f, width)), np.empty((1, width)), np.empty((1, width))
+    z_flat, weights = z.reshape(f * width), np.full((1, f), scale)
+    weights[0, f // 2 :] = -scale
     for lane in range(len(gram)):
         semidefinite_cholesky(gram[lane], lower, 1e-12)
-        noise[:] = 0.0
         for patch in range(q):
-            for r in range(f):
-                factor[r] = 0.0
-                for s in range(r + 1):
-                    for i in range(f):
-                        factor[r, i] += lower[r, s] * turns[lane, patch, s, i]
-            for r in range(f):
-                weight = scale if 2 * r < f else -scale
-                z[:] = 0.0
-                for s in range(f):
-                    entry, row = factor[r, s], directions[patch, s]
-                    for i in range(n_points):
-                        z[i] += entry * row[i]
-                for i in range(n_points):
-                    noise[i] += weight * value(kind, bias[lane, r] + lengths[lane, i] * z[i])
+            multiply(lower, turns[lane, patch], factors[patch])
         plus, minus = signal[lane, 0], signal[lane, 1]
-        for part in range(out.shape[1]):
+        for scramble in range(n_scrambles):
+            noise[:] = 0.0
+            for patch in range(q):
+                multiply(factors[patch], directions[scramble, patch], z)
+                if degree == 0:
+                    place(z, bias[lane], lengths[lane, scramble])
+                values(kind, z_flat, z_flat)
+                multiply(weights, z, part)
+                noise += part
             total = 0.0
-            for i in range(part * per_scramble, (part + 1) * per_scramble):
-                total += chance(plus, noise[i], degree, half) + chance(-minus, -noise[i], degree, half)
-            out[lane, part] = total / (2 * per_scramble)
+            for i in range(n_points):
+                total += chance(plus, noise[0, i], degree, q * f // 2)
+                total += chance(-minus, -noise[0, i], degree, q * f // 2)
+            out[lane, scramble] = total / (2 * n_points)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def place(z: Array, bias: Array, lengths: Array) -> None:
+    """Turn directions [f, width] into pre-activations of the given lengths."""
+    for r in range(len(z)):
+        for i in range(len(lengths)):
+            z[r, i] = bias[r] + lengths[i] * z[r, i]

@@ -110,13 +110,16 @@ class _Integral:
         """Integrate run by run in one pass each, on a CPU; without numba as ``plain``."""
         try:
             from featlearn.models.kernels import KINDS
+            from featlearn.tiles import pad_columns
             from featlearn.trackers.kernels import error_by_scramble
-        except ImportError:
+        except ModuleNotFoundError:
             return self.plain(p)
-        out = self.signal.new_empty(len(self.signal), self.n_scrambles)
-        directions = self.directions.T.reshape(p.noises_per_sample, len(p.signs), -1)
-        inputs = (self.gram, self.signal, self.bias, self.turns, self.lengths, directions)
-        arrays = [x.contiguous().numpy() for x in inputs]
+        q, f, s = p.noises_per_sample, len(p.signs), self.n_scrambles
+        out = self.signal.new_empty(len(self.signal), s)
+        directions = pad_columns(self.directions.reshape(s, -1, q, f).permute(0, 2, 3, 1).numpy())
+        lengths = self.lengths.reshape(len(out), s, -1)
+        gram, signal, bias = (x.contiguous().numpy() for x in (self.gram, self.signal, self.bias))
+        arrays = gram, signal, bias, directions, pad_columns(self.turns.numpy()), lengths.contiguous().numpy()
         error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
         return out
 

@@ -54,13 +54,14 @@ def test_step(benchmark, ready):
 
 
 def test_observation(benchmark, ready):
-    engine, rule, state, loss = ready
-    benchmark(observe, engine, state.w, 5, Prospect.of(rule, loss, state.w, state.memory, 5))
+    engine, rule, state, _ = ready
+    prospect = Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
+    benchmark(observe, engine, state.w, 5, prospect)
 
 
 def test_test_error(benchmark, run, ready):
-    engine, rule, state, loss = ready
-    view = observe(engine, state.w, 5, Prospect.of(rule, loss, state.w, state.memory, 5))
+    engine, rule, state, _ = ready
+    view = observe(engine, state.w, 5, Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5))
     benchmark(run.record.trackers[0], view)
 
 

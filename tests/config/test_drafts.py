@@ -159,10 +159,16 @@ def test_trackers_are_words_or_mappings(load: Load) -> None:
     assert record.trackers == (Loss(), TestError(n_points=128), Decomposition(per_filter=True))
 
 
+OF_VARIANTS = {
+    **dict.fromkeys(("alpha", "batch_weight", "ema_weight", "flip_rate", "gamma", "momentum", "theta"), 0.5),
+    "component": "noise",
+}
+
+
 def test_every_word_of_every_room_is_read() -> None:
     for section in (*SECTIONS.values(), TRACKER):
         for (word, base), kind in section.kinds.items():
-            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x"}
+            required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x", **OF_VARIANTS}
             given = {k: required[k] for k in kind.parameters if k in required}
             naming = dict(zip(kind.naming, (word, base), strict=False))
             draft = read_section(section, tree(given | naming))

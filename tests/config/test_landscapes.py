@@ -78,6 +78,11 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ("valley", "train.batch_size=2", "train.batch_size: 2 is more than data.n_samples = 1"),
         (
             "valley",
+            "optimizer={name: label_noise, lr: 0.1, flip_rate: 0.2}",
+            "optimizer.name: LabelNoiseGD needs labels, which a network of model valley does not provide",
+        ),
+        (
+            "valley",
             "record.trackers=[decomposition]",
             "record.trackers: Decomposition needs span, which a network of model valley does not provide",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featlearn.config import SweepConfig
+from featlearn.config import ConfigWarning, SweepConfig
 from featlearn.config.resolve import recorded
 from featlearn.config.sections import Head, RecordSection
 from featlearn.engines import ENGINES
@@ -221,3 +222,53 @@ def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Prob
     assert "record.trackers: Decomposition is not unique" in line and "9 data vectors" in line
     assert load(set={**short, "data.dim": 9}).base_run().engine == "weights"
     assert load(set={**short, "data.dim": 8, "engine": "gram"}).base_run().engine == "gram"
+
+
+class TestCautions:
+    def warned(self, load: Load, *args: Any, **kwargs: Any) -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            load(*args, **kwargs)
+        assert all(warning.category is ConfigWarning for warning in caught)
+        return [str(warning.message) for warning in caught]
+
+    def test_friendly_sam_on_the_full_batch_is_warned_of_once(self, load: Load) -> None:
+        (said,) = self.warned(load, set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": 0.1}})
+        assert said.startswith("--set: optimizer: FSAM perturbs downhill on the full batch: ")
+
+    @pytest.mark.parametrize(
+        ("name", "parameters", "said"),
+        [
+            ("n_sam", {}, "n-SAM on the full batch is SAM"),
+            ("dnsam", {}, "DNSAM on the full batch is SAM"),
+            ("component_sam", {"component": "other_batch"}, "component = other_batch on the full batch is SAM"),
+            ("component_sam", {"component": "noise"}, "there is no perturbation"),
+            ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "EMASAM perturbs downhill on the full batch"),
+        ],
+    )
+    def test_it_says_what_is_left_of_a_rule(self, load: Load, name: str, parameters: dict[str, Any], said: str) -> None:
+        optimizer = {"name": name, "lr": 0.1, "rho": 0.1, **parameters}
+        (warning,) = self.warned(load, set={"optimizer": optimizer})
+        assert said in warning
+        assert self.warned(load, set={"optimizer": optimizer, "train.batch_size": 7}) == []
+
+    @pytest.mark.parametrize("optimizer", [{"name": "sam", "rho": 0.1}, {"name": "sgd"}, {"name": "vasso", "rho": 0.1}])
+    def test_the_others_are_silent(self, load: Load, optimizer: dict[str, Any]) -> None:
+        theta = {"theta": 0.5} if optimizer["name"] == "vasso" else {}
+        assert self.warned(load, set={"optimizer": {"lr": 0.1, **optimizer, **theta}}) == []
+
+    def test_in_a_sweep_the_share_is_told(self, load: Load) -> None:
+        sweep = """
+sweep:
+  optimizer: [{name: sgd, lr: 0.1}, {name: f_sam, lr: 0.1, rho: 0.1}]
+  train.batch_size: [5, 20]
+  seed: {range: [0, 100]}
+"""
+        (said,) = self.warned(load, sweep)
+        assert (
+            said.startswith("x.yaml:8: sweep.optimizer[1]: FSAM perturbs downhill") and "in 1 of 4 combinations" in said
+        )
+
+    def test_what_is_wrong_comes_first(self, problems: Problems) -> None:
+        said = problems(set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": -1}})
+        assert len(said) == 1 and "optimizer.rho" in said[0]

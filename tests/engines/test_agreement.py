@@ -8,7 +8,7 @@ from helpers import RULES, make_run, mini_batches, with_steps
 
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.protocol import Loss, Vector
+from featlearn.engines.protocol import Loss
 from featlearn.optim import SAM, SGD
 from featlearn.simulation import build_engine
 
@@ -81,18 +81,18 @@ def test_the_fused_engine_is_its_plain_twin_in_float32_too():
 def one_wrong_entry(engine, g):
     coef = g.leaves[1].clone()
     coef[:, 0, 1] *= 1 + 1e-9
-    return Vector((g.leaves[0], coef, coef @ engine.problem.gram))
+    return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
 def alignments_along_the_diagonal_only(engine, g):
     diagonal = engine.problem.gram.diagonal(dim1=1, dim2=2)[:, None, :]
-    return Vector((g.leaves[0], g.leaves[1], g.leaves[1] * diagonal))
+    return engine.vector(g.leaves[0], g.leaves[1], g.leaves[1] * diagonal)
 
 
 def flips_forgotten(engine, g):
     sign = (engine.problem.true_labels * engine.problem.labels)[:, None, :]
     coef = torch.cat([g.leaves[1][..., :1], g.leaves[1][..., 1:] * sign], -1)
-    return Vector((g.leaves[0], coef, coef @ engine.problem.gram))
+    return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
 @pytest.mark.parametrize("wrong", [one_wrong_entry, alignments_along_the_diagonal_only, flips_forgotten])

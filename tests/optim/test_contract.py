@@ -53,7 +53,7 @@ def test_every_optimizer_is_tried():
 @pytest.mark.parametrize("word", OPTIMIZERS)
 def test_an_optimizer_says_what_it_needs_and_where_it_is_from(word):
     cls = OPTIMIZERS[word]
-    assert is_dataclass(cls) and cls.needs <= {"coordinates", "span"}
+    assert is_dataclass(cls) and cls.needs <= {"coordinates", "labels", "span"}
     doc = "".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
     assert cls.reference and all(f"\n    {field.name}: " in doc for field in fields(cls))
 

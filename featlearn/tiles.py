@@ -1,0 +1,105 @@
+"""Small matrix products for the compiled loops, one tile of the result at a time in vector registers (numba).
+
+The tile is written in LLVM's own vectors: numba leaves loops this short scalar, and torch's batched product may round a
+run differently at another place of its batch. Here an entry is one chain of multiplications and additions, in the order
+of the columns of ``left``, wherever it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+VECTOR_BYTES = 32  # AVX2; wider registers gain little on so few columns
+ROWS, VECTORS = 4, 3  # of a tile: with a row of ``right`` and an entry of ``left`` they fill sixteen registers
+
+
+def padded(n_columns: int, item_size: int) -> int:
+    """Return the least number of columns, at least ``n_columns``, that ``multiply`` takes."""
+    lanes = VECTOR_BYTES // item_size
+    return -(-n_columns // lanes) * lanes
+
+
+def pad_columns(matrices: Array, least: int = 0) -> Array:
+    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, zeros added, at least ``least`` columns."""
+    n = matrices.shape[-1]
+    extra = padded(max(n, least), matrices.itemsize) - n
+    return np.pad(np.ascontiguousarray(matrices), [*[(0, 0)] * (matrices.ndim - 1), (0, extra)])
+
+
+@intrinsic(prefer_literal=True)
+def _tile(
+    typing: Any, left: Any, right: Any, out: Any, row: Any, column: Any, n_rows: Any, n_vectors: Any
+) -> tuple[Any, Any]:
+    """Write ``n_rows`` rows and ``n_vectors`` vectors of columns of left @ right, from ``row`` and ``column`` on."""
+    height, width = n_rows.literal_value, n_vectors.literal_value
+    item = left.dtype.bitwidth // 8
+    index = ir.IntType(64)
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        vector = ir.VectorType(context.get_data_type(left.dtype), VECTOR_BYTES // item)
+        arrays = [context.make_array(t)(context, builder, v) for t, v in zip(signature.args[:3], values, strict=False)]
+        (a, _, strides_a), (b, depth, strides_b), (c, _, strides_c) = (
+            (x.data, *cgutils.unpack_tuple(builder, x.shape)) for x in arrays
+        )
+        rows = [builder.add(values[3], index(r)) for r in range(height)]
+        columns = [builder.add(values[4], index(v * vector.count)) for v in range(width)]
+
+        def address(data: Any, stride: Any, i: Any, j: Any) -> Any:
+            return builder.bitcast(builder.gep(data, [builder.add(builder.mul(i, stride), j)]), vector.as_pointer())
+
+        zero = ir.Constant(vector, [0.0] * vector.count)
+        sums = [[cgutils.alloca_once_value(builder, zero) for _ in columns] for _ in rows]
+        with cgutils.for_range(builder, depth, intp=index) as loop:
+            j = loop.index
+            factors = [builder.load(address(b, strides_b, j, column), align=item) for column in columns]
+            for r, total in zip(rows, sums, strict=True):
+                entry = builder.load(builder.gep(a, [builder.add(builder.mul(r, strides_a), j)]))
+                same = _spread(builder, entry, vector)
+                for place, factor in zip(total, factors, strict=True):
+                    product = builder.fmul(same, factor, flags=["contract"])
+                    builder.store(builder.fadd(builder.load(place), product, flags=["contract"]), place)
+        for r, total in zip(rows, sums, strict=True):
+            for column, place in zip(columns, total, strict=True):
+                builder.store(builder.load(place), address(c, strides_c, r, column), align=item)
+        return context.get_dummy_value()
+
+    return types.void(left, right, out, row, column, n_rows, n_vectors), codegen
+
+
+def _spread(builder: Any, entry: Any, vector: Any) -> Any:
+    """Return a vector with the same entry everywhere."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, entry, ir.IntType(32)(0))
+    nowhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, nowhere)
+
+
+@njit(error_model="numpy")
+def multiply(left: Array, right: Array, out: Array) -> None:
+    """Write left @ right, [f, s] @ [s, n], into ``out``: C-ordered arrays of one precision, n as from ``padded``.
+
+    Columns of ``left`` beyond the s rows of ``right`` are left out.
+    """
+    f, n = out.shape
+    lanes = VECTOR_BYTES // out.itemsize
+    tall = f - f % ROWS
+    wide = n - n % (VECTORS * lanes)
+    for r in range(0, tall, ROWS):
+        for i in range(0, wide, VECTORS * lanes):
+            _tile(left, right, out, r, i, ROWS, VECTORS)
+        for i in range(wide, n, lanes):
+            _tile(left, right, out, r, i, ROWS, 1)
+    for r in range(tall, f):
+        for i in range(0, wide, VECTORS * lanes):
+            _tile(left, right, out, r, i, 1, VECTORS)
+        for i in range(wide, n, lanes):
+            _tile(left, right, out, r, i, 1, 1)
