@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 import torch
-from helpers import make_run
+from helpers import make_run, mini_batches
 from torch import nn
 from torch_rules import ALLOWED, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
 from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
@@ -16,7 +16,7 @@ from featlearn.models.losses import logistic
 from featlearn.optim import SAM as SAMRule
 from featlearn.optim.schedules import UNCHANGED, FollowLR, StepDecay
 from featlearn.optim.torch import RULES, SAM, USAM, Refused, RuleOptimizer, optimizer_class
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
 
@@ -28,7 +28,7 @@ def in_both_worlds(rule, steps):
     problem, start = engine.problem, engine.initial()
     parts = [leaf[0].clone() for leaf in start.leaves]
     module = TwoLayerModule(*parts, problem.signs.flatten(), problem.scale, problem.activation)
-    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, explicit=True, patches=True).patches)
+    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, patches=True).patches)
     optimizer = like(rule, module.parameters(), torch.optim.SGD, **own_numbers(rule.base))
 
     def closure_on(batch):
@@ -40,7 +40,7 @@ def in_both_worlds(rule, steps):
         return closure
 
     w, memory = start, rule.init(start)
-    for t, loss in zip(range(steps), MiniBatches([run], problem.labels).losses(engine), strict=False):
+    for t, loss in zip(range(steps), mini_batches(problem.labels, run).losses(engine), strict=False):
         w, memory = rule.step(loss, w, memory, t)
         others = {"full": closure_on(loss.full.batch), "other": closure_on(loss.other.batch)}
         optimizer.step(closure_on(loss.batch), **others)
