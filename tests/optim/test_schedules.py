@@ -53,7 +53,7 @@ def cosine_lr(optimizer):
         (StepDecay(every=7, gamma=0.4, warmup=5), warmed(5, step_lr)),
         (Cosine(steps=STEPS, final=0.1, warmup=12), warmed(12, cosine_lr)),
     ],
-    ids=repr,
+    ids=["step", "cosine", "warm-up", "warm-up, step", "warm-up, cosine"],
 )
 def test_rates_are_those_of_torch(schedule, theirs):
     rule = SGD(lr=LR, lr_schedule=schedule)
