@@ -184,15 +184,18 @@ def export(
 @app.command("list")
 @user_errors()
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="data, models, optimizers, trackers or engines.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="data, models, optimizers, schedules, trackers or engines.")
+    ] = None,
+    word: Annotated[str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM.")] = None,
 ) -> None:
-    """List what a config may name; of one kind with its parameters."""
+    """List what a config may name; of one kind with parameters, of one word with their bounds and meanings."""
     from featlearn.config import describe
     from featlearn.config.catalogue import KINDS
-    from featlearn.texts import entry_text, words_text
+    from featlearn.texts import brief_text, entry_text, words_text
 
     if kind:
-        typer.echo("\n\n".join(map(entry_text, describe(kind))))
+        typer.echo("\n\n".join(map(entry_text if word else brief_text, describe(kind, word))))
     else:
         typer.echo("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from featlearn.custom import Source
 
 PACKAGES = ("featlearn", "torch", "numpy", "numba", "scipy", "pandas", "pyarrow", "joblib")
 
 
-def provenance(device: str = "cpu") -> dict[str, Any]:
-    """Return what is kept in the footer of every file of a store."""
+def provenance(device: str = "cpu", own: Iterable[Source] = ()) -> dict[str, Any]:
+    """Return what is kept in the footer of every file of a store; ``own`` are the user's rules and trackers."""
     versions = {package: _version(package) for package in PACKAGES}
-    return {**versions, "python": platform.python_version(), "device": device, "git": git_revision()}
+    found = {"python": platform.python_version(), "device": device, "git": git_revision()}
+    classes = [{"name": source.name, "digest": source.digest, "text": source.text} for source in own]
+    return {**versions, **found, "own": sorted(classes, key=lambda c: (c["name"], c["digest"]))}
 
 
 def git_revision() -> dict[str, Any] | None:

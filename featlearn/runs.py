@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from featlearn.custom import Source, source_of, sources
 from featlearn.data import DATA, SignalNoise
 from featlearn.models import MODELS, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
+from featlearn.optim.schedules import RADIUS_SCHEDULES
 from featlearn.trackers import TRACKERS
 from featlearn.types import SCHEMA_VERSION
 
@@ -79,6 +81,11 @@ class RunConfig:
         ]
         return hashlib.sha256("\n".join([head, *sections]).encode()).hexdigest()[:16]
 
+    @property
+    def sources(self) -> frozenset[Source]:
+        """What the user wrote of this run: rule, base, schedules, trackers."""
+        return _sources(self.optimizer, self.record.trackers)
+
     def columns(self) -> dict[str, Any]:
         """Return the config under its dotted keys, as stored beside every recorded number."""
         head = {name: getattr(self, name) for name in ("name", "seed", "engine", "sampling", "dtype")}
@@ -97,6 +104,11 @@ def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
     """Return the columns of a section as text, kept as the runs of a sweep share sections; equal numbers read alike."""
     floats = {k: v + 0.0 if isinstance(v, int | float) else v for k, v in columns(*parts).items()}
     return json.dumps(floats, sort_keys=True, default=lambda number: number.item())  # numpy's numbers
+
+
+@lru_cache(maxsize=4096)
+def _sources(rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
+    return frozenset(sources(rule, *trackers))
 
 
 def _data_columns(data: Any) -> dict[str, Any]:
@@ -123,18 +135,30 @@ def _record_columns(record: Record) -> dict[str, Any]:
 def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, Any]:
     """Return an object's parameters with its word in ``table``, lists of numbers as text.
 
-    The parameters of a nested base rule stand beside the rule's own.
+    The parameters of a nested base rule stand beside the rule's own. A schedule that is not the default has dotted
+    keys of its own. A class of the user's is known by its source.
     """
-    words = {cls: word for word, cls in table.items()}
-    flat: dict[str, Any] = {key: words[type(obj)]}
+    flat = _word(type(obj), table, key)
     for field in fields(obj):
         value = getattr(obj, field.name)
-        if is_dataclass(value):
-            nested = _named(value, table)
-            flat |= {field.name: nested.pop("name"), **nested}
-        else:
+        if field.name == "base":
+            nested = _named(value, table, "base")
+            flat |= {f"base.{k}" if k == "source" else k: v for k, v in nested.items()}
+        elif not is_dataclass(value):
             flat[field.name] = json.dumps(value) if isinstance(value, tuple) else value
+        elif value != field.default:
+            nested = _named(value, RADIUS_SCHEDULES, "")
+            flat |= {f"{field.name}.{k}".rstrip("."): v for k, v in nested.items()}
     return flat
+
+
+def _word(cls: type, table: Mapping[str, type], key: str) -> dict[str, str]:
+    """Return the word of a class; for one of the user's the hash of its source too."""
+    for word, known in table.items():
+        if known is cls:
+            return {key: word}
+    source = source_of(cls)
+    return {key: source.name, "source": source.digest}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featlearn.config import Entry, SweepConfig
-    from featlearn.config.parameters import Parameter
     from featlearn.runs import RunConfig, Trajectory
     from featlearn.store import StoreStatus
 
@@ -60,21 +59,41 @@ def status_text(status: StoreStatus, store: Path) -> str:
 
 
 def words_text(kind: str, entries: Sequence[Entry]) -> str:
-    """Return every word of a kind with what it means."""
-    return "\n".join([f"{kind}:", *_aligned({entry.name: entry.doc for entry in entries})])
+    """Return every word of a kind, one a line: the engines that serve it and what it means."""
+    rows = [(f"  {entry.name}", ", ".join(entry.engines), entry.doc) for entry in entries]
+    return "\n".join([f"{kind}:", *_columns(rows)])
+
+
+def brief_text(entry: Entry) -> str:
+    """Return one word in a few lines: engines and source, meaning, parameters with their defaults."""
+    head = "; ".join(filter(None, [", ".join(entry.engines), entry.reference]))
+    given = [name if default is MISSING else f"{name}={_spelled(default)}" for name, default in _defaults(entry)]
+    return "\n".join([f"{entry.name} ({head})", f"  {entry.doc}", *filter(None, [f"  {'  '.join(given)}".rstrip()])])
 
 
 def entry_text(entry: Entry) -> str:
-    """Return one word with its meaning, its source, the engines that serve it and its parameters."""
+    """Return one word with all that is known of it: bounds and meanings of its parameters, and what it may wrap."""
     source = [f"  source: {entry.reference}"] if entry.reference else []
     engines = f"  engines: {', '.join(entry.engines)}"
-    parameters = _aligned(dict(map(_described, entry.parameters)))
-    return "\n".join([f"{entry.name}: {entry.doc}", *source, engines, *parameters])
+    defaults = [_given(default) for _, default in _defaults(entry)]
+    told = [(p.name, p.expected, p.doc) for p in entry.parameters]
+    told += [("base", f"one of {', '.join(entry.bases)}", "the rule that takes the step")] if entry.bases else []
+    rows = [(name, default, f"{doc} ({kind})") for (name, kind, doc), default in zip(told, defaults, strict=True)]
+    beside = ["  the parameters of the base stand beside these"] if entry.bases else []
+    return "\n".join([f"{entry.name}: {entry.doc}", *source, engines, *[f"  {row}" for row in _columns(rows)], *beside])
 
 
-def _described(parameter: Parameter) -> tuple[str, str]:
-    default = "must be given" if parameter.default is MISSING else f"default {json.dumps(parameter.default)}"
-    return parameter.name, f"{parameter.doc} ({default})"
+def _defaults(entry: Entry) -> list[tuple[str, Any]]:
+    """Return the parameters of a word with their defaults, MISSING for those that must be given."""
+    return [*((p.name, p.shown_default) for p in entry.parameters), *(("base", word) for word in entry.bases[:1])]
+
+
+def _given(default: Any) -> str:
+    return "must be given" if default is MISSING else f"default {_spelled(default)}"
+
+
+def _spelled(default: Any) -> str:
+    return default if isinstance(default, str) else json.dumps(default)
 
 
 def _cell(run: RunConfig) -> Any:

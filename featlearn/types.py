@@ -8,6 +8,7 @@ JSON schema all follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -34,6 +35,18 @@ class TheoryScale:
     """Marks a number that a config may also give as ``{theory: c}``: c times the scale named in theory/scales.py."""
 
     name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """Marks a parameter that is an object of a table: a config gives its word, or a mapping with ``name``.
+
+    Where the annotation is a list, each of its items is one. ``methods`` are what a class of the user's own must have
+    to stand in for a word.
+    """
+
+    table: Mapping[str, type]
+    methods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

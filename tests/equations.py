@@ -13,10 +13,11 @@ HEAVY = SGD(lr=0.05, momentum=0.9, weight_decay=0.05)
 EVERY_SAMPLE = range(8)
 
 
-def run_of(rule, *, engine="gram", batch_size=3, **changes):
+def run_of(rule, *, engine=None, batch_size=3, **changes):
     """A small run with everything that may go wrong: flips, bias, three patches, mini-batches."""
     parts = {"data__n_patches": 3, "data__flip_prob": 0.2, "network__bias": True, **changes}
-    return make_run(rule, engine=engine, train__batch_size=batch_size, **parts)
+    parts |= {"engine": engine} if engine else {}  # else the first that serves the rule
+    return make_run(rule, train__batch_size=batch_size, **parts)
 
 
 def length(u):

@@ -48,6 +48,7 @@ from featlearn.optim import (
     TorchOptim,
     VaSSO,
 )
+from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
 from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
@@ -64,6 +65,11 @@ RULES = {
     "sam": SAM(rho=0.1, base=SGD(lr=0.1)),
     "sam window": SAM(rho=0.2, start=5, stop=60, base=SGD(lr=0.1)),
     "sam momentum, decay": SAM(rho=0.1, base=SGD(lr=0.05, momentum=0.9, weight_decay=0.02)),
+    "sam, schedules": SAM(
+        rho=0.1,
+        rho_schedule=FollowLR(),
+        base=SGD(lr=0.1, momentum=0.5, lr_schedule=Cosine(steps=200, warmup=8, final=0.1)),
+    ),
     "usam": USAM(rho=0.02, base=SGD(lr=0.1)),
     "dnsam": DNSAM(rho=0.1, base=SGD(lr=0.1)),
     "n_sam": NSAM(rho=0.1, base=SGD(lr=0.1)),

@@ -114,6 +114,9 @@ def test_schema_version_and_list():
     assert '"properties"' in call("schema").stdout
     assert call("--version").stdout == f"featlearn {fl.__version__}\n"
     assert "rho" in call("list", "optimizers").stdout.split()
+    brief, long = call("list", "schedules").stdout, call("list", "schedules", "cosine").stdout
+    assert "  steps  final=0.0  warmup=0\n" in brief and "step (gram, weights; " in brief
+    assert "CosineAnnealingLR" in long and "a number >= 0 and <= 1" in long and "step (" not in long
     assert {"sgd", "gram", "weights", "signal_noise", "test_error"} <= set(call("list").stdout.split())
 
 
@@ -135,6 +138,13 @@ def test_export_writes_plain_arrays(config, tmp_path):
         (["sweep", "{config}", "--out", "{new}", "--device", "tpu"], "device"),
         (["sweep", "{config}", "--out", "{new}", "--shard", "2"], "i/n"),
         (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.lr=-1"], "optimizer.lr"),
+        (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.rho=-1"], "optimizer.rho: expected a number >= 0"),
+        (
+            ["sweep", "{config}", "--out", "{new}", "--set", "optimizer={{name: sam, lr: 1, rho: 1, start: 99}}"],
+            "not in the run: ",
+        ),
+        (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.name=a.py:B"], "cannot read a.py: No such file"),
+        (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.name=a.b:C"], "there is no module 'a.b'"),
         (["sweep", "{config}"], "--out"),
         (["sweep", "{foreign}/absent.yaml", "--out", "{new}"], "absent.yaml"),
         (["run", "{config}", "--set", "data.dmi=3"], "did you mean 'dim'"),

@@ -18,7 +18,8 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "provenance", "tiles"},
+    {"types", "streams", "threads", "theory", "custom", "tiles"},
+    {"provenance"},
     {"data", "models"},
     {"geometry", "law"},
     {"engines", "optim", "sde"},

@@ -11,10 +11,16 @@ from helpers import QUICK_TRACKERS, RULES, make_run
 
 import featlearn.runs
 from featlearn.optim import SAM, SGD
+from featlearn.optim.schedules import RADIUS_SCHEDULES, Constant, Cosine, FollowLR, StepDecay
 from featlearn.runs import Record, Trajectory
 from featlearn.trackers import Decomposition, Loss, TestError
 
 RUN = make_run(SAM(rho=0.1, start=1, stop=15, base=SGD(lr=0.1, momentum=0.5)))
+
+
+def scheduled(schedule):
+    return {"optimizer": replace(RUN.optimizer, base=replace(RUN.optimizer.base, lr_schedule=schedule))}
+
 
 CHANGES = {
     "seed": {"seed": 1},
@@ -44,6 +50,14 @@ CHANGES = {
     "optimizer.momentum": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.6))},
     "optimizer.nesterov": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, nesterov=True))},
     "optimizer.weight_decay": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, weight_decay=0.1))},
+    "optimizer.rho_schedule": {"optimizer": replace(RUN.optimizer, rho_schedule=FollowLR())},
+    "optimizer.lr_schedule": scheduled(Constant(warmup=1)),
+    "optimizer.lr_schedule.name": scheduled(StepDecay(every=5)),
+    "optimizer.lr_schedule.every": scheduled(StepDecay(every=6)),
+    "optimizer.lr_schedule.gamma": scheduled(StepDecay(every=5, gamma=0.2)),
+    "optimizer.lr_schedule.steps": scheduled(Cosine(steps=5)),
+    "optimizer.lr_schedule.warmup": scheduled(Cosine(steps=5, warmup=1)),
+    "optimizer.lr_schedule.final": scheduled(Cosine(steps=5, final=0.1)),
     "train.n_steps": {"train__n_steps": 21},
     "train.batch_size": {"train__batch_size": 7},
     "train.stop_at_train_loss": {"train__stop_at_train_loss": 0.1},
@@ -68,9 +82,20 @@ def test_every_change_makes_another_run():
 def test_no_field_is_forgotten():
     """A field added to data, network, rules or training must change the id: it must stand in the table above."""
     tried = {key.split(".")[-1] for key in CHANGES}
-    for part in (RUN.data, RUN.network, RUN.optimizer, RUN.optimizer.base, RUN.train, RUN.record, RUN):
+    schedules = [Constant(), StepDecay(every=5), Cosine(steps=5), FollowLR()]
+    assert {type(schedule) for schedule in schedules} == set(RADIUS_SCHEDULES.values())
+    for part in (*schedules, RUN.data, RUN.network, RUN.optimizer, RUN.optimizer.base, RUN.train, RUN.record, RUN):
         names = {field.name for field in fields(part)}
         assert names - tried <= {"snr", "base", "name", "theory", "data", "network", "optimizer", "train", "record"}
+
+
+def test_a_schedule_is_a_word_and_dotted_numbers_and_none_leaves_no_column():
+    columns = changed("optimizer.lr_schedule.final").columns()
+    found = {key: value for key, value in columns.items() if "schedule" in key}
+    cosine = {"": "cosine", ".steps": 5, ".final": 0.1, ".warmup": 0}
+    assert found == {f"optimizer.lr_schedule{key}": value for key, value in cosine.items()}
+    assert changed("optimizer.rho_schedule").columns()["optimizer.rho_schedule"] == "lr"
+    assert not [key for key in RUN.columns() if "schedule" in key]
 
 
 @pytest.mark.parametrize("change", [{"name": "other"}, {"theory": (("optimizer.rho", 1.0),)}])

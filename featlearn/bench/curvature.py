@@ -43,6 +43,6 @@ def _paired(run: RunConfig, activation: Literal["relu", "softplus"], setting: Se
         "every": EVERY,
         "over_bare": taken["sharpness"].over(taken["bare"]),
         "over_loss": taken["sharpness"].over(taken["loss"]),
-        "seconds": taken["sharpness"].per(lanes(run)).summary(),
-        "bare_seconds": taken["bare"].per(lanes(run)).summary(),
+        "seconds": taken["sharpness"].per(lanes(run, setting.device)).summary(),
+        "bare_seconds": taken["bare"].per(lanes(run, setting.device)).summary(),
     }

@@ -22,6 +22,7 @@ from featlearn.config.sections import SECTIONS, known_keys
 from featlearn.config.source import BROKEN, Node
 from featlearn.types import Bound, Positive
 
+Known = Mapping[str, Any]  # the keys that can be swept, each with its type
 MAX_VALUES = 10**6  # of an axis
 MAX_RUNS = 10**6
 
@@ -78,16 +79,20 @@ SPACINGS = {
 }
 
 
-def read_axes(sweep: Node | None, problems: list[Problem]) -> tuple[Axis, ...]:
-    """Read the section ``sweep``. An axis that cannot be read has one value, BROKEN; one of no known key is dropped."""
+def read_axes(sweep: Node | None, problems: list[Problem], own: Known | None = None) -> tuple[Axis, ...]:
+    """Read the section ``sweep``; ``own`` are the keys of the user's own rules, with their types.
+
+    An axis that cannot be read has one value, BROKEN; one of no known key is dropped.
+    """
     if sweep is None or sweep.value is None or sweep.value is BROKEN:
         return ()
     if not isinstance(sweep.value, dict):
         problems.append(sweep.problem(f"expected a mapping of keys to axes, found {show(sweep.plain)}"))
         return ()
-    groups = list(_groups(sweep, problems))
+    known = {**known_keys(), **(own or {})}
+    groups = list(_groups(sweep, known, problems))
     _refuse_repeated([axis for group in groups for axis in group.items()], problems)
-    axes = tuple(axis for group in groups if (axis := _axis(group, problems)))
+    axes = tuple(axis for group in groups if (axis := _axis(group, known, problems)))
     n_runs = math.prod(map(len, axes))
     if n_runs <= MAX_RUNS:
         return axes
@@ -95,19 +100,18 @@ def read_axes(sweep: Node | None, problems: list[Problem]) -> tuple[Axis, ...]:
     return tuple(replace(axis, points=axis.points[:1]) for axis in axes)
 
 
-def _groups(sweep: Node, problems: list[Problem]) -> Iterator[dict[str, Node]]:
+def _groups(sweep: Node, known: Known, problems: list[Problem]) -> Iterator[dict[str, Node]]:
     """Yield the keys that move together with what is given for them; those that are null or unknown are left out."""
     for key, node in sweep.value.items():
         zipped = node.value if isinstance(node.value, list) else [node]
         for item in zipped if key == "zip" else [Node({key: node}, node.place, sweep.key)]:
             if isinstance(item.value, dict):
-                yield {k: n for k, n in item.value.items() if n.value is not None and _is_known(k, n, problems)}
+                yield {k: n for k, n in item.value.items() if n.value is not None and _is_known(k, n, known, problems)}
             elif item.value is not None and not item.broken:
                 problems.append(item.problem(f"expected a mapping of keys to axes, found {show(item.plain)}"))
 
 
-def _is_known(key: str, node: Node, problems: list[Problem]) -> bool:
-    known = known_keys()
+def _is_known(key: str, node: Node, known: Known, problems: list[Problem]) -> bool:
     if key == "name":
         problems.append(node.problem("cannot be swept: it decides nothing about a run"))
     elif key not in known:
@@ -127,11 +131,11 @@ def _inside(key: str, other: str) -> bool:
     return other not in SECTIONS and key.startswith(f"{other}.")
 
 
-def _axis(group: Mapping[str, Node], problems: list[Problem]) -> Axis | None:
+def _axis(group: Mapping[str, Node], known: Known, problems: list[Problem]) -> Axis | None:
     """Return the axis of keys that move together, None if there are none."""
     if not group:
         return None
-    columns = {key: _values(key, node, problems) for key, node in group.items()}
+    columns = {key: _values(known[key], node, problems) for key, node in group.items()}
     lengths = {key: len(nodes) for key, nodes in columns.items()}
     first = next(iter(group.values()))
     if len(set(lengths.values())) > 1:
@@ -161,20 +165,20 @@ def _mark(value: Any) -> Any:
     return json.dumps(value, sort_keys=True, default=repr) if isinstance(value, dict | list) else value
 
 
-def _values(key: str, node: Node, problems: list[Problem]) -> list[Node]:
+def _values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
     """Return the values of one key, one BROKEN value if there is a problem with them."""
     if isinstance(node.value, list) and node.value:
         return node.value
     if not node.broken:
         try:
-            return _spaced(key, node)
+            return _spaced(hint, node)
         except ValueError as error:
             problems.append(node.problem(str(error)))
     return [_broken(node)]
 
 
-def _spaced(key: str, node: Node) -> list[Node]:
-    """Return the values of an axis that is given by a rule. Raises ValueError, in a sentence."""
+def _spaced(hint: Any, node: Node) -> list[Node]:
+    """Return the values of an axis of this type that is given by a rule. Raises ValueError, in a sentence."""
     word = next(iter(node.value), "") if isinstance(node.value, dict) else ""
     if word not in SPACINGS or len(node.value) > 1:
         known = ", ".join(f"{{{name}: ...}}" for name in SPACINGS)
@@ -186,7 +190,7 @@ def _spaced(key: str, node: Node) -> list[Node]:
         raise ValueError(f"expected {word}: {spacing.usage}, found {show(given)}") from None
     with np.errstate(all="ignore"):  # numbers that overflow are refused by the key that they are for
         values = spacing.values(*arguments)
-    if integral(known_keys()[key]):
+    if integral(hint):
         values = list(dict.fromkeys(round(value) for value in values))
     if not values:
         raise ValueError(f"has no values: {word}: {show(given)}")

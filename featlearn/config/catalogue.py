@@ -5,52 +5,74 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from dataclasses import MISSING, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from featlearn.config.parameters import Parameter
+from featlearn.config.own import own_class
+from featlearn.config.parameters import Parameter, parameters
 from featlearn.config.problems import suggest
 from featlearn.config.resolve import needs
-from featlearn.config.sections import SECTIONS, TRACKER, Kind
+from featlearn.config.sections import SECTIONS, TRACKER, Section, wraps
+from featlearn.config.source import Node
+from featlearn.custom import is_own
 from featlearn.engines import ENGINES
+from featlearn.optim.schedules import RADIUS_SCHEDULES
 
 KINDS = {
     "data": SECTIONS["data"],
     "models": SECTIONS["network"],
     "optimizers": SECTIONS["optimizer"],
+    "schedules": Section(RADIUS_SCHEDULES, "name", methods=("factor",)),
     "trackers": TRACKER,
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One word that a config may use: what it is, where it is from, which engines serve it, and its parameters."""
+    """One word that a config may use: what it is, where it is from, which engines serve it, and its parameters.
+
+    bases: the words of the rules that it may wrap, whose parameters then stand beside its own; the first by default.
+    """
 
     name: str
     doc: str
     reference: str = ""
     engines: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    bases: tuple[str, ...] = ()
 
 
-def describe(kind: str) -> list[Entry]:
-    """Return what there is of a kind: data, models, optimizers, trackers or engines. Raises ValueError for others."""
-    if kind == "engines":
-        return [Entry(name, _engine_doc(name), engines=(name,)) for name in ENGINES]
-    if kind not in KINDS:
+def describe(kind: str, word: str | None = None) -> list[Entry]:
+    """Return what there is of a kind (data, models, optimizers, schedules, trackers, engines), or one word of it.
+
+    The word may be a class of the user's own, such as "my_rules.py:MySAM". Raises ValueError if there is no such thing.
+    """
+    if kind not in (*KINDS, "engines"):
         raise ValueError(f"there are no {kind}; {suggest(kind, [*KINDS, 'engines'])}")
-    entries: dict[str, Entry] = {}
-    for (word, _), described in KINDS[kind].kinds.items():
-        entries.setdefault(word, _entry(word or described.cls.__name__, described))
-    return list(entries.values())
+    if kind != "engines" and KINDS[kind].methods and is_own(word):
+        return [_entry(str(word), own_class(Node(word, "--set"), KINDS[kind].methods), KINDS[kind])]
+    entries = {entry.name: entry for entry in _entries(kind)}
+    if word is not None and word not in entries:
+        raise ValueError(f"there is no {word} among the {kind}; {suggest(word, entries)}")
+    return list(entries.values()) if word is None else [entries[word]]
 
 
-def _entry(name: str, kind: Kind) -> Entry:
-    needed = needs(kind.cls) | needs(kind.base)
+def _entries(kind: str) -> Iterator[Entry]:
+    if kind == "engines":
+        yield from (Entry(name, _engine_doc(name), engines=(name,)) for name in ENGINES)
+        return
+    section = KINDS[kind]
+    for word, cls in section.table.items():
+        yield _entry(word or cls.__name__, cls, section)
+
+
+def _entry(name: str, cls: type, section: Section) -> Entry:
+    bases = section.bases if wraps(cls) else {}
+    needed = needs(cls).union(*map(needs, list(bases.values())[:1]))
     engines = tuple(engine for engine, provides in ENGINES.items() if needed <= provides)
-    return Entry(name, first_line(kind.cls.__doc__), _reference(kind.cls), engines, tuple(kind.parameters.values()))
+    return Entry(name, first_line(cls.__doc__), _reference(cls), engines, tuple(parameters(cls).values()), tuple(bases))
 
 
 def _reference(cls: type) -> str:
@@ -70,11 +92,3 @@ def _engine_doc(name: str) -> str:
 def first_line(doc: str | None) -> str:
     """Return the first line of a docstring."""
     return (doc or "").split("\n")[0]
-
-
-def default_value(parameter: Parameter) -> Any:
-    """Return the default of a parameter as a config would give it; MISSING where it must be given."""
-    if parameter.items is None or parameter.default is MISSING:
-        return parameter.default
-    words = {cls: word for word, cls in parameter.items.table.items()}
-    return [words[type(item)] for item in parameter.default]

@@ -7,13 +7,16 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field
+from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import Any
 
-from featlearn.config.parameters import Parameter
-from featlearn.config.problems import Problem, show, suggest
-from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, wraps
+from featlearn.config.own import own_class
+from featlearn.config.parameters import Parameter, parameters
+from featlearn.config.problems import Problem, choices, show, suggest
+from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 from featlearn.config.source import BROKEN, Node
+from featlearn.custom import CustomError, is_own, raised_at
 from featlearn.theory import scales
 
 
@@ -99,26 +102,57 @@ def spelled_out(section: Section, node: Node) -> Node:
 
 def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
     """Return the kind that a mapping names."""
-    word = _word(section.word, section.table, section.default, node, problems) if section.word else ""
-    if word is None or not wraps(section.table[word]):
-        return None if word is None else section.kinds[word, None]
-    base = _word("base", section.bases, next(iter(section.bases)), node, problems)
-    return None if base is None else section.kinds[word, base]
+    if not section.word:
+        return section.kind(section.table[""])
+    try:
+        cls = _class(section, section.word, section.table, section.default, node)
+        if not wraps(cls):
+            return section.kind(cls)
+        base = _class(section, "base", section.bases, next(iter(section.bases)), node)
+        _refuse_shared(cls, base)
+        return section.kind(cls, base)
+    except _NoClass as reason:
+        if reason.key not in node.value or not node.value[reason.key].broken:
+            problems.append(node.problem(str(reason), reason.key))
+    return None
 
 
-def _word(key: str, table: Mapping[str, type], default: str | None, node: Node, problems: list[Problem]) -> str | None:
-    """Return the word that a mapping has under ``key``; None, with a problem, if the table does not have it."""
-    choices = f"one of {', '.join(table)}" if len(table) > 1 else next(iter(table))
+class _NoClass(Exception):
+    """No class is named under ``key``; the message says why."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def _class(section: Section, key: str, table: Mapping[str, type], default: str | None, node: Node) -> type:
+    """Return the class that a mapping names under ``key``: one of the table, or one of the user's own."""
+    listed = choices(table, section.listing)
     if key not in node.value:
         if default is None:
-            problems.append(node.problem(f"missing: expected {choices}", key))
-        return default
+            raise _NoClass(key, f"missing: expected {listed}")
+        return table[default]
     word = node.value[key].plain
     if isinstance(word, str) and word in table:
-        return word
-    if not node.value[key].broken:
-        problems.append(node.problem(f"expected {choices}, found {show(word)}", key))
-    return None
+        return table[word]
+    if not (section.methods and is_own(word)):
+        near = get_close_matches(word, table, 1) if isinstance(word, str) else []
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise _NoClass(key, f"expected {listed}, found {show(word)}{meant}")
+    try:
+        return own_class(node.value[key], (*section.methods, "update") if key == "base" else section.methods)
+    except CustomError as error:
+        raise _NoClass(key, str(error)) from None
+
+
+def _refuse_shared(cls: type, base: type) -> None:
+    """Refuse a rule and a base that give one name to two parameters, or a base that wraps another rule."""
+    shared = [name for name in parameters(cls) if name in parameters(base)]
+    if wraps(base):
+        raise _NoClass("base", f"{base.__name__} wraps a rule itself: it cannot be a base")
+    if shared:
+        names = f"{cls.__name__} and its base {base.__name__}"
+        raise _NoClass("name", f"{names} both have a parameter {', '.join(shared)}: rename it in yours")
 
 
 def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Problem]) -> None:
@@ -134,13 +168,28 @@ def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Pro
 def _value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
     """Return the value of a parameter: MISSING if it is left to its default, BROKEN if there is a problem with it."""
     child = node.value.get(parameter.name)
-    if child is not None:
-        items = parameter.items is not None and isinstance(child.value, list)
-        return _items(parameter.items, child, problems) if items else parameter.read(child, problems)
+    if child is not None and not _left_out(parameter, child):
+        return _given(parameter, child, problems)
     if parameter.default is not MISSING:
         return MISSING
     problems.append(node.problem(f"missing: expected {parameter.expected}", parameter.name))
     return BROKEN
+
+
+def _left_out(parameter: Parameter, node: Node) -> bool:
+    """Whether a null stands for the default: where an object is expected."""
+    return parameter.named is not None and not parameter.many and node.value is None
+
+
+def _given(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
+    if parameter.named is None or (parameter.many and not isinstance(node.value, list)):
+        return parameter.read(node, problems)
+    section = nested(parameter.named)
+    if parameter.many:
+        return _items(section, node, problems)
+    draft = read_section(section, node)
+    problems += draft.problems
+    return BROKEN if draft.object is None else draft.object
 
 
 def _items(section: Section, node: Node, problems: list[Problem]) -> Any:
@@ -164,4 +213,8 @@ def _build(kind: Kind, values: Mapping[str, Any], bad: frozenset[str], node: Nod
         named = [key for key in node.value if re.search(rf"\b{key}\b", str(error))]
         if not bad:
             problems.append(node.problem(str(error), named[0] if named else ""))
-        return None
+    except Exception as error:
+        if not (place := raised_at(error)):
+            raise
+        problems.append(node.problem(f"{place}: {type(error).__name__}: {error}"))
+    return None

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict, is_typeddict  # pydantic asks for these
 
 from featlearn.config.problems import Problem, show
 from featlearn.config.source import BROKEN, Node
-from featlearn.types import Bound, NonNegative, TheoryScale
+from featlearn.types import Bound, Named, NonNegative, TheoryScale
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 LARGEST = 2**63  # integers must fit a column of a table
@@ -33,18 +33,11 @@ class Theory(TypedDict):
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """Marks a list whose items are each read as the ``section``: a mapping, or only the word that names its kind."""
-
-    section: Any
-
-
-@dataclass(frozen=True, eq=False)
 class Parameter:
     """A key of a section.
 
     type: its annotation, as a config may use it. default: MISSING where a value must be given. scale: the theory scale
-    that it knows, if any. items: the section that each of its items is, if it is a list of such.
+    that it knows, if any. named: the table that it, or each of its items, is an object of; None for a plain value.
     """
 
     name: str
@@ -52,7 +45,7 @@ class Parameter:
     default: Any
     doc: str
     scale: str | None = None
-    items: Any = None
+    named: Named | None = None
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -62,12 +55,28 @@ class Parameter:
     @property
     def expected(self) -> str:
         """What the value must be, in words."""
-        return expected(self.type) if self.items is None else f"a list of some of {', '.join(self.items.table)}"
+        if self.named is None:
+            return expected(self.type)
+        words = ", ".join(self.named.table)
+        return f"a list of some of {words}" if self.many else f"one of {words}"
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a list of objects."""
+        return self.named is not None and self.type is not Any
+
+    @property
+    def shown_default(self) -> Any:
+        """The default as a config would give it; MISSING where a value must be given."""
+        if self.named is None or self.default is MISSING:
+            return self.default
+        words = {cls: word for word, cls in self.named.table.items()}
+        return [words[type(item)] for item in self.default] if self.many else words.get(type(self.default), "its own")
 
     @cached_property
     def subkeys(self) -> dict[str, Any]:
         """The keys, with their types, that the value has where it is a mapping, such as ``theory``."""
-        mappings = [leaf for leaf in _leaves(self.type) if is_typeddict(leaf)]
+        mappings = [leaf for leaf in leaves(self.type) if is_typeddict(leaf)]
         return {key: hint for leaf in mappings for key, hint in get_type_hints(leaf, include_extras=True).items()}
 
     def read(self, node: Node, problems: list[Problem]) -> Any:
@@ -112,9 +121,11 @@ def parameters(cls: type) -> dict[str, Parameter]:
 def _parameter(field: Field[Any], hint: Any, doc: str) -> Parameter:
     marks = list(_marks(hint))
     scale = next((mark.name for mark in marks if isinstance(mark, TheoryScale)), None)
-    items = next((mark.section for mark in marks if isinstance(mark, Words)), None)
+    named = next((mark for mark in marks if isinstance(mark, Named)), None)
+    if named is not None and not any(get_origin(leaf) is list for leaf in leaves(hint)):
+        hint = Any  # read key by key, as a section is
     default = field.default if field.default_factory is MISSING else field.default_factory()
-    return Parameter(field.name, hint | Theory if scale else hint, default, meaning(field.name, doc), scale, items)
+    return Parameter(field.name, hint | Theory if scale else hint, default, meaning(field.name, doc), scale, named)
 
 
 def meaning(name: str, doc: str) -> str:
@@ -125,7 +136,7 @@ def meaning(name: str, doc: str) -> str:
 
 def integral(hint: Any) -> bool:
     """Whether the numbers of an annotation are integers."""
-    return int in _leaves(hint) and float not in _leaves(hint)
+    return int in leaves(hint) and float not in leaves(hint)
 
 
 def expected(hint: Any) -> str:
@@ -162,8 +173,8 @@ def _marks(hint: Any) -> Iterator[Any]:
         yield from _marks(part)
 
 
-def _leaves(hint: Any) -> list[Any]:
+def leaves(hint: Any) -> list[Any]:
     """Return the types that a value may have, without metadata."""
     if get_origin(hint) in (Union, UnionType):
-        return [leaf for part in get_args(hint) for leaf in _leaves(part)]
-    return _leaves(get_args(hint)[0]) if get_origin(hint) is Annotated else [hint]
+        return [leaf for part in get_args(hint) for leaf in leaves(part)]
+    return leaves(get_args(hint)[0]) if get_origin(hint) is Annotated else [hint]

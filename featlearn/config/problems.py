@@ -48,6 +48,16 @@ def show(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
+def choices(table: Iterable[str], listing: str = "", most: int = 6) -> str:
+    """Name the words of a table; the first of many, with the command that shows all."""
+    words = list(table)
+    if len(words) < 2:
+        return "".join(words)
+    if len(words) <= most:
+        return f"one of {', '.join(words)}"
+    return f"one of {', '.join(words[:most])}, ... ({len(words)}: `featlearn list {listing}`)".replace(" `)", "`)")
+
+
 def suggest(key: str, here: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
     """Say which key was probably meant: one that is known ``here``, or a dotted one ``elsewhere`` by its last part."""
     here = list(here)

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from featlearn.config.axes import SPACINGS
-from featlearn.config.catalogue import default_value, first_line
+from featlearn.config.catalogue import first_line
 from featlearn.config.parameters import Parameter
-from featlearn.config.sections import SECTIONS, Section, known_keys
+from featlearn.config.sections import SECTIONS, Section, known_keys, nested
 
 Schema = dict[str, Any]
 
@@ -41,7 +41,7 @@ def _value_schemas() -> tuple[dict[Parameter, Schema], Schema]:
 def _all_sections() -> Iterator[Section]:
     for section in SECTIONS.values():
         yield section
-        yield from (p.items for p in section.keys.values() if p is not None and p.items is not None)
+        yield from (nested(p.named) for p in section.keys.values() if p is not None and p.named is not None)
 
 
 def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
@@ -52,15 +52,23 @@ def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
         named |= {"base": {"const": base}} if base else {}
         properties = {name: _parameter(p, values) for name, p in kind.parameters.items()}
         kinds.append(_object(named | properties, first_line(kind.cls.__doc__)))
-    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds, *_own(section)]}
+
+
+def _own(section: Section) -> Iterator[Schema]:
+    """Yield the schemas of rules that the user wrote, or that have a base of the user's: their keys are not known."""
+    for key in (section.word, "base") if section.methods else ():
+        own = {key: {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}}
+        yield {"type": "object", "properties": own, "required": [key]}
 
 
 def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Schema:
     value = values[parameter]
-    if parameter.items is not None:
-        words = {"enum": list(parameter.items.table)}
-        value = {"type": "array", "items": {"anyOf": [words, _section(parameter.items, values)]}}
-    default = {} if parameter.default is MISSING else {"default": default_value(parameter)}
+    if parameter.named is not None:
+        word = {"anyOf": [{"enum": list(parameter.named.table)}, {"type": "string", "pattern": ":"}]}
+        words = {"anyOf": [word, _section(nested(parameter.named), values)]}
+        value = {"type": "array", "items": words} if parameter.many else words
+    default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
     return {**value, "description": parameter.doc, **default}
 
 
@@ -71,7 +79,9 @@ def _sweep() -> Schema:
     ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
     axes = {"type": "object", "propertyNames": {"enum": list(known_keys())}, "additionalProperties": {"anyOf": ways}}
     together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": "Keys that move together."}
-    names = {"enum": [*known_keys(), "zip"]}
+    names = {
+        "anyOf": [{"enum": [*known_keys(), "zip"]}, {"pattern": r"^optimizer\."}]
+    }  # one of the user's may have any
     return {**axes, "propertyNames": names, "properties": {"zip": together}, "description": "The axes of the sweep."}
 
 

@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from featlearn.config.parameters import STRICT, Parameter, Words, parameters
+from featlearn.config.parameters import STRICT, Parameter, parameters
 from featlearn.data import DATA
 from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
-from featlearn.types import Bound, Count, Positive, Step
+from featlearn.types import Bound, Count, Named, Positive, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +63,24 @@ class Kind:
 class Section:
     """A mapping of a config: the table of its kinds, the key that names one, and the word taken if none is given.
 
-    A section of a single kind has no such key.
+    A section of a single kind has no such key. ``methods`` are what a class of the user's own must have to stand in
+    for a word; none where there can be no such class. listing: what `featlearn list` calls the kinds.
     """
 
     table: Mapping[str, type]
     word: str = ""
     default: str | None = None
+    methods: tuple[str, ...] = ()
+    listing: str = ""
+
+    @cached_property
+    def _kinds(self) -> dict[tuple[type, type | None], Kind]:
+        return {}
+
+    def kind(self, cls: type, base: type | None = None) -> Kind:
+        """Return the kind of a class, wrapping another: always the same object."""
+        naming = (*filter(None, [self.word]), *(["base"] if base else []))
+        return self._kinds.setdefault((cls, base), Kind(cls, base, naming))
 
     @cached_property
     def bases(self) -> dict[str, type]:
@@ -78,13 +90,12 @@ class Section:
     @cached_property
     def kinds(self) -> dict[tuple[str, str | None], Kind]:
         """Every kind, by its word and the word of the kind that it wraps."""
-        naming = (self.word,) if self.word else ()
         found: dict[tuple[str, str | None], Kind] = {}
         for word, cls in self.table.items():
             if wraps(cls):
-                found |= {(word, inner): Kind(cls, base, (*naming, "base")) for inner, base in self.bases.items()}
+                found |= {(word, inner): self.kind(cls, base) for inner, base in self.bases.items()}
             else:
-                found[word, None] = Kind(cls, None, naming)
+                found[word, None] = self.kind(cls)
         return found
 
     @cached_property
@@ -142,7 +153,14 @@ class Log(TypedDict):
     log: Annotated[int, Bound(ge=1, le=10**6)]
 
 
-TRACKER = Section(TRACKERS, "name")
+@cache
+def nested(named: Named) -> Section:
+    """Return the section that a parameter is, or each of its items."""
+    return Section(named.table, "name", methods=named.methods)
+
+
+WATCHED = Named(TRACKERS, ("__call__",))
+TRACKER = nested(WATCHED)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,7 +172,7 @@ class RecordSection:
     """
 
     every: Count | list[Step] | Log = field(default_factory=lambda: Log(log=50))
-    trackers: Annotated[list[Any], Words(TRACKER)] = field(
+    trackers: Annotated[list[Any], WATCHED] = field(
         default_factory=lambda: [TRACKERS[word]() for word in ("loss", "decomposition", "test_error")]
     )
 
@@ -162,8 +180,8 @@ class RecordSection:
 SECTIONS = {
     "": Section({"": Head}),
     "data": Section(DATA, "model", "signal_noise"),
-    "network": Section(MODELS, "model", "two_layer_cnn"),
-    "optimizer": Section(OPTIMIZERS, "name"),
+    "network": Section(MODELS, "model", "two_layer_cnn", listing="models"),
+    "optimizer": Section(OPTIMIZERS, "name", methods=("init", "step", "probe"), listing="optimizers"),
     "train": Section({"": TrainSection}),
     "record": Section({"": RecordSection}),
 }
@@ -174,12 +192,20 @@ def known_keys() -> dict[str, Any]:
     """Return every dotted key of a config with its type; None for whole sections and for keys that name a kind."""
     known: dict[str, Any] = {}
     for name, section in SECTIONS.items():
-        prefix = f"{name}." if name else ""
         known |= {name: None} if name else {}
-        for key, parameter in section.keys.items():
-            known[prefix + key] = parameter and parameter.type
-            known |= {f"{prefix}{key}.{sub}": hint for sub, hint in parameter.subkeys.items()} if parameter else {}
+        known |= dotted(section.keys, f"{name}." if name else "")
     return known
+
+
+def dotted(keys: Mapping[str, Parameter | None], prefix: str) -> dict[str, Any]:
+    """Return the keys of a section, and those inside them, under their dotted names, each with its type."""
+    found: dict[str, Any] = {}
+    for key, parameter in keys.items():
+        found[prefix + key] = parameter and parameter.type
+        found |= {f"{prefix}{key}.{sub}": hint for sub, hint in parameter.subkeys.items()} if parameter else {}
+        if parameter and parameter.named and not parameter.many:
+            found |= dotted(nested(parameter.named).keys, f"{prefix}{key}.")
+    return found
 
 
 def split(key: str) -> tuple[str, list[str]]:

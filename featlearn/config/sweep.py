@@ -13,6 +13,7 @@ from typing import Any
 from featlearn.config.axes import Axis, read_axes
 from featlearn.config.files import Settings, apply_settings, read_file
 from featlearn.config.grid import Grid
+from featlearn.config.own import own_keys
 from featlearn.config.problems import ConfigError, ConfigWarning, Problem
 from featlearn.config.source import Node
 from featlearn.models import MODELS, Landscape
@@ -80,7 +81,7 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     top.setdefault("name", Node(path.stem, str(path), "name"))
     if "data" not in top and (sees := _seen_by(top.get("network"))):
         top["data"] = Node({"model": Node(sees, tree.place, "data.model")}, tree.place, "data")
-    axes = read_axes(sweep, problems)
+    axes = read_axes(sweep, problems, own_keys(tree))
     name, base = str(top["name"].plain), Node(top, tree.place)
     config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
     problems += config.grid.problems()

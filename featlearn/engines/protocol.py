@@ -48,7 +48,8 @@ class View:
     ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
     mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
     grad_norm [b]: norm of the gradient of the whole training loss at w. rule: the rule in use, its numbers those of the
-    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing.
+    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing. rate [b]: its learning rate
+    at this step, NaN for a rule without one.
     """
 
     step: int
@@ -61,6 +62,7 @@ class View:
     grad_norm: Tensor
     rule: Rule
     radius: Tensor
+    rate: Tensor
 
     def loss(self, samples: Samples) -> Loss:
         """Return the training loss on the whole set, or on the mini-batch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from featlearn.loop.state import State
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius [b] (0 for none).
+    """What a rule is about to do: where it takes its gradient, the mini-batch [b, n], its radius and its rate [b].
 
     A run that has stopped keeps the prospect of its last step, so that it does not matter when it is recorded.
     """
@@ -25,20 +26,21 @@ class Prospect:
     probe: Vector
     batch: Tensor
     radius: Tensor
+    rate: Tensor
 
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
-        radius = loss.batch.new_zeros(len(loss.batch)) + _radius(rule, t)
-        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, radius)
+        none = loss.batch.new_zeros(len(loss.batch))
+        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, none + _radius(rule, t), none + _rate(rule, t))
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
         if other is None:
             return self
         batch = torch.where(keep[:, None], self.batch, other.batch)
-        radius = torch.where(keep, self.radius, other.radius)
-        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius)
+        radius, rate = torch.where(keep, self.radius, other.radius), torch.where(keep, self.rate, other.rate)
+        return Prospect(self.rule, self.probe.where(keep, other.probe), batch, radius, rate)
 
 
 def _radius(rule: Any, t: int) -> Scalar:
@@ -46,12 +48,18 @@ def _radius(rule: Any, t: int) -> Scalar:
     return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
 
 
+def _rate(rule: Any, t: int) -> Scalar:
+    """Return the learning rate of step t, that of the base where the rule wraps one; NaN for a rule that has none."""
+    mover = getattr(rule, "base", rule)
+    return mover.rate(t) if hasattr(mover, "rate") else math.nan
+
+
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
     gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
     norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
-    seen = {"batch": prospect.batch, "grad_norm": norm, "rule": prospect.rule, "radius": prospect.radius}
-    return engine.view(w, prospect.probe, engine=engine, step=step, **seen)
+    ahead = {name: getattr(prospect, name) for name in ("batch", "rule", "radius", "rate")}
+    return engine.view(w, prospect.probe, engine=engine, step=step, grad_norm=norm, **ahead)
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,17 @@ from featlearn.optim.momentum_sam import MomentumSAM
 from featlearn.optim.msam import MSAM
 from featlearn.optim.muon import Muon
 from featlearn.optim.nsam import NSAM
+from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.random_perturbation import RandomPerturbation
 from featlearn.optim.sam import SAM
 from featlearn.optim.sampa import SAMPa
+from featlearn.optim.schedules import UNCHANGED
 from featlearn.optim.sgd import SGD
 from featlearn.optim.signsgd import SignSGD
 from featlearn.optim.torch_optim import TorchOptim
 from featlearn.optim.usam import USAM
 from featlearn.optim.vasso import VaSSO
+from featlearn.optim.wrapper import Memory, Wrapper
 from featlearn.optim.wsam import WSAM
 
 __all__ = [
@@ -48,13 +51,16 @@ __all__ = [
     "ElementwiseASAM",
     "LabelNoiseGD",
     "LookSAM",
+    "Memory",
     "MomentumSAM",
     "Muon",
+    "Perturbed",
     "RandomPerturbation",
     "SAMPa",
     "SignSGD",
     "TorchOptim",
     "VaSSO",
+    "Wrapper",
     "edges",
     "shape",
     "stack",
@@ -121,9 +127,11 @@ def shape(rule: Any) -> tuple[Any, ...]:
 def edges(rule: Any) -> tuple[int, ...] | None:
     """Return the steps from which a rule follows another formula, or None if any step may differ from the one before.
 
-    Only what a class says of itself counts: a class made from it may step in another way.
+    Only what a class says of itself counts: a class made from it may step in another way. With a schedule every step is
+    another.
     """
-    if not vars(type(rule)).get("steady", False):
+    schedules = [getattr(rule, name, UNCHANGED) for name in ("lr_schedule", "rho_schedule")]
+    if not vars(type(rule)).get("steady", False) or any(schedule != UNCHANGED for schedule in schedules):
         return None
     window = tuple(step for step in (getattr(rule, "start", 0), getattr(rule, "stop", None)) if step)
     inner = edges(rule.base) if hasattr(rule, "base") else ()

@@ -1,7 +1,6 @@
 """Surrogate-gap guided SAM: descend the perturbed loss, climb against what of the gradient is orthogonal to that.
 
-Source: Zhuang et al. 2022 (arXiv 2203.08065). There rho_t follows the learning rate; with a constant learning rate,
-rho is constant.
+Source: Zhuang et al. 2022 (arXiv 2203.08065). There rho_t follows the learning rate: that is ``rho_schedule: lr``.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from featlearn.optim.directions import ratio
+from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Count, Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Muon:
     nesterov: step along momentum v + (1 - momentum) g.
     weight_decay: decoupled decay, at the rate lr weight_decay.
     ns_steps: iterations of Newton-Schulz.
+    lr_schedule: what lr is multiplied with at step t.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
@@ -42,6 +44,7 @@ class Muon:
     nesterov: bool = True
     weight_decay: NonNegative = 0.0
     ns_steps: Count = 5
+    lr_schedule: LRSchedule = UNCHANGED
 
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""
@@ -49,7 +52,7 @@ class Muon:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr
+        return self.lr_schedule.factor(t) * self.lr
 
     def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
         """Take step t."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from featlearn.optim.schedules import UNCHANGED, FollowLR, RadiusSchedule
 from featlearn.optim.wrapper import Memory, Wrapper
 from featlearn.types import Bound, TheoryScale
 
 if TYPE_CHECKING:
     from featlearn.engines.protocol import Objective, Scalar, Vector
+    from featlearn.optim.schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +22,27 @@ class Perturbed(Wrapper):
     A variant says what eps is, in ``perturbation``. rho = 0 is the base, bit for bit.
 
     rho: radius of the perturbation; a number or {theory: c}.
+    rho_schedule: what rho is multiplied with at step t; lr for what lr is multiplied with.
     """
 
     rho: Annotated[float, Bound(ge=0), TheoryScale("sam_radius")]
+    rho_schedule: RadiusSchedule = UNCHANGED
 
+    def __post_init__(self) -> None:
+        """Refuse to follow the learning rate of a base that has no schedule."""
+        super().__post_init__()
+        self._schedule()
+
+    def _schedule(self) -> Schedule:
+        return self.rho_schedule.of(self.base) if isinstance(self.rho_schedule, FollowLR) else self.rho_schedule
+
+    @abstractmethod
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return eps, and the rule's own memory after the step."""
-        raise NotImplementedError
 
     def radius(self, t: int) -> Scalar:
         """Return the radius at step t."""
-        return self.rho
+        return self._schedule().factor(t) * self.rho
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return gradient(w + eps)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 class SGD:
     """w <- w - lr d, where g = gradient + weight_decay w, v <- momentum v + g, and d = v (Nesterov: g + momentum v).
 
-    lr: learning rate.
+    lr: learning rate; the highest where it has a schedule.
     momentum: share of the buffer kept at each step.
     nesterov: step along g + momentum v.
     weight_decay: coefficient of w in g (coupled, as in torch.optim.SGD).
+    lr_schedule: what lr is multiplied with at step t.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -29,6 +31,7 @@ class SGD:
     momentum: Fraction = 0.0
     nesterov: bool = False
     weight_decay: NonNegative = 0.0
+    lr_schedule: LRSchedule = UNCHANGED
 
     def __post_init__(self) -> None:
         """Refuse a look-ahead along a buffer that is not kept."""
@@ -46,7 +49,7 @@ class SGD:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr
+        return self.lr_schedule.factor(t) * self.lr
 
     def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
         """Take step t."""

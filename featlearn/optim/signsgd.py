@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class SignSGD:
     lr: learning rate: how far every coordinate moves.
     momentum: share of the buffer kept at each step.
     weight_decay: decoupled decay, at the rate lr weight_decay.
+    lr_schedule: what lr is multiplied with at step t.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
@@ -29,6 +31,7 @@ class SignSGD:
     lr: Positive
     momentum: Fraction = 0.0
     weight_decay: NonNegative = 0.0
+    lr_schedule: LRSchedule = UNCHANGED
 
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""
@@ -36,7 +39,7 @@ class SignSGD:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr
+        return self.lr_schedule.factor(t) * self.lr
 
     def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
         """Take step t."""

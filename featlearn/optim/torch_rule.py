@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Positive
 
 if TYPE_CHECKING:
@@ -27,13 +28,15 @@ class TorchRule:
 
     Every run of a block has an optimizer to itself. A subclass says which, and with what options besides lr.
 
-    lr: learning rate.
+    lr: learning rate; the highest where it has a schedule.
+    lr_schedule: what lr is multiplied with at step t.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
     reference: ClassVar[str] = "torch.optim"
 
     lr: Positive
+    lr_schedule: LRSchedule = UNCHANGED
 
     @property
     def path(self) -> str:
@@ -46,7 +49,7 @@ class TorchRule:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr
+        return self.lr_schedule.factor(t) * self.lr
 
     def init(self, w: Vector) -> tuple[State, ...]:
         """Return the empty state of every run's optimizer."""

@@ -6,6 +6,7 @@ perturbed.py for those that take the gradient at a perturbed point).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -23,7 +24,7 @@ class Memory(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wrapper:
+class Wrapper(ABC):
     """The base rule with ``gradient`` in place of the mini-batch gradient in the steps start <= t < stop.
 
     Outside the window the base runs as if alone; its memory (momentum) is kept from one to the other, and the wrapper's
@@ -49,9 +50,9 @@ class Wrapper:
         if self.stop is not None and self.start >= self.stop:
             raise ValueError(f"start = {self.start} leaves no step before stop = {self.stop}")
 
+    @abstractmethod
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the gradient that the base steps with, and the wrapper's own memory after the step."""
-        raise NotImplementedError
 
     def remember(self, w: Vector) -> Any:
         """Return the wrapper's own memory before the first step."""

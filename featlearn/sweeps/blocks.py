@@ -8,6 +8,7 @@ from itertools import compress
 
 import numpy as np
 
+from featlearn.custom import Source
 from featlearn.runs import RunConfig
 from featlearn.simulation import block_key, lanes
 
@@ -35,25 +36,32 @@ class Plan:
     """The runs of a sweep in order, by run_id, and masks over them: ``mine`` of this shard, ``todo`` not finished.
 
     A run that the grid names twice is in neither mask the second time. Only ids are kept, so that the size of a sweep
-    is not limited by memory.
+    is not limited by memory; and ``sources``, what of the runs the user wrote.
     """
 
     run_ids: np.ndarray
     mine: np.ndarray
     todo: np.ndarray
+    sources: frozenset[Source]
 
     @classmethod
     def of(cls, runs: Iterable[RunConfig], shard: Shard, finished: Collection[str]) -> Plan:
         """Go through all runs once."""
-        run_ids = np.array([run.run_id for run in runs])
+        own: set[Source] = set()
+        run_ids = np.array([_noted(run, own).run_id for run in runs])
         mine = np.zeros(len(run_ids), dtype=bool)
         mine[np.unique(run_ids, return_index=True)[1]] = True
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
-        return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)))
+        return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own))
 
     def blocks(self, runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
         """Yield the unfinished ones of the same runs, in blocks."""
         return blocks(compress(runs, self.todo), device)
+
+
+def _noted(run: RunConfig, own: set[Source]) -> RunConfig:
+    own |= run.sources
+    return run
 
 
 def blocks(runs: Iterable[RunConfig], device: str) -> Iterator[Block]:

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from featlearn.custom import Parcel
 from featlearn.store.rows import failed_rows
 from featlearn.sweeps.blocks import Block
 from featlearn.sweeps.worker import run_block, run_block_in_worker
@@ -67,7 +68,7 @@ def _alone(block: Block, device: str) -> pa.Table:
 def _compute(tasks: Iterable[tuple[int, Block]], n_jobs: int, device: str) -> Iterator[tuple[int, pa.Table]]:
     call = delayed(run_block_in_worker)
     parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-    done: Iterator[tuple[int, pa.Table]] = parallel(call(*task, device, os.getpid()) for task in tasks)
+    done: Iterator[tuple[int, pa.Table]] = parallel(call(n, Parcel(block), device, os.getpid()) for n, block in tasks)
     return done
 
 

@@ -60,7 +60,7 @@ def sweep(
 
     store = Store.create(out, config.name)
     store.add_plan(plan.run_ids.tolist(), config.to_json())
-    footer = {"config": config.to_json(), "provenance": provenance(device_name(device))}
+    footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
     report = SweepReport(total=int(plan.mine.sum()), reused=int((plan.mine & ~plan.todo).sum()))
     tables = results(plan.blocks(config.runs(), device), jobs, device)
     try:

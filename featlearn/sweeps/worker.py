@@ -17,6 +17,8 @@ from featlearn.simulation import simulate_block
 from featlearn.store.rows import failed_rows, rows
 from featlearn.sweeps.blocks import Block
 
+PACKAGE = Path(__file__).parents[1]
+
 
 def run_block(block: Block, device: str) -> pa.Table:
     """Simulate a block and return its rows.
@@ -41,11 +43,13 @@ def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> 
 
 
 def describe(error: Exception) -> str:
-    """Return the error's type and message, and the innermost line that is neither a library's nor Python's."""
+    """Return the error's type and message, and the innermost line of the user's own code, or else of ours."""
     frames = traceback.extract_tb(error.__traceback__)
-    foreign = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
-    own = [frame for frame in frames if not frame.filename.startswith(foreign)] or frames
-    return f"{type(error).__name__}: {error} ({_short(own[-1].filename)}:{own[-1].lineno})"
+    libraries = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
+    ours = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    users = [frame for frame in ours if not Path(frame.filename).is_relative_to(PACKAGE)]
+    at = (users or ours or frames)[-1]
+    return f"{type(error).__name__}: {error} ({_short(at.filename)}:{at.lineno})"
 
 
 @cache
@@ -62,7 +66,7 @@ def _settle(parent: int) -> None:
 def _short(filename: str) -> str:
     """Return a path below the package or the working directory without what stands before it."""
     path = Path(filename)
-    for root in (Path(__file__).parents[2], Path.cwd()):
+    for root in (PACKAGE.parent, Path.cwd()):
         if path.is_relative_to(root):
             return str(path.relative_to(root))
     return filename

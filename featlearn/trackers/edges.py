@@ -63,11 +63,10 @@ def _edge_of(rule: Any, tracker: StabilityEdge | SamEdge) -> str:
 
 
 def _evaluated(edge: str, view: View, grad_norm: Tensor) -> Tensor:
-    """Return the edge [b] at the rule's numbers at this step."""
+    """Return the edge [b] at the rule's numbers at this step; infinite where a schedule has brought lr to 0."""
     import torch
 
-    rule: Any = view.rule
-    lr = getattr(rule, "base", rule).lr
-    numbers = (lr.double().cpu() if isinstance(lr, torch.Tensor) else lr, view.radius.double().cpu(), grad_norm.cpu())
-    found = EDGES[edge](*(np.asarray(number, dtype=np.float64) for number in numbers))
+    lr, rho, g = (number.double().cpu().numpy() for number in (view.rate, view.radius, grad_norm))
+    still = lr == 0
+    found = np.where(still, np.inf, EDGES[edge](np.where(still, 1.0, lr), rho, g))
     return torch.as_tensor(found).to(grad_norm)

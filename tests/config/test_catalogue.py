@@ -30,7 +30,15 @@ def test_a_rule_is_listed_with_its_source_and_its_parameters() -> None:
     (sam,) = [entry for entry in describe("optimizers") if entry.name == "sam"]
     assert sam.reference == "Foret et al. 2021, arXiv 2010.01412"
     defaults = {parameter.name: parameter.default for parameter in sam.parameters}
-    assert (defaults["rho"], defaults["lr"], defaults["start"], defaults["momentum"]) == (MISSING, MISSING, 0, 0.0)
+    assert (defaults["rho"], defaults["start"], defaults["stop"]) == (MISSING, 0, None)
+    assert sam.bases[0] == "sgd" and not {"lr", "momentum"} & set(defaults)
+    (sgd,) = describe("optimizers", sam.bases[0])
+    assert {p.name: p.shown_default for p in sgd.parameters}["lr_schedule"] == "constant"
+
+
+def test_an_unknown_word_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^there is no smm among the optimizers; did you mean 'sam'\?$"):
+        describe("optimizers", "smm")
 
 
 def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
@@ -62,6 +70,11 @@ class TestSchema:
             "optimizer: {lr: 0.1}",
             "optimizer: {name: sam, rho: {theory: 1}, lr: 1}",
             "record: {every: {log: 5}, trackers: [loss, {name: test_error, n_points: 64}]}",
+            "optimizer: {name: 'my_rules.py:MySAM', lr: 1, tilt: 2, lr_schedule: {name: cosine, steps: 5}}",
+            "optimizer: {name: sam, rho: 1, base: 'lab.rules:Base', rate: 2}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: constant}",
+            "record: {trackers: [loss, 'mine.py:Tracker', {name: 'mine.py:Other', often: true}]}",
+            "sweep: {optimizer.tilt: [1, 2], optimizer.lr_schedule.steps: [3, 4]}",
             "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
         ],
     )
@@ -79,6 +92,8 @@ class TestSchema:
             "optimizer: {name: smm}",
             "optimizer: {name: sgd, lr: 1, rho: 1}",
             "optimizer: {name: sam, rho: {theory: -1}}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: cosin}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: {name: cosine, step: 5}}",
             "record: {trackers: [los]}",
             "record: {every: {log: 0}}",
             "sweep: {data.dmi: [1]}",
@@ -92,7 +107,7 @@ class TestSchema:
     def test_meanings_and_defaults_come_from_the_classes(self) -> None:
         kinds: Any = schema()["properties"]["optimizer"]["anyOf"]
         found = [kind["properties"] for kind in kinds]
-        (sam,) = [p for p in found if p["name"] == {"const": "sam"} and p["base"] == {"const": "sgd"}]
+        (sam,) = [p for p in found if p.get("name") == {"const": "sam"} and p["base"] == {"const": "sgd"}]
         assert sam["rho"]["description"].startswith("radius of the perturbation")
         assert sam["momentum"] == {
             "type": "number",

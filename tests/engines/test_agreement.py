@@ -56,8 +56,6 @@ def in_engine(run, name):
 
 BY_SGD = [name for name, rule in RULES.items() if type(getattr(rule, "base", rule)) is SGD]
 THOROUGH = [name for name in BY_SGD if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
-    name for name, rule in RULES.items() if type(rule) in (SGD, SAM) and type(getattr(rule, "base", rule)) is SGD
-]
 CASES = [(rule, setting, batch_size) for rule in THOROUGH for setting in SETTINGS for batch_size in (8, 3)]
 CASES += [(rule, setting, 3) for rule in GRAM_RULES if rule not in (*THOROUGH, *IN_LAW) for setting in TELLING]
 

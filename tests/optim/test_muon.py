@@ -21,7 +21,8 @@ EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=repr)
 def by_torch(rule, plain, samples):
     """The weights, biases in their last column, after steps of torch.optim.Muon."""
     parameter = torch.tensor(plain.start)
-    optimizer = torch.optim.Muon([parameter], **vars(rule))
+    options = {key: value for key, value in vars(rule).items() if key != "lr_schedule"}
+    optimizer = torch.optim.Muon([parameter], **options)
     for chosen in samples:
         parameter.grad = torch.tensor(plain.gradient(parameter.numpy(), chosen))
         optimizer.step()

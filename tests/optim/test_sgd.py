@@ -52,7 +52,8 @@ def test_steps_are_those_of_torch(rule, engine):
     plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, 100)
     patches, labels = torch.tensor(plain.patches[..., :-1]), torch.tensor(plain.labels)
     network = Network(plain)
-    optimizer = torch.optim.SGD(network.parameters(), **vars(rule))
+    settings = {name: value for name, value in vars(rule).items() if name != "lr_schedule"}
+    optimizer = torch.optim.SGD(network.parameters(), **settings)
     for chosen in samples:
         optimizer.zero_grad()
         nn.functional.softplus(-labels[chosen] * network(patches[chosen])).mean().backward()

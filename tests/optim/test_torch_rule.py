@@ -7,7 +7,8 @@ import torch
 from equations import run_of
 from helpers import advance, drawn_batches, engine_of, loss_on
 
-from featlearn.optim import SAM, SGD, Adam, AdamW, SignSGD, TorchOptim
+from featlearn.optim import SAM, SGD, Adam, AdamW, Muon, SignSGD, TorchOptim
+from featlearn.optim.schedules import FollowLR, StepDecay
 from featlearn.optim.wrapper import Memory
 
 RULES = {
@@ -118,6 +119,19 @@ def test_a_base_of_torch_keeps_its_state_where_sam_ends():
     w, state = advance(engine, base, batches[:6])
     late, _ = advance(engine, SAM(rho=0.2, base=base), batches[6:], w, Memory(state, None), 6)
     assert torch.equal(on.leaves[0], late.leaves[0])
+
+
+@pytest.mark.parametrize("base", [Adam(lr=0.01), SignSGD(lr=0.01), Muon(lr=0.01)], ids=repr)
+def test_every_base_follows_a_schedule(base):
+    """Steps with the rate of each step put in by hand; a radius may follow it."""
+    engine, batches = ready(base, 6)
+    scheduled = replace(base, lr_schedule=StepDecay(every=2, gamma=0.5))
+    w, memory = engine.initial(), base.init(engine.initial())
+    for t, batch in enumerate(batches):
+        w, memory = replace(base, lr=0.01 * 0.5 ** (t // 2)).step(loss_on(engine, batch, t), w, memory, t)
+    end, _ = advance(engine, scheduled, batches)
+    assert all(torch.equal(a, b) for a, b in zip(end.leaves, w.leaves, strict=True))
+    assert SAM(rho=0.2, rho_schedule=FollowLR(), base=scheduled).radius(5) == pytest.approx(0.05)
 
 
 def test_torch_gives_our_sgd():

@@ -1,5 +1,6 @@
 """The edges at the numbers of the rule, the step and the gradient."""
 
+import numpy as np
 import pytest
 import torch
 from helpers import RULES, drawn_batches, engine_of, make_run, view_of
@@ -7,6 +8,7 @@ from helpers import RULES, drawn_batches, engine_of, make_run, view_of
 from featlearn.engines.protocol import Loss as BatchLoss
 from featlearn.loop import Prospect, observe
 from featlearn.optim import SAM, SGD, USAM, stack
+from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record
 from featlearn.simulation import simulate, simulate_block
 from featlearn.theory import sam_edge, usam_edge
@@ -41,6 +43,23 @@ def test_outside_the_window_sam_has_the_edge_of_its_base():
     rule = SAM(rho=0.2, start=5, stop=10, base=SGD(lr=0.1))
     values = simulate(make_run(rule, record=Record(steps=tuple(range(21)), trackers=(SamEdge(),)))).values["sam_edge"]
     assert (values[:5] == 20).all() and (values[5:10] < 19).all() and (values[10:] == 20).all()
+
+
+def test_a_schedule_moves_the_edges():
+    """Each at the rate and the radius of its step; no step is too long at rate 0. Also in a run that has stopped."""
+    base = SGD(lr=0.1, lr_schedule=Cosine(steps=20))
+    rule = SAM(rho=0.2, rho_schedule=FollowLR(), base=base)
+    record = Record(steps=tuple(range(21)), trackers=(SamEdge(), StabilityEdge(), Loss()))
+    run = make_run(rule, record=record)
+    values = simulate(run).values
+    rates, radii = np.array([base.rate(t) for t in range(20)]), np.array([rule.radius(t) for t in range(20)])
+    assert values["stability_edge"][:20] == pytest.approx(2 / rates, rel=1e-12)
+    assert values["sam_edge"][:20] == pytest.approx(sam_edge(rates, radii, values["grad_norm"][:20]), rel=1e-12)
+    assert values["sam_edge"][20] == values["stability_edge"][20] == np.inf
+    level = float(values["train_loss"][7:9].mean())
+    early = make_run(rule, record=Record(steps=(0, 20), trackers=record.trackers), train__stop_at_train_loss=level)
+    stopped = simulate(early)
+    assert stopped.stopped_step == 8 and stopped.values["stability_edge"][-1] == values["stability_edge"][8]
 
 
 def test_on_the_gradient_of_the_mini_batch():

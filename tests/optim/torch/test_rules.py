@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 import torch
-from helpers import make_run
+from helpers import make_run, mini_batches
 from torch import nn
 from torch_rules import ALLOWED, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
 from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
@@ -14,8 +14,9 @@ from featlearn.engines.weights import TwoLayerModule
 from featlearn.geometry import draw_run
 from featlearn.models.losses import logistic
 from featlearn.optim import SAM as SAMRule
+from featlearn.optim.schedules import UNCHANGED, FollowLR, StepDecay
 from featlearn.optim.torch import RULES, SAM, USAM, Refused, RuleOptimizer, optimizer_class
-from featlearn.simulation import MiniBatches, build_engine
+from featlearn.simulation import build_engine
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
 
@@ -27,8 +28,8 @@ def in_both_worlds(rule, steps):
     problem, start = engine.problem, engine.initial()
     parts = [leaf[0].clone() for leaf in start.leaves]
     module = TwoLayerModule(*parts, problem.signs.flatten(), problem.scale, problem.activation)
-    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, explicit=True, patches=True).patches)
-    optimizer = like(rule, module.parameters(), torch.optim.SGD, **vars(rule.base))
+    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, patches=True).patches)
+    optimizer = like(rule, module.parameters(), torch.optim.SGD, **own_numbers(rule.base))
 
     def closure_on(batch):
         def closure():
@@ -39,7 +40,7 @@ def in_both_worlds(rule, steps):
         return closure
 
     w, memory = start, rule.init(start)
-    for t, loss in zip(range(steps), MiniBatches([run], problem.labels).losses(engine), strict=False):
+    for t, loss in zip(range(steps), mini_batches(problem.labels, run).losses(engine), strict=False):
         w, memory = rule.step(loss, w, memory, t)
         others = {"full": closure_on(loss.full.batch), "other": closure_on(loss.other.batch)}
         optimizer.step(closure_on(loss.batch), **others)
@@ -265,7 +266,21 @@ def test_every_wrapper_is_there_under_its_name():
         assert cls.rule_class in OPTIMIZERS.values()
     with pytest.raises(AttributeError, match="'SGD' wraps no other rule: there are"):
         _ = rules.SGD
-    assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "start": 0, "stop": None}
+    assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "rho_schedule": UNCHANGED, "start": 0, "stop": None}
+
+
+def test_a_radius_has_a_schedule_of_its_own_and_follows_no_learning_rate():
+    """Step t of a decaying radius is that of a radius set by hand; what rate to follow, torch does not say."""
+    models = network(), network()
+    decays = SAM(models[0].parameters(), torch.optim.SGD, rho=0.4, rho_schedule=StepDecay(every=2, gamma=0.5), lr=0.1)
+    by_hand = SAM(models[1].parameters(), torch.optim.SGD, rho=0.4, lr=0.1)
+    for t, batch in enumerate(islice(batches(), 6)):
+        by_hand.param_groups[0]["rho"] = 0.4 * 0.5 ** (t // 2)
+        decays.step(closure_of(models[0], batch))
+        by_hand.step(closure_of(models[1], batch))
+    assert same(*models) and apart(models[0], network()) > 1e-2
+    with pytest.raises(ValueError, match="rho_schedule cannot follow lr: TorchBase has no lr_schedule"):
+        SAM(network().parameters(), torch.optim.SGD, rho=0.4, rho_schedule=FollowLR(), lr=0.1)
 
 
 def test_the_closure_is_called_once_for_each_gradient():

@@ -1,0 +1,96 @@
+"""A class of the user's own where a word could stand: found, and checked to be what the section needs.
+
+It is described like ours, by its annotations and its docstring, so that all the rest is the same for both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_origin
+
+from featlearn.config.parameters import Parameter, Theory, leaves, parameters
+from featlearn.config.problems import Problem
+from featlearn.config.sections import dotted, wraps
+from featlearn.config.source import Node
+from featlearn.custom import CustomError, find_class, is_own, source_of
+from featlearn.types import Numbers
+
+PLAIN = (int, float, bool, str, NoneType, Literal)
+RESERVED = ("name", "base", "source")
+
+
+def own_class(node: Node, methods: tuple[str, ...]) -> type:
+    """Return the class that a node names. Raises CustomError if there is none, or none with these methods.
+
+    A file is relative to the config that names it, or to the working folder where the call does (--set).
+    """
+    place = Problem(node.place, "", "").line[0]
+    cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
+    reason = _unfit(cls, methods)
+    if reason:
+        raise CustomError(f"{source_of(cls).name} {reason}")
+    return cls
+
+
+@cache
+def _unfit(cls: type, methods: tuple[str, ...]) -> str | None:
+    """Return why a class cannot be used, None if it can."""
+    missing = [name for name in methods if not any(name in vars(ancestor) for ancestor in cls.__mro__)]
+    missing += sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        return f"cannot be used here: it lacks the method {', '.join(dict.fromkeys(missing))}"
+    settings: Any = getattr(cls, "__dataclass_params__", None)
+    bare = "__dataclass_params__" not in vars(cls) and inspect.get_annotations(cls)
+    if settings is None or not settings.frozen or bare:
+        return "needs @dataclass(frozen=True, kw_only=True) above it"
+    return _unreadable(cls)
+
+
+def _unreadable(cls: type) -> str | None:
+    """Return why a config cannot give the parameters of a class."""
+    taken = [field.name for field in fields(cls) if field.name in RESERVED]
+    if taken and not (taken == ["base"] and wraps(cls)):
+        return f"has a parameter {taken[0]}, a word that configs need for something else: rename it"
+    try:
+        found = parameters(cls)
+    except (NameError, TypeError) as error:
+        return f"has an annotation that cannot be read: {error}"
+    bad = [name for name, parameter in found.items() if not _can_be_given(parameter)]
+    return f"has a parameter {bad[0]} that no config can give: take a number, a word, true or false" if bad else None
+
+
+def _can_be_given(parameter: Parameter) -> bool:
+    """Whether the values of a parameter are plain enough for a config, and for a column of a table."""
+    if parameter.named is not None:
+        return not parameter.many
+    if parameter.type == Numbers:
+        return True
+    types = [get_origin(leaf) or leaf for leaf in leaves(parameter.type)]
+    return all(kind in PLAIN or kind is Theory for kind in types)
+
+
+def own_keys(tree: Node) -> dict[str, Any]:
+    """Return the dotted keys of the user's own rules that are named anywhere in a config, each with its type."""
+    known: dict[str, Any] = {}
+    for node in _words([tree]):
+        try:
+            cls = own_class(node, ())
+        except CustomError:
+            continue  # said by the section that it is in
+        if is_dataclass(cls):
+            known |= dotted(parameters(cls), "optimizer.")
+    return known
+
+
+def _words(values: Any) -> Iterator[Node]:
+    """Yield the nodes that name a class of the user's own."""
+    for node in values:
+        if isinstance(node, Node) and is_own(node.value):
+            yield node
+        elif isinstance(node, Node) and isinstance(node.value, dict | list):
+            yield from _words(node.value.values() if isinstance(node.value, dict) else node.value)

@@ -1,0 +1,184 @@
+"""Classes of the user's own, named ``file.py:Class`` or ``package.module:Class`` where a word of ours would stand.
+
+A file is run once for every text it has had, as a module whose name is made from that text: an edited file gives other
+classes than before, and both can be told apart, here and in the processes to which the text is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class CustomError(ValueError):
+    """A class that cannot be had; the message says why, with file and line where there is one."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a class is written: its name, ``file.py:Class`` or ``package.module:Class``, and the text of its file.
+
+    The text goes on with those of its ancestors in other files, ours and Python's aside.
+    """
+
+    name: str
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """Hash of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was read; where it is unpickled, the module made of it can be imported too."""
+
+    path: str
+    text: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _note, (self.path, self.text)
+
+
+_FILES: dict[str, File] = {}  # by the name of the module made of each
+
+
+def _note(path: str, text: str) -> str:
+    """Note a file; return the name under which it can be imported from then on."""
+    if _IMPORTER not in sys.meta_path:
+        sys.meta_path.append(_IMPORTER)
+    name = f"featlearn_own_{hashlib.sha256(f'{path}:{text}'.encode()).hexdigest()[:16]}"
+    _FILES[name] = File(path, text)
+    return name
+
+
+def is_own(word: Any) -> bool:
+    """Whether a word names a class of the user's own."""
+    return isinstance(word, str) and ":" in word
+
+
+def find_class(word: str, folder: Path) -> type:
+    """Return the class that a word names; a file is looked for in ``folder``. Raises CustomError."""
+    where, _, name = word.rpartition(":")
+    module = _read(folder / where) if where.endswith(".py") else _import(where)
+    found = vars(module).get(name)
+    if isinstance(found, type):
+        return found
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    there = [cls.__name__ for cls in classes if cls.__module__ == module.__name__]
+    raise CustomError(f"{where} has no class {name!r}; it has {', '.join(there) or 'no class at all'}")
+
+
+def _read(path: Path) -> ModuleType:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise CustomError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise CustomError(f"cannot read {path}: not a text in UTF-8") from None
+    try:
+        return importlib.import_module(_note(str(path), text))
+    except SyntaxError as error:
+        raise CustomError(f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
+    except (Exception, SystemExit) as error:
+        raise CustomError(f"{_innermost(error, {str(path)})}: {type(error).__name__}: {error}") from None
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise CustomError(f"there is no module {name!r}; a file is named as in my_rules.py:MySAM") from None
+        raise CustomError(f"cannot import {name}: {error}") from None
+    except Exception as error:
+        raise CustomError(f"cannot import {name}: {type(error).__name__}: {error}") from None
+
+
+class _Importer(MetaPathFinder, Loader):
+    """Lets Python import the files that were read, or sent here, under the names made of them."""
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find a file by its name."""
+        return ModuleSpec(fullname, self, origin=_FILES[fullname].path) if fullname in _FILES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the text."""
+        file = _FILES[module.__name__]
+        exec(compile(file.text, file.path, "exec", dont_inherit=True), vars(module))
+
+
+_IMPORTER = _Importer()
+
+
+def raised_at(error: BaseException) -> str | None:
+    """Return "file:line" of the innermost line of the user's files in the way of an error; None if it has none."""
+    return _innermost(error, {file.path for file in _FILES.values()})
+
+
+def _innermost(error: BaseException, paths: Collection[str]) -> str | None:
+    lines = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__) if f.filename in paths]
+    return lines[-1] if lines else None
+
+
+@cache
+def source_of(cls: type) -> Source:
+    """Return where a class is written. Raises CustomError if that cannot be found."""
+    texts = [_text(ancestor) for ancestor in cls.__mro__ if not _versioned(ancestor)]
+    file = _FILES.get(cls.__module__)
+    home = Path(file.path).name if file else cls.__module__
+    return Source(f"{home}:{cls.__qualname__}", "\n".join(dict.fromkeys(texts)))
+
+
+def _versioned(cls: type) -> bool:
+    """Whether a class is Python's or ours, which version numbers stand for."""
+    room = cls.__module__.partition(".")[0]
+    return room == "featlearn" or (room in sys.stdlib_module_names and room != "__main__")
+
+
+def _text(cls: type) -> str:
+    if cls.__module__ in _FILES:
+        return _FILES[cls.__module__].text
+    for part in (sys.modules[cls.__module__], cls):  # a notebook has no file, but its classes have a text
+        try:
+            return inspect.getsource(part)
+        except (OSError, TypeError):
+            continue
+    raise CustomError(f"the source of {cls.__qualname__} cannot be found: a run is known by it; write it in a file")
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is sent to another process: it arrives as its content, the user's files being known there.
+
+    They come first, so that they are there when the content, which may hold objects of their classes, is unpickled.
+    """
+
+    content: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (*_FILES.values(), self.content)
+
+
+def _unpacked(*parts: Any) -> Any:
+    return parts[-1]
+
+
+def sources(*parts: Any) -> Iterator[Source]:
+    """Yield the sources of those objects, and of those inside them, whose class is the user's own."""
+    for part in parts:
+        if is_dataclass(part) and not isinstance(part, type):
+            yield from () if _versioned(type(part)) else (source_of(type(part)),)
+            yield from sources(*[getattr(part, field.name) for field in fields(part)])

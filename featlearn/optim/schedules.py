@@ -1,0 +1,116 @@
+"""Learning rates and radii that change from step to step: a number times the factor of a schedule at step t.
+
+Source: the formulas of StepLR, CosineAnnealingLR and LinearLR in torch.optim.lr_scheduler; a radius that follows the
+learning rate is the habit of GSAM, Zhuang et al. 2022 (arXiv 2203.08065).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+
+from featlearn.types import Bound, Count, Named, Step
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Scalar
+
+
+class Schedule(Protocol):
+    """What multiplies a number at each step."""
+
+    def factor(self, t: int) -> Scalar:
+        """Return the factor at step t, the first being t = 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp(ABC):
+    """A linear warm-up, the factor (t + 1) / (warmup + 1) at step t < warmup, and then what a subclass says.
+
+    As LinearLR with start_factor = 1 / (warmup + 1) and total_iters = warmup, joined to the rest by SequentialLR.
+
+    warmup: steps before the factor is 1; the rest of the schedule begins then.
+    """
+
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.LinearLR"
+
+    warmup: Step = 0
+
+    def factor(self, t: int) -> Scalar:
+        """Return the factor at step t."""
+        return (t + 1) / (self.warmup + 1) if t < self.warmup else self.after(t - self.warmup)
+
+    @abstractmethod
+    def after(self, t: int) -> Scalar:
+        """Return the factor t steps after the warm-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(WarmUp):
+    """The factor 1, after the warm-up."""
+
+    def after(self, t: int) -> Scalar:
+        """Return 1."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDecay(WarmUp):
+    """The factor gamma^floor(t / every), t counted from the end of the warm-up (StepLR).
+
+    every: steps between two decays.
+    gamma: what the factor is multiplied with at each.
+    """
+
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.StepLR"
+
+    every: Count
+    gamma: Annotated[float, Bound(gt=0, le=1)] = 0.1
+
+    def after(self, t: int) -> Scalar:
+        """Return gamma^floor(t / every)."""
+        return self.gamma ** (t // self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(WarmUp):
+    """The factor final + (1 - final) (1 + cos(pi t / steps)) / 2, t counted from the end of the warm-up.
+
+    As CosineAnnealingLR with eta_min = final lr, but after ``steps`` it stays at final where that one would rise again.
+
+    steps: length of the fall.
+    final: the factor at its end.
+    """
+
+    reference: ClassVar[str] = "torch.optim.lr_scheduler.CosineAnnealingLR"
+
+    steps: Count
+    final: Annotated[float, Bound(ge=0, le=1)] = 0.0
+
+    def after(self, t: int) -> Scalar:
+        """Return the factor of half a cosine wave, final from its end on."""
+        height = (1 + math.cos(math.pi * min(t / self.steps, 1.0))) / 2
+        return self.final + (1 - self.final) * height
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowLR:
+    """The factor of the base rule's learning rate: rho / lr is the same at every step."""
+
+    reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
+
+    def of(self, base: Any) -> Schedule:
+        """Return the schedule of the base; ValueError where it has none."""
+        if not hasattr(base, "lr_schedule"):
+            raise ValueError(f"rho_schedule cannot follow lr: {type(base).__name__} has no lr_schedule")
+        schedule: Schedule = base.lr_schedule
+        return schedule
+
+
+UNCHANGED = Constant()
+SCHEDULES: dict[str, type] = {"constant": Constant, "step": StepDecay, "cosine": Cosine}
+RADIUS_SCHEDULES: dict[str, type] = {**SCHEDULES, "lr": FollowLR}
+
+LRSchedule = Annotated[Schedule, Named(SCHEDULES, ("factor",))]
+RadiusSchedule = Annotated[Schedule | FollowLR, Named(RADIUS_SCHEDULES, ("factor",))]

@@ -1,0 +1,223 @@
+"""The user's own rules: both engines, several processes, an identity that follows the source; nothing is lost."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from helpers import make_run, same_bits
+from typer.testing import CliRunner
+
+import featlearn as fl
+from featlearn.cli import app
+from featlearn.custom import CustomError, Parcel, find_class, is_own, source_of
+from featlearn.optim import SAM, SGD
+from featlearn.runs import Trajectory
+from featlearn.simulation import simulate
+from featlearn.store import Store, status
+from featlearn.store.files import FOOTER
+from featlearn.sweeps import sweep
+
+RULES = '''
+from dataclasses import dataclass
+
+from featlearn.optim import Perturbed
+from featlearn.types import NonNegative
+
+
+@dataclass(frozen=True, kw_only=True)
+class MySAM(Perturbed):
+    """SAM, scaled.
+
+    scale: what the radius is multiplied with.
+    odd: raises where it is above 1.
+    """
+
+    scale: NonNegative = 1.0
+    odd: NonNegative = 0.0
+
+    def perturbation(self, loss, w, memory, t):
+        if t == 2 and (loss.inner(w, w) * 0 + self.odd > 1).any():
+            raise ArithmeticError("odd")
+        return self.scale * (self.radius(t) * loss.unit(loss.gradient(w))), memory.own
+
+
+class Local(MySAM):
+    pass
+'''
+RAISING = 1 + next(i for i, line in enumerate(RULES.splitlines()) if "raise " in line)
+
+CONFIG = """
+name: own
+data: {n_samples: 6, dim: 50, signal_norm: 2.0}
+network: {n_filters: 2, init_std: 0.05}
+optimizer: {name: "my_rules.py:MySAM", lr: 0.1, rho: 0.1}
+train: {n_steps: 6, batch_size: 3}
+record: {every: 3, trackers: [loss]}
+sweep: {seed: {range: [0, 3]}}
+"""
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A folder with a rule and a config that names it, being the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("my_rules.py").write_text(RULES)
+    Path("own.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def swept(out="store", *changes, n_jobs=1):
+    return sweep("own.yaml", out, set=changes, n_jobs=n_jobs, device="cpu", progress=False)
+
+
+def by_seed(frame):
+    return frame.sort_values(["seed", "step"])[["train_loss", "grad_norm"]].to_numpy()
+
+
+@pytest.mark.parametrize("engine", ["gram", "weights"])
+def test_it_is_the_rule_that_it_spells_out(lab, engine):
+    run = fl.load_config("own.yaml", set={"engine": engine}).base_run()
+    ours = make_run(SAM(rho=0.1, base=SGD(lr=0.1)))
+    twin = type(run)(**{**vars(run), "optimizer": ours.optimizer})
+    assert twin.run_id != run.run_id
+    a, b = simulate(run), simulate(twin)
+    assert same_bits(a, Trajectory(**{**vars(b), "run": run}))
+    other = simulate(fl.load_config("own.yaml", set={"engine": engine, "optimizer.scale": 5}).base_run())
+    assert abs(other.values["train_loss"] - a.values["train_loss"])[-1] > 1e-4
+
+
+# who it is
+
+
+def test_a_run_is_known_by_the_text_of_its_rule_not_by_its_place(lab):
+    before = fl.load_config("own.yaml").base_run()
+    Path("other").mkdir()
+    for name in ("my_rules.py", "own.yaml"):
+        Path("other", name).write_text(Path(name).read_text())
+    assert fl.load_config("other/own.yaml").base_run().run_id == before.run_id
+    Path("my_rules.py").write_text(RULES.replace("scaled.", "scaled by a number."))
+    after = fl.load_config("own.yaml").base_run()
+    assert after.run_id != before.run_id and type(after.optimizer) is not type(before.optimizer)
+    names = {run.columns()["optimizer.name"] for run in (before, after)}
+    assert (
+        names == {"my_rules.py:MySAM"} and before.columns()["optimizer.source"] != after.columns()["optimizer.source"]
+    )
+    Path("my_rules.py").write_text(RULES)
+    again = fl.load_config("own.yaml").base_run()
+    assert again.run_id == before.run_id
+
+
+def test_a_base_and_its_source_have_columns(lab):
+    columns = make_run(SAM(rho=0.1, base=find_class("my_rules.py:MySAM", lab)(rho=0.1, base=SGD(lr=1)).base)).columns()
+    assert "optimizer.base.source" not in columns
+    text = Path(__file__).parent.joinpath("config", "test_own.py").read_text().split("RULES = '''")[1].split("'''")[0]
+    Path("bases.py").write_text(text.replace("    rule: SomeRule\n", "    rule: object\n"))
+    plain = find_class("bases.py:Plain", lab)
+    columns = make_run(SAM(rho=0.1, base=plain(rate=0.2))).columns()
+    assert columns["optimizer.base"] == "bases.py:Plain" and columns["optimizer.rate"] == 0.2
+    assert columns["optimizer.base.source"] == source_of(plain).digest and "optimizer.source" not in columns
+
+
+def test_an_ancestor_in_another_file_counts(lab, monkeypatch):
+    """A class of an installed module brings that module's text along."""
+    monkeypatch.syspath_prepend(lab)
+    Path("lab_base.py").write_text(RULES)
+    Path("mine.py").write_text("from lab_base import MySAM\n\n\nclass Mine(MySAM):\n    pass\n")
+    cls = find_class("mine.py:Mine", lab)
+    assert source_of(cls).text == f"{Path('mine.py').read_text()}\n{RULES}"
+    assert source_of(find_class("lab_base:MySAM", lab)).name == "lab_base:MySAM"
+    sys.modules.pop("lab_base")
+
+
+def test_a_class_without_a_source_is_no_run():
+    names = {"__name__": "nowhere"}
+    sys.modules["nowhere"] = type(sys)("nowhere")
+    exec(RULES, names)
+    with pytest.raises(CustomError, match="the source of MySAM cannot be found"):
+        source_of(names["MySAM"])
+    del sys.modules["nowhere"]
+
+
+def test_words_with_a_colon_are_own():
+    assert is_own("my_rules.py:MySAM") and not is_own("sam") and not is_own(3)
+
+
+# stores
+
+
+def test_an_edited_rule_is_computed_anew_and_a_store_holds_both(lab):
+    assert swept().done == 3
+    assert (swept().done, swept().reused) == (0, 3)
+    Path("my_rules.py").write_text(RULES.replace("return self.scale", "return 9 * self.scale"))
+    assert (swept().done, swept().reused) == (3, 3)
+    rows = fl.summary("store")
+    assert len(rows) == 6 and rows["optimizer.source"].nunique() == 2
+    old, new = (group["train_loss"].to_numpy() for _, group in rows.groupby("optimizer.source", sort=False))
+    assert (old != new).all()
+    assert set(fl.tables.optimizer_labels(rows)) == {
+        f"my_rules.py:MySAM source={digest}" for digest in rows["optimizer.source"]
+    }
+
+
+def test_the_store_keeps_the_source(lab):
+    swept()
+    (part,) = Path("store/parts").glob("*.parquet")
+    footer = json.loads(pq.read_schema(part).metadata[FOOTER])
+    (own,) = footer["provenance"]["own"]
+    digest = fl.summary("store")["optimizer.source"].unique()
+    assert own == {"name": "my_rules.py:MySAM", "digest": digest[0], "text": RULES}
+
+
+def test_processes_run_what_was_read_also_after_an_edit(lab):
+    """Workers get the text: the file may change or go while they compute."""
+    swept("alone")
+    config = fl.load_config("own.yaml")
+    Path("my_rules.py").unlink()
+    assert sweep(config, "shared", n_jobs=2, device="cpu", progress=False).done == 3
+    alone, shared = fl.load("alone"), fl.load("shared")
+    assert by_seed(alone).tobytes() == by_seed(shared).tobytes() and set(alone.run_id) == set(shared.run_id)
+
+
+def test_a_parcel_arrives_where_the_file_was_never_read(lab):
+    import pickle
+
+    run = fl.load_config("own.yaml").base_run()
+    Path("broken.py").write_text("raise SystemError")
+    with pytest.raises(CustomError):
+        find_class("broken.py:Mine", lab)  # comes along, and is not run where nobody asks for it
+    Path("parcel").write_bytes(pickle.dumps(Parcel([run])))
+    Path("my_rules.py").unlink()
+    code = "import pickle; [run] = pickle.load(open('parcel', 'rb')); print(run.run_id, run.optimizer.scale)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [run.run_id, "1.0"]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs):
+    """Runs of other numbers in the same block, and of other optimizers, are kept."""
+    odd = "sweep: {optimizer.odd: [0.0, 0.5, 2.0], seed: {range: [0, 2]}}"
+    Path("own.yaml").write_text(CONFIG.split("sweep:")[0] + odd)
+    report = swept(n_jobs=n_jobs)
+    assert (report.done, report.failed) == (4, 2)
+    assert status("store").failures == {f"ArithmeticError: odd (my_rules.py:{RAISING})": 2}
+    rows = fl.summary("store")
+    assert (rows["status"] == "failed").tolist() == [False] * 4 + [True] * 2
+    assert rows["train_loss"].notna().sum() == 4
+    Path("own.yaml").write_text(Path("own.yaml").read_text().replace("2.0]", "0.7]"))
+    assert (swept().done, swept().reused) == (2, 6)
+    assert Store.open("store").finished() >= set(fl.load("store").run_id)
+
+
+def test_a_run_that_raises_ends_the_command_with_the_line(lab):
+    done = CliRunner().invoke(app, ["run", "own.yaml", "--set", "optimizer.odd=2"])
+    assert done.exit_code == 1
+    assert done.stderr == f"the run failed: ArithmeticError: odd (my_rules.py:{RAISING})\n"
+
+
+def test_a_rule_is_read_without_torch(lab):
+    code = "import featlearn as fl, sys; print(fl.load_config('own.yaml').n_runs, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "False"]
