@@ -16,6 +16,7 @@ SIZES = {
     "kou2023_heatmap": 100_000,
     "boundary_scaling": 10_080,
     "fsam_components": 5760,
+    "msam_shards": 4200,
 }
 
 
