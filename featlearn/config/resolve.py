@@ -273,7 +273,7 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "network", "optimizer", "record.trackers"), _engine),
     (("data", "network", "record.trackers"), _parameters),
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
-    (("optimizer", "record.trackers"), _edges),
+    (("network", "optimizer", "record.trackers"), _edges),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
 )
 

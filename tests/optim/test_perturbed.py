@@ -11,6 +11,7 @@ from helpers import GRAM_RULES, IN_LAW, ROUTES, RULES, advance, drawn_batches, e
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.optim import SAMPa
 from featlearn.optim.perturbed import Perturbed
+from featlearn.optim.schedules import UNCHANGED
 from featlearn.optim.wrapper import Memory
 
 
@@ -27,7 +28,13 @@ WRAPPERS = {
     name: replace(rule, start=0, stop=None, base=HEAVY) for name, rule in RULES.items() if hasattr(rule, "base")
 }
 WRAPPERS = distinct(WRAPPERS)
-PERTURBED = distinct({name: replace(rule, rho=0.1) for name, rule in WRAPPERS.items() if isinstance(rule, Perturbed)})
+PERTURBED = distinct(
+    {
+        name: replace(rule, rho=0.1, rho_schedule=UNCHANGED)
+        for name, rule in WRAPPERS.items()
+        if isinstance(rule, Perturbed)
+    }
+)
 ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
 
 
