@@ -29,7 +29,8 @@ def crowd(rule):
 def test_looking_seldom_changes_no_bit(name, monkeypatch):
     runs = crowd(RULES[name])
     often = simulate_block(runs)
-    assert {trajectory.status for trajectory in often} >= {"fitted", "diverged"}
+    bounded = not isinstance(getattr(RULES[name], "base", RULES[name]), SGD)  # whose steps no gradient makes longer
+    assert {trajectory.status for trajectory in often} >= ({"fitted"} if bounded else {"fitted", "diverged"})
     monkeypatch.setitem(loop.LOOK_EVERY, "cpu", 64)
     seldom = simulate_block(runs)
     assert all(same_bits(a, b) for a, b in zip(often, seldom, strict=True))
