@@ -14,7 +14,6 @@ REFUSED = {
     "LabelNoiseGD": "flip them in the data loader",
     "MSAM": "asks its loss for",
     "ASAM": "asks its loss for",
-    "ElementwiseASAM": "asks its loss for",
     "RandomPerturbation": "asks its loss for 'isotropic'",
 }
 NEED_MORE = {"DNSAM", "NSAM", "ComponentSAM"}  # than gradients of the mini-batch: the closures full or other
