@@ -1,8 +1,8 @@
 """mSAM: the batch is split into micro-batches, and each is perturbed along its own gradient.
 
-Source: Foret et al. 2021 (arXiv 2010.01412), section 4.1; Behdin et al. 2023 (2302.09693). The first two of them call
-the size of a micro-batch m, the last their number: here the names say which. 1-SAM (Andriushchenko and Flammarion 2022,
-2206.06232) is micro_batch_size = 1.
+Source: Foret et al. 2021 (arXiv 2010.01412), section 4.1; Andriushchenko and Flammarion 2022 (2206.06232), whose 1-SAM
+is micro_batch_size = 1; Behdin et al. 2023 (2302.09693). The first two call the size of a micro-batch m, the last calls
+their number so: here the names say which.
 """
 
 from __future__ import annotations

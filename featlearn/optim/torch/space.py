@@ -71,10 +71,6 @@ class ParameterSpace:
         return torch.stack([(a * b).sum() for a, b in zip(u.leaves, v.leaves, strict=True)]).sum(0, keepdim=True)
 
 
-def _dense_gradient(p: Tensor) -> Tensor:
-    return torch.zeros_like(p) if p.grad is None else p.grad.detach().to_dense()
-
-
 def _lane(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32), copy=True).unsqueeze(0)
 
