@@ -93,8 +93,10 @@ def test_an_ordinary_run_takes_all_its_steps():
     assert trajectory.message == "took all 20 steps"
 
 
-@pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("batch_size", [8, 3])
+FULL_BATCH = [(name, 8) for name, rule in RULES.items() if type(rule) in (SGD, SAM)]  # mini-batches tell more
+
+
+@pytest.mark.parametrize(("name", "batch_size"), [*((name, 3) for name in RULES), *FULL_BATCH])
 def test_a_fitted_run_is_frozen_at_the_right_step(name, batch_size):
     """The first step at which the loss is at the level: found, recorded once, equal to the run that goes on."""
     free = make_run(RULES[name], **OFTEN)
