@@ -260,7 +260,7 @@ def plot(
     """Draw a figure of a store, with its table as CSV beside it."""
     options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out")}
     from featlearn.plots import KINDS, check_suffix, save
-    from featlearn.store import load, summary
+    from featlearn.store import load, status, summary
 
     check_suffix(out)
     if kind not in KINDS:
@@ -269,6 +269,8 @@ def plot(
     figure, table = KINDS[kind](rows, options | {"where": dict(map(_condition, where or []))})
     for path in save(figure, table, out):
         typer.echo(path)
+    if failed := status(store).failed:
+        typer.echo(f"warning: {failed} failed runs are not in it; featlearn status says why", err=True)
 
 
 def _condition(text: str) -> tuple[str, Any]:

@@ -102,6 +102,24 @@ def test_status_says_what_failed_and_why(config, tmp_path, monkeypatch):
     assert lines == {"runs": "12", "done": "12 (0 fitted, 0 diverged, 0 reused)", "failed": "0", "missing": "0"}
 
 
+def test_a_plot_says_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
+    whole = sys.modules["featlearn.sweeps.worker"].simulate_block
+
+    def fails_for_a_seed(runs, **options):
+        if any(run.seed == 2 for run in runs):
+            raise ZeroDivisionError
+        return whole(runs, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("featlearn.sweeps.worker.simulate_block", fails_for_a_seed)
+        assert call("sweep", config, "--out", tmp_path / "s").exit_code == 1
+    plot = "plot", "dynamics", tmp_path / "s", "-o", tmp_path / "d.png", "--where", "data.signal_norm=1"
+    plotted = call(*plot)
+    assert plotted.exit_code == 0 and "4 failed runs are not in it" in plotted.stderr
+    assert call("sweep", config, "--out", tmp_path / "s").exit_code == 0
+    assert "failed" not in call(*plot).stderr
+
+
 def test_validate_counts_and_expands(config):
     assert "12 runs" in call("validate", config).stdout
     expanded = call("validate", config, "--expand").stdout

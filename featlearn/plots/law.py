@@ -125,12 +125,13 @@ def default_level(runs: pd.DataFrame, value: str) -> float | None:
 
 
 def _fine(column: pd.Series[float]) -> NDArray[np.float64]:
-    """Return 200 points from the first to the last edge of a column's cells."""
+    """Return 200 points from the first to the last edge of a column's cells, those above zero: laws are of sizes."""
     centres = np.unique(column.dropna())
     log = geometric(centres)
     ends = edges(centres, log=log)
     spaced = np.geomspace if log else np.linspace
-    return np.asarray(spaced(ends[0], ends[-1], 200))
+    points = np.asarray(spaced(ends[0], ends[-1], 200))
+    return points[points > 0]
 
 
 def _one(runs: pd.DataFrame, column: str) -> float:

@@ -31,8 +31,8 @@ def geometric(values: ArrayLike) -> bool:
 def edges(centres: ArrayLike, *, log: bool) -> NDArray[np.float64]:
     """Return the k + 1 edges of cells around k increasing centres: halfway between, in log space if `log`.
 
-    The outer cells are symmetric about their centres; a lone cell is as wide as a tenth of its value, or
-    1 at zero.
+    The outer cells are symmetric about their centres, but do not reach below zero from positive ones; a lone cell
+    is as wide as a tenth of its value, or 1 at zero.
     """
     c = np.asarray(centres, dtype=float)
     if log:
@@ -41,7 +41,8 @@ def edges(centres: ArrayLike, *, log: bool) -> NDArray[np.float64]:
         half = abs(c[0]) / 20 or 0.5
         return np.array([c[0] - half, c[0] + half])
     middle = (c[1:] + c[:-1]) / 2
-    return np.concatenate([[2 * c[0] - middle[0]], middle, [2 * c[-1] - middle[-1]]])
+    first = 2 * c[0] - middle[0]
+    return np.concatenate([[max(first, 0.0) if c[0] > 0 else first], middle, [2 * c[-1] - middle[-1]]])
 
 
 def draw_cells(grid: pd.DataFrame, ax: Axes, *, cmap: Colormap, norm: Normalize, lost: pd.Series[bool]) -> QuadMesh:

@@ -56,7 +56,7 @@ def outer_labels(axes: list[Axes]) -> None:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write what a panel shows above its left end, and over how many runs above its right; a long name breaks."""
-    if len(name.replace("$", "").replace("\\", "")) > 26:
+    if len(name.replace("$", "").replace("\\", "")) + len(count) > 33:
         name = ",\n".join(name.rsplit(", ", 1))
     ax.set_title(name, loc="left")
     ax.set_title(count, loc="right", fontsize=8)

@@ -95,15 +95,37 @@ def label(column: str) -> str:
     return LABELS.get(column, column.replace("_", " "))
 
 
+NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where capitals alone are not enough
+    {
+        "adam": "Adam",
+        "adamw": "AdamW",
+        "asam_elementwise": "ASAM, element-wise",
+        "component_sam": "component SAM",
+        "label_noise": "label noise",
+        "looksam": "LookSAM",
+        "momentum_sam": "momentum-SAM",
+        "msam": "mSAM",
+        "muon": "Muon",
+        "n_sam": "n-SAM",
+        "random_perturbation": "random perturbation",
+        "sampa": "SAMPa",
+        "signsgd": "signSGD",
+        "vasso": "VaSSO",
+    }
+)
+
+
 def title(optimizer: str) -> str:
-    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03."""
+    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03; of a user's own, its class."""
     name, *settings = optimizer.split(" ")
-    return ", ".join([name.upper(), *(_setting(*setting.split("=")) for setting in settings)])
+    named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
+    return ", ".join([named, *(_setting(*setting.split("=")) for setting in settings)])
 
 
 def _setting(key: str, value: str) -> str:
     key, theory, _ = key.partition(".theory")
-    return f"{SYMBOLS.get(key, key)} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
+    symbol = SYMBOLS.get(key, key.replace("_", " "))
+    return f"{symbol} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
 
 
 def sequential() -> Colormap:

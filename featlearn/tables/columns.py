@@ -105,7 +105,9 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
     candidates = ["data.dim"] if "data.dim" in rest else rest
     y = y or (candidates[0] if len(candidates) == 1 else None)
     if x is None or y is None:
-        raise ValueError(f"say which columns are x and y; these vary: {', '.join(free) or 'none'}")
+        if not free:
+            raise ValueError("there are no axes to draw over: nothing varies but optimizers and seeds")
+        raise ValueError(f"say which columns are x and y; these vary: {', '.join(free)}")
     return x, y
 
 

@@ -67,7 +67,7 @@ def _side(runs: pd.DataFrame, by: str, name: str, keys: list[str], value: str) -
     """Return one side of the pairs: keys, value, status, train_loss."""
     side = runs[runs[by] == name]
     if side.empty:
-        raise ValueError(f"no run has {by} = {name!r}")
+        raise ValueError(f"no run has {by} = {name!r}; choose two by first and second")
     refuse_twins(side, keys, f"{name} run")
     loss = side.get("train_loss", np.nan)
     return side[keys].assign(value=side[value], status=side["status"], train_loss=loss)

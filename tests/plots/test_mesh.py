@@ -30,6 +30,7 @@ def test_differences(values):
 
 def test_edges_lie_halfway():
     assert edges([0, 1, 3], log=False).tolist() == [-0.5, 0.5, 2, 4]
+    assert edges([1000, 4000], log=False).tolist() == [0, 2500, 5500]
     assert edges([1, 100], log=True) == pytest.approx([0.1, 10, 1000])
 
 

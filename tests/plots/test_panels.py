@@ -16,7 +16,9 @@ def test_panels_share_their_axes(n, shape):
     assert all(ax.get_ylim() == (3, 4) for ax in axes)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "sam rho=0.03", "sam rho.theory=0.25 stop=400"])
+@pytest.mark.parametrize(
+    "optimizer", ["sgd", "sam rho=0.03", "msam micro_batch_size=5", "sam rho.theory=0.25 stop=400"]
+)
 def test_headings_do_not_collide_in_a_row_of_three(optimizer):
     with paper():
         figure, axes = panels(3, in_a_row=3)

@@ -6,8 +6,9 @@ import sys
 import matplotlib as mpl
 import pytest
 
+from featlearn.optim import OPTIMIZERS
 from featlearn.plots.panels import panels
-from featlearn.plots.style import label, paper, title
+from featlearn.plots.style import NAMES, label, paper, title
 
 COLUMNS = """
 train_loss train_error grad_norm test_error test_error_true signal_coef_max signal_coef_mean noise_coef_pos_max
@@ -49,5 +50,12 @@ def test_every_label_can_be_typeset():
 
 def test_titles():
     assert title("sgd") == "SGD"
+    assert title("f_sam") == "F-SAM"
+    assert title("msam micro_batch_size=5") == "mSAM, micro batch size = 5"
+    assert title("my_rules.py:MySAM rho=1") == r"MySAM, $\rho$ = 1"
     assert title("sam rho=0.03 stop=40") == r"SAM, $\rho$ = 0.03, stop = 40"
     assert title("sam rho.theory=0.5") == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
+
+
+def test_names_are_those_of_optimizers():
+    assert {*NAMES} <= {*OPTIMIZERS}
