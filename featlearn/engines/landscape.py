@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,8 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.autograd import AutogradEngine
-from featlearn.engines.protocol import Vector, View
+from featlearn.engines.protocol import Loss, Vector, View
+from featlearn.engines.shards import Shards, averaged, cut, repeated
 from featlearn.models.landscape import Landscape
 from featlearn.models.losses import mistakes
 
@@ -60,3 +64,17 @@ class LandscapeEngine(AutogradEngine):
         margins = self._margins(w.leaves, self._given)
         wrong = mistakes(margins) if margins.numel() else None
         return View(w=w, probe=probe, losses=self.losses(w), mistakes=wrong, **seen)
+
+    def shards(self, loss: Loss, size: int) -> Shards:
+        """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in.
+
+        Each costs as much as the whole set, of which it is a weighting: what was drawn need not be drawn by sample.
+        """
+        samples = cut(loss, size)
+        count = samples.shape[1]
+        part = copy(self)
+        part._given = tuple(array.repeat_interleave(count, 0) for array in self._given)
+        part.labels = self.labels.repeat_interleave(count, 0)
+        batch = torch.zeros_like(part.labels).scatter_(1, samples.flatten(0, 1), 1 / size)
+        lanes = replace(loss, engine=part, batch=batch, samples=None)
+        return Shards(lanes, count, partial(repeated, count=count), partial(averaged, count=count))

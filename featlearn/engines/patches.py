@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Observation, PatchView, Vector
-from featlearn.engines.shards import Shards
+from featlearn.engines.shards import Shards, cut
 from featlearn.models.losses import logistic, mistakes
 
 
@@ -66,8 +65,7 @@ class PatchEngine(ABC):
 
     def shards(self, loss: Loss, size: int) -> Shards:
         """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in."""
-        whole = torch.arange(self.problem.n_samples, device=self.labels.device).expand(len(self.labels), -1)
-        samples = (whole if loss.samples is None else loss.samples).reshape(len(whole), -1, size)
+        samples = cut(loss, size)
         if loss.samples is None and size not in self._parts:
             self._parts[size] = self.part(samples)
         engine = self._parts[size] if loss.samples is None else self.part(samples)

@@ -235,7 +235,7 @@ def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
 class Objective(Protocol):
     """What a rule may ask of the loss it descends (see Loss).
 
-    engine: for what a rule's ``needs`` name, which not every engine has.
+    engine: for its ``shards``, and for what a rule's ``needs`` name, which not every engine has.
     """
 
     @property

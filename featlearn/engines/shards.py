@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -29,3 +30,20 @@ class Shards:
     def repeat(self, x: Scalar) -> Scalar:
         """Give a number, or one per run [b], to each of the run's micro-batches."""
         return x.repeat_interleave(self.count) if isinstance(x, Tensor) and x.ndim else x
+
+
+def cut(loss: Loss, size: int) -> Tensor:
+    """Return the samples [b, s, size] of the micro-batches, in the order in which the mini-batch was drawn."""
+    b, n = loss.batch.shape
+    drawn = torch.arange(n, device=loss.batch.device).expand(b, -1) if loss.samples is None else loss.samples
+    return drawn.reshape(b, -1, size)
+
+
+def repeated(w: Vector, count: int) -> Vector:
+    """Give explicit parameters to each of a run's micro-batches."""
+    return w.map(lambda leaf: leaf[:, None].expand(-1, count, *leaf.shape[1:]).flatten(0, 1))
+
+
+def averaged(u: Vector, count: int) -> Vector:
+    """Return the mean over a run's micro-batches of directions of explicit parameters."""
+    return u.map(lambda leaf: leaf.unflatten(0, (-1, count)).mean(1))

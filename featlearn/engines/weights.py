@@ -17,6 +17,7 @@ from featlearn.engines.autograd import AutogradEngine
 from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
+from featlearn.engines.shards import averaged, repeated
 from featlearn.geometry import Draw
 from featlearn.models.activations import Activation
 
@@ -102,11 +103,11 @@ class WeightEngine(PatchEngine, AutogradEngine):
 
     def split(self, samples: Tensor, w: Vector) -> Vector:
         """Return w for every micro-batch."""
-        return w.map(lambda leaf: leaf[:, None].expand(-1, samples.shape[1], *leaf.shape[1:]).flatten(0, 1))
+        return repeated(w, samples.shape[1])
 
     def mean(self, samples: Tensor, u: Vector) -> Vector:
         """Return the mean over the micro-batches of a run."""
-        return u.map(lambda leaf: leaf.unflatten(0, samples.shape[:2]).mean(1))
+        return averaged(u, samples.shape[1])
 
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.

@@ -31,7 +31,6 @@ class MSAM(Perturbed):
     micro_batch_size: samples of a micro-batch; 1 is 1-SAM.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
     reference: ClassVar[str] = "Behdin et al. 2023, arXiv 2302.09693"
 
     n_shards: Count | None = None

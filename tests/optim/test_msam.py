@@ -7,11 +7,22 @@ import numpy as np
 import pytest
 import torch
 from equations import HEAVY, PLAIN, descend, error, run_of, unit
-from helpers import PlainNetwork, engine_of, explicit, full_batches, loss_on, mini_batches
+from helpers import (
+    PlainNetwork,
+    engine_of,
+    explicit,
+    full_batches,
+    loss_on,
+    make_landscape_run,
+    mini_batches,
+    with_steps,
+)
 
+from featlearn.data.gaussian import Gaussian
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.protocol import Loss
+from featlearn.engines.protocol import Loss, batch_weights
+from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import MSAM, SAM
 
 ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
@@ -92,6 +103,25 @@ def test_one_micro_batch_is_sam(engine):
 
     assert error(rule, sam, engine=engine) < 1e-12
     assert error(replace(rule, n_shards=None, micro_batch_size=1), sam, engine=engine) > 1e-3
+
+
+@pytest.mark.parametrize(("batch_size", "split"), [(12, {"micro_batch_size": 1}), (6, {"n_shards": 2})])
+def test_on_a_landscape_each_micro_batch_is_perturbed_and_evaluated_on_itself(batch_size, split):
+    rule, students = MSAM(rho=0.2, **split, base=PLAIN), Gaussian(n_samples=12, dim=4)
+    runs = [make_landscape_run(TeacherStudent(n_hidden=3), rule, students, seed=seed) for seed in (3, 4)]
+    runs = [with_steps(run, 8, batch_size=batch_size) for run in runs]
+    engine = engine_of(*runs)
+    losses = list(islice(mini_batches(engine.labels, *runs).losses(engine), 8))
+    size, w = batch_size // split.get("n_shards", batch_size), engine.initial()
+    for loss in losses:
+        order = torch.arange(12).expand(2, -1) if loss.samples is None else loss.samples
+        shards = [replace(loss, batch=batch_weights(part, loss.batch)) for part in order.split(size, 1)]
+        points = [w + 0.2 * shard.unit(shard.gradient(w)) for shard in shards]
+        for shard, point in zip(shards, points, strict=True):
+            w = w - 0.1 / len(shards) * shard.gradient(point)
+    found, sam = (trained(r, engine, losses) for r in (rule, SAM(rho=0.2, base=PLAIN)))
+    assert max(float((a - b).abs().max()) for a, b in zip(found.leaves, w.leaves, strict=True)) < 1e-12
+    assert max(float((a - b).abs().max()) for a, b in zip(found.leaves, sam.leaves, strict=True)) > 1e-4
 
 
 def test_runs_of_a_block_are_cut_each_in_its_own_order():
