@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from featlearn.config import SweepConfig
 
 RUNS_FAILED, WRONG, INTERRUPTED = 1, 2, 130
-OVER_STEPS = ("dynamics",)  # the plots that need every recorded step, not only the last
+OVER_STEPS = ("dynamics", "edge")  # the plots that need every recorded step, not only the last
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -238,7 +238,7 @@ def bench(
 @app.command()
 @user_errors()
 def plot(
-    kind: Annotated[str, typer.Argument(help="phase, difference, dynamics or boundary.", show_default=False)],
+    kind: Annotated[str, typer.Argument(help="phase, difference, dynamics, boundary or edge.", show_default=False)],
     store: StoreFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)],
     x: Annotated[str | None, typer.Option("-x", help="Column of the horizontal axis.")] = None,

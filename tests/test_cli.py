@@ -193,6 +193,14 @@ def test_an_unknown_column_is_a_message_too(store, tmp_path):
     assert result.stderr.startswith("error: ") and not (tmp_path / "f.png").exists()
 
 
+def test_a_tracker_that_a_plot_lacks_is_named(store, tmp_path):
+    result = call("plot", "edge", store, "-o", tmp_path / "f.png")
+    assert result.exit_code == 2 and not (tmp_path / "f.png").exists()
+    assert result.stderr == (
+        "error: 12 runs (sgd, sam) hold no sharpness: add the tracker sharpness to record.trackers\n"
+    )
+
+
 def test_a_bug_is_not_passed_off_as_the_users_mistake(config, monkeypatch):
     monkeypatch.setattr("featlearn.texts.config_text", lambda config: {}["bug"])
     assert isinstance(call("validate", config).exception, KeyError)

@@ -50,7 +50,13 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
             command = [sys.executable, "-c", "from featlearn.cli import main; main()", *words[1:]]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, (words, done.stderr)
-    assert {p.name for p in folder.iterdir()} >= {"phase.pdf", "phase.csv", "difference.png", "dynamics.svg"}
+    assert {p.name for p in folder.iterdir()} >= {
+        "phase.pdf",
+        "phase.csv",
+        "difference.png",
+        "dynamics.svg",
+        "edge.pdf",
+    }
     names = {"__name__": "readme"}
     monkeypatch.setitem(sys.modules, "readme", type(sys)("readme"))
     for block in blocks("python"):

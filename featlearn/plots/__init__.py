@@ -8,6 +8,7 @@ figure and the table that it shows; `save` writes both. Options are the keyword 
 from featlearn.plots.boundary import boundary, boundary_figure
 from featlearn.plots.difference import difference, difference_figure
 from featlearn.plots.dynamics import dynamics, dynamics_figure
+from featlearn.plots.edge import edge, edge_figure
 from featlearn.plots.files import check_suffix, save
 from featlearn.plots.kinds import KINDS
 from featlearn.plots.phase import phase_diagram, phase_figure
@@ -22,6 +23,8 @@ __all__ = [
     "difference_figure",
     "dynamics",
     "dynamics_figure",
+    "edge",
+    "edge_figure",
     "paper",
     "phase_diagram",
     "phase_figure",

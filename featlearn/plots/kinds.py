@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from featlearn.plots.boundary import boundary_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
+from featlearn.plots.edge import edge_figure
 from featlearn.plots.phase import phase_figure
 
 Draw = Callable[[pd.DataFrame, Mapping[str, Any]], tuple[Figure, pd.DataFrame]]
@@ -40,4 +41,5 @@ KINDS: dict[str, Draw] = {
     "difference": kind(difference_figure),
     "dynamics": kind(dynamics_figure),
     "boundary": kind(boundary_figure),
+    "edge": kind(edge_figure),
 }

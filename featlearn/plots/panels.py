@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -56,7 +58,7 @@ def outer_labels(axes: list[Axes]) -> None:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write what a panel shows above its left end, and over how many runs above its right; a long name breaks."""
-    if len(name.replace("$", "").replace("\\", "")) + len(count) > 33:
+    if len(re.sub(r"\$\\\w+\$", "x", name)) + len(count) > 33:  # a symbol is one letter wide
         name = ",\n".join(name.rsplit(", ", 1))
     ax.set_title(name, loc="left")
     ax.set_title(count, loc="right", fontsize=8)

@@ -77,6 +77,8 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "noise_deactivated": "noise activations switched off",
         "signal_kept": "signal activations kept",
         "sharpness": r"sharpness $\lambda_{\max}$",
+        "stability_edge": r"$2/\eta$",
+        "sam_edge": "SAM edge",
     }
 )
 

@@ -8,7 +8,17 @@ nearest name, for a column that does not exist.
 """
 
 from featlearn.tables.cells import Constant, boundary, fit_constant, phase_grid
-from featlearn.tables.columns import by_optimizer, last_rows, main_axes, optimizer_labels, select, varying
+from featlearn.tables.columns import (
+    by_optimizer,
+    cell_columns,
+    cell_labels,
+    last_rows,
+    main_axes,
+    optimizer_labels,
+    select,
+    varying,
+)
+from featlearn.tables.edge import edge_in_use, edge_ratio, edge_ratio_grid
 from featlearn.tables.intervals import Interval, mean_interval
 from featlearn.tables.pairs import difference_grid, paired_difference
 from featlearn.tables.scaling import Exponent, Scaling, boundary_exponent, boundary_scaling, fitted
@@ -24,7 +34,12 @@ __all__ = [
     "boundary_exponent",
     "boundary_scaling",
     "by_optimizer",
+    "cell_columns",
+    "cell_labels",
     "difference_grid",
+    "edge_in_use",
+    "edge_ratio",
+    "edge_ratio_grid",
     "fit_constant",
     "fitted",
     "half_time",

@@ -76,6 +76,24 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
     return pd.Series(names, index=df.index, name="optimizer", dtype="str")
 
 
+def cell_columns(df: pd.DataFrame) -> list[str]:
+    """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does."""
+    return [column for column in varying(df) if column != "seed"] or ["optimizer.name"]
+
+
+def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
+    """Return a name for every row's cell, such as `sam lr=0.1 rho=0.03 data.dim=1000`.
+
+    Learning rate and radius are always spelled out, everything else where it varies; what is missing is left out.
+    """
+    require(df, ["run_id", "optimizer.name"])
+    first = [column for column in ("optimizer.lr", "optimizer.rho") if column in df]
+    told = [*first, *(c for c in cell_columns(df) if c not in (*first, "optimizer.name"))]
+    rows = df[["optimizer.name", *told]].itertuples(index=False, name=None)
+    names = [" ".join([name, *_settings(told, values)]) for name, *values in rows]
+    return pd.Series(names, index=df.index, name="cell", dtype="str")
+
+
 def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 def stability_edge(lr: ArrayLike, rho: ArrayLike = 0.0, grad_norm: ArrayLike = 1.0) -> Array:
     """Edge of gradient descent, 2 / lr; rho and grad_norm only broadcast. Unit 1 / lr."""
     lr, rho, grad_norm = _floats(lr, rho, grad_norm)
-    return 2 / lr + 0 * rho + 0 * grad_norm
+    return np.array(np.broadcast_arrays(2 / lr, rho, grad_norm)[0])
 
 
 def sam_edge(lr: ArrayLike, rho: ArrayLike, grad_norm: ArrayLike) -> Array:
@@ -41,7 +41,7 @@ def usam_edge(lr: ArrayLike, rho: ArrayLike, grad_norm: ArrayLike = 1.0) -> Arra
 
     Here w+ = w - lr (H + rho H^2) w, and rho has the unit of lr; 2 / lr for rho = 0. ``grad_norm`` only broadcasts.
     """
-    return sam_edge(lr, rho, 1.0) + 0 * np.asarray(grad_norm, dtype=np.float64)
+    return np.array(np.broadcast_arrays(sam_edge(lr, rho, 1.0), grad_norm)[0])
 
 
 def edge_ratio(s: ArrayLike) -> Array:

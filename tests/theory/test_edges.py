@@ -87,6 +87,11 @@ def test_unnormalized_sam_has_its_edge_at_its_largest_lr():
             assert (abs(w[0]) > 1) == (factor > 1)
 
 
+def test_constant_edges_stay_where_the_gradient_has_overflowed():
+    assert stability_edge(LR, RHO, np.inf) == 2 / LR and stability_edge(LR, RHO, np.nan) == 2 / LR
+    assert usam_edge(LR, RHO, [0.3, np.inf]).tolist() == [usam_edge(LR, RHO)] * 2
+
+
 @pytest.mark.parametrize("edge", EDGES.values())
 def test_edges_share_their_arguments_and_broadcast(edge):
     lr, rho, g = np.array([0.1, 0.2]), 0.1, np.array([[0.3], [0.4], [0.0]])
