@@ -17,6 +17,10 @@ SIZES = {
     "boundary_scaling": 10_080,
     "fsam_components": 5760,
     "msam_shards": 4200,
+    "edge_cnn": 800,
+    "edge_cnn_floor": 640,
+    "flatness_cnn": 400,
+    "flatness_students": 200,
 }
 
 
