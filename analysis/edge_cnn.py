@@ -246,4 +246,4 @@ with paper():
 #   that stays up: with softplus it halves earlier under SAM (5.9 against 15.4) though the noise is no earlier (41
 #   against 38).
 # * **Limits.** Full batch, constant lr, one shape of the network. The floor is not a minimum: in 3 dimensions 20
-#   filters go round some of the flipped samples, and after 3000 steps GD's loss is .40 at lr = 3, .35 at lr = 30 (ReLU).
+#   filters go round some of the flipped samples, and after 3000 steps GD's loss is .40 at lr = 3, .35 at 30 (ReLU).
