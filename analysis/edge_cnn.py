@@ -62,10 +62,9 @@ def swept(name, **quick):
     return rows.assign(ratio=rows["sharpness"] / fl.tables.edge_in_use(rows))
 
 
-FEWER = {f"sweep.{LR}": [0.1, 1], f"sweep.{RHO}": [{"theory": 0}, {"theory": 1}]}
-falling = swept("edge_cnn", **FEWER, **{"train.n_steps": 40, "record.every": 5})
-FEWER = {f"sweep.{LR}": [30], f"sweep.{RHO}": [0, 0.1], "train.n_steps": 200}
-floor = swept("edge_cnn_floor", **FEWER)
+SHORT = {"train.n_steps": 20, "record.every": 5}
+falling = swept("edge_cnn", **SHORT, **{f"sweep.{LR}": [0.3], f"sweep.{RHO}": [{"theory": 0}, {"theory": 1}]})
+floor = swept("edge_cnn_floor", **SHORT, **{f"sweep.{LR}": [30], f"sweep.{RHO}": [0, 0.1]})
 
 
 def interval(values, digits=3):
@@ -189,7 +188,7 @@ pd.concat({name: against_gd(last, column) for name, column in {**WATCHED, "train
 
 # %%
 SHOWN = {
-    "no floor: SAM, $\\eta = 0.3$": (falling, {LR: 0.1 if QUICK else 0.3, C: 1.0}),
+    "no floor: SAM, $\\eta = 0.3$": (falling, {LR: 0.3, C: 1.0}),
     "floor: GD, $\\eta = 30$": (floor, {LR: 30.0, RHO: 0.0}),
     "floor: SAM, $\\eta = 30$, $\\rho = 0.1$": (floor, {LR: 30.0, RHO: 0.1}),
 }
