@@ -108,6 +108,21 @@ class Curvature(Protocol):
         """Return H v."""
 
 
+class Draws(Protocol):
+    """What a random direction asks of an engine."""
+
+    @property
+    def seeds(self) -> Tensor:
+        """What the runs' random streams are found from, [b]."""
+
+    @property
+    def n_parameters(self) -> Tensor:
+        """How many numbers are trained, [b]."""
+
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return a direction of independent standard normals, and its norm's square [b] (see Engine)."""
+
+
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
@@ -201,14 +216,7 @@ class Loss:
 
     def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
-        u, square = self.engine.isotropic("perturbation", self.step)
-        size = self.engine.n_parameters
-        if law == "gaussian":
-            return size.rsqrt() * u
-        if law == "sphere":
-            return square.rsqrt() * u
-        uniform = uniforms(self.engine.seeds, "perturbation, length", 1, self.step)[:, 0]
-        return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
+        return isotropic(self.engine, law, self.step)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -217,6 +225,18 @@ class Loss:
     def unit(self, u: Vector) -> Vector:
         """Return u / |u| over all parameters jointly (see normalized)."""
         return normalized(u, self.inner(u, u))
+
+
+def isotropic(engine: Draws, law: Literal["sphere", "ball", "gaussian"], step: int) -> Vector:
+    """Return a random direction, the draw of a step: see Objective."""
+    u, square = engine.isotropic("perturbation", step)
+    size = engine.n_parameters
+    if law == "gaussian":
+        return size.rsqrt() * u
+    if law == "sphere":
+        return square.rsqrt() * u
+    uniform = uniforms(engine.seeds, "perturbation, length", 1, step)[:, 0].to(square.device)
+    return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
 
 
 def normalized(u: Vector, square: Tensor) -> Vector:
