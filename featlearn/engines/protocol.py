@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.engines.random_direction import Law, isotropic
 from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
 from featlearn.engines.vector import Vector as Vector
 from featlearn.engines.vector import spread
@@ -106,21 +107,6 @@ class Curvature(Protocol):
 
     def hvp(self, v: Vector) -> Vector:
         """Return H v."""
-
-
-class Draws(Protocol):
-    """What a random direction asks of an engine."""
-
-    @property
-    def seeds(self) -> Tensor:
-        """What the runs' random streams are found from, [b]."""
-
-    @property
-    def n_parameters(self) -> Tensor:
-        """How many numbers are trained, [b]."""
-
-    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
-        """Return a direction of independent standard normals, and its norm's square [b] (see Engine)."""
 
 
 class Engine(Protocol):
@@ -214,7 +200,7 @@ class Loss:
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
-    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+    def isotropic(self, law: Law) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
         return isotropic(self.engine, law, self.step)
 
@@ -225,18 +211,6 @@ class Loss:
     def unit(self, u: Vector) -> Vector:
         """Return u / |u| over all parameters jointly (see normalized)."""
         return normalized(u, self.inner(u, u))
-
-
-def isotropic(engine: Draws, law: Literal["sphere", "ball", "gaussian"], step: int) -> Vector:
-    """Return a random direction, the draw of a step: see Objective."""
-    u, square = engine.isotropic("perturbation", step)
-    size = engine.n_parameters
-    if law == "gaussian":
-        return size.rsqrt() * u
-    if law == "sphere":
-        return square.rsqrt() * u
-    uniform = uniforms(engine.seeds, "perturbation, length", 1, step)[:, 0].to(square.device)
-    return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
 
 
 def normalized(u: Vector, square: Tensor) -> Vector:
@@ -277,7 +251,7 @@ class Objective(Protocol):
     def flipped(self, odds: Scalar) -> Objective:
         """Return the loss with labels flipped at random."""
 
-    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+    def isotropic(self, law: Law) -> Vector:
         """Return a random direction of length about 1."""
 
     def gradient(self, w: Vector) -> Vector:

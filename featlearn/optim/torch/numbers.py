@@ -24,23 +24,26 @@ def option(rule: type, name: str, value: Any) -> Any:
 
     Raises ValueError unless it is within the bounds, or one of the words, that the rule's annotation gives.
     """
-    hint = _hints(rule)[name]
-    words = {word: cls for mark in _marks(hint, Named) for word, cls in mark.table.items()}
+    words, allowed, limits = _annotated(rule, name)
     if words and isinstance(value, str):
         return _named(f"{name} of {rule.__name__}", words, value)
-    if get_origin(hint) is Literal and value not in get_args(hint):
-        raise ValueError(f"{name} of {rule.__name__}: expected one of {', '.join(get_args(hint))}, found {value}")
-    for mark in _marks(hint, Bound) if isinstance(value, int | float) else ():
-        for limit, (sign, holds) in _LIMITS.items():
-            number = getattr(mark, limit)
-            if number is not None and not holds(value, number):
-                raise ValueError(f"{name} of {rule.__name__}: expected a number {sign} {number}, found {value}")
+    if allowed and value not in allowed:
+        raise ValueError(f"{name} of {rule.__name__}: expected one of {', '.join(allowed)}, found {value}")
+    for limit, number in limits if isinstance(value, int | float) else ():
+        sign, holds = _LIMITS[limit]
+        if not holds(value, number):
+            raise ValueError(f"{name} of {rule.__name__}: expected a number {sign} {number}, found {value}")
     return value
 
 
 @cache
-def _hints(rule: type) -> dict[str, Any]:
-    return get_type_hints(rule, localns={"Base": object}, include_extras=True)
+def _annotated(rule: type, name: str) -> tuple[dict[str, type], tuple[str, ...], tuple[tuple[str, float], ...]]:
+    """Return what an annotation says: the words for objects, the words that are values, the limits of a number."""
+    hint = get_type_hints(rule, localns={"Base": object}, include_extras=True)[name]
+    words = {word: cls for mark in _marks(hint, Named) for word, cls in mark.table.items()}
+    limits = [(limit, getattr(mark, limit)) for mark in _marks(hint, Bound) for limit in _LIMITS]
+    allowed = get_args(hint) if get_origin(hint) is Literal else ()
+    return words, allowed, tuple((limit, number) for limit, number in limits if number is not None)
 
 
 def _named(where: str, words: dict[str, type], word: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor
 
-from featlearn.engines.protocol import Scalar, Vector, isotropic, normalized
+from featlearn.engines.protocol import Scalar, Vector, normalized
+from featlearn.engines.random_direction import Law, isotropic
 from featlearn.optim.torch.refusals import Refused, Unserved
 from featlearn.optim.torch.space import ParameterSpace
 
@@ -88,7 +89,7 @@ class Evaluated:
         """Return u / |u| over all parameters, zero for zero."""
         return normalized(u, self.inner(u, u))
 
-    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+    def isotropic(self, law: Law) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
         return isotropic(self.engine, law, self._step)
 

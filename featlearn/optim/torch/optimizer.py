@@ -66,6 +66,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         refuse_rule(self.rule_class, options)
         own = {name: option(self.rule_class, name, options.pop(name)) for name in self._names() & options.keys()}
         refuse_base(base_class, options)
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed: expected a number from 0 to 2^63 - 1, found {seed}")
         self.space, self.seed = ParameterSpace(self), seed
         self._statistics = Statistics(model)
         self._halfway: Halfway | None = None
@@ -130,7 +132,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         one for each micro-batch, all of the same weight. Without a closure this is ``second_step``.
         full, other: the same for the whole training set and for another mini-batch, where the rule asks for these.
         Returns what the closure returned first: for nearly all rules the loss at the parameters before the step; of a
-        list the mean.
+        list the mean, or the list of what was returned where that is not numbers.
         """
         if closure is None:
             return self._finish("step()")

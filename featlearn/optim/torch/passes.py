@@ -113,8 +113,9 @@ class Passes:
 
 
 def mean_value(passes: Sequence[Passes]) -> Any:
-    """Return what a closure returned first; of several the mean, None where one returned nothing."""
+    """Return what a closure returned first; of several the mean, or the list where they are not all numbers."""
     values = [each.value for each in passes]
     if len(values) == 1:
         return values[0]
-    return None if any(value is None for value in values) else sum(values) / len(values)
+    numbers = all(isinstance(value, int | float | Tensor) for value in values)
+    return sum(values) / len(values) if numbers else values

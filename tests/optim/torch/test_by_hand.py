@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from torch import nn
 from training import apart, batches, closure_of, loss_of, network, parts_of, plain_train, same, samples, train, weights
 
-from featlearn.engines.protocol import isotropic
+from featlearn.engines.random_direction import isotropic
 from featlearn.optim.torch import ASAM, MSAM, RandomPerturbation, SAMPa
 
 SGD = torch.optim.SGD
@@ -139,6 +139,13 @@ def test_every_micro_batch_is_perturbed_by_itself():
     assert apart(model, descended([whole] * 4)) > 1e-5  # a trap of published code
 
 
+def test_what_closures_return_need_not_be_numbers():
+    model = network()
+    closures = [closure_of(model, part) for part in parts_of(samples(), 2)]
+    optimizer = MSAM(model.parameters(), SGD, rho=0.3, lr=0.1, n_shards=2)
+    assert optimizer.step([lambda call=call: (call(), "more")[1] for call in closures]) == ["more", "more"]
+
+
 # ASAM
 
 
@@ -187,7 +194,7 @@ def length(eps):
 
 def test_laws_of_random_perturbations():
     """On the sphere |u| = 1, in the ball |u|^D is uniform, Gaussian the mean of |u|^2 is 1; all directions alike."""
-    model, n = network(), 1000
+    model, n = network(), 500
     space, size = RandomPerturbation(model.parameters(), SGD, rho=0.7, lr=0.1).space, 43
     drawn = {law: [isotropic(space, law, t).leaves for t in range(n)] for law in ("sphere", "ball", "gaussian")}
     sphere, ball, gaussian = (torch.tensor([length(u) for u in found]).double() for found in drawn.values())
@@ -202,6 +209,13 @@ def test_draws_are_of_the_seed_and_the_step():
     a, again, b = (perturbations(network(), 2, rho=0.3, seed=seed) for seed in (4, 4, 5))
     assert all(same(x, y) for x, y in zip(a, again, strict=True))
     assert not same(a[0], a[1]) and not same(a[0], b[0])
+
+
+def test_a_seed_is_a_number_from_zero_on():
+    for seed in (-1, 2**63):
+        with pytest.raises(ValueError, match=f"seed: expected a number from 0 to .* found {seed}"):
+            perturbations(network(), 1, rho=0.3, seed=seed)
+    assert not same(*perturbations(network(), 2, rho=0.3, seed=2**63 - 1))
 
 
 def test_a_state_brings_its_seed():

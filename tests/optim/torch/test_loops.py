@@ -52,7 +52,7 @@ def test_every_rule_knows_groups(name):
         optimizer = like(ONE_OF_EACH[name], groups, SGD, lr=0.1, momentum=0.9)
         for group in optimizer.param_groups if options else ():
             group.update(options)
-        train(model, optimizer, 12)
+        train(model, optimizer, 7)
     assert same(models[0], models[1])
     assert not same(models[2], models[0]) and not same(models[2], models[3])
 
