@@ -56,7 +56,7 @@ def in_both_worlds(rule, steps):
 
 @pytest.mark.parametrize("name", [name for name in ALLOWED if name not in IN_LAW])
 def test_it_agrees_with_the_weight_engine(name):
-    moved, difference = in_both_worlds(ALLOWED[name], 25)
+    moved, difference = in_both_worlds(ALLOWED[name], 15)
     assert difference < 1e-12 < 1e-2 < moved
 
 
