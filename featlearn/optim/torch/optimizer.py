@@ -77,8 +77,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         if "rho" in own and "rho" in self.base.defaults:
             raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
         self.base.param_groups, self.state = self.param_groups, self.base.state
-        self._base = TorchBase(self)
-        self._rule = self.rule_class(base=self._base, **own)
+        self._base_of_rule = TorchBase(self)
+        self._rule = self.rule_class(base=self._base_of_rule, **own)
         self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
         self._begin()
 
@@ -140,17 +140,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._check_radii()
         closures = list(closure) if isinstance(closure, Sequence) else [closure]
         refuse_count(self._rule, len(closures))
-        self._statistics.begin()
-        self.space.begin()
-        w = self.space.read()
         given = {name: call for name, call in {"full": full, "other": other}.items() if call is not None}
-        others = {name: self._evaluated(w, self._passes(w, [call], Of.OTHERS)) for name, call in given.items()}
-        passes = self._passes(w, closures)
-        self._conclude(*self._descent(self._evaluated(w, passes, others), w))
-        if type(self._rule).after is not Wrapper.after:
-            self._look_back(closures)
-        self._statistics.finish()
-        return mean_value(passes)
+        with self._statistics.step():
+            return self._closure_step(closures, given)
 
     @torch.no_grad()
     def first_step(self) -> None:
@@ -215,7 +207,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             self._own = unpack(rule["own"], self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        mine = ("base", "space", "seed", "_statistics", "_base", "_rule", "_own", "_steps", "_halfway", "_away")
+        mine = ("base", "space", "seed", "_statistics", "_base_of_rule", "_rule", "_own", "_steps", "_halfway", "_away")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in mine}}
 
     def _refuse_halfway(self, call: str) -> None:
@@ -225,6 +217,16 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _check_radii(self) -> None:
         for group in self.param_groups if "rho" in self.defaults else ():
             option(self.rule_class, "rho", group["rho"])
+
+    def _closure_step(self, closures: Sequence[Closure], given: dict[str, Closure]) -> Any:
+        self.space.begin()
+        w = self.space.read()
+        others = {name: self._evaluated(w, self._passes(w, [call], Of.OTHERS)) for name, call in given.items()}
+        passes = self._passes(w, closures)
+        self._conclude(*self._descent(self._evaluated(w, passes, others), w))
+        if type(self._rule).after is not Wrapper.after:
+            self._look_back(closures)
+        return mean_value(passes)
 
     def _passes(self, w: Vector, closures: Sequence[Closure], of: Of = Of.MINI_BATCH) -> list[Passes]:
         return [Passes(self.space, w, closure, self._statistics, of) for closure in closures]
@@ -239,7 +241,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _descent(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
         """Return the gradient that the rule gives its base, and the rule's own memory."""
-        return self._present().descent(loss, w, Memory(self._base.memory(w), self._own), self._steps)
+        return self._present().descent(loss, w, Memory(self._base_of_rule.memory(w), self._own), self._steps)
 
     def _finish(self, call: str) -> None:
         """Do the second half of a step in two calls."""

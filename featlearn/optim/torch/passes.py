@@ -48,10 +48,19 @@ class Statistics:
         for buffer, old in zip([] if self._model is None else self._model.buffers(), saved, strict=True):
             buffer.copy_(old)
 
-    def begin(self) -> None:
-        """Start a step."""
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Leave what a step leaves, of all its passes."""
         self._start = self._kept = self.save()
         self._rank, self._stray = None, False
+        try:
+            yield
+        except BaseException:
+            self.put_back(self._start)
+            raise
+        if self._stray:
+            self.put_back(self._kept)
+        self._start = self._kept = []
 
     @contextmanager
     def during(self, rank: tuple[bool, Of], first: bool) -> Iterator[None]:
@@ -62,20 +71,10 @@ class Statistics:
             self.put_back(self._start)
         elif joins and self._stray:
             self.put_back(self._kept)
-        try:
-            yield
-        except BaseException:
-            self.put_back(self._start)
-            raise
+        yield
         self._stray = not (better or joins)
         if not self._stray:
             self._kept, self._rank = self.save(), rank
-
-    def finish(self) -> None:
-        """Leave what the step leaves."""
-        if self._stray:
-            self.put_back(self._kept)
-        self._start = self._kept = []
 
 
 class Passes:

@@ -95,15 +95,13 @@ class ParameterSpace:
         The filters of a parameter are its rows along the first axis; one with a single axis, such as a bias, counts as
         a filter of norm 1.
         """
-        return torch.cat(
-            [leaf.square().flatten(2).sum(2) if _rows(leaf) else leaf.new_ones(1, 1) for leaf in w.leaves], 1
-        )
+        return torch.cat([_squares(leaf) if _has_rows(leaf) else leaf.new_ones(1, 1) for leaf in w.leaves], 1)
 
     def scale_rows(self, u: Vector, x: Tensor) -> Vector:
         """Return u with its filters multiplied by x [1, f]."""
-        counts = [leaf.shape[1] if _rows(leaf) else 1 for leaf in u.leaves]
+        counts = [leaf.shape[1] if _has_rows(leaf) else 1 for leaf in u.leaves]
         factors = iter(torch.split(x, counts, 1))
-        return u.map(lambda leaf: _along(next(factors), leaf) * leaf)
+        return u.map(lambda leaf: _beside(leaf, next(factors)) * leaf)
 
     @property
     def seeds(self) -> Tensor:
@@ -113,8 +111,9 @@ class ParameterSpace:
     @property
     def n_parameters(self) -> Tensor:
         """How many numbers are trained, [1]."""
-        count = sum(p.numel() for p in self._optimizer.parameters if p.requires_grad)
-        return _lane(self._optimizer.parameters[0].detach()).new_tensor([count])
+        first, *_ = parameters = self._optimizer.parameters
+        count = sum(p.numel() for p in parameters if p.requires_grad)
+        return torch.tensor([count], dtype=_wide(first), device=first.device)
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
@@ -132,24 +131,27 @@ class ParameterSpace:
         return loss.one_by_one()
 
 
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
 def _lane(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32), copy=True).unsqueeze(0)
+    return tensor.to(_wide(tensor), copy=True).unsqueeze(0)
 
 
-def _rows(leaf: Tensor) -> bool:
+def _has_rows(leaf: Tensor) -> bool:
     return leaf.ndim > 2
 
 
-def _along(x: Tensor, leaf: Tensor) -> Tensor:
-    return (
-        x.to(leaf.dtype).reshape(1, -1, *[1] * (leaf.ndim - 2))
-        if _rows(leaf)
-        else x.to(leaf.dtype).reshape([1] * leaf.ndim)
-    )
+def _squares(leaf: Tensor) -> Tensor:
+    return leaf.square().flatten(2).sum(2)
+
+
+def _beside(leaf: Tensor, x: Tensor) -> Tensor:
+    """Return x, one for each row of the leaf or one for all, as it broadcasts."""
+    return x.to(leaf.dtype).reshape([1, -1, *[1] * leaf.ndim][: leaf.ndim])
 
 
 def _normal(p: Tensor, generator: torch.Generator) -> Tensor:
-    like = _lane(p.detach())
-    if not p.requires_grad:
-        return torch.zeros_like(like)
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+    u = torch.empty((1, *p.shape), dtype=_wide(p), device=p.device)
+    return u.normal_(generator=generator) if p.requires_grad else u.zero_()

@@ -8,7 +8,8 @@ from torch import nn
 from torch_rules import ONE_OF_EACH, TWO_STEP, like
 from training import batches, closure_of, network, same, samples, step, train, weights
 
-from featlearn.optim.torch import SAM
+from featlearn.optim import SAM as SAMRule
+from featlearn.optim.torch import SAM, Refused, optimizer_class
 
 SGD = torch.optim.SGD
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
@@ -102,6 +103,23 @@ def test_a_step_that_fails_leaves_them():
     assert same(buffers(model), before) and same(model, normed())
     optimizer.step(closure)
     assert model[1].num_batches_tracked == 1
+
+
+def test_a_step_that_is_refused_leaves_them():
+    """Though a pass was made before the rule came to what it cannot have."""
+
+    class Late(SAMRule):
+        """It asks for the full gradient in the end."""
+
+        def perturbation(self, loss, w, memory, t):
+            return loss.gradient(w) - loss.full.gradient(w), memory.own
+
+    model = normed()
+    optimizer = optimizer_class(Late)(model.parameters(), SGD, model=model, rho=0.5, lr=0.1)
+    before, calls = buffers(model), []
+    with pytest.raises(Refused, match="whole training set"):
+        optimizer.step(lambda: calls.append(0) or closure_of(model, samples())())
+    assert calls and same(buffers(model), before) and same(model, normed())
 
 
 def test_a_model_without_buffers_is_fine():
