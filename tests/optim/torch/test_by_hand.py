@@ -118,6 +118,24 @@ def test_sampa_starts_anew_after_a_closure_that_fails_at_its_last_call():
     assert same(model, twin)
 
 
+def test_sampa_moves_what_only_the_last_mini_batch_used():
+    """A parameter without a gradient is left alone, unless the rule has kept one for it."""
+
+    def run(absent):
+        p, q = (nn.Parameter(torch.tensor(x, dtype=torch.float64)) for x in ([1.0, -2.0], [0.5]))
+        optimizer = SAMPa([p, q], SGD, rho=0.1, lr=0.1)
+        for uses in (True, False, True, False):
+
+            def closure(uses=uses):
+                loss = (p**4).sum() + ((q**2).sum() if uses else absent(q))
+                loss.backward()
+
+            optimizer.step(closure)
+        return [p.detach(), q.detach()]
+
+    assert same(run(lambda _: 0.0), run(lambda q: 0.0 * q.sum()))
+
+
 # mSAM
 
 
