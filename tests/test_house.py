@@ -46,7 +46,7 @@ SEES = {
     "data": {"types", "streams"},
     "models": {"types", "streams"},
     "optim": {"types"},
-    "optim.torch": {"types", "engines", "optim"},  # it puts a module's parameters in the place of an engine
+    "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
     "trackers": {"types", "streams", "models", "tiles", "theory"},  # what theory says, beside what happened
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},

@@ -1,25 +1,25 @@
 """The rules of helpers.RULES as optimizers of featlearn.optim.torch."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from helpers import RULES
 
-from featlearn.optim import SGD
+from featlearn.optim import MSAM, SGD
 from featlearn.optim.schedules import UNCHANGED
 from featlearn.optim.torch import RULES as OPTIMIZERS
 from featlearn.optim.wrapper import Wrapper
 
-REFUSED = {
-    "SAMPa": "tries out a step of its base",
-    "LabelNoiseGD": "flip them in the data loader",
-    "MSAM": "asks its loss for",
-    "ASAM": "asks its loss for",
-    "RandomPerturbation": "asks its loss for 'isotropic'",
+REFUSED = {"LabelNoiseGD": "labels, and these are the data loader's: flip them there"}
+NEED_MORE = {  # than two gradients of the mini-batch
+    "DNSAM": r"give it in step\(closure, full=closure\)",
+    "NSAM": r"give it in step\(closure, full=closure\)",
+    "ComponentSAM": r"give it in step\(closure, other=closure\)",
+    "SAMPa": "once more after the step: give step a closure",
+    "MSAM": "of every micro-batch: give step a closure",
 }
-NEED_MORE = {"DNSAM", "NSAM", "ComponentSAM"}  # than gradients of the mini-batch: the closures full or other
 
-WRAPPERS = {  # schedules of the learning rate, and bases, are torch's own there
-    name: rule
+WRAPPERS = {  # schedules of the learning rate, and bases, are torch's own there; so is the size of a micro-batch
+    name: replace(rule, micro_batch_size=None, n_shards=2) if isinstance(rule, MSAM) else rule
     for name, rule in RULES.items()
     if isinstance(rule, Wrapper) and type(rule.base) is SGD and rule.base.lr_schedule == UNCHANGED
 }

@@ -43,15 +43,26 @@ def closure_of(model, *parts):
     return closure
 
 
-def train(model, optimizer, steps, *, start=0, style="closure", dtype=torch.float64, scheduler=None):
-    """The losses over some steps, in either style."""
-    whole, losses = samples(30, dtype), []
-    for batch, more in islice(
-        zip(batches(dtype), islice(batches(dtype), 50, None), strict=False), start, start + steps
-    ):
+def parts_of(batch, count):
+    """A batch in equal parts."""
+    return list(zip(*(part.chunk(count) for part in batch), strict=True))
+
+
+def step(model, optimizer, batch, closure=closure_of, **further):
+    """A step in closure style, with as many closures as the rule has micro-batches; ``closure`` makes one."""
+    n_shards = getattr(optimizer._rule, "n_shards", None)
+    closures = [closure(model, part) for part in parts_of(batch, n_shards)] if n_shards else closure(model, batch)
+    return optimizer.step(closures, **further)
+
+
+def train(model, optimizer, steps, *, start=0, style="closure", dtype=torch.float64, scheduler=None, share=tuple):
+    """The losses over some steps, in either style; ``share`` gives what of each batch is seen here."""
+    whole, losses = share(samples(30, dtype)), []
+    pairs = zip(batches(dtype), islice(batches(dtype), 50, None), strict=False)
+    for batch, more in (map(share, pair) for pair in islice(pairs, start, start + steps)):
         if style == "closure":
             extra = {"full": closure_of(model, whole), "other": closure_of(model, more)}
-            losses.append(optimizer.step(closure_of(model, batch), **extra).item())
+            losses.append(step(model, optimizer, batch, **extra).item())
         else:
             losses.append(loss_of(model, batch).item())
             optimizer.zero_grad()
@@ -64,12 +75,15 @@ def train(model, optimizer, steps, *, start=0, style="closure", dtype=torch.floa
     return losses
 
 
-def plain_train(model, optimizer, steps, dtype=torch.float64):
-    """The same batches with an optimizer of torch alone."""
+def plain_train(model, optimizer, steps, dtype=torch.float64, *, n_parts=1, scheduler=None):
+    """The same batches with an optimizer of torch alone, its gradient the mean over ``n_parts`` of a batch."""
     for batch in islice(batches(dtype), steps):
         optimizer.zero_grad()
-        loss_of(model, batch).backward()
+        for part in parts_of(batch, n_parts):
+            (loss_of(model, part) / n_parts).backward()
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
 
 
 def weights(model):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.engines.random_direction import Law, isotropic
 from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
 from featlearn.engines.vector import Vector as Vector
 from featlearn.engines.vector import spread
@@ -199,16 +200,9 @@ class Loss:
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 
-    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+    def isotropic(self, law: Law) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
-        u, square = self.engine.isotropic("perturbation", self.step)
-        size = self.engine.n_parameters
-        if law == "gaussian":
-            return size.rsqrt() * u
-        if law == "sphere":
-            return square.rsqrt() * u
-        uniform = uniforms(self.engine.seeds, "perturbation, length", 1, self.step)[:, 0]
-        return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
+        return isotropic(self.engine, law, self.step)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
@@ -257,7 +251,7 @@ class Objective(Protocol):
     def flipped(self, odds: Scalar) -> Objective:
         """Return the loss with labels flipped at random."""
 
-    def isotropic(self, law: Literal["sphere", "ball", "gaussian"]) -> Vector:
+    def isotropic(self, law: Law) -> Vector:
         """Return a random direction of length about 1."""
 
     def gradient(self, w: Vector) -> Vector:

@@ -27,9 +27,10 @@ class Shards:
     split: Callable[[Vector], Vector]
     mean: Callable[[Vector], Vector]
 
-    def repeat(self, x: Scalar) -> Scalar:
-        """Give a number, or one per run [b], to each of the run's micro-batches."""
-        return x.repeat_interleave(self.count) if isinstance(x, Tensor) and x.ndim else x
+    def average(self, u: Callable[[Loss, Vector, Scalar], Vector], w: Vector, x: Scalar) -> Vector:
+        """Return the mean over a run's micro-batches of u(loss, w, x), x a number or one per run [b]."""
+        each = x.repeat_interleave(self.count) if isinstance(x, Tensor) and x.ndim else x
+        return self.mean(u(self.loss, self.split(w), each))
 
 
 def cut(loss: Loss, size: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Surrogate-gap guided SAM: descend the perturbed loss, climb against what of the gradient is orthogonal to that.
 
-Source: Zhuang et al. 2022 (arXiv 2203.08065). There rho_t follows the learning rate: that is ``rho_schedule: lr``.
+Source: Zhuang et al. 2022 (arXiv 2203.08065). There rho_t - rho_min is proportional to lr_t - lr_min; here rho_t is to
+lr_t, which is the same for rho_min / rho_max = lr_min / lr_max.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from featlearn.optim.directions import projection
 from featlearn.optim.sam import SAM
+from featlearn.optim.schedules import FOLLOW_LR, RadiusSchedule
 from featlearn.optim.wrapper import Memory
 from featlearn.types import NonNegative
 
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 class GSAM(SAM):
     """The base rule with s - alpha (g - <g, s> / <s, s> s), g = gradient(w) and s SAM's gradient(w + rho g / |g|).
 
-    alpha = 0 is SAM.
+    The radius follows the learning rate unless rho_schedule says otherwise. alpha = 0 is SAM then.
 
     alpha: how much of the orthogonal part of g is subtracted.
     """
 
     reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
 
+    rho_schedule: RadiusSchedule = FOLLOW_LR
     alpha: NonNegative
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:

@@ -16,7 +16,7 @@ from featlearn.optim.wrapper import Memory
 from featlearn.types import Count
 
 if TYPE_CHECKING:
-    from featlearn.engines.protocol import Objective, Vector
+    from featlearn.engines.protocol import Objective, Scalar, Vector
     from featlearn.engines.shards import Shards
 
 
@@ -57,20 +57,23 @@ class MSAM(Perturbed):
         shards: Shards = loss.engine.shards(loss, self.micro_batch_size or loss.size // (self.n_shards or 1))
         return shards
 
-    def ascent(self, shards: Shards, at: Vector, t: int) -> Vector:
-        """Return rho g_b / |g_b| of every micro-batch."""
-        return shards.repeat(self.radius(t)) * shards.loss.unit(shards.loss.gradient(at))
+    def ascent(self, loss: Objective, w: Vector, rho: Scalar) -> Vector:
+        """Return rho g_b / |g_b|, ``loss`` being that of micro-batch b."""
+        return rho * loss.unit(loss.gradient(w))
+
+    def descended(self, loss: Objective, w: Vector, rho: Scalar) -> Vector:
+        """Return gradient_b(w + rho g_b / |g_b|)."""
+        return loss.gradient(w + self.ascent(loss, w, rho))
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the mean of the micro-batches' gradients; where rho = 0 the batch's, which a mean only rounds to."""
         rho, shards = self.radius(t), self.shards(loss)
-        at = shards.split(w)
-        g = shards.mean(shards.loss.gradient(at + self.ascent(shards, at, t)))
-        if isinstance(rho, float):
-            return (g if rho else loss.gradient(w)), memory.own
-        return (g if bool(rho.all()) else g.where(rho != 0, loss.gradient(w))), memory.own
+        zero = rho == 0  # [b] in a block
+        if zero is True:
+            return loss.gradient(w), memory.own
+        g = shards.average(self.descended, w, rho)
+        return (g if zero is False or not zero.any() else loss.gradient(w).where(zero, g)), memory.own
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the mean of the micro-batches' perturbations."""
-        shards = self.shards(loss)
-        return shards.mean(self.ascent(shards, shards.split(w), t)), memory.own
+        return self.shards(loss).average(self.ascent, w, self.radius(t)), memory.own

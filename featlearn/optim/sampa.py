@@ -8,7 +8,7 @@ the paper, and this, begins with y = x.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.wrapper import Memory
@@ -16,13 +16,6 @@ from featlearn.types import Bound
 
 if TYPE_CHECKING:
     from featlearn.engines.protocol import Objective, Vector
-
-
-class Ahead(NamedTuple):
-    """The loss on the last step's batch, and its gradient at the point y that looked ahead there."""
-
-    loss: Objective
-    gradient: Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +34,21 @@ class SAMPa(Perturbed):
     lam: Annotated[float, Bound(ge=0, le=1)] = 0.2
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
-        """Return rho grad(y) / |grad(y)|, and with what grad(y) and its loss have come."""
-        last = memory.own or Ahead(loss, loss.gradient(w))
-        return self.radius(t) * loss.unit(last.gradient), last
+        """Return rho grad(y) / |grad(y)|."""
+        at_y = memory.own[0] if memory.own else loss.gradient(w)
+        return self.radius(t) * loss.unit(at_y), memory.own
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
-        """Return (1 - lam) grad(x~) + lam grad(y+)."""
-        eps, last = self.perturbation(loss, w, memory, t)
-        ahead, _ = self.base.update(loss, w, last.gradient, memory.base, t)
+        """Return (1 - lam) grad(x~) + lam grad(y+), and grad(y+)."""
+        at_y, perturbed = memory.own or self.pair(loss, w, loss.gradient(w), t)
+        ahead, _ = self.base.update(loss, w, at_y, memory.base, t)
         following = loss.gradient(ahead)
-        return (1 - self.lam) * last.loss.gradient(w + eps) + self.lam * following, Ahead(loss, following)
+        return (1 - self.lam) * perturbed + self.lam * following, following
+
+    def after(self, loss: Objective, w: Vector, own: Any, t: int) -> Any:
+        """Return the next step's grad(y) and grad(x~), both on this step's batch; None if the window ends here."""
+        return self.pair(loss, w, own, t + 1) if self.active(t + 1) else None
+
+    def pair(self, loss: Objective, w: Vector, at_y: Vector, t: int) -> tuple[Vector, Vector]:
+        """Return grad(y) and, with x = w, grad(x~)."""
+        return at_y, loss.gradient(w + self.radius(t) * loss.unit(at_y))

@@ -109,6 +109,7 @@ class FollowLR:
 
 
 UNCHANGED = Constant()
+FOLLOW_LR = FollowLR()
 SCHEDULES: dict[str, type] = {"constant": Constant, "step": StepDecay, "cosine": Cosine}
 RADIUS_SCHEDULES: dict[str, type] = {**SCHEDULES, "lr": FollowLR}
 

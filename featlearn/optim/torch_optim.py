@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from featlearn.optim.torch_rule import TorchRule, torch_class
+from featlearn.optim.torch_rule import TorchRule, evaluates_loss, torch_class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,8 @@ class TorchOptim(TorchRule):
             raise ValueError(f"cls = {self.cls}: {error}") from None
         if not (isinstance(found, type) and issubclass(found, Optimizer)):
             raise ValueError(f"cls = {self.cls} is not an optimizer of torch")
+        if evaluates_loss(found):
+            raise ValueError(f"cls = {self.cls} evaluates the loss itself, and a rule steps with the gradient it has")
 
     def _try_step(self) -> None:
         import torch
@@ -65,5 +67,5 @@ class TorchOptim(TorchRule):
             raise ValueError(f"options: {error}") from None
         try:
             optimizer.step()
-        except TypeError as error:
+        except (TypeError, RuntimeError) as error:  # such as one for sparse gradients
             raise ValueError(f"cls = {self.cls}: {error}") from None

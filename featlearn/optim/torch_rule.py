@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
@@ -94,6 +95,12 @@ def torch_class(path: str) -> Any:
     """Return the class at module.Class. Raises ImportError or AttributeError where there is none."""
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)
+
+
+def evaluates_loss(cls: type[Optimizer]) -> bool:
+    """Return whether steps of an optimizer of torch ask for a closure, as they evaluate the loss where they please."""
+    closure = signature(cls.step).parameters.get("closure")
+    return closure is not None and closure.default is Parameter.empty
 
 
 def _number(x: Any, lane: int) -> Any:

@@ -58,6 +58,10 @@ class Wrapper(ABC):
         """Return the wrapper's own memory before the first step."""
         return None
 
+    def after(self, loss: Objective, w: Vector, own: Any, t: int) -> Any:
+        """Return the wrapper's own memory, given where step t led: what the next one needs of this one's mini-batch."""
+        return own
+
     @property
     def edge(self) -> str | None:
         """The name of its edge of stability in theory.EDGES, None where none is known, as with momentum in the base."""
@@ -76,11 +80,15 @@ class Wrapper(ABC):
         """Return the memories before the first step."""
         return Memory(self.base.init(w), self.remember(w))
 
+    def descent(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
+        """Return the gradient that the base steps with, this wrapper's within the window, and its own memory."""
+        return self.gradient(loss, w, memory, t) if self.active(t) else (loss.gradient(w), memory.own)
+
     def step(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Memory]:
         """Take step t of the base rule, with this wrapper's gradient within the window."""
-        g, own = self.gradient(loss, w, memory, t) if self.active(t) else (loss.gradient(w), memory.own)
+        g, own = self.descent(loss, w, memory, t)
         w, base = self.base.update(loss, w, g, memory.base, t)
-        return w, Memory(base, own)
+        return w, Memory(base, self.after(loss, w, own, t) if self.active(t) else own)
 
     def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:
         """Return w: the gradient is taken where the parameters are."""

@@ -13,7 +13,8 @@ Closure style: the optimizer calls the closure wherever the rule needs a gradien
 
     loss = optimizer.step(closure)
 
-Two-step style, for rules that need one further gradient at most; clip between the second backward and the step::
+Two-step style, for rules that need one further gradient at most (not SAMPa, mSAM and those with further closures); clip
+between the second backward and the step::
 
     optimizer.zero_grad()
     criterion(model(inputs), targets).backward()
@@ -21,7 +22,28 @@ Two-step style, for rules that need one further gradient at most; clip between t
     criterion(model(inputs), targets).backward()
     optimizer.second_step()  # back, and the step
 
-Batch norm: with ``model=model`` the running statistics follow the first pass of a step only.
+Further closures: ``step(closure, full=..., other=...)`` for n-SAM, DNSAM and ComponentSAM, which ask for the loss on
+the whole training set or on another mini-batch. A list of closures is one for each micro-batch, all of the same weight:
+the gradient is their mean, and mSAM perturbs each by itself::
+
+    optimizer = MSAM(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.1, n_shards=4)
+    optimizer.step([closure_on(part) for part in batch.chunk(4)])
+
+SAMPa calls its closure where it looks ahead, and once more after the step, with the radius as it then is, for what the
+next one needs of this mini-batch. ASAM takes the rows of a parameter along its first axis for filters; what has a
+single axis keeps T = 1, as biases do in SamsungLabs' code (which goes by names, and so adapts the scales of
+normalization layers). ElementwiseASAM adapts every number. Random perturbations come from ``seed``, 0 unless given,
+which ``state_dict`` holds. Label noise is refused: the labels are the data loader's.
+
+Radii: a group's own ``rho``, times ``rho_schedule``: "lr", or a schedule such as StepDecay(every=10, gamma=0.5). With
+"lr", which GSAM has unless told otherwise, the radius of a group is rho lr / rho_lr at every step, whatever scheduler
+of torch sets its lr; rho_lr is a number of the group, the lr that it was made with unless it has one of its own.
+
+Batch norm: with ``model=model`` the running statistics of a step are those of its unperturbed pass, over the
+mini-batch if there is one. n-SAM, and ComponentSAM with full or other_batch, look at the unperturbed weights over the
+other closure only, and the statistics are of that. Momentum-SAM and random perturbations in closure style never look at
+them, nor does SAMPa: there they are those of the perturbed weights, and of the point ahead. Without ``model=`` every
+pass changes them: with SAM twice a step, once at the perturbed weights.
 
 Mixed precision: with bfloat16 autocast nothing changes. GradScaler takes the two-step style. The first gradient is
 unscaled under the base's name, since a scaler unscales once for each optimizer; an inf in either pass skips the step
@@ -40,9 +62,9 @@ DistributedDataParallel: as it stands, SAM on the joined batch, exactly. With th
 ``with model.no_sync():`` every worker perturbs along its own gradient: m-SAM, m the samples of a worker, and one
 all-reduce a step. Only for rules whose first gradient does nothing but perturb: with GSAM, WSAM and LookSAM it enters
 the step too, so that workers would drift apart. A rule's own memory (the average of F-SAM) is then each worker's own.
+Random perturbations are the same on every worker, of one kind of device, unless their seeds differ.
 
-Half precision parameters are perturbed in float32. Rules that need more than gradients of one mini-batch take further
-closures (``step(closure, full=..., other=...)``) or are refused with the reason.
+Half precision parameters are perturbed in float32.
 """
 
 from __future__ import annotations
@@ -50,8 +72,8 @@ from __future__ import annotations
 from typing import Any
 
 from featlearn.optim import OPTIMIZERS
-from featlearn.optim.torch.objective import Refused
 from featlearn.optim.torch.optimizer import RuleOptimizer
+from featlearn.optim.torch.refusals import Refused
 from featlearn.optim.wrapper import Wrapper
 
 

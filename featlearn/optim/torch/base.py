@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from featlearn.engines.protocol import Objective, Vector
+from featlearn.engines.protocol import Objective, Scalar, Vector
 from featlearn.optim.torch.numbers import per_part
-from featlearn.optim.torch.objective import Refused
 
 if TYPE_CHECKING:
     from featlearn.optim.torch.optimizer import RuleOptimizer
 
 
-class TorchBase:
-    """What a rule sees of the optimizer that takes its steps.
+@dataclass(frozen=True)
+class Following:
+    """The factor lr / rho_lr of every group: its present learning rate over the one at which its radius is rho."""
 
-    That one steps in place, so it cannot try a step out: ``update`` keeps the gradient until the rule is done.
-    """
+    optimizer: RuleOptimizer
+
+    def factor(self, t: int) -> Scalar:
+        """Return the present factor, one for each part if the groups' differ."""
+        found: Scalar = per_part(self.optimizer.param_groups, lambda group: float(group["lr"]) / group["rho_lr"])
+        return found
+
+
+class TorchBase:
+    """What a rule sees of the optimizer that takes its steps."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, optimizer: RuleOptimizer) -> None:
         self._optimizer = optimizer
-        self.gradient: Vector | None = None
 
     @property
     def momentum(self) -> float:
         """The momentum that a parameter group has by default; 0 for a base without."""
         return float(self._optimizer.base.defaults.get("momentum", 0.0))
 
+    @property
+    def lr_schedule(self) -> Following:
+        """What the groups' learning rates are multiplied with, whoever sets them."""
+        return Following(self._optimizer)
+
     def init(self, w: Vector) -> None:
         """Return no memory: the optimizer has its own."""
 
     def rate(self, t: int) -> Any:
         """Return the present learning rate, one for each part if the groups' differ."""
-        return per_part(self._optimizer.param_groups, "lr")
+        return per_part(self._optimizer.param_groups, lambda group: group["lr"])
 
     def memory(self, w: Vector) -> Vector | None:
         """Return the momentum buffers, zero before the first step; None for a base without momentum."""
@@ -48,19 +64,41 @@ class TorchBase:
         return Vector(tuple(_buffer(found, part) for found, part in zip(buffers, w.parts, strict=True)))
 
     def update(self, loss: Objective, w: Vector, g: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
-        """Keep the gradient to step with."""
-        if self.gradient is not None:
-            raise Refused("the rule tries out a step of its base, and an optimizer of torch steps in place")
-        self.gradient = g
-        return w, memory
+        """Return where the optimizer would go from w with the gradient g. It is tried on copies: nothing is changed."""
+        space = self._optimizer.space
+        with _tried(self._optimizer.base, self._optimizer.parameters):
+            try:
+                space.write(w)
+                space.hand_over(g, to_all=True)
+                self._optimizer.base.step()
+                return space.read(), memory
+            finally:
+                space.write(w)
 
     def step(self, loss: Objective, w: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
-        """Take step t with the gradient at w."""
+        """Return where the optimizer would go from w with the gradient there."""
         return self.update(loss, w, loss.gradient(w), memory, t)
 
     def probe(self, loss: Objective, w: Vector, memory: Any, t: int) -> Vector:
         """Return w."""
         return w
+
+
+@contextmanager
+def _tried(base: torch.optim.Optimizer, parameters: list[Tensor]) -> Iterator[None]:
+    """Let the optimizer step on copies of its state, and forget that it did."""
+    state = {p: base.state[p] for p in parameters if p in base.state}
+    groups = [dict(group) for group in base.param_groups]
+    base.state.update({p: deepcopy(kept) for p, kept in state.items()})
+    try:
+        yield
+    finally:
+        for p in parameters:
+            base.state.pop(p, None)
+        base.state.update(state)
+        for group, numbers in zip(base.param_groups, groups, strict=True):
+            group.clear()
+            group.update(numbers)
 
 
 def _buffer(found: Tensor | None, part: Tensor) -> Tensor:

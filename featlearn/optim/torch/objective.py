@@ -1,22 +1,18 @@
-"""The objective that a rule sees in a training loop: a closure, or the gradients that the user has computed."""
+"""The objective that a rule sees in a training loop: closures, or the gradients that the user has computed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Scalar, Vector, normalized
-from featlearn.optim.torch.space import ParameterSpace, Statistics
+from featlearn.engines.random_direction import Law, isotropic
+from featlearn.optim.torch.refusals import Refused, Unserved
+from featlearn.optim.torch.space import ParameterSpace
 
-Closure = Callable[[], Any]
 GradientAt = Callable[[Vector], Vector]
-
-
-class Refused(ValueError):
-    """A rule asks for what the training loop does not give."""
 
 
 class Elsewhere(Exception):
@@ -42,33 +38,60 @@ def known(w: Vector, here: Vector, there: Vector | None = None) -> GradientAt:
 
 
 class Evaluated:
-    """The objective whose gradient is found by ``gradient_at``; that at ``w`` is found once.
+    """The objective whose gradient is the mean over ``sources``, one for each micro-batch; that at ``w`` is found once.
 
-    others: the further objectives that can be had, by the name a rule asks for.
+    others: the further objectives that can be had, by the name a rule asks for. step: t, by which a step's draws are
+    found again.
     """
 
     def __init__(
-        self, space: ParameterSpace, w: Vector, gradient_at: GradientAt, others: dict[str, Evaluated] | None = None
+        self,
+        space: ParameterSpace,
+        w: Vector,
+        sources: Sequence[GradientAt],
+        others: Mapping[str, Evaluated] | None = None,
+        step: int = 0,
     ) -> None:
-        self._space, self._w, self._gradient_at = space, w, gradient_at
-        self._others = others or {}
+        self.engine, self._w, self._sources, self._others = space, w, sources, others or {}
+        self._step = step
         self._here: Vector | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of micro-batches, whatever each holds."""
+        return len(self._sources)
 
     def gradient(self, w: Vector) -> Vector:
         """Return the gradient at w."""
         if w is not self._w:
-            return self._gradient_at(w)
+            return self._mean(w)
         if self._here is None:
-            self._here = self._gradient_at(w)
+            self._here = self._mean(w)
         return self._here
+
+    def _mean(self, w: Vector) -> Vector:
+        return mean(source(w) for source in self._sources)
+
+    def micro_batches(self) -> Iterator[Evaluated]:
+        """Yield the objective of each micro-batch by itself."""
+        for source in self._sources:
+            yield Evaluated(self.engine, self._w, [source], step=self._step)
+
+    def one_by_one(self) -> OneByOne:
+        """Return the micro-batches."""
+        return OneByOne(self)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> over all parameters, [1]."""
-        return self._space.inner(u, v)
+        return self.engine.inner(u, v)
 
     def unit(self, u: Vector) -> Vector:
         """Return u / |u| over all parameters, zero for zero."""
         return normalized(u, self.inner(u, u))
+
+    def isotropic(self, law: Law) -> Vector:
+        """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
+        return isotropic(self.engine, law, self._step)
 
     @property
     def full(self) -> Evaluated:
@@ -91,41 +114,24 @@ class Evaluated:
 
     def __getattr__(self, name: str) -> Any:
         """Refuse whatever else a rule may ask of its objective."""
-        raise AttributeError(f"the rule asks its loss for {name!r}, which a closure over one mini-batch does not have")
+        raise Unserved(f"the rule asks its loss for {name!r}, which a closure over one mini-batch does not have")
 
 
-class Passes:
-    """Calls a closure wherever the gradient is asked for, and brings the parameters back after each call.
+def mean(vectors: Iterable[Vector]) -> Vector:
+    """Return the mean of one direction or more, of which only the sum is kept; of one, itself."""
+    rest = iter(vectors)
+    total, count = next(rest), 1
+    for vector in rest:
+        total, count = total + vector, count + 1
+    return total if count == 1 else total.map(lambda leaf: leaf / count)
 
-    value: what the closure returned first. counted: whether its first pass may change the model's statistics.
-    """
 
-    def __init__(
-        self, space: ParameterSpace, w: Vector, closure: Closure, statistics: Statistics, counted: bool = True
-    ) -> None:
-        self._space, self._w, self._closure, self._statistics = space, w, closure, statistics
-        self._counted = counted
-        self.value: Any = None
+class OneByOne:
+    """The micro-batches of an objective, one after the other: only one at a time holds a perturbed point."""
 
-    def __call__(self, point: Vector) -> Vector:
-        """Return the gradient at a point."""
-        saved = None if self._counted else self._statistics.save()
-        if point is not self._w:
-            self._space.write(point)
-        try:
-            value = self._call()
-            if self._counted:
-                self._counted, self.value = False, value
-            if point is not self._w:
-                self._space.void_gradients(unless=point.finite())
-            return self._space.gradients()
-        finally:
-            if point is not self._w:
-                self._space.write(self._w)
-            if saved is not None:
-                self._statistics.put_back(saved)
+    def __init__(self, loss: Evaluated) -> None:
+        self._loss, self.count = loss, loss.size
 
-    def _call(self) -> Any:
-        self._space.clear_gradients()
-        with torch.enable_grad():
-            return self._closure()
+    def average(self, u: Callable[[Evaluated, Vector, Scalar], Vector], w: Vector, x: Scalar) -> Vector:
+        """Return the mean of u(loss, w, x) over the micro-batches, all of the same weight."""
+        return mean(u(part, w, x) for part in self._loss.micro_batches())

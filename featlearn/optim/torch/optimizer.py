@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from inspect import Parameter, signature
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from featlearn.engines.protocol import Vector
 from featlearn.optim.perturbed import Perturbed
+from featlearn.optim.schedules import FollowLR
 from featlearn.optim.torch.base import TorchBase
 from featlearn.optim.torch.memory import extended, pack, unpack
-from featlearn.optim.torch.numbers import check_option, per_part
-from featlearn.optim.torch.objective import Closure, Elsewhere, Evaluated, Passes, Refused, known
-from featlearn.optim.torch.space import ParameterSpace, Statistics
+from featlearn.optim.torch.numbers import option, per_part
+from featlearn.optim.torch.objective import Elsewhere, Evaluated, known
+from featlearn.optim.torch.passes import Closure, Of, Passes, Statistics, mean_value
+from featlearn.optim.torch.refusals import Refused, refuse_base, refuse_count, refuse_rule, refuse_two_steps
+from featlearn.optim.torch.space import ParameterSpace
 from featlearn.optim.wrapper import Memory, Wrapper
 
 
@@ -37,10 +40,13 @@ class RuleOptimizer(torch.optim.Optimizer):
     """The rule ``rule_class`` for the parameters of any module; a subclass names the rule (see ``optimizer_class``).
 
     params: what any optimizer of torch takes. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
-    model: a module whose buffers (running means of batch norm) only the first pass of a step may change.
+    model: a module whose buffers (running means of batch norm) only the unperturbed pass of a step may change; without
+    it every pass changes them. seed: of the rule's own draws, the same on every worker.
     options: the numbers of the rule and those of the base; a name that both know is the rule's. A parameter group may
     have its own rho, and whatever the base lets it have; norms are over all groups jointly. Weight decay is the base's:
-    it does not enter the rule.
+    it does not enter the rule. Where rho follows the learning rate, the radius of a group is rho lr / rho_lr; rho_lr is
+    the lr that the group was made with, unless it has one of its own.
+    Raises Refused if no closure can serve the rule.
 
     base: the optimizer that takes the steps; it shares the parameter groups and the state.
     """
@@ -54,13 +60,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         base_class: type[torch.optim.Optimizer],
         *,
         model: nn.Module | None = None,
+        seed: int = 0,
         **options: Any,
     ) -> None:
-        own = {name: options.pop(name) for name in self._names() & options.keys()}
-        for name, value in own.items():
-            check_option(self.rule_class, name, value)
-        _refuse_base(base_class, options)
-        self._space = ParameterSpace(self)
+        refuse_rule(self.rule_class, options)
+        own = {name: option(self.rule_class, name, options.pop(name)) for name in self._names() & options.keys()}
+        refuse_base(base_class, options)
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed: expected a number from 0 to 2^63 - 1, found {seed}")
+        self.space, self.seed = ParameterSpace(self), seed
         self._statistics = Statistics(model)
         self._halfway: Halfway | None = None
         self._away = False
@@ -69,15 +77,25 @@ class RuleOptimizer(torch.optim.Optimizer):
         if "rho" in own and "rho" in self.base.defaults:
             raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
         self.base.param_groups, self.state = self.param_groups, self.base.state
-        self._rule = self.rule_class(base=TorchBase(self), **own)
+        self._base_of_rule = TorchBase(self)
+        self._rule = self.rule_class(base=self._base_of_rule, **own)
         self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
         self._begin()
 
     def _begin(self) -> None:
         """Give every group its radius, and start the rule anew."""
-        for group in self.param_groups if "rho" in self.defaults else ():
+        for group in self.param_groups:
+            self._complete(group)
+        self._steps, self._own = 0, self._rule.remember(self.space.read())
+
+    def _complete(self, group: dict[str, Any]) -> None:
+        """Give a group its radius, and the learning rate at which it is that."""
+        if "rho" in self.defaults:
             group.setdefault("rho", self.defaults["rho"])
-        self._steps, self._own = 0, self._rule.remember(self._space.read())
+        if isinstance(getattr(self._rule, "rho_schedule", None), FollowLR):
+            group.setdefault("rho_lr", float(group.get("initial_lr", group["lr"])))
+            if not group["rho_lr"] > 0:
+                raise ValueError(f"the radius follows lr, which must be > 0 at first: found {group['rho_lr']}")
 
     @classmethod
     def _names(cls) -> set[str]:
@@ -93,50 +111,61 @@ class RuleOptimizer(torch.optim.Optimizer):
         if common := sorted(self._names() & param_group.keys() - {"rho"}):
             raise ValueError(f"{', '.join(common)}: of {self.rule_class.__name__} only rho may differ between groups")
         if "rho" in param_group:
-            check_option(self.rule_class, "rho", param_group["rho"])
+            option(self.rule_class, "rho", param_group["rho"])
         super().add_param_group(param_group)
         if hasattr(self, "base"):
+            self._complete(self.param_groups[-1])
             self._own = extended(self._own, param_group["params"])
 
     @torch.no_grad()
-    def step(self, closure: Closure | None = None, *, full: Closure | None = None, other: Closure | None = None) -> Any:
+    def step(
+        self,
+        closure: Closure | Sequence[Closure] | None = None,
+        *,
+        full: Closure | None = None,
+        other: Closure | None = None,
+    ) -> Any:
         """Take a step.
 
         closure: computes the loss, calls backward, returns the loss; it need not clear the gradients. It is called as
-        often as the rule needs a gradient, each time with the parameters where the rule needs it. Without a closure
-        this is ``second_step``. full, other: the same for the whole training set and for another mini-batch, where the
-        rule asks for these.
-        Returns what the closure returned first: for nearly all rules the loss at the parameters before the step.
+        often as the rule needs a gradient, each time with the parameters where the rule needs it. A list of closures is
+        one for each micro-batch, all of the same weight. Without a closure this is ``second_step``.
+        full, other: the same for the whole training set and for another mini-batch, where the rule asks for these.
+        Returns what the closure returned first: for nearly all rules the loss at the parameters before the step; of a
+        list the mean, or the list of what was returned where that is not numbers.
         """
         if closure is None:
-            return self._finish()
+            return self._finish("step()")
         self._refuse_halfway("step(closure)")
-        w = self._space.read()
-        passes = Passes(self._space, w, closure, self._statistics)
+        self._check_radii()
+        closures = list(closure) if isinstance(closure, Sequence) else [closure]
+        refuse_count(self._rule, len(closures))
         given = {name: call for name, call in {"full": full, "other": other}.items() if call is not None}
-        others = {
-            name: Evaluated(self._space, w, Passes(self._space, w, call, self._statistics, counted=False))
-            for name, call in given.items()
-        }
-        self._conclude(*self._apply(Evaluated(self._space, w, passes, others), w))
-        return passes.value
+        with self._statistics.step():
+            return self._closure_step(closures, given)
 
     @torch.no_grad()
     def first_step(self) -> None:
         """Move the parameters from where the gradients are to where the rule wants them next; clear the gradients."""
         self._refuse_halfway("first_step()")
-        w, gradient, statistics = self._space.read(), self._space.gradients(), self._statistics.save()
+        self._check_radii()
+        refuse_two_steps(self._rule)
+        self.space.begin()
+        w, gradient = self.space.read(), self.space.gradients("what came before first_step()")
+        statistics = self._statistics.save()
         moved, finite = False, gradient.finite()
         try:
-            self._apply(Evaluated(self._space, w, known(w, gradient)), w)
+            self._descent(self._evaluated(w, [known(w, gradient)]), w)
         except Elsewhere as asked:
-            self._space.write(asked.point)
+            self.space.write(asked.point)
             moved, finite = True, finite & asked.point.finite()
         self._halfway, self._away = Halfway(w, gradient, statistics, moved, finite), True
-        self._space.clear_gradients()
+        self.space.clear_gradients()
 
     def second_step(self) -> None:
         """Go back, and take the step with the gradients that were found where ``first_step`` had gone."""
+        if self._halfway is None:
+            raise RuntimeError("second_step() comes after first_step(), and a backward pass between them")
         self.step()
 
     @torch.no_grad()
@@ -146,8 +175,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         The gradients stay, but become NaN if the first ones or the point they lead to are not finite.
         """
         if self._halfway is not None and self._away:
-            self._space.void_gradients(unless=self._halfway.finite)
-            self._space.write(self._halfway.w)
+            self.space.void_gradients(unless=self._halfway.finite)
+            self.space.write(self._halfway.w)
             self._statistics.put_back(self._halfway.statistics)
             self._away = False
 
@@ -159,12 +188,12 @@ class RuleOptimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the base as its own ``state_dict`` has it, and that of the rule under "rule"."""
         self._refuse_halfway("state_dict()")
-        rule = {"name": self.rule_class.__name__, "steps": self._steps, "own": pack(self._own)}
+        rule = {"name": self.rule_class.__name__, "steps": self._steps, "seed": self.seed, "own": pack(self._own)}
         return {**super().state_dict(), "rule": rule}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state; from that of the base alone, with the rule at its beginning."""
+        """Go on from a state, with its seed; from that of the base alone, with the rule at its beginning."""
         self._refuse_halfway("load_state_dict()")
         rule = state_dict.get("rule")
         if rule is not None and rule["name"] != self.rule_class.__name__:
@@ -174,51 +203,71 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._halfway = None
         self._begin()
         if rule is not None:
-            self._steps, self._own = rule["steps"], unpack(rule["own"], self.parameters)
+            self._steps, self.seed = rule["steps"], rule.get("seed", self.seed)
+            self._own = unpack(rule["own"], self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        mine = ("base", "_space", "_statistics", "_rule", "_own", "_steps", "_halfway", "_away")
+        mine = ("base", "space", "seed", "_statistics", "_base_of_rule", "_rule", "_own", "_steps", "_halfway", "_away")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in mine}}
 
     def _refuse_halfway(self, call: str) -> None:
         if self._away:
             raise RuntimeError(f"{call} within a step: first_step() waits for second_step(), or for restore()")
 
-    def _apply(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
-        """Return the gradient that the rule gives its base, and the rule's own memory after the step."""
-        base = TorchBase(self)
-        radius = {"rho": per_part(self.param_groups, "rho")} if "rho" in self.defaults else {}
-        rule = replace(self._rule, base=base, **radius)
-        _, memory = rule.step(loss, w, Memory(base.memory(w), self._own), self._steps)
-        assert base.gradient is not None  # Wrapper.step ends with the base
-        return base.gradient, memory.own
+    def _check_radii(self) -> None:
+        for group in self.param_groups if "rho" in self.defaults else ():
+            option(self.rule_class, "rho", group["rho"])
 
-    def _finish(self) -> None:
+    def _closure_step(self, closures: Sequence[Closure], given: dict[str, Closure]) -> Any:
+        self.space.begin()
+        w = self.space.read()
+        others = {name: self._evaluated(w, self._passes(w, [call], Of.OTHERS)) for name, call in given.items()}
+        passes = self._passes(w, closures)
+        self._conclude(*self._descent(self._evaluated(w, passes, others), w))
+        if type(self._rule).after is not Wrapper.after:
+            self._look_back(closures)
+        return mean_value(passes)
+
+    def _passes(self, w: Vector, closures: Sequence[Closure], of: Of = Of.MINI_BATCH) -> list[Passes]:
+        return [Passes(self.space, w, closure, self._statistics, of) for closure in closures]
+
+    def _evaluated(self, w: Vector, sources: Sequence[Any], others: dict[str, Evaluated] | None = None) -> Evaluated:
+        return Evaluated(self.space, w, sources, others, self._steps)
+
+    def _present(self) -> Wrapper:
+        """Return the rule with the radii that the groups have now."""
+        radius = {"rho": per_part(self.param_groups, lambda group: group["rho"])} if "rho" in self.defaults else {}
+        return replace(self._rule, **radius)
+
+    def _descent(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
+        """Return the gradient that the rule gives its base, and the rule's own memory."""
+        return self._present().descent(loss, w, Memory(self._base_of_rule.memory(w), self._own), self._steps)
+
+    def _finish(self, call: str) -> None:
         """Do the second half of a step in two calls."""
         if self._halfway is None:
-            raise RuntimeError("step() has no gradient to perturb with: call first_step() before, or step(closure)")
+            raise RuntimeError(f"{call} has no gradient to perturb with: call first_step() before, or step(closure)")
         w, first, moved = self._halfway.w, self._halfway.gradient, self._halfway.moved
         self.restore()
-        second = self._space.gradients()
+        second = self.space.gradients("what came after first_step()")
         gradient_at = known(w, first, second) if moved else known(w, second)
         try:
-            g, own = self._apply(Evaluated(self._space, w, gradient_at), w)
+            g, own = self._descent(self._evaluated(w, [gradient_at]), w)
         except Elsewhere:
             raise Refused("the rule needs gradients at more than two points: give step a closure") from None
         self._conclude(g, own)
 
     def _conclude(self, g: Vector, own: Any) -> None:
         """Take the step with the gradient g."""
-        self._space.hand_over(g)
+        self.space.hand_over(g)
         self.base.step()
         self._own, self._halfway = own, None
         self._steps += 1
 
-
-def _refuse_base(base_class: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:
-    """Refuse a base that steps in a way which no gradient handed to it can serve."""
-    closure = signature(base_class.step).parameters.get("closure")
-    if closure is not None and closure.default is Parameter.empty:
-        raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
-    if options.get("maximize"):
-        raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
+    def _look_back(self, closures: Sequence[Closure]) -> None:
+        """Let the rule find, where the step has led, what the next one needs of this one's mini-batch."""
+        rule, t, w = self._present(), self._steps - 1, self.space.read()
+        if rule.active(t):
+            loss = self._evaluated(w, self._passes(w, closures, Of.AFTERWARDS))
+            own, self._own = self._own, rule.remember(w)  # with which it goes on if a closure fails
+            self._own = rule.after(loss, w, own, t)

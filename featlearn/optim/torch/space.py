@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from featlearn.engines.protocol import Vector
+from featlearn.optim.torch.refusals import Unserved
+from featlearn.streams import stream
 
 if TYPE_CHECKING:
+    from featlearn.optim.torch.objective import Evaluated, OneByOne
     from featlearn.optim.torch.optimizer import RuleOptimizer
 
 
 class ParameterSpace:
-    """Parameters as Vectors with one lane: parts [1, *shape], in the order of the groups.
+    """Parameters as Vectors with one lane: parts [1, *shape], in the order of the groups; a rule's engine.
 
     Half precision is widened to float32: products of small numbers vanish in it, and the norm with them. Parameters
     are read and written by copy; their storage, which others may share, stays where it is.
@@ -25,10 +28,19 @@ class ParameterSpace:
         self._optimizer = optimizer
         self._took_part: set[Tensor] = set()
 
+    def __getattr__(self, name: str) -> Any:
+        """Refuse whatever else a rule may ask of its engine."""
+        raise Unserved(f"the rule asks its engine for {name!r}, which the parameters of a module do not have")
+
+    # in place
+
     def read(self) -> Vector:
-        """Return a copy of the parameters, and forget which of them had gradients."""
-        self._took_part.clear()
+        """Return a copy of the parameters."""
         return Vector(tuple(_lane(p.detach()) for p in self._optimizer.parameters))
+
+    def begin(self) -> None:
+        """Forget which parameters had gradients."""
+        self._took_part.clear()
 
     def write(self, w: Vector) -> None:
         """Set the parameters; what autocast had cached of them goes."""
@@ -48,45 +60,98 @@ class ParameterSpace:
             if p.grad is not None:
                 p.grad.mul_(factor)
 
-    def gradients(self) -> Vector:
-        """Return a copy of the gradients: dense, zero where there is none."""
-        self._took_part.update(p for p in self._optimizer.parameters if p.grad is not None)
-        found = [
-            torch.zeros_like(p) if p.grad is None else p.grad.detach().to_dense() for p in self._optimizer.parameters
-        ]
-        return Vector(tuple(_lane(g) for g in found))
+    def gradients(self, whence: str) -> Vector:
+        """Return a copy of the gradients: dense, zero where there is none. Raises RuntimeError where all are None."""
+        parameters = self._optimizer.parameters
+        found = [p for p in parameters if p.grad is not None]
+        if not found:
+            raise RuntimeError(f"{whence} left no gradient in any parameter: call backward() on the loss")
+        self._took_part.update(found)
+        dense = [torch.zeros_like(p) if p.grad is None else p.grad.detach().to_dense() for p in parameters]
+        return Vector(tuple(_lane(g) for g in dense))
 
-    def hand_over(self, g: Vector) -> None:
-        """Make g the gradients; a parameter that had none since ``read`` gets none."""
+    def hand_over(self, g: Vector, to_all: bool = False) -> None:
+        """Make g the gradients; a parameter without one since ``begin`` gets none, unless g has something for it.
+
+        to_all: none is left out that can have one.
+        """
         for p, leaf in zip(self._optimizer.parameters, g.leaves, strict=True):
-            if p not in self._took_part:
+            if p not in self._took_part and not (p.requires_grad and (to_all or leaf.any())):
                 p.grad = None
             elif p.grad is None or p.grad.is_sparse:
                 p.grad = leaf[0].to(p.dtype)
             else:
                 p.grad.copy_(leaf[0])  # it may be a view into a bucket of DistributedDataParallel
 
+    # what rules ask of an engine
+
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the inner product over all parameters, [1]."""
         return torch.stack([(a * b).sum() for a, b in zip(u.leaves, v.leaves, strict=True)]).sum(0, keepdim=True)
 
+    def rows_square(self, w: Vector) -> Tensor:
+        """Return the squared norms of the filters of all parameters, one after the other, [1, f].
+
+        The filters of a parameter are its rows along the first axis; one with a single axis, such as a bias, counts as
+        a filter of norm 1.
+        """
+        return torch.cat([_squares(leaf) if _has_rows(leaf) else leaf.new_ones(1, 1) for leaf in w.leaves], 1)
+
+    def scale_rows(self, u: Vector, x: Tensor) -> Vector:
+        """Return u with its filters multiplied by x [1, f]."""
+        counts = [leaf.shape[1] if _has_rows(leaf) else 1 for leaf in u.leaves]
+        factors = iter(torch.split(x, counts, 1))
+        return u.map(lambda leaf: _beside(leaf, next(factors)) * leaf)
+
+    @property
+    def seeds(self) -> Tensor:
+        """The optimizer's seed, [1]."""
+        return torch.tensor([self._optimizer.seed])
+
+    @property
+    def n_parameters(self) -> Tensor:
+        """How many numbers are trained, [1]."""
+        first, *_ = parameters = self._optimizer.parameters
+        count = sum(p.numel() for p in parameters if p.requires_grad)
+        return torch.tensor([count], dtype=_wide(first), device=first.device)
+
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
+
+        Each device draws for itself, from a generator that the seed, the name and t set.
+        """
+        key = int(stream(self._optimizer.seed, name, t).integers(2**63))
+        devices = {p.device for p in self._optimizer.parameters}
+        generators = {device: torch.Generator(device).manual_seed(key) for device in devices}
+        u = Vector(tuple(_normal(p, generators[p.device]) for p in self._optimizer.parameters))
+        return u, self.inner(u, u)
+
+    def shards(self, loss: Evaluated, size: int) -> OneByOne:
+        """Return the micro-batches of a step: its closures."""
+        return loss.one_by_one()
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
+
 
 def _lane(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32), copy=True).unsqueeze(0)
+    return tensor.to(_wide(tensor), copy=True).unsqueeze(0)
 
 
-class Statistics:
-    """The buffers of a model (running means of batch norm), saved and put back by copy."""
+def _has_rows(leaf: Tensor) -> bool:
+    return leaf.ndim > 2
 
-    def __init__(self, model: nn.Module | None) -> None:
-        """Watch the buffers of the model; of none if there is no model."""
-        self._model = model
 
-    def save(self) -> list[Tensor]:
-        """Return a copy of the buffers."""
-        return [] if self._model is None else [buffer.clone() for buffer in self._model.buffers()]
+def _squares(leaf: Tensor) -> Tensor:
+    return leaf.square().flatten(2).sum(2)
 
-    def put_back(self, saved: list[Tensor]) -> None:
-        """Set the buffers to what was saved."""
-        for buffer, old in zip([] if self._model is None else self._model.buffers(), saved, strict=True):
-            buffer.copy_(old)
+
+def _beside(leaf: Tensor, x: Tensor) -> Tensor:
+    """Return x, one for each row of the leaf or one for all, as it broadcasts."""
+    return x.to(leaf.dtype).reshape([1, -1, *[1] * leaf.ndim][: leaf.ndim])
+
+
+def _normal(p: Tensor, generator: torch.Generator) -> Tensor:
+    u = torch.empty((1, *p.shape), dtype=_wide(p), device=p.device)
+    return u.normal_(generator=generator) if p.requires_grad else u.zero_()

@@ -1,6 +1,7 @@
 """Two gloo processes under DistributedDataParallel against one process that computes what they should."""
 
 import os
+import pickle
 import subprocess
 import sys
 from itertools import islice
@@ -8,26 +9,50 @@ from pathlib import Path
 
 import pytest
 import torch
-from optim.torch.ddp_worker import CASES, OPTIONS, STEPS, share
-from training import apart, batches, loss_of, network, same, weights
+from optim.torch.ddp_worker import shares
+from torch_rules import ONE_OF_EACH, TWO_STEP, own_numbers
+from training import apart, batches, loss_of, network, same, train, weights
 
+from featlearn.optim import SAM, SGD, USAM
 from featlearn.optim.torch import RULES
+
+STEPS = 6
+BASE = {"lr": 0.1, "momentum": 0.9}
+
+
+def case(rule, style, bucket_views=False):
+    options = {**own_numbers(rule), **BASE}
+    return {
+        "rule": type(rule).__name__,
+        "options": options,
+        "style": style,
+        "steps": STEPS,
+        "bucket_views": bucket_views,
+    }
+
+
+JOINED = {
+    **{name: case(rule, "closure") for name, rule in ONE_OF_EACH.items()},
+    **{f"{name}, two steps": case(TWO_STEP[name], "two steps") for name in ("usam", "gsam")},
+    "bucket views": case(TWO_STEP["usam"], "two steps", bucket_views=True),
+    "bucket views, closure": case(ONE_OF_EACH["sampa momentum, decay"], "closure", bucket_views=True),
+}
+APART = {
+    "m-sam": case(SAM(rho=0.3, base=SGD(lr=0.1)), "unsynchronised"),
+    "m-usam": case(USAM(rho=0.3, base=SGD(lr=0.1)), "unsynchronised"),
+}
 
 
 @pytest.fixture(scope="module")
 def ends(tmp_path_factory):
     """The final weights of both workers, by case."""
     folder, here = tmp_path_factory.mktemp("ddp"), Path(__file__).parent
+    (folder / "cases.pickle").write_bytes(pickle.dumps({**JOINED, **APART}))
     path = os.pathsep.join([str(here.parents[1]), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(here / "ddp_worker.py")]
-    workers = [
-        subprocess.Popen([*command, str(rank), str(folder / "meeting"), str(folder)], env=environment, stderr=-1)
-        for rank in range(2)
-    ]
-    for worker in workers:
-        _, errors = worker.communicate(timeout=120)
-        assert worker.returncode == 0, errors.decode()
+    command = [sys.executable, str(here / "ddp_worker.py"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
@@ -39,42 +64,40 @@ def gradient(model, at, batch):
     return torch.autograd.grad(loss_of(model, batch), list(model.parameters()))
 
 
-def m_sam_by_hand(normalised):
+def m_sam_by_hand(rho, normalised):
     """Each half of the batch is perturbed along, and evaluated at, its own gradient; the gradients are averaged."""
     model = network()
     w, v = weights(model), [torch.zeros_like(p) for p in model.parameters()]
     for batch in islice(batches(), STEPS):
         found = []
-        for half in (share(batch, 0), share(batch, 1)):
+        for half in (shares(0)(batch), shares(1)(batch)):
             g = gradient(model, w, half)
             length = sum((part * part).sum() for part in g).sqrt() if normalised else 1.0
-            found.append(gradient(model, [p + 0.3 * part / length for p, part in zip(w, g, strict=True)], half))
+            found.append(gradient(model, [p + rho * part / length for p, part in zip(w, g, strict=True)], half))
         v = [0.9 * old + (a + b) / 2 for old, a, b in zip(v, *found, strict=True)]
         w = [p - 0.1 * part for p, part in zip(w, v, strict=True)]
     return w
 
 
-def alone(rule, numbers):
+def alone(case):
     """One process on the whole batch."""
     model = network()
-    optimizer = RULES[rule](model.parameters(), torch.optim.SGD, **numbers, **OPTIONS)
-    for batch in islice(batches(), STEPS):
-        optimizer.step(lambda batch=batch: loss_of(model, batch).backward())
+    train(model, RULES[case["rule"]](model.parameters(), torch.optim.SGD, **case["options"]), STEPS)
     return weights(model)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*JOINED, *APART])
 def test_workers_stay_together(ends, name):
     assert same(ends[0][name], ends[1][name])
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case[2]])
+@pytest.mark.parametrize("name", JOINED)
 def test_synchronised_it_is_the_rule_on_the_joined_batch(ends, name):
-    assert apart(ends[0][name], alone(*CASES[name][:2])) < 1e-12
+    assert apart(ends[0][name], alone(JOINED[name])) < 1e-12 < 1e-2 < apart(ends[0][name], weights(network()))
 
 
 @pytest.mark.parametrize(("name", "normalised"), [("m-sam", True), ("m-usam", False)])
 def test_unsynchronised_every_worker_perturbs_for_itself(ends, name, normalised):
-    by_hand = m_sam_by_hand(normalised)
+    by_hand = m_sam_by_hand(0.3, normalised)
     assert apart(ends[0][name], by_hand) < 1e-12
-    assert apart(by_hand, alone(*CASES[name][:2])) > 1e-4
+    assert apart(by_hand, alone(APART[name])) > 1e-4

@@ -1,15 +1,16 @@
 """What real training loops do: groups, schedules, accumulation."""
 
 import math
-from itertools import islice
 
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from torch_rules import ONE_OF_EACH, like
-from training import apart, batches, closure_of, loss_of, network, same, samples, train, weights
+from training import apart, batches, closure_of, loss_of, network, parts_of, plain_train, same, samples, train, weights
 
-from featlearn.optim.torch import SAM
+from featlearn.optim.schedules import StepDecay
+from featlearn.optim.torch import GSAM, SAM
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
 SGD = torch.optim.SGD
@@ -51,7 +52,7 @@ def test_every_rule_knows_groups(name):
         optimizer = like(ONE_OF_EACH[name], groups, SGD, lr=0.1, momentum=0.9)
         for group in optimizer.param_groups if options else ():
             group.update(options)
-        train(model, optimizer, 12)
+        train(model, optimizer, 7)
     assert same(models[0], models[1])
     assert not same(models[2], models[0]) and not same(models[2], models[3])
 
@@ -98,15 +99,91 @@ def test_a_scheduler_reaches_the_base(style):
     """StepLR with radius zero is StepLR on the base, bit for bit."""
     ours, plain = network(), network()
     optimizer = SAM(ours.parameters(), SGD, rho=0.0, lr=0.2, momentum=0.9)
-    train(ours, optimizer, 6, style=style, scheduler=torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.3))
+    train(ours, optimizer, 6, style=style, scheduler=StepLR(optimizer, 2, 0.3))
     base = SGD(plain.parameters(), lr=0.2, momentum=0.9)
-    scheduler = torch.optim.lr_scheduler.StepLR(base, 2, 0.3)
-    for batch in islice(batches(), 6):
-        base.zero_grad()
-        loss_of(plain, batch).backward()
-        base.step()
-        scheduler.step()
+    plain_train(plain, base, 6, scheduler=StepLR(base, 2, 0.3))
     assert same(ours, plain) and optimizer.param_groups[0]["lr"] == base.param_groups[0]["lr"] == 0.2 * 0.3**3
+
+
+SCHEDULERS = {
+    "step": lambda optimizer: StepLR(optimizer, 2, 0.3),
+    "cosine": lambda optimizer: CosineAnnealingLR(optimizer, 6),
+}
+
+
+def halves(model, **other):
+    """Two groups, of which the second has other numbers."""
+    params = list(model.parameters())
+    return [{"params": params[:2]}, {"params": params[2:], **other}]
+
+
+def radii_by_hand(rule, scheduler, style, **other):
+    """Six steps of a rule with a constant radius, set before each step to rho lr / (the first lr), group by group."""
+    model = network()
+    options = {
+        "rho_schedule": "constant",
+        "rho": 0.4,
+        "lr": 0.2,
+        "momentum": 0.9,
+        **({"alpha": 0.3} if rule is GSAM else {}),
+    }
+    optimizer = rule(halves(model, **other), SGD, **options)
+    firsts = [(group["rho"], group["lr"]) for group in optimizer.param_groups]
+    scheduler = scheduler(optimizer)
+    for t in range(6):
+        for group, (rho, lr) in zip(optimizer.param_groups, firsts, strict=True):
+            group["rho"] = rho * (group["lr"] / lr)
+        train(model, optimizer, 1, start=t, style=style, scheduler=scheduler)
+    return model, optimizer
+
+
+@STYLES
+@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("rule", [SAM, GSAM])
+def test_the_radius_follows_a_scheduler_of_torch(rule, name, style):
+    """Each group's own, by rho lr / rho_lr; GSAM's unless told otherwise."""
+    other = {"rho": 0.1, "lr": 0.05}
+    by_hand, last = radii_by_hand(rule, SCHEDULERS[name], style, **other)
+    model, still = network(), network()
+    options = {"rho": 0.4, "lr": 0.2, "momentum": 0.9}
+    own = {"alpha": 0.3} if rule is GSAM else {"rho_schedule": "lr"}
+    optimizer = rule(halves(model, **other), SGD, **options, **own)
+    train(model, optimizer, 6, style=style, scheduler=SCHEDULERS[name](optimizer))
+    assert same(model, by_hand) and optimizer.param_groups[1]["lr"] == last.param_groups[1]["lr"] < 0.02
+    fixed = rule(halves(still, **other), SGD, **options, **{**own, "rho_schedule": "constant"})
+    train(still, fixed, 6, style=style, scheduler=SCHEDULERS[name](fixed))
+    assert apart(still, model) > 1e-3
+
+
+def test_a_radius_that_follows_resumes_and_may_be_given_its_own_rate():
+    """The rate at which the radius is rho stays what it was at first, not that at which the state was saved."""
+    whole, cut, given = network(), network(), network()
+    fresh = [SAM(model.parameters(), SGD, rho=0.4, rho_schedule="lr", lr=0.2) for model in (whole, cut)]
+    schedulers = [StepLR(optimizer, 2, 0.3) for optimizer in fresh]
+    train(whole, fresh[0], 6, scheduler=schedulers[0])
+    train(cut, fresh[1], 3, scheduler=schedulers[1])
+    resumed = SAM(cut.parameters(), SGD, rho=0.4, rho_schedule="lr", lr=7.0)
+    scheduler = StepLR(resumed, 2, 0.3)
+    resumed.load_state_dict(fresh[1].state_dict()), scheduler.load_state_dict(schedulers[1].state_dict())
+    train(cut, resumed, 3, start=3, scheduler=scheduler)
+    assert same(whole, cut)
+    optimizer = SAM([{"params": given.parameters(), "rho_lr": 0.1}], SGD, rho=0.2, rho_schedule="lr", lr=0.2)
+    train(given, optimizer, 6, scheduler=StepLR(optimizer, 2, 0.3))
+    assert same(given, whole)
+    with pytest.raises(ValueError, match="the radius follows lr, which must be > 0 at first: found 0"):
+        SAM(network().parameters(), SGD, rho=0.4, rho_schedule="lr", lr=0.0)
+
+
+def test_a_radius_has_a_schedule_of_its_own():
+    """Step t of a decaying radius is that of a radius set by hand."""
+    models = network(), network()
+    decays = SAM(models[0].parameters(), SGD, rho=0.4, rho_schedule=StepDecay(every=2, gamma=0.5), lr=0.1)
+    by_hand = SAM(models[1].parameters(), SGD, rho=0.4, lr=0.1)
+    for t in range(6):
+        by_hand.param_groups[0]["rho"] = 0.4 * 0.5 ** (t // 2)
+        train(models[1], by_hand, 1, start=t)
+    train(models[0], decays, 6)
+    assert same(*models) and apart(models[0], network()) > 1e-2
 
 
 @pytest.mark.parametrize(("base", "key"), [(SGD, "momentum"), (torch.optim.AdamW, "betas")])
@@ -145,6 +222,24 @@ def test_micro_batches_give_one_perturbation_of_the_gradient_they_add_up_to(styl
             optimizers[1].zero_grad()
             in_three(), optimizers[1].first_step(), in_three(), optimizers[1].second_step()
     assert apart(joined, split) < 1e-14 < 1e-2 < apart(joined, network())
+
+
+def test_micro_batches_in_a_list_are_the_batch():
+    """For a rule that does not perturb each by itself: the gradient is their mean, bit for bit over two of them."""
+    joined, listed = network(), network()
+    optimizers = [SAM(model.parameters(), SGD, rho=0.3, lr=0.1, momentum=0.9) for model in (joined, listed)]
+    for _, batch in zip(range(4), batches(), strict=False):
+        parts = parts_of(batch, 2)
+        value = optimizers[1].step([closure_of(listed, part) for part in parts])
+
+        def both(parts=parts):
+            losses = [loss_of(joined, part) / 2 for part in parts]
+            for loss in losses:
+                loss.backward()
+            return sum(losses)
+
+        assert optimizers[0].step(both).item() == value.item()
+    assert same(joined, listed)
 
 
 def test_gradients_may_be_clipped_between_the_passes():

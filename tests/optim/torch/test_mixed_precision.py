@@ -42,16 +42,16 @@ def test_a_grad_scaler_changes_nothing(name):
     assert scaler.get_scale() == 2.0**12  # grown once in three steps, not in three passes
 
 
-@pytest.mark.parametrize("spoil", [(0,), (1,), (0, 1)])
+@pytest.mark.parametrize("spoil", [(0,), (1,)])
 @pytest.mark.parametrize("name", TWO_STEP)
 def test_an_inf_in_either_pass_skips_the_step_and_restores_the_weights(name, spoil):
     """And what follows is as if the step had not been tried."""
     models = network(torch.float32), network(torch.float32)
     optimizers = [like(TWO_STEP[name], model.parameters(), SGD, lr=0.1, momentum=0.9) for model in models]
     scalers = [torch.amp.GradScaler("cpu", init_scale=2.0**10) for _ in models]
-    for t, batch in enumerate(islice(batches(torch.float32), 8)):
+    for t, batch in enumerate(islice(batches(torch.float32), 6)):
         for model, optimizer, scaler in zip(models, optimizers, scalers, strict=True):
-            if t in (2, 5) and model is models[0]:
+            if t in (2, 4) and model is models[0]:
                 before, scale = weights(model), scaler.get_scale()
                 scaled_step(model, optimizer, scaler, batch, spoil=spoil)
                 assert same(model, before) and scaler.get_scale() == scale / 2

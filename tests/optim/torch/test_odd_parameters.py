@@ -1,50 +1,14 @@
-"""Parameters that are tied, frozen, unused or sparse, and modules with running statistics."""
+"""Parameters that are tied, frozen, unused or sparse."""
 
 import pytest
 import torch
 from torch import nn
-from torch_rules import ONE_OF_EACH, like
 from training import apart, batches, network, same, train, weights
 
 from featlearn.optim.torch import SAM
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
 SGD = torch.optim.SGD
-
-
-# batch norm
-
-
-def normed(seed=0):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 3)).double()
-
-
-@STYLES
-@pytest.mark.parametrize("rho", [0.0, 0.5])
-def test_running_statistics_follow_the_first_pass_only(style, rho):
-    model, plain, careless = normed(), normed(), normed()
-    train(model, SAM(model.parameters(), SGD, model=model, rho=rho, lr=0.1), 1, style=style)
-    train(careless, SAM(careless.parameters(), SGD, rho=rho, lr=0.1), 1, style=style)
-    plain(next(batches())[0])
-    twice = 1 if style == "closure" else 2  # train calls the model once more, for the loss it returns
-    for _ in range(twice - 1):
-        plain(next(batches())[0])
-    assert same(list(model.buffers()), list(plain.buffers()))
-    assert model[1].num_batches_tracked == twice and careless[1].num_batches_tracked == twice + 1
-    assert same(model, careless)  # the parameters do not depend on it
-
-
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_running_statistics_are_updated_once_a_step(name):
-    """Also by rules that never look at the unperturbed weights; the closure over the whole set does not count."""
-    model = normed()
-    train(model, like(ONE_OF_EACH[name], model.parameters(), SGD, model=model, lr=0.1, momentum=0.9), 6)
-    assert model[1].num_batches_tracked == 6
-
-
-# odd parameters
 
 
 @STYLES

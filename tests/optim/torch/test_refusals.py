@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from training import closure_of, network, same, samples, train, weights
+from torch_rules import ALLOWED, like
+from training import closure_of, loss_of, network, same, samples, step, train, weights
 
 from featlearn.optim import SAM as SAMRule
-from featlearn.optim import SGD
-from featlearn.optim.torch import RULES, SAM, Refused, optimizer_class
+from featlearn.optim.torch import MSAM, RULES, SAM, Refused, optimizer_class
 
 
 def test_what_cannot_be_is_refused_with_the_reason():
@@ -35,8 +35,99 @@ def test_what_cannot_be_is_refused_with_the_reason():
         RULES["MomentumSAM"](params, torch.optim.Adam, rho=0.1)
     with pytest.raises(ValueError, match="start: of SAM only rho may differ between groups"):
         SAM([{"params": params, "start": 3}], torch.optim.SGD, rho=0.1, lr=0.1)
-    with pytest.raises(ValueError, match="without a base of its own"):
-        SAM(params, torch.optim.SGD, rho=0.1, lr=0.1).rule_class(rho=0.1, base=SAMRule(rho=0.1, base=SGD(lr=1.0)))
+    with pytest.raises(
+        ValueError, match="rho_schedule of SAM: expected one of constant, step, cosine, lr, found linear"
+    ):
+        SAM(params, torch.optim.SGD, rho=0.1, rho_schedule="linear", lr=0.1)
+    with pytest.raises(ValueError, match=r"step has numbers of its own: give featlearn.optim.schedules.StepDecay"):
+        SAM(params, torch.optim.SGD, rho=0.1, rho_schedule="step", lr=0.1)
+
+
+@pytest.mark.parametrize("base", ["SGD", torch.optim.SGD([torch.zeros(1)], lr=0.1), lambda *_: None, torch.nn.Linear])
+def test_a_base_that_is_no_class_of_optimizers(base):
+    with pytest.raises(TypeError, match=r"the base is a class, such as torch.optim.SGD, its options"):
+        SAM(network().parameters(), base, rho=0.1, lr=0.1)
+
+
+def test_a_base_with_a_base():
+    with pytest.raises(TypeError, match="the base is an optimizer without a base of its own, not SAM"):
+        SAM(network().parameters(), SAM, rho=0.1, lr=0.1)
+
+
+@pytest.mark.parametrize("style", ["closure", "two steps"])
+@pytest.mark.parametrize("rho", [-0.1, math.nan])
+def test_a_radius_that_is_spoilt_later_is_refused_at_the_next_step(style, rho):
+    model = network()
+    optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
+    train(model, optimizer, 1, style=style)
+    start, optimizer.param_groups[0]["rho"] = weights(model), rho
+    with pytest.raises(ValueError, match=f"rho of SAM: expected a number >= 0, found {rho}"):
+        train(model, optimizer, 1, style=style)
+    assert same(model, start)
+    optimizer.param_groups[0]["rho"] = 0.1
+    train(model, optimizer, 1, style=style)
+    assert not same(model, start)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_closure_without_a_backward_pass(name):
+    """Not a step that does nothing; and a closure may well come to it later, at the perturbed point."""
+    model = network()
+    optimizer = like(ALLOWED[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    train(model, optimizer, 1)
+    start = weights(model)
+
+    def forgetful(model, batch):
+        return lambda: loss_of(model, batch)
+
+    further = {more: closure_of(model, samples()) for more in ("full", "other")}
+    with pytest.raises(RuntimeError, match=r"the closure left no gradient .*: call backward\(\) on the loss"):
+        step(model, optimizer, samples(), forgetful, **further)
+    assert same(model, start)
+    train(model, optimizer, 1)
+    assert not same(model, start)
+
+
+def test_two_steps_without_a_backward_pass():
+    model = network()
+    optimizer, start = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), weights(model)
+    with pytest.raises(RuntimeError, match=r"what came before first_step\(\) left no gradient"):
+        optimizer.first_step()
+    loss_of(model, samples()).backward()
+    optimizer.first_step()
+    with pytest.raises(RuntimeError, match=r"what came after first_step\(\) left no gradient"):
+        optimizer.second_step()
+    assert same(model, start)
+    loss_of(model, samples()).backward()
+    optimizer.second_step()
+    assert not same(model, start)
+
+
+def test_micro_batches_are_closures():
+    model = network()
+    with pytest.raises(Refused, match=r"MSAM: what a micro-batch holds is the closures' own: give n_shards"):
+        MSAM(model.parameters(), torch.optim.SGD, rho=0.1, micro_batch_size=2, lr=0.1)
+    with pytest.raises(ValueError, match="give exactly one of n_shards and micro_batch_size"):
+        MSAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
+    optimizer = MSAM(model.parameters(), torch.optim.SGD, rho=0.1, n_shards=3, lr=0.1)
+    closure = closure_of(model, samples())
+    for given, count in ((closure, 1), ([closure] * 2, 2)):
+        with pytest.raises(Refused, match=f"MSAM: give step a list of 3 closures, one for each .* found {count}"):
+            optimizer.step(given)
+    with pytest.raises(Refused, match=r"SAM: give step a list of one or more closures, .* found 0"):
+        SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1).step([])
+    assert same(model, network())
+
+
+def test_a_rule_that_takes_the_step_itself():
+    class Steps(SAMRule):
+        """It would have to step in place."""
+
+        def step(self, loss, w, memory, t):
+            return w, memory
+
+    with pytest.raises(Refused, match="Steps takes the step itself, which is the part of its base here"):
+        optimizer_class(Steps)(network().parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
 
 
 class Asks(SAMRule):
@@ -52,7 +143,8 @@ class Asks(SAMRule):
         (lambda loss, w: loss.full.gradient(w), Refused, r"the whole training set: give it in step\(closure, full="),
         (lambda loss, w: loss.other.gradient(w), Refused, r"another mini-batch: give it in step\(closure, other="),
         (lambda loss, w: loss.flipped(0.1).gradient(w), Refused, "flip them in the data loader"),
-        (lambda loss, w: loss.shards(2), AttributeError, "'shards', which a closure over one mini-batch does not have"),
+        (lambda loss, w: loss.shards(2), Refused, "'shards', which a closure over one mini-batch does not have"),
+        (lambda loss, w: loss.engine.align(w), Refused, "'align', which the parameters of a module do not have"),
     ],
 )
 def test_a_rule_that_wants_more_than_a_closure_has(wish, error, reason):

@@ -1,21 +1,24 @@
 """The optimizers of featlearn.optim.torch follow the rules: the weight engine's, and the equations by hand."""
 
 import math
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 import torch
-from helpers import make_run, mini_batches
+from helpers import IN_LAW, make_run, mini_batches
 from torch import nn
-from torch_rules import ALLOWED, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
-from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, train, weights
+from torch_rules import ALLOWED, NEED_MORE, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
+from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, step, train, weights
 
+from featlearn.engines.protocol import batch_weights
 from featlearn.engines.weights import TwoLayerModule
 from featlearn.geometry import draw_run
 from featlearn.models.losses import logistic
+from featlearn.optim import ASAM, SAMPa
 from featlearn.optim import SAM as SAMRule
-from featlearn.optim.schedules import UNCHANGED, FollowLR, StepDecay
-from featlearn.optim.torch import RULES, SAM, USAM, Refused, RuleOptimizer, optimizer_class
+from featlearn.optim.schedules import UNCHANGED
+from featlearn.optim.torch import RULES, SAM, Refused, RuleOptimizer, optimizer_class
 from featlearn.simulation import build_engine
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
@@ -23,13 +26,15 @@ STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
 
 def in_both_worlds(rule, steps):
     """How far the weights move in the weight engine, and how far the torch optimizer ends from them."""
-    run = make_run(rule, engine="weights", train__batch_size=3, network__bias=True, network__init_std=0.3)
+    bias = type(rule) is not ASAM  # whose filters hold their biases in the engines only
+    run = make_run(rule, engine="weights", train__batch_size=4, network__bias=bias, network__init_std=0.3)
     engine = build_engine([run], "cpu")
     problem, start = engine.problem, engine.initial()
-    parts = [leaf[0].clone() for leaf in start.leaves]
+    parts = [*(leaf[0].clone() for leaf in start.leaves), *([] if bias else [None])]
     module = TwoLayerModule(*parts, problem.signs.flatten(), problem.scale, problem.activation)
     patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, patches=True).patches)
     optimizer = like(rule, module.parameters(), torch.optim.SGD, **own_numbers(rule.base))
+    n_shards = getattr(rule, "n_shards", 1)
 
     def closure_on(batch):
         def closure():
@@ -43,14 +48,15 @@ def in_both_worlds(rule, steps):
     for t, loss in zip(range(steps), mini_batches(problem.labels, run).losses(engine), strict=False):
         w, memory = rule.step(loss, w, memory, t)
         others = {"full": closure_on(loss.full.batch), "other": closure_on(loss.other.batch)}
-        optimizer.step(closure_on(loss.batch), **others)
+        shards = [batch_weights(part, loss.batch) for part in loss.samples.chunk(n_shards, 1)]
+        optimizer.step([closure_on(batch) for batch in shards], **others)
     ends = [leaf[0] for leaf in w.leaves]
     return apart(ends, [leaf[0] for leaf in start.leaves]), apart(ends, module)
 
 
-@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("name", [name for name in ALLOWED if name not in IN_LAW])
 def test_it_agrees_with_the_weight_engine(name):
-    moved, difference = in_both_worlds(ALLOWED[name], 50)
+    moved, difference = in_both_worlds(ALLOWED[name], 15)
     assert difference < 1e-12 < 1e-2 < moved
 
 
@@ -58,24 +64,21 @@ def test_it_agrees_with_the_weight_engine(name):
 def test_both_styles_take_the_same_steps(name):
     models = network(), network()
     for model, style in zip(models, ("closure", "two steps"), strict=True):
-        train(model, like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9), 12, style=style)
+        train(model, like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9), 8, style=style)
     assert same(*models) and apart(models[0], network()) > 1e-2
 
 
 @pytest.mark.parametrize("name", [name for name, rule in WRAPPERS.items() if type(rule).__name__ in REFUSED])
-def test_a_rule_that_cannot_be_is_refused_and_moves_nothing(name):
-    model = network()
-    optimizer = like(WRAPPERS[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
-    with pytest.raises((Refused, AttributeError), match=REFUSED[type(WRAPPERS[name]).__name__]):
-        train(model, optimizer, 1)
-    assert same(model, network())
+def test_a_rule_that_cannot_be_is_refused_when_it_is_made(name):
+    with pytest.raises(Refused, match=REFUSED[type(WRAPPERS[name]).__name__]):
+        like(WRAPPERS[name], network().parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
 
 
 @pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name not in TWO_STEP])
-def test_a_rule_that_needs_further_closures_says_so_in_two_steps(name):
-    model = network()
-    optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
-    with pytest.raises(Refused, match=r"give it in step\(closure, (full|other)=closure\)"):
+def test_a_rule_that_needs_more_says_so_in_two_steps(name):
+    model, rule = network(), ONE_OF_EACH[name]
+    optimizer = like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    with pytest.raises(Refused, match=NEED_MORE[type(rule).__name__]):
         train(model, optimizer, 1, style="two steps")
     assert same(model, network())
 
@@ -120,17 +123,28 @@ BASES = {
 }
 
 
+@pytest.mark.parametrize("name", ALLOWED)
+def test_radius_zero_is_the_base_bit_for_bit(name):
+    """For every rule but SAMPa, whose gradients come late."""
+    rule, ours, plain, other = ALLOWED[name], network(), network(), network()
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+    train(ours, like(replace(rule, rho=0.0), ours.parameters(), torch.optim.SGD, **options), 8)
+    base = torch.optim.SGD(plain.parameters(), **options)
+    plain_train(plain, base, 8, n_parts=getattr(rule, "n_shards", 1))
+    assert same(ours, plain) != isinstance(rule, SAMPa)
+    train(other, like(rule, other.parameters(), torch.optim.SGD, **options), 8)
+    assert not same(other, plain)
+
+
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("cls", [SAM, USAM])
 @STYLES
-def test_radius_zero_is_the_base_bit_for_bit(base, cls, style):
+def test_radius_zero_is_any_base(base, style):
     base_class, options = BASES[base]
-    ours, plain = network(), network()
-    train(ours, cls(ours.parameters(), base_class, rho=0.0, **options), 10, style=style)
-    plain_train(plain, base_class(plain.parameters(), **options), 10)
+    ours, plain, other = network(), network(), network()
+    train(ours, SAM(ours.parameters(), base_class, rho=0.0, **options), 8, style=style)
+    plain_train(plain, base_class(plain.parameters(), **options), 8)
     assert same(ours, plain)
-    other = network()
-    train(other, cls(other.parameters(), base_class, rho=0.1, **options), 10, style=style)
+    train(other, SAM(other.parameters(), base_class, rho=0.1, **options), 8, style=style)
     assert not same(other, plain)
 
 
@@ -146,32 +160,29 @@ def test_outside_its_window_it_is_the_base(style):
     assert not same(ours, twin)
 
 
-HALF_AND_SINGLE = [torch.float16, torch.bfloat16, torch.float32]
-
-
 def flat(model):
     """A closure without slope."""
     return lambda: (0.0 * sum(p.sum() for p in model.parameters())).backward()
 
 
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-@pytest.mark.parametrize("dtype", HALF_AND_SINGLE)
-def test_a_zero_gradient_moves_nothing(name, dtype):
-    model = network(dtype)
-    optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
-    for _ in range(3):
-        optimizer.step(flat(model), full=flat(model), other=flat(model))
-    assert same(model, network(dtype))
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_zero_gradient_moves_nothing(name):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        model = network(dtype)
+        optimizer = like(ALLOWED[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
+        for _ in range(8):
+            step(model, optimizer, samples(), lambda *_, model=model: flat(model), full=flat(model), other=flat(model))
+        assert same(model, network(dtype))
 
 
 @pytest.mark.parametrize("name", TWO_STEP)
-@pytest.mark.parametrize("dtype", HALF_AND_SINGLE)
-def test_a_zero_gradient_moves_nothing_in_two_steps(name, dtype):
-    model = network(dtype)
-    optimizer, closure = like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5), flat(model)
-    for _ in range(3):
-        closure(), optimizer.first_step(), closure(), optimizer.second_step()
-    assert same(model, network(dtype))
+def test_a_zero_gradient_moves_nothing_in_two_steps(name):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        model = network(dtype)
+        optimizer = like(TWO_STEP[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.5)
+        for _ in range(3):
+            flat(model)(), optimizer.first_step(), flat(model)(), optimizer.second_step()
+        assert same(model, network(dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -242,7 +253,7 @@ def test_your_own_rule_is_an_optimizer_too():
 def test_the_two_steps_come_in_turn():
     model = network()
     optimizer, closure = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), closure_of(model, samples())
-    with pytest.raises(RuntimeError, match=r"call first_step\(\) before"):
+    with pytest.raises(RuntimeError, match=r"second_step\(\) comes after first_step\(\)"):
         optimizer.second_step()
     start = weights(model)
     closure(), optimizer.first_step()
@@ -267,20 +278,6 @@ def test_every_wrapper_is_there_under_its_name():
     with pytest.raises(AttributeError, match="'SGD' wraps no other rule: there are"):
         _ = rules.SGD
     assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "rho_schedule": UNCHANGED, "start": 0, "stop": None}
-
-
-def test_a_radius_has_a_schedule_of_its_own_and_follows_no_learning_rate():
-    """Step t of a decaying radius is that of a radius set by hand; what rate to follow, torch does not say."""
-    models = network(), network()
-    decays = SAM(models[0].parameters(), torch.optim.SGD, rho=0.4, rho_schedule=StepDecay(every=2, gamma=0.5), lr=0.1)
-    by_hand = SAM(models[1].parameters(), torch.optim.SGD, rho=0.4, lr=0.1)
-    for t, batch in enumerate(islice(batches(), 6)):
-        by_hand.param_groups[0]["rho"] = 0.4 * 0.5 ** (t // 2)
-        decays.step(closure_of(models[0], batch))
-        by_hand.step(closure_of(models[1], batch))
-    assert same(*models) and apart(models[0], network()) > 1e-2
-    with pytest.raises(ValueError, match="rho_schedule cannot follow lr: TorchBase has no lr_schedule"):
-        SAM(network().parameters(), torch.optim.SGD, rho=0.4, rho_schedule=FollowLR(), lr=0.1)
 
 
 def test_the_closure_is_called_once_for_each_gradient():

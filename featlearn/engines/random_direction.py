@@ -1,0 +1,39 @@
+"""A random direction of parameter space, the same in law wherever the parameters live."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from torch import Tensor
+
+from featlearn.engines.vector import Vector
+from featlearn.streams.lanes import uniforms
+
+Law = Literal["sphere", "ball", "gaussian"]
+
+
+class Draws(Protocol):
+    """What a random direction asks of an engine."""
+
+    @property
+    def seeds(self) -> Tensor:
+        """What the runs' random streams are found from, [b]."""
+
+    @property
+    def n_parameters(self) -> Tensor:
+        """How many numbers are trained, [b]."""
+
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return a direction of independent standard normals, and its norm's square [b] (see Engine)."""
+
+
+def isotropic(engine: Draws, law: Law, step: int) -> Vector:
+    """Return the random direction of a step: uniform on the unit sphere, or in its ball, or Gaussian."""
+    u, square = engine.isotropic("perturbation", step)
+    size = engine.n_parameters
+    if law == "gaussian":
+        return size.rsqrt() * u
+    if law == "sphere":
+        return square.rsqrt() * u
+    uniform = uniforms(engine.seeds, "perturbation, length", 1, step)[:, 0].to(square.device)
+    return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u

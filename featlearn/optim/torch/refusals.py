@@ -1,0 +1,61 @@
+"""What a training loop cannot give a rule, said as early as it can be known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from featlearn.optim.torch_rule import evaluates_loss
+from featlearn.optim.wrapper import Wrapper
+
+PROVIDES = frozenset({"coordinates", "patches"})  # of patches: filters and micro-batches
+_REASONS = {"labels": "it changes the labels, and these are the data loader's: flip them there"}
+
+
+class Refused(ValueError):
+    """A rule asks for what the training loop does not give."""
+
+
+class Unserved(Refused, AttributeError):
+    """A rule asks for something that nothing here knows."""
+
+
+def refuse_rule(rule: type[Wrapper], options: dict[str, Any]) -> None:
+    """Raise Refused where a rule, or one of its options, cannot be served whatever closures are given."""
+    name = rule.__name__
+    if rule.step is not Wrapper.step:
+        raise Refused(f"{name} takes the step itself, which is the part of its base here: let it say ``gradient``")
+    for need in sorted(rule.needs - PROVIDES):
+        raise Refused(f"{name}: {_REASONS.get(need, f'it needs {need}, which a training loop does not give')}")
+    if options.get("micro_batch_size") is not None:
+        raise Refused(f"{name}: what a micro-batch holds is the closures' own: give n_shards, and step that many")
+
+
+def refuse_count(rule: Wrapper, count: int) -> None:
+    """Raise Refused where a rule of micro-batches is given another number of closures than it has of these."""
+    wanted = getattr(rule, "n_shards", count or "one or more")
+    if wanted != count:
+        found = f"one for each micro-batch; found {count}"
+        raise Refused(f"{type(rule).__name__}: give step a list of {wanted} closures, {found}")
+
+
+def refuse_two_steps(rule: Wrapper) -> None:
+    """Raise Refused where a rule needs more passes than two calls have between them."""
+    looks_back = type(rule).after is not Wrapper.after
+    if looks_back or hasattr(rule, "n_shards"):
+        why = "once more after the step" if looks_back else "of every micro-batch"
+        raise Refused(f"{type(rule).__name__} needs gradients {why}: give step a closure")
+
+
+def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
+    """Raise TypeError or ValueError for a base that is none, or steps in a way which no gradient can serve."""
+    if not (isinstance(base_class, type) and issubclass(base_class, torch.optim.Optimizer)):
+        how = "a class, such as torch.optim.SGD, its options beside those of the rule"
+        raise TypeError(f"the base is {how}; found {base_class!r}")
+    if hasattr(base_class, "rule_class"):
+        raise TypeError(f"the base is an optimizer without a base of its own, not {base_class.__name__}")
+    if evaluates_loss(base_class):
+        raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
+    if options.get("maximize"):
+        raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
