@@ -81,8 +81,12 @@ def test_a_given_axes_shows_one_cell(grid):
         edge(grid, ax=ax)
 
 
-def test_negative_sharpness_takes_a_linear_axis(grid):
-    assert edge(grid.assign(sharpness=grid["sharpness"] - 3)).get_yscale() == "linear"
+def test_of_a_negative_sharpness_the_size_is_drawn_and_it_is_told(grid):
+    ax = edge(grid.assign(sharpness=grid["sharpness"].mask(grid["step"] == 0, -3.0).mask(grid["step"] == 50, 0.0)))
+    size = ax.lines[0].get_ydata()
+    assert ax.get_yscale() == "log" and size[0] == 3 and np.isnan(size[1])
+    assert "eigenvalue is negative (12 records), its size is drawn." in ax.figure.get_supxlabel().replace("\n", " ")
+    assert "negative" not in edge(grid).figure.get_supxlabel()
 
 
 def test_lost_and_fitted_runs_are_told(grid):
