@@ -62,7 +62,7 @@ def _curves(rows: pd.DataFrame, optimizer: str | None) -> tuple[pd.DataFrame, in
 
     SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
     """
-    rows = pd.concat(by_optimizer(rows, optimizer).values()).sort_index()
+    rows = pd.concat(by_optimizer(rows.reset_index(drop=True), optimizer).values()).sort_index()  # as in the sweep
     for column in (SHARPNESS, STABILITY_EDGE):
         require_recorded(rows, column)
     used = edge_in_use(rows)

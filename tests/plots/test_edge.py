@@ -63,7 +63,8 @@ def test_sgd_is_drawn_with_its_edge_alone(grid):
             drawn(ax) == [r"sharpness $\lambda_{\max}$", r"$2/\eta$"] and ax.get_title("left") == r"SGD, $\eta$ = 0.1"
         )
         assert "radius 0" not in ax.figure.get_supxlabel()
-    assert len(edge(pd.concat([sgd, grid])).figure.axes) == 5
+    figure, table = edge_figure(pd.concat([sgd, grid]))  # its index repeats
+    assert len(figure.axes) == 5 and len(table) == len(sgd) + len(grid)
 
 
 def test_the_table_holds_what_is_drawn(grid):
