@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import featlearn as fl
@@ -41,3 +42,20 @@ def test_the_heat_map_of_kou_2023(signal, published):
     sweep = {"sweep": None, "data.dim": 1090, "data.signal_norm": float(signal)}
     (gd,) = ends(fl.load_config(CONFIGS / "kou2023_heatmap.yaml", set=sweep))
     assert gd["test_error"][0] == pytest.approx(published, abs=0.03)
+
+
+def test_training_sits_at_the_edge_of_stability_and_below_it_does_not():
+    """As analysis/edge_of_stability.py has it, on a polynomial of degree 3, which is learned in fewer steps.
+
+    The median of sharpness / edge over the second half lies in [.95, 1.08] where the first half has reached the edge.
+    Negative control: gradient descent, and SAM of a tiny radius, at a twentieth of the lr are far below.
+    """
+    at_edge = [(0.4, 0.0), (0.2, 0.01), (0.2, 0.1), (0.02, 0.1)]
+    rules = [{"name": "sam", "lr": lr, "rho": rho} for lr, rho in [*at_edge, (0.02, 0.0), (0.02, 0.001)]]
+    quick = {"data.degree": 3, "train.n_steps": 1500, "record.every": 75}  # odd: odd and even steps differ at the edge
+    sweep = {"optimizer": rules, "seed": [0, 1, 2]}
+    config = fl.load_config(CONFIGS / "edge_chebyshev.yaml", set={**quick, "sweep": sweep})
+    runs = fl.tables.edge_ratio(pd.concat([t.to_frame() for t in simulate_block(list(config.runs()))]))
+    assert runs["reached"].tolist() == [True] * 12 + [False] * 6
+    assert runs.loc[runs["reached"], "ratio"].between(0.95, 1.08).all()
+    assert runs.loc[~runs["reached"], "ratio"].lt(0.5).all()

@@ -32,8 +32,8 @@ def edge(table: pd.DataFrame, *, optimizer: str | None = None, ax: Axes | None =
     `table` has one row per run and recorded step (`featlearn.load`) with the columns `sharpness`, `stability_edge`
     and, for SAM and USAM, `sam_edge`: trackers of these names record them. Every seed is a line. Every cell gets a
     panel on shared axes, in the order of the sweep, and the first panel's Axes is returned (all are in
-    `ax.figure.axes`); `ax` takes the rows of one cell. The sharpness is on a logarithm unless it is somewhere
-    negative. Raises ValueError, naming the tracker, where one was not recorded.
+    `ax.figure.axes`); `ax` takes the rows of one cell. The sharpness is on a logarithm; where it is negative, its size
+    is drawn. Raises ValueError, naming the tracker, where one was not recorded.
     """
     curves, lost = _curves(table, optimizer)
     if ax is None:
@@ -62,7 +62,7 @@ def _curves(rows: pd.DataFrame, optimizer: str | None) -> tuple[pd.DataFrame, in
 
     SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
     """
-    rows = pd.concat(by_optimizer(rows, optimizer).values()).sort_index()
+    rows = pd.concat(by_optimizer(rows.reset_index(drop=True), optimizer).values()).sort_index()  # as in the sweep
     for column in (SHARPNESS, STABILITY_EDGE):
         require_recorded(rows, column)
     used = edge_in_use(rows)
@@ -100,16 +100,15 @@ def _figure(curves: pd.DataFrame, lost: int) -> Figure:
 def _draw(curves: pd.DataFrame, axes: list[Axes]) -> None:
     """Draw every panel, with the words for its axes."""
     steps = curves["step"]
-    log, log_steps = bool((curves[SHARPNESS].dropna() > 0).all()), geometric(steps[steps > 0])
+    log = geometric(steps[steps > 0])
     for ax, (cell, rows) in zip(axes, curves.groupby("cell", sort=False), strict=True):
         for column, look in LOOKS.items():
             _lines(ax, rows, column, look)
         heading(ax, title(str(cell)), seeds(pd.Series([rows["run_id"].nunique()])))
-        ax.set(xlabel=label("step"), ylabel=label(SHARPNESS), xscale="log" if log_steps else "linear")
-        ax.set_yscale("log" if log else "linear")
+        ax.set(xlabel=label("step"), ylabel=label(SHARPNESS), xscale="log" if log else "linear")
+        ax.set_yscale("log")
         ax.margins(x=0)
-    if log:
-        log_ticks(axes[0].yaxis)
+    log_ticks(axes[0].yaxis)
 
 
 def _lines(ax: Axes, rows: pd.DataFrame, column: str, look: Mapping[str, Any]) -> None:
@@ -117,18 +116,19 @@ def _lines(ax: Axes, rows: pd.DataFrame, column: str, look: Mapping[str, Any]) -
     known = rows[rows[column].groupby(rows["run_id"]).transform("any")]
     word = label(column)
     for _, run in known.groupby("run_id", sort=False):
-        ax.plot(run["step"], run[column], label=word, **look)
+        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=word, **look)
         word = "_nolegend_"
 
 
 def _notes(curves: pd.DataFrame, lost: int) -> list[str]:
     """Say what a line is, which edge is not drawn, and which runs end early or are missing."""
     ends = last_rows(curves)
-    fitted = int((ends["status"] == "fitted").sum())
+    fitted, negative = int((ends["status"] == "fitted").sum()), int((curves[SHARPNESS] < 0).sum())
     at_zero = (ends["optimizer.name"].isin(OF_SAM) & ends[SAM_EDGE].isna()).any()
     return [
         "Every line is a run." if len(ends) == curves["cell"].nunique() else "Every line is one seed.",
         "SAM of radius 0 is gradient descent, whose edge is $2/\\eta$." if at_zero else "",
+        f"Where the largest eigenvalue is negative ({negative} records), its size is drawn." if negative else "",
         f"Lines of runs that stopped when fitted ({fitted}) end there." if fitted else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",
     ]

@@ -63,7 +63,8 @@ def test_sgd_is_drawn_with_its_edge_alone(grid):
             drawn(ax) == [r"sharpness $\lambda_{\max}$", r"$2/\eta$"] and ax.get_title("left") == r"SGD, $\eta$ = 0.1"
         )
         assert "radius 0" not in ax.figure.get_supxlabel()
-    assert len(edge(pd.concat([sgd, grid])).figure.axes) == 5
+    figure, table = edge_figure(pd.concat([sgd, grid]))  # its index repeats
+    assert len(figure.axes) == 5 and len(table) == len(sgd) + len(grid)
 
 
 def test_the_table_holds_what_is_drawn(grid):
@@ -81,8 +82,12 @@ def test_a_given_axes_shows_one_cell(grid):
         edge(grid, ax=ax)
 
 
-def test_negative_sharpness_takes_a_linear_axis(grid):
-    assert edge(grid.assign(sharpness=grid["sharpness"] - 3)).get_yscale() == "linear"
+def test_of_a_negative_sharpness_the_size_is_drawn_and_it_is_told(grid):
+    ax = edge(grid.assign(sharpness=grid["sharpness"].mask(grid["step"] == 0, -3.0).mask(grid["step"] == 50, 0.0)))
+    size = ax.lines[0].get_ydata()
+    assert ax.get_yscale() == "log" and size[0] == 3 and np.isnan(size[1])
+    assert "eigenvalue is negative (12 records), its size is drawn." in ax.figure.get_supxlabel().replace("\n", " ")
+    assert "negative" not in edge(grid).figure.get_supxlabel()
 
 
 def test_lost_and_fitted_runs_are_told(grid):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from featlearn.tables import by_optimizer, last_rows, main_axes, optimizer_labels, select, varying
+from featlearn.tables import by_optimizer, cell_labels, last_rows, main_axes, optimizer_labels, select, varying
 
 SAM = {"optimizer.name": "sam"}
 
@@ -26,6 +26,14 @@ def test_select_finds_close_floats_and_lists_what_there_is(runs):
         select(df, {"data.signal_norm": 0.5})
     with pytest.raises(ValueError, match=r"no column 'data.dimm'; did you mean 'data.dim'"):
         select(df, {"data.dimm": 1})
+
+
+def test_a_cell_is_named_by_lr_radius_and_what_varies(runs):
+    df = runs({"optimizer.lr": 0.1}, SAM | {"optimizer.lr": 0.1, "optimizer.rho": 0.03}).assign(seed=[0, 1])
+    assert cell_labels(df).tolist() == ["sgd lr=0.1", "sam lr=0.1 rho=0.03"]
+    theory = df.assign(**{"data.dim": [100, 200], "optimizer.rho.theory": [None, 2.0]})
+    assert cell_labels(theory).tolist() == ["sgd lr=0.1 data.dim=100", "sam lr=0.1 data.dim=200 rho.theory=2"]
+    assert cell_labels(runs({}, {"seed": 1})).tolist() == ["sgd", "sgd"]
 
 
 class TestOptimizerLabels:
