@@ -59,3 +59,23 @@ def test_training_sits_at_the_edge_of_stability_and_below_it_does_not():
     assert runs["reached"].tolist() == [True] * 12 + [False] * 6
     assert runs.loc[runs["reached"], "ratio"].between(0.95, 1.08).all()
     assert runs.loc[~runs["reached"], "ratio"].lt(0.5).all()
+
+
+def test_the_signal_noise_network_trains_at_sams_edge_where_its_loss_has_a_floor_and_only_there():
+    """As analysis/edge_cnn.py has it, for softplus: SAM at 1.00 [.97, 1.03]; GD at a third of the lr at .22.
+
+    Where the loss falls to 0 the ratio of SAM is below .2, and the sharpness never above its first value.
+    """
+
+    def trained(name, *rules):
+        optimizers = [{"name": "sam", "lr": lr, "rho": rho} for lr, rho in rules]
+        quick = {"network.activation": "softplus", "train.n_steps": 200, "record.every": 25}
+        sweep = {"optimizer": optimizers, "seed": list(range(4))}
+        config = fl.load_config(CONFIGS / f"{name}.yaml", set={**quick, "sweep": sweep})
+        return pd.concat([t.to_frame() for t in simulate_block(list(config.runs()))], ignore_index=True)
+
+    floor = fl.tables.edge_ratio(trained("edge_cnn_floor", (30, 0.3), (10, 0))).groupby("optimizer.lr")["ratio"]
+    assert 0.95 < floor.mean()[30] < 1.08 and floor.max()[10] < 0.5
+    falling = trained("edge_cnn", (0.3, 0.3))
+    assert fl.tables.edge_ratio(falling)["ratio"].abs().max() < 0.2
+    assert (falling.loc[falling.groupby("run_id")["sharpness"].idxmax(), "step"] == 0).all()
