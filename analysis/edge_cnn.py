@@ -230,7 +230,7 @@ with paper():
 # * **Where the loss has a floor, SAM settles at its edge and GD mostly does not reach 2/lr.** Softplus: at lr = 30 the
 #   mean ratio is .97 [.91, 1.03] at rho = .1 and 1.00 [.97, 1.03] at .3 (19 of 20 runs in [.95, 1.08] each, 17 at rho =
 #   .03, whose mean of .94 misses), at lr = 10 .97 [.90, 1.03] at rho = .3 (18 of 20); GD's is .63 [.51, .75] and .22 (4
-#   and 0 of 20). This is Long and Bartlett's finding: SAM sits at an edge below 2/lr at rates at which GD sits nowhere.
+#   and 0 of 20). This is Long and Bartlett's finding: SAM sits at an edge below 2/lr where most GD runs reach none.
 #   At lr = 30 SAM is there after 25 to 50 steps (median), at lr = 10 after 160 (rho = .3) or 490 (.1); at lr = 3 9 of
 #   20 runs have touched it after 3000 steps at rho = .3, and the mean is .73.
 # * **With ReLU it is less sharp.** One cell lies in the window, lr = 30 and rho = .3, with 1.01 [.97, 1.05] (14 of 20
