@@ -8,19 +8,24 @@ from torch import Tensor
 
 from featlearn.engines import lanczos_kernels as kernels
 from featlearn.engines.gram_curvature import GramCurvature
-from featlearn.engines.lanczos import FIRST_CHECK, GROWTH, TOLERANCE
+from featlearn.engines.lanczos import TOLERANCE, normals
+from featlearn.tiles import pad_columns
 
 
 class FusedGramCurvature(GramCurvature):
     """GramCurvature for tensors on a CPU."""
 
-    def _search(self, start: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    def _search(self, k: int, *, vectors: bool) -> tuple[Tensor, Tensor]:
         assert self._bends is not None
-        rows, positive = self._geometry.rows, self._geometry.problem.true_labels > 0
-        start = start.reshape(*self._slopes.shape[:2], -1)
-        values = start.new_full((len(start), k), math.nan)
-        vectors = start.new_full((len(start), k, *start.shape[1:]), math.nan)
-        inputs = (start, self._slopes, self._bends, self._loss_bend, positive, rows, rows.mT)
-        arrays = [x.contiguous().numpy() for x in inputs]
-        kernels.largest(*arrays, FIRST_CHECK, GROWTH, TOLERANCE, values.numpy(), vectors.numpy())
-        return values, vectors.flatten(2).mT
+        geometry, (b, f, _) = self._geometry, self._slopes.shape
+        rows, columns = (pad_columns(x.numpy()) for x in (geometry.rows, geometry.rows.mT))
+        slopes, bends = (pad_columns(x.numpy()) for x in (self._slopes, self._bends))
+        size = f * geometry.rows.shape[1]
+        start = normals(size, 0, self._slopes)
+        values = start.new_full((b, k), math.nan)
+        found = start.new_full((b, k if vectors else 0, f, rows.shape[1]), math.nan)
+        positive = geometry.problem.true_labels > 0
+        first = pad_columns((start / start.norm()).reshape(f, -1).numpy())
+        arrays = (first, slopes, bends, self._loss_bend.numpy(), positive.numpy(), rows, columns)
+        kernels.largest(*arrays, TOLERANCE, values.numpy(), found.numpy())
+        return values, found.flatten(2).mT

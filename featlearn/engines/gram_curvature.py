@@ -27,7 +27,6 @@ from featlearn.engines.protocol import Vector
 from featlearn.models.losses import logistic_bend, logistic_slope
 
 DENSE = 64  # the largest matrix whose eigenvalues are found all at once
-MIX = 0.01  # how much of Lanczos' first vector is random
 
 
 class GramCurvature:
@@ -54,7 +53,7 @@ class GramCurvature:
 
     def top(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
-        found = self._sample_values if self._bends is None else self._spectrum(k)[0]
+        found = self._sample_values if self._bends is None else self._spectrum(k, vectors=False)[0]
         missing = found.new_zeros(len(found), max(k - found.shape[1], 0))  # all others are 0
         return torch.cat([found[:, :k], missing], 1).to(self._dtype)
 
@@ -115,27 +114,21 @@ class GramCurvature:
         values, vectors = eigh(self._sample_matrix)
         return values[:, -1], vectors[..., -1]
 
-    def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
+    def _spectrum(self, k: int, *, vectors: bool = True) -> tuple[Tensor, Tensor]:
         """Return at least k eigenvalues of the whole H, or all in the span, with vectors in coordinates of the span."""
-        b, size = len(self._slopes), self._slopes.shape[1] * self._geometry.rows.shape[1]
-        if size <= DENSE:
-            return self._dense
-        first = self._gauss_newton[1]
-        start = (
-            (self._slopes * self._geometry.per_patch(self._root * first)[:, None]) @ self._geometry.rows.mT
-        ).reshape(b, -1)
-        start = start * _inverse(start.norm(dim=1))[:, None]
-        return self._search(start + MIX / math.sqrt(size) * normals(size, 0, start), min(k, size))
+        size = self._slopes.shape[1] * self._geometry.rows.shape[1]
+        return self._dense if size <= DENSE else self._search(min(k, size), vectors=vectors)
 
-    def _search(self, start: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Return k eigenvalues and eigenvectors of H by Lanczos' method from ``start``, in coordinates of the span."""
+    def _search(self, k: int, *, vectors: bool) -> tuple[Tensor, Tensor]:
+        """Return k eigenvalues and eigenvectors of H by Lanczos' method, in orthonormal coordinates of the span."""
         b, f, _ = self._slopes.shape
 
         def product(x: Tensor) -> Tensor:
             weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
             return (weights @ self._geometry.rows.mT).reshape(b, -1)
 
-        return lanczos(product, start, k)
+        start = normals(f * self._geometry.rows.shape[1], 0, self._slopes)
+        return lanczos(product, start.expand(b, -1), k)
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:
