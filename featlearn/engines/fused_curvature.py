@@ -1,31 +1,104 @@
-"""The Gram engine's Hessian with Lanczos' method fused for a CPU: gram_curvature.py in a fraction of the time."""
+"""The Gram engine's Hessian in loops compiled for a CPU: gram_curvature.py in a fraction of the time."""
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
-from featlearn.engines import lanczos_kernels as kernels
+from featlearn.engines import curvature_kernels, gram_curvature, lanczos_kernels
 from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.lanczos import TOLERANCE, normals
-from featlearn.tiles import pad_columns
+from featlearn.engines.lanczos_kernels import COORDINATES, MATRIX, SPAN
+from featlearn.models.kernels import KINDS
+from featlearn.tiles import padded
 
 
 class FusedGramCurvature(GramCurvature):
-    """GramCurvature for tensors on a CPU."""
+    """GramCurvature for tensors on a CPU; a few eigenvalues are searched for, many come from whole matrices."""
 
-    def _search(self, k: int, *, vectors: bool) -> tuple[Tensor, Tensor]:
-        assert self._bends is not None
-        geometry, (b, f, _) = self._geometry, self._slopes.shape
-        rows, columns = (pad_columns(x.numpy()) for x in (geometry.rows, geometry.rows.mT))
-        slopes, bends = (pad_columns(x.numpy()) for x in (self._slopes, self._bends))
-        size = f * geometry.rows.shape[1]
-        start = normals(size, 0, self._slopes)
-        values = start.new_full((b, k), math.nan)
-        found = start.new_full((b, k if vectors else 0, f, rows.shape[1]), math.nan)
-        positive = geometry.problem.true_labels > 0
-        first = pad_columns((start / start.norm()).reshape(f, -1).numpy())
-        arrays = (first, slopes, bends, self._loss_bend.numpy(), positive.numpy(), rows, columns)
-        kernels.largest(*arrays, TOLERANCE, values.numpy(), found.numpy())
-        return values, found.flatten(2).mT
+    def _values(self, k: int) -> Tensor:
+        if self._straight:
+            return self._of_samples()[0] if k == 1 else super()._values(k)
+        return self._in_span(k)[0] if self._few(k) else super()._values(k)
+
+    def _leading(self) -> tuple[Tensor, Tensor]:
+        if self._straight:
+            values, vectors = self._of_samples(vectors=True)
+            return values[:, 0], self._from_samples(values[:, 0], vectors[:, 0, 0])
+        values, vectors = self._in_span(1, vectors=True)
+        regular = self._geometry.laid_out["regular"]
+        coef = vectors[:, 0, :, : self._align.shape[2]]
+        if not regular.all():
+            coef = torch.where(regular[:, None, None], coef, coef @ self._geometry.inverse_factor)
+        return values[:, 0], coef
+
+    @property
+    def _straight(self) -> bool:
+        return self._geometry.problem.activation.bend is None
+
+    def _few(self, k: int) -> bool:
+        return k == 1 or self._align[0].numel() > gram_curvature.DENSE
+
+    @cached_property
+    def _linearized(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Slopes and bends in the columns of the kernels, [b, f, width], bends [b, f, 0] of the ReLU; c_i l''_i."""
+        p, (b, f, k) = self._geometry.problem, self._align.shape
+        width = padded(k + 1, self._align.itemsize)
+        slopes = self._align.new_zeros(b, f, width)
+        bends = self._align.new_zeros(b, f, 0 if self._straight else width)
+        loss_bend = torch.empty_like(self._batch)
+        curvature_kernels.linearize(
+            self._align.contiguous().numpy(),
+            p.labels.double().numpy(),
+            p.true_labels.double().numpy(),
+            self._batch.contiguous().numpy(),
+            KINDS[p.activation.name],
+            p.scale,
+            p.noise_count,
+            p.n_noises,
+            p.bias,
+            *(x.numpy() for x in (slopes, bends, loss_bend)),
+        )
+        return slopes, bends, loss_bend
+
+    def _of_samples(self, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the largest eigenvalue of ``_sample_matrix`` [b, 1], and its vector [b, 1, 1, n] if wanted."""
+        p, (slopes, _, loss_bend) = self._geometry.problem, self._linearized
+        matrices = slopes.new_zeros(len(slopes), p.n_samples, padded(p.n_samples, slopes.itemsize))
+        arrays = (slopes, loss_bend, p.true_labels.double(), self._geometry.laid_out["patch_gram"])
+        k = self._align.shape[2]
+        curvature_kernels.sample_matrices(*(x.numpy() for x in arrays), k, p.n_noises, matrices.numpy())
+        none = slopes.new_empty(len(slopes), 0, 0)
+        operator = (none, none, loss_bend, loss_bend, matrices, none, none)
+        return self._searched(torch.full((len(slopes),), MATRIX), 1, operator, 1, vectors=vectors)
+
+    def _in_span(self, k: int, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the k largest eigenvalues of H, and vectors [b, k, f, k'] if wanted: coefficients, or coordinates."""
+        geometry, true_labels = self._geometry.laid_out, self._geometry.problem.true_labels.double()
+        forms = torch.where(geometry["regular"], SPAN, COORDINATES)
+        patches = (geometry[name] for name in ("gram", "rows", "columns"))
+        operator = (*self._linearized, true_labels, *patches)
+        return self._searched(forms, self._align.shape[1], operator, min(k, self._align[0].numel()), vectors=vectors)
+
+    def _searched(
+        self, forms: Tensor, n_rows: int, operator: tuple[Tensor, ...], k: int, *, vectors: bool
+    ) -> tuple[Tensor, Tensor]:
+        _, size, width = operator[4].shape
+        start = self._align.new_zeros(n_rows, width)
+        start[:, :size] = normals(n_rows * size, 0, start).reshape(n_rows, size)
+        values = start.new_full((len(forms), k), math.nan)
+        found = start.new_full((len(forms), k if vectors else 0, n_rows, size), math.nan)
+        p = self._geometry.problem
+        lanczos_kernels.largest(
+            forms.numpy(),
+            start.numpy(),
+            tuple(x.contiguous().numpy() for x in operator),
+            (self._align.shape[2], p.n_noises, p.bias),
+            TOLERANCE,
+            values.numpy(),
+            found.numpy(),
+        )
+        return values, found

@@ -14,7 +14,6 @@ Everything is computed in float64: the bits of a run then do not depend on its n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cached_property
 
@@ -39,33 +38,19 @@ class GramCurvature:
         self, geometry: PatchGeometry, align: Tensor, batch: Tensor, vector: Callable[[Tensor, Tensor, Tensor], Vector]
     ) -> None:
         """``vector`` makes one of the engine's from alpha, coefficients and alignments (GramEngine.vector)."""
-        p, self._geometry, self._dtype, self._make = geometry.problem, geometry, align.dtype, vector
-        align, batch = align.double(), batch.double()
-        on_patches = geometry.on_patches(align)
-        margins = p.labels * p.outputs(p.signal_preactivations(align), p.noise_preactivations(align))
-        weights = p.scale * p.signs * geometry.count
-        self._slopes = weights * p.activation.slope(on_patches)
-        self._loss_bend = batch * logistic_bend(margins)
-        self._bends: Tensor | None = None
-        if p.activation.bend is not None:
-            self._bends = weights * p.activation.bend(on_patches)
-            self._bends = self._bends * self._geometry.per_patch(batch * p.labels * logistic_slope(margins))[:, None]
+        self._geometry, self._dtype, self._make = geometry, align.dtype, vector
+        self._align, self._batch = align.double(), batch.double()
 
     def top(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
-        found = self._sample_values if self._bends is None else self._spectrum(k, vectors=False)[0]
+        found = self._values(k)
         missing = found.new_zeros(len(found), max(k - found.shape[1], 0))  # all others are 0
         return torch.cat([found[:, :k], missing], 1).to(self._dtype)
 
     def principal(self) -> Vector:
         """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
-        if self._bends is None:
-            values, vectors = self._gauss_newton
-            rows = self._geometry.combined(self._slopes * self._geometry.per_patch(self._root * vectors)[:, None])
-            return self._vector(rows * _inverse(values.clamp(min=0).sqrt())[:, None, None])
-        values, vectors = self._spectrum(1)
-        coordinates = vectors[..., 0].reshape(*self._slopes.shape[:2], -1) * (values[:, :1, None] != 0)
-        return self._vector(coordinates @ self._geometry.inverse_factor)
+        values, coef = self._leading()
+        return self._vector(coef * (values != 0)[:, None, None])
 
     def trace(self) -> Tensor:
         """Return the sum of all eigenvalues, [b]."""
@@ -89,8 +74,34 @@ class GramCurvature:
         return weights if self._bends is None else torch.addcmul(weights, self._bends, on_patches)
 
     @cached_property
-    def _root(self) -> Tensor:
-        return self._loss_bend.sqrt()
+    def _margins(self) -> Tensor:
+        p = self._geometry.problem
+        return p.labels * p.outputs(p.signal_preactivations(self._align), p.noise_preactivations(self._align))
+
+    @cached_property
+    def _loss_bend(self) -> Tensor:
+        """c_i l''_i, [b, n]."""
+        return self._batch * logistic_bend(self._margins)
+
+    @cached_property
+    def _slopes(self) -> Tensor:
+        """s_fp, [b, f, N]."""
+        return self._weights * self._geometry.problem.activation.slope(self._geometry.on_patches(self._align))
+
+    @cached_property
+    def _bends(self) -> Tensor | None:
+        """What act'' adds to H on a patch and a filter, [b, f, N]; None where act'' = 0."""
+        p = self._geometry.problem
+        if p.activation.bend is None:
+            return None
+        of_samples = self._batch * p.labels * logistic_slope(self._margins)
+        bends = self._weights * p.activation.bend(self._geometry.on_patches(self._align))
+        return bends * self._geometry.per_patch(of_samples)[:, None]
+
+    @property
+    def _weights(self) -> Tensor:
+        p = self._geometry.problem
+        return p.scale * p.signs * self._geometry.count
 
     @cached_property
     def _gradient_gram(self) -> Tensor:
@@ -98,37 +109,43 @@ class GramCurvature:
         products = (self._slopes.mT @ self._slopes) * self._geometry.gram
         return self._geometry.per_sample(self._geometry.per_sample(products).mT)
 
-    @property
+    @cached_property
     def _sample_matrix(self) -> Tensor:
         """The matrix over samples [b, n, n] that shares the nonzero eigenvalues of H's first part."""
-        return self._root[:, :, None] * self._gradient_gram * self._root[:, None]
+        root = self._loss_bend.sqrt()
+        return root[:, :, None] * self._gradient_gram * root[:, None]
 
-    @cached_property
-    def _sample_values(self) -> Tensor:
-        """Eigenvalues of ``_sample_matrix``, falling, [b, n]."""
-        return eigvalsh(self._sample_matrix).flip(1)
+    def _values(self, k: int) -> Tensor:
+        """Return the k eigenvalues of largest absolute value, or all that are not 0."""
+        return eigvalsh(self._sample_matrix).flip(1) if self._bends is None else self._spectrum(k)[0]
 
-    @cached_property
-    def _gauss_newton(self) -> tuple[Tensor, Tensor]:
-        """The largest eigenvalue of ``_sample_matrix`` [b] and its eigenvector [b, n]."""
-        values, vectors = eigh(self._sample_matrix)
-        return values[:, -1], vectors[..., -1]
+    def _leading(self) -> tuple[Tensor, Tensor]:
+        """Return the eigenvalue of largest absolute value [b], and the coefficients [b, f, k] of a unit eigenvector."""
+        if self._bends is None:
+            values, vectors = eigh(self._sample_matrix)
+            return values[:, -1], self._from_samples(values[:, -1], vectors[..., -1])
+        values, vectors = self._spectrum(1)
+        coordinates = vectors[..., 0].reshape(*self._slopes.shape[:2], -1)
+        return values[:, 0], coordinates @ self._geometry.inverse_factor
 
-    def _spectrum(self, k: int, *, vectors: bool = True) -> tuple[Tensor, Tensor]:
+    def _from_samples(self, value: Tensor, vector: Tensor) -> Tensor:
+        """Return the coefficients of H's unit eigenvector from the one of ``_sample_matrix``, [b, n]."""
+        on_patches = self._geometry.per_patch(self._loss_bend.sqrt() * vector)
+        rows = self._geometry.combined(self._slopes * on_patches[:, None])
+        return rows * _inverse(value.clamp(min=0).sqrt())[:, None, None]
+
+    def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
         """Return at least k eigenvalues of the whole H, or all in the span, with vectors in coordinates of the span."""
-        size = self._slopes.shape[1] * self._geometry.rows.shape[1]
-        return self._dense if size <= DENSE else self._search(min(k, size), vectors=vectors)
-
-    def _search(self, k: int, *, vectors: bool) -> tuple[Tensor, Tensor]:
-        """Return k eigenvalues and eigenvectors of H by Lanczos' method, in orthonormal coordinates of the span."""
         b, f, _ = self._slopes.shape
+        size = f * self._geometry.rows.shape[1]
+        if size <= DENSE:
+            return self._dense
 
         def product(x: Tensor) -> Tensor:
             weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
             return (weights @ self._geometry.rows.mT).reshape(b, -1)
 
-        start = normals(f * self._geometry.rows.shape[1], 0, self._slopes)
-        return lanczos(product, start.expand(b, -1), k)
+        return lanczos(product, normals(size, 0, self._slopes).expand(b, -1), min(k, size))
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,13 @@
 """Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: all it touches stays in the cache (numba).
 
-lanczos.py and gram_curvature.py hold the same method as batched torch, and a test holds the two equal. Where a single
-eigenvalue is asked for nothing is reorthogonalized: rounding costs orthogonality to eigenvectors that the space has
-found, and the search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Rows of arrays are padded
-with zeros as tiles.py wants them; the products are nearly all of the work.
+lanczos.py and gram_curvature.py hold the same method as batched torch, and a test holds the two equal. A vector u is a
+pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
+and alignments, and a product with H costs a single product with G; where G is close to singular, and for a matrix,
+both are coordinates.
+
+Where a single eigenvalue is asked for nothing is reorthogonalized: rounding costs orthogonality to eigenvectors that
+the space has found, and the search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Rows are
+padded with zeros as tiles.py wants them.
 """
 
 from __future__ import annotations
@@ -15,39 +19,34 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from featlearn.engines.curvature_kernels import weigh
+from featlearn.engines.kernels import gather, to_preactivations
 from featlearn.engines.tridiagonal import above, end, vector
 from featlearn.tiles import multiply
 
 Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
+SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
 
 
-@njit(error_model="numpy", fastmath={"contract"})
-def weigh(weights: Array, slopes: Array, bends: Array, loss_bend: Array, positive: Array, sums: Array) -> None:
-    """Turn a vector's inner products with the patches, [f, N], into the weights on them of its product with H.
-
-    slopes, bends [f, N]; loss_bend, positive [n]; sums [N]: room. See GramCurvature.
-    """
-    n, q = len(loss_bend), (len(sums) - 2) // len(loss_bend)
-    sums[:] = 0.0
-    for r in range(len(weights)):
-        for i in range(len(sums)):
-            sums[i] += slopes[r, i] * weights[r, i]
-    plus, minus, back_plus, back_minus = sums[0], sums[1], 0.0, 0.0
-    for i in range(n):
-        output = plus if positive[i] else minus
-        for j in range(2 + i, 2 + q * n, n):
-            output += sums[j]
-        output *= loss_bend[i]
-        back_plus += output if positive[i] else 0.0
-        back_minus += 0.0 if positive[i] else output
-        for j in range(2 + i, 2 + q * n, n):
-            sums[j] = output
-    sums[0], sums[1] = back_plus, back_minus
-    for r in range(len(weights)):
-        for i in range(len(sums)):
-            weights[r, i] = slopes[r, i] * sums[i] + bends[r, i] * weights[r, i]
+@njit(error_model="numpy")
+def product(form: int, a: Array, operator: tuple[Array, ...], numbers: tuple[int, int, bool], sums: Array, out: Array) -> None:
+    """Write c of H u into ``out`` from a of u."""
+    slopes, bends, loss_bend, true_labels, metric, rows, columns = operator
+    k, n_noises, bias = numbers
+    if form == MATRIX:
+        multiply(a, metric, out)
+    elif form == SPAN:
+        out[:] = a
+        to_preactivations(out, k, bias)
+        weigh(out, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
+        gather(out, k, bias)
+    else:
+        z = np.empty(slopes.shape)
+        multiply(a, rows, z)
+        weigh(z, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
+        multiply(z, columns, out)
 
 
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})
@@ -67,43 +66,48 @@ def add_multiple(out: Array, factor: float, v: Array) -> None:
 
 
 @njit(error_model="numpy")
-def step(basis: Array, size: int, diagonal: Array, squares: Array, several: bool) -> bool:
-    """Make basis[size], which holds H q for the last vector q = basis[size - 1], the next vector of the basis.
+def across(x: Array, coef: Array, align: Array) -> None:
+    """Replace c of a vector by that of its part across an orthonormal basis, coef and align [s, D]."""
+    x -= np.dot(np.dot(align, x), coef)
 
-    Write the new entries of the tridiagonal matrix; its entries beside the diagonal are sqrt(squares). Return False
-    where the space is invariant and there is no next vector.
+
+@njit(error_model="numpy")
+def measure(form: int, metric: Array, c: Array, a: Array) -> float:
+    """Write a of a vector from its c, both [f, k]; return its squared norm."""
+    if form == SPAN:
+        multiply(c, metric, a)
+    else:
+        a[:] = c
+    return dot(c.reshape(-1), a.reshape(-1))
+
+
+@njit(error_model="numpy")
+def remainder(coef: Array, align: Array, size: int, beside: float, several: bool) -> float:
+    """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
+
+    coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
     """
-    q, rest = basis[size - 1], basis[size]
-    reach = math.sqrt(squares[size - 2]) if size > 1 else 0.0
+    rest = coef[size]
     if size > 1:
-        add_multiple(rest, -reach, basis[size - 2])
-    diagonal[size - 1] = dot(q, rest)
-    add_multiple(rest, -diagonal[size - 1], q)
+        add_multiple(rest, -beside, coef[size - 2])
+    along = dot(align[size - 1], rest)
+    add_multiple(rest, -along, coef[size - 1])
     if several:
-        across(rest, basis[:size])
-    squares[size - 1] = dot(rest, rest)
-    norm = math.sqrt(squares[size - 1])
-    if norm <= 1e-14 * (abs(diagonal[size - 1]) + reach):
-        squares[size - 1] = 0.0
-        return False
-    rest *= 1.0 / norm
-    return True
+        across(rest, coef[:size], align[:size])
+    return along
 
 
 @njit(error_model="numpy")
-def across(x: Array, basis: Array) -> None:
-    """Replace x by its part across an orthonormal ``basis`` [s, D]."""
-    x -= np.dot(np.dot(basis, x), basis)
-
-
-@njit(error_model="numpy")
-def fresh(x: Array, basis: Array, shape: tuple[int, int], n_columns: int) -> None:
-    """Write some unit vector across ``basis`` into x, which has ``n_columns`` columns and padding."""
-    x[:] = np.cos(np.arange(x.size) ** 2 * 0.7 + len(basis))
-    x.reshape(shape)[:, n_columns:] = 0.0
+def fresh(form: int, metric: Array, coef: Array, align: Array, size: int, shape: tuple[int, int], width: int) -> None:
+    """Make some unit vector across the first ``size`` the next one; ``width`` of its columns are not padding."""
+    c, a = coef[size], align[size]
+    c[:] = np.cos(np.arange(c.size) ** 2 * 0.7 + size)
+    c.reshape(shape)[:, width:] = 0.0
     for _ in range(2):
-        across(x, basis)
-    x /= math.sqrt(dot(x, x))
+        across(c, coef[:size], align[:size])
+    scale = 1 / math.sqrt(max(measure(form, metric, c.reshape(shape), a.reshape(shape)), 1e-300))
+    c *= scale
+    a *= scale
 
 
 @njit(error_model="numpy")
@@ -146,65 +150,105 @@ def next_check(size: int, residual: float, tolerance: float, largest: float) -> 
 
 @njit(error_model="numpy")
 def largest_of_run(
-    operator: tuple[Array, ...], basis: Array, shape: tuple[int, int], n_columns: int, tolerance: float, values: Array, vectors: Array
-) -> Array:
-    """Write the len(values) eigenvalues of largest absolute value, and their vectors [.., f, k] or none of them.
+    form: int,
+    operator: tuple[Array, ...],
+    numbers: tuple[int, int, bool],
+    coef: Array,
+    align: Array,
+    shape: tuple[int, int],
+    tolerance: float,
+    values: Array,
+    vectors: Array,
+) -> tuple[Array, Array]:
+    """Write the len(values) eigenvalues of largest absolute value, and c of their vectors [.., f, k] or none of them.
 
-    basis [.., D]: its first row is the unit vector to start from; return it, with more rows where it had too few.
+    coef, align [.., f k]: c and a of the basis, which starts from a unit vector; they are returned, with more rows
+    where they had too few.
     """
-    slopes, bends, loss_bend, positive, rows, columns = operator
-    dim, wanted = shape[0] * n_columns, len(values)
-    diagonal, squares = np.empty(dim), np.empty(dim)
-    room, sums = np.empty(slopes.shape), np.empty(slopes.shape[1])
-    check, guess = min(max(FIRST_CHECK, wanted), dim), math.nan
+    metric, wanted = operator[4], len(values)
+    width = metric.shape[0]
+    dim = shape[0] * width
+    diagonal, squares, sums = np.empty(dim), np.empty(dim), np.empty(operator[0].shape[-1])
+    check, guess, beside = min(max(FIRST_CHECK, wanted), dim), math.nan, 0.0
     for size in range(1, dim + 1):
-        if size == len(basis):
-            longer = np.empty((2 * size, basis.shape[1]))
-            longer[:size] = basis
-            basis = longer
-        multiply(basis[size - 1].reshape(shape), rows, room)
-        weigh(room, slopes, bends, loss_bend, positive, sums)
-        multiply(room, columns, basis[size].reshape(shape))
-        goes_on = step(basis, size, diagonal, squares, wanted > 1)
-        if not math.isfinite(squares[size - 1]):
-            return basis
-        over = size == dim or not (goes_on or wanted > 1)
+        if size == len(coef):
+            coef, align = longer(coef), longer(align)
+        c, a = coef[size], align[size]
+        product(form, align[size - 1].reshape(shape), operator, numbers, sums, c.reshape(shape))
+        diagonal[size - 1] = remainder(coef, align, size, beside, wanted > 1)
+        square = measure(form, metric, c.reshape(shape), a.reshape(shape))
+        if not math.isfinite(square):
+            return coef, align
+        reach, beside = abs(diagonal[size - 1]) + beside, math.sqrt(max(square, 0.0))
+        ended = beside <= 1e-13 * reach  # what is left is rounding
+        beside = 0.0 if ended else beside
+        squares[size - 1] = beside * beside
+        over = size == dim or (ended and wanted == 1)
         if size == check or over:
             found, s = np.empty(wanted), np.empty((wanted, size))
             residual = settle(diagonal[:size], squares, guess, found, s)
             if residual <= tolerance * abs(found[0]) or over:
                 values[:] = found
                 for i in range(len(vectors)):
-                    y = np.dot(s[i], basis[:size])
-                    vectors[i] = (y / math.sqrt(dot(y, y))).reshape(shape)[:, :n_columns]
-                return basis
+                    vectors[i] = combined(s[i], coef[:size], align[:size]).reshape(shape)[:, :width]
+                return coef, align
             guess = abs(found[0]) + residual
             check = min(next_check(size, residual, tolerance, abs(found[0])), dim)
-        if not goes_on:
-            fresh(basis[size], basis[:size], shape, n_columns)
-    return basis
+        if ended:
+            fresh(form, metric, coef, align, size, shape, width)
+        else:
+            c *= 1.0 / beside
+            a *= 1.0 / beside
+    return coef, align
+
+
+@njit(error_model="numpy")
+def longer(rows: Array) -> Array:
+    """Return twice as many rows, which begin with those given."""
+    found = np.empty((2 * len(rows), rows.shape[1]))
+    found[: len(rows)] = rows
+    return found
+
+
+@njit(error_model="numpy")
+def combined(s: Array, coef: Array, align: Array) -> Array:
+    """Return c of the unit vector along the combination of a basis with the coefficients s."""
+    c = np.dot(s, coef)
+    return c / math.sqrt(dot(c, np.dot(s, align)))
 
 
 @njit(cache=True, error_model="numpy")
 def largest(
+    forms: Array,
     start: Array,
-    slopes: Array,
-    bends: Array,
-    loss_bend: Array,
-    positive: Array,
-    rows: Array,
-    columns: Array,
+    operators: tuple[Array, ...],
+    numbers: tuple[int, int, bool],
     tolerance: float,
     values: Array,
     vectors: Array,
 ) -> None:
-    """Do so for every run of a block, each from the unit vector ``start`` [f, k], in orthonormal coordinates.
+    """Do so for every run of a block, each from ``start`` [f, k].
 
-    rows [b, k, N] and columns [b, N, k] hold the patches in them. values [b, wanted] and vectors [b, wanted, f, k],
-    or [b, 0, f, k], come as NaN, and stay so where products are not finite.
+    forms [b]: SPAN, COORDINATES or MATRIX. The operator: slopes, bends [b, f, width], loss_bend, true_labels [b, n], G
+    or the matrix itself [b, k, width], and the patches in coordinates, rows [b, k, width] and columns [b, width, width'].
+    values [b, wanted] and vectors [b, wanted or 0, f, k] come as NaN, and stay so where products are not finite.
     """
-    basis = np.empty((64, start.size))
-    for lane in range(len(slopes)):
-        basis[0] = start.ravel()
-        operator = slopes[lane], bends[lane], loss_bend[lane], positive[lane], rows[lane], columns[lane]
-        basis = largest_of_run(operator, basis, start.shape, rows.shape[1], tolerance, values[lane], vectors[lane])
+    coef, align = np.empty((64, start.size)), np.empty((64, start.size))
+    slopes, bends, loss_bend, true_labels, metric, rows, columns = operators
+    for lane in range(len(forms)):
+        operator = (
+            slopes[lane],
+            bends[lane],
+            loss_bend[lane],
+            true_labels[lane],
+            metric[lane],
+            rows[lane],
+            columns[lane],
+        )
+        coef[0] = start.reshape(-1)
+        square = measure(forms[lane], metric[lane], coef[0].reshape(start.shape), align[0].reshape(start.shape))
+        coef[0] /= math.sqrt(square)
+        align[0] /= math.sqrt(square)
+        coef, align = largest_of_run(
+            forms[lane], operator, numbers, coef, align, start.shape, tolerance, values[lane], vectors[lane]
+        )

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.tiles import padded
+
+REGULAR = 1e-4  # smallest over largest eigenvalue of G, from which on coefficients are as good as coordinates
 
 
 class PatchGeometry:
@@ -66,3 +69,32 @@ class PatchGeometry:
     def gram(self) -> Tensor:
         """Inner products of the patches, [b, N, N]."""
         return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
+
+    def columns(self, x: Tensor) -> Tensor:
+        """Put patches [..., N] where the compiled loops look for them, [..., width]: -signal behind all data vectors."""
+        k = self.problem.gram.shape[1]
+        out = x.new_zeros(*x.shape[:-1], padded(k + 1, x.itemsize))
+        out[..., 0], out[..., k], out[..., 1 : 1 + self.problem.n_noises] = x[..., 0], x[..., 1], x[..., 2:]
+        return out
+
+    @cached_property
+    def laid_out(self) -> dict[str, Tensor]:
+        """What the compiled loops take of the geometry, in float64, rows padded with zeros to one width.
+
+        gram [b, k, width]: G. patch_gram [b, width, width]. rows [b, k, width], columns [b, width, width]: ``rows`` and
+        its transpose. regular [b]: is G far from singular?
+        """
+        b, k, _ = self.problem.gram.shape
+        gram, values = self.problem.gram.double(), torch.linalg.eigvalsh(self.problem.gram.double())
+        rows, products = self.columns(self.rows), self.columns(self.columns(self.gram).mT)
+        wide = rows.new_zeros(b, k, rows.shape[2])
+        wide[..., :k] = gram
+        columns = torch.zeros_like(products)
+        columns[..., :k] = rows.mT
+        return {
+            "gram": wide,
+            "patch_gram": products,
+            "rows": rows,
+            "columns": columns,
+            "regular": values[:, 0] > REGULAR * values[:, -1],
+        }

@@ -42,6 +42,20 @@ def slope(kind: int, z: float) -> Any:
     return one / (one + math.exp(-z))
 
 
+@njit(inline="always")
+def bend(kind: int, z: float) -> Any:
+    """Return the activation's second derivative, in the precision of z; see activations.py for the kinks."""
+    zero, one = type(z)(0), type(z)(1)
+    if kind == _RELU:
+        return zero
+    if kind == _RELU2:
+        return type(z)(2) if z > zero else zero
+    if kind == _RELU3:
+        return zero if z <= zero else type(z)(6) * z
+    e = math.exp(-abs(z))
+    return e / ((one + e) * (one + e))
+
+
 @njit(error_model="numpy", fastmath={"contract"})
 def values(kind: int, z: Array, out: Array) -> None:
     """Write the activation of every entry of z into ``out``; one loop a kind, as a loop that chooses stays scalar."""

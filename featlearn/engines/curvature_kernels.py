@@ -1,0 +1,134 @@
+"""The Gram engine's Hessian in compiled loops, a run at a time (numba); gram_curvature.py holds the same in torch.
+
+Patches have the columns of kernels.py: +signal, the noises, nothing on the bias direction, -signal in column k, zeros.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from featlearn.engines.kernels import gather, to_preactivations
+from featlearn.models.kernels import bend, slope, values
+from featlearn.tiles import multiply
+
+Array = NDArray[Any]
+
+
+@njit(cache=True, error_model="numpy")
+def linearize(
+    align: Array,
+    labels: Array,
+    true_labels: Array,
+    batch: Array,
+    kind: int,
+    scale: float,
+    noise_count: int,
+    n_noises: int,
+    bias: bool,
+    slopes: Array,
+    bends: Array,
+    loss_bend: Array,
+) -> None:
+    """Write what H is made of at the alignments [b, f, k] (see GramCurvature): slopes, bends [b, f, width], zeros
+    elsewhere; loss_bend [b, n]. kind: the activation's number in KINDS. bends [b, f, 0] are left out.
+    """
+    b, f, k = align.shape
+    width, n = slopes.shape[2], labels.shape[1]
+    signs, sums = np.ones((1, f)), np.empty((1, width))
+    signs[0, f // 2 :] = -1
+    z, active, back, counts = np.zeros((f, width)), np.empty((f, width)), np.zeros(width), np.zeros(width)
+    counts[0] = counts[k] = scale
+    counts[1 : 1 + n_noises] = scale * noise_count
+    for lane in range(b):
+        z[:, :k] = align[lane]
+        to_preactivations(z, k, bias)
+        values(kind, z.reshape(-1), active.reshape(-1))
+        multiply(signs, active, sums)
+        to_samples(sums[0], true_labels[lane], k, n_noises, counts)
+        back[:] = 0.0
+        for i in range(n):
+            y = labels[lane, i]
+            wrong = 1.0 / (1.0 + math.exp(y * sums[0, 1 + i]))
+            loss_bend[lane, i] = batch[lane, i] * wrong / (1.0 + math.exp(-y * sums[0, 1 + i]))
+            back[1 + i] = -batch[lane, i] * y * wrong
+        to_patches(back, true_labels[lane], k, n_noises)
+        for r in range(f):
+            for i in range(k + 1):
+                slopes[lane, r, i] = signs[0, r] * counts[i] * slope(kind, z[r, i])
+            for i in range(min(k + 1, bends.shape[2])):
+                bends[lane, r, i] = signs[0, r] * counts[i] * back[i] * bend(kind, z[r, i])
+
+
+@njit(error_model="numpy", inline="always")
+def to_samples(columns: Array, true_labels: Array, k: int, n_noises: int, counts: Array) -> None:
+    """Put the sum over the patches of sample i, each ``counts`` times, into column 1 + i."""
+    n = len(true_labels)
+    for i in range(n):
+        total = counts[1 + i] * columns[1 + i]
+        for j in range(1 + n + i, 1 + n_noises, n):
+            total += counts[j] * columns[j]
+        columns[1 + i] = total + (counts[0] * columns[0] if true_labels[i] > 0 else counts[k] * columns[k])
+
+
+@njit(error_model="numpy", inline="always")
+def to_patches(columns: Array, true_labels: Array, k: int, n_noises: int) -> None:
+    """Put the sum over the samples that show a patch, given in the columns 1 + i, on every patch."""
+    n, plus, minus = len(true_labels), 0.0, 0.0
+    for i in range(n):
+        x = columns[1 + i]
+        plus += x if true_labels[i] > 0 else 0.0
+        minus += 0.0 if true_labels[i] > 0 else x
+        for j in range(1 + n + i, 1 + n_noises, n):
+            columns[j] = x
+    columns[0], columns[k] = plus, minus
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def weigh(
+    z: Array, slopes: Array, bends: Array, loss_bend: Array, true_labels: Array, k: int, n_noises: int, sums: Array
+) -> None:
+    """Turn a vector's inner products with the patches, [f, width], into the weights on them of its product with H.
+
+    sums [width]: room.
+    """
+    sums[:] = 0.0
+    for r in range(len(z)):
+        for i in range(len(sums)):
+            sums[i] += slopes[r, i] * z[r, i]
+    to_samples(sums, true_labels, k, n_noises, np.ones(len(sums)))
+    for i in range(len(loss_bend)):
+        sums[1 + i] *= loss_bend[i]
+    to_patches(sums, true_labels, k, n_noises)
+    for r in range(len(z)):
+        for i in range(len(sums)):
+            z[r, i] = slopes[r, i] * sums[i] + bends[r, i] * z[r, i]
+
+
+@njit(cache=True, error_model="numpy")
+def sample_matrices(
+    slopes: Array, loss_bend: Array, true_labels: Array, gram: Array, k: int, n_noises: int, out: Array
+) -> None:
+    """Write the matrices over samples [b, n, width'] that share the nonzero eigenvalues of H's first part.
+
+    gram [b, width, width]: inner products of the patches.
+    """
+    n, f, width = len(loss_bend[0]), slopes.shape[1], slopes.shape[2]
+    products, ones = np.empty((width, width)), np.ones(width)
+    for lane in range(len(slopes)):
+        multiply(np.ascontiguousarray(slopes[lane].T), slopes[lane], products)
+        for i in range(width):
+            for j in range(width):
+                products[i, j] *= gram[lane, i, j]
+            to_samples(products[i], true_labels[lane], k, n_noises, ones)
+        for i in range(n):
+            root = math.sqrt(loss_bend[lane, i])
+            for j in range(n):
+                total = products[0, 1 + j] if true_labels[lane, i] > 0 else products[k, 1 + j]
+                for row in range(1 + i, 1 + n_noises, n):
+                    total += products[row, 1 + j]
+                out[lane, i, j] = root * total * math.sqrt(loss_bend[lane, j])
