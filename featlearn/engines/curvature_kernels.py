@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.kernels import gather, to_preactivations
+from featlearn.engines.kernels import to_preactivations
 from featlearn.models.kernels import bend, slope, values
 from featlearn.tiles import multiply
 
@@ -49,7 +49,8 @@ def linearize(
         to_preactivations(z, k, bias)
         values(kind, z.reshape(-1), active.reshape(-1))
         multiply(signs, active, sums)
-        to_samples(sums[0], true_labels[lane], k, n_noises, counts)
+        sums[0] *= counts
+        to_samples(sums[0], true_labels[lane], k, n_noises)
         back[:] = 0.0
         for i in range(n):
             y = labels[lane, i]
@@ -64,27 +65,28 @@ def linearize(
                 bends[lane, r, i] = signs[0, r] * counts[i] * back[i] * bend(kind, z[r, i])
 
 
-@njit(error_model="numpy", inline="always")
-def to_samples(columns: Array, true_labels: Array, k: int, n_noises: int, counts: Array) -> None:
-    """Put the sum over the patches of sample i, each ``counts`` times, into column 1 + i."""
+@njit(error_model="numpy")
+def to_samples(columns: Array, true_labels: Array, k: int, n_noises: int) -> None:
+    """Put the sum over the patches of sample i into column 1 + i."""
     n = len(true_labels)
+    for start in range(1 + n, 1 + n_noises, n):
+        for i in range(n):
+            columns[1 + i] += columns[start + i]
+    plus, minus = columns[0], columns[k]
     for i in range(n):
-        total = counts[1 + i] * columns[1 + i]
-        for j in range(1 + n + i, 1 + n_noises, n):
-            total += counts[j] * columns[j]
-        columns[1 + i] = total + (counts[0] * columns[0] if true_labels[i] > 0 else counts[k] * columns[k])
+        columns[1 + i] += plus if true_labels[i] > 0 else minus
 
 
-@njit(error_model="numpy", inline="always")
+@njit(error_model="numpy", fastmath={"reassoc"})
 def to_patches(columns: Array, true_labels: Array, k: int, n_noises: int) -> None:
     """Put the sum over the samples that show a patch, given in the columns 1 + i, on every patch."""
     n, plus, minus = len(true_labels), 0.0, 0.0
     for i in range(n):
-        x = columns[1 + i]
-        plus += x if true_labels[i] > 0 else 0.0
-        minus += 0.0 if true_labels[i] > 0 else x
-        for j in range(1 + n + i, 1 + n_noises, n):
-            columns[j] = x
+        plus += columns[1 + i] if true_labels[i] > 0 else 0.0
+        minus += 0.0 if true_labels[i] > 0 else columns[1 + i]
+    for start in range(1 + n, 1 + n_noises, n):
+        for i in range(n):
+            columns[start + i] = columns[1 + i]
     columns[0], columns[k] = plus, minus
 
 
@@ -100,7 +102,7 @@ def weigh(
     for r in range(len(z)):
         for i in range(len(sums)):
             sums[i] += slopes[r, i] * z[r, i]
-    to_samples(sums, true_labels, k, n_noises, np.ones(len(sums)))
+    to_samples(sums, true_labels, k, n_noises)
     for i in range(len(loss_bend)):
         sums[1 + i] *= loss_bend[i]
     to_patches(sums, true_labels, k, n_noises)
@@ -117,14 +119,14 @@ def sample_matrices(
 
     gram [b, width, width]: inner products of the patches.
     """
-    n, f, width = len(loss_bend[0]), slopes.shape[1], slopes.shape[2]
-    products, ones = np.empty((width, width)), np.ones(width)
+    n, width = len(loss_bend[0]), slopes.shape[2]
+    products = np.empty((width, width))
     for lane in range(len(slopes)):
         multiply(np.ascontiguousarray(slopes[lane].T), slopes[lane], products)
         for i in range(width):
             for j in range(width):
                 products[i, j] *= gram[lane, i, j]
-            to_samples(products[i], true_labels[lane], k, n_noises, ones)
+            to_samples(products[i], true_labels[lane], k, n_noises)
         for i in range(n):
             root = math.sqrt(loss_bend[lane, i])
             for j in range(n):

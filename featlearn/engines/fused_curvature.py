@@ -29,7 +29,7 @@ class FusedGramCurvature(GramCurvature):
             values, vectors = self._of_samples(vectors=True)
             return values[:, 0], self._from_samples(values[:, 0], vectors[:, 0, 0])
         values, vectors = self._in_span(1, vectors=True)
-        regular = self._geometry.laid_out["regular"]
+        regular = self._geometry.regular
         coef = vectors[:, 0, :, : self._align.shape[2]]
         if not regular.all():
             coef = torch.where(regular[:, None, None], coef, coef @ self._geometry.inverse_factor)
@@ -68,7 +68,7 @@ class FusedGramCurvature(GramCurvature):
         """Return the largest eigenvalue of ``_sample_matrix`` [b, 1], and its vector [b, 1, 1, n] if wanted."""
         p, (slopes, _, loss_bend) = self._geometry.problem, self._linearized
         matrices = slopes.new_zeros(len(slopes), p.n_samples, padded(p.n_samples, slopes.itemsize))
-        arrays = (slopes, loss_bend, p.true_labels.double(), self._geometry.laid_out["patch_gram"])
+        arrays = (slopes, loss_bend, p.true_labels.double(), self._geometry.patch_gram)
         k = self._align.shape[2]
         curvature_kernels.sample_matrices(*(x.numpy() for x in arrays), k, p.n_noises, matrices.numpy())
         none = slopes.new_empty(len(slopes), 0, 0)
@@ -77,10 +77,10 @@ class FusedGramCurvature(GramCurvature):
 
     def _in_span(self, k: int, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
         """Return the k largest eigenvalues of H, and vectors [b, k, f, k'] if wanted: coefficients, or coordinates."""
-        geometry, true_labels = self._geometry.laid_out, self._geometry.problem.true_labels.double()
-        forms = torch.where(geometry["regular"], SPAN, COORDINATES)
-        patches = (geometry[name] for name in ("gram", "rows", "columns"))
-        operator = (*self._linearized, true_labels, *patches)
+        geometry, none = self._geometry, self._align.new_empty(len(self._align), 0, 0)
+        rows, columns = (none, none) if geometry.regular.all() else geometry.wide_rows
+        forms = torch.where(geometry.regular, SPAN, COORDINATES)
+        operator = (*self._linearized, geometry.problem.true_labels.double(), geometry.wide_gram, rows, columns)
         return self._searched(forms, self._align.shape[1], operator, min(k, self._align[0].numel()), vectors=vectors)
 
     def _searched(

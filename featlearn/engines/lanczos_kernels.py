@@ -5,9 +5,10 @@ pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the
 and alignments, and a product with H costs a single product with G; where G is close to singular, and for a matrix,
 both are coordinates.
 
-Where a single eigenvalue is asked for nothing is reorthogonalized: rounding costs orthogonality to eigenvectors that
-the space has found, and the search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Rows are
-padded with zeros as tiles.py wants them.
+Where a single eigenvalue is asked for nothing is reorthogonalized at first: rounding costs orthogonality to
+eigenvectors that the space has found, and the search ends with the first that counts (Paige 1980, Linear Algebra Appl.
+34). Should as many steps as there are dimensions not do, as where eigenvalues crowd together, it begins anew, with
+reorthogonalization. Rows are padded with zeros as tiles.py wants them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
 
 
 @njit(error_model="numpy")
-def product(form: int, a: Array, operator: tuple[Array, ...], numbers: tuple[int, int, bool], sums: Array, out: Array) -> None:
+def product(
+    form: int, a: Array, operator: tuple[Array, ...], numbers: tuple[int, int, bool], sums: Array, out: Array
+) -> None:
     """Write c of H u into ``out`` from a of u."""
     slopes, bends, loss_bend, true_labels, metric, rows, columns = operator
     k, n_noises, bias = numbers
@@ -72,7 +75,7 @@ def across(x: Array, coef: Array, align: Array) -> None:
 
 
 @njit(error_model="numpy")
-def measure(form: int, metric: Array, c: Array, a: Array) -> float:
+def measure(form: int, metric: Array, c: Array, a: Array) -> Any:
     """Write a of a vector from its c, both [f, k]; return its squared norm."""
     if form == SPAN:
         multiply(c, metric, a)
@@ -82,7 +85,7 @@ def measure(form: int, metric: Array, c: Array, a: Array) -> float:
 
 
 @njit(error_model="numpy")
-def remainder(coef: Array, align: Array, size: int, beside: float, several: bool) -> float:
+def remainder(coef: Array, align: Array, size: int, beside: float, several: bool) -> Any:
     """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
 
     coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
@@ -111,7 +114,7 @@ def fresh(form: int, metric: Array, coef: Array, align: Array, size: int, shape:
 
 
 @njit(error_model="numpy")
-def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> float:
+def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
     """Return the eigenvalue of largest absolute value of the tridiagonal matrix, and write its unit vector into s."""
     x, sign = end(1.0, diagonal, squares, guess), 1.0
     if math.isnan(above(x, -1.0, diagonal, squares)):
@@ -123,7 +126,7 @@ def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> float:
 
 
 @njit(error_model="numpy")
-def settle(diagonal: Array, squares: Array, guess: float, values: Array, s: Array) -> float:
+def settle(diagonal: Array, squares: Array, guess: float, values: Array, s: Array) -> Any:
     """Write the len(values) largest eigenvalues by absolute value, and their vectors into the rows of s [.., size].
 
     Return the largest norm of the residuals of the vectors that they stand for.
@@ -140,12 +143,15 @@ def settle(diagonal: Array, squares: Array, guess: float, values: Array, s: Arra
 
 
 @njit(error_model="numpy")
-def next_check(size: int, residual: float, tolerance: float, largest: float) -> int:
-    """Return when to look again: most of the way to where the residual will have fallen, at its pace until now."""
-    growth = 0.5 * size
-    if residual < largest:
-        growth = min(growth, 0.8 * size * math.log(residual / (tolerance * largest)) / math.log(largest / residual))
-    return size + max(2, int(growth))
+def next_check(size: int, residual: float, tolerance: float, before: tuple[int, float]) -> int:
+    """Return when to look again: part of the way to where a relative residual will be small, at its pace since before.
+
+    The pace grows, and a look costs as much as two or three steps.
+    """
+    growth, pace = 0.5 * size, math.log(before[1] / residual) / (size - before[0])
+    if pace > 0:
+        growth = min(growth, 0.6 * math.log(residual / tolerance) / pace)
+    return size + max(2, math.ceil(growth))
 
 
 @njit(error_model="numpy")
@@ -156,34 +162,36 @@ def largest_of_run(
     coef: Array,
     align: Array,
     shape: tuple[int, int],
+    orthogonal: bool,
     tolerance: float,
     values: Array,
     vectors: Array,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array, bool]:
     """Write the len(values) eigenvalues of largest absolute value, and c of their vectors [.., f, k] or none of them.
 
-    coef, align [.., f k]: c and a of the basis, which starts from a unit vector; they are returned, with more rows
-    where they had too few.
+    coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
+    are returned, with more rows where they had too few; and is the search over?
     """
     metric, wanted = operator[4], len(values)
     width = metric.shape[0]
     dim = shape[0] * width
     diagonal, squares, sums = np.empty(dim), np.empty(dim), np.empty(operator[0].shape[-1])
-    check, guess, beside = min(max(FIRST_CHECK, wanted), dim), math.nan, 0.0
+    check, before = min(max(FIRST_CHECK, wanted), dim), (0, 1.0)
+    guess, beside = math.nan, 0.0
     for size in range(1, dim + 1):
         if size == len(coef):
             coef, align = longer(coef), longer(align)
         c, a = coef[size], align[size]
         product(form, align[size - 1].reshape(shape), operator, numbers, sums, c.reshape(shape))
-        diagonal[size - 1] = remainder(coef, align, size, beside, wanted > 1)
+        diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
         square = measure(form, metric, c.reshape(shape), a.reshape(shape))
         if not math.isfinite(square):
-            return coef, align
+            return coef, align, True
         reach, beside = abs(diagonal[size - 1]) + beside, math.sqrt(max(square, 0.0))
         ended = beside <= 1e-13 * reach  # what is left is rounding
         beside = 0.0 if ended else beside
         squares[size - 1] = beside * beside
-        over = size == dim or (ended and wanted == 1)
+        over = (size == dim and orthogonal) or (ended and wanted == 1)
         if size == check or over:
             found, s = np.empty(wanted), np.empty((wanted, size))
             residual = settle(diagonal[:size], squares, guess, found, s)
@@ -191,15 +199,15 @@ def largest_of_run(
                 values[:] = found
                 for i in range(len(vectors)):
                     vectors[i] = combined(s[i], coef[:size], align[:size]).reshape(shape)[:, :width]
-                return coef, align
-            guess = abs(found[0]) + residual
-            check = min(next_check(size, residual, tolerance, abs(found[0])), dim)
+                return coef, align, True
+            guess, residual = abs(found[0]) + residual, residual / abs(found[0])
+            check, before = min(next_check(size, residual, tolerance, before), dim), (size, residual)
         if ended:
             fresh(form, metric, coef, align, size, shape, width)
         else:
             c *= 1.0 / beside
             a *= 1.0 / beside
-    return coef, align
+    return coef, align, False
 
 
 @njit(error_model="numpy")
@@ -211,7 +219,7 @@ def longer(rows: Array) -> Array:
 
 
 @njit(error_model="numpy")
-def combined(s: Array, coef: Array, align: Array) -> Array:
+def combined(s: Array, coef: Array, align: Array) -> Any:
     """Return c of the unit vector along the combination of a basis with the coefficients s."""
     c = np.dot(s, coef)
     return c / math.sqrt(dot(c, np.dot(s, align)))
@@ -229,8 +237,9 @@ def largest(
 ) -> None:
     """Do so for every run of a block, each from ``start`` [f, k].
 
-    forms [b]: SPAN, COORDINATES or MATRIX. The operator: slopes, bends [b, f, width], loss_bend, true_labels [b, n], G
-    or the matrix itself [b, k, width], and the patches in coordinates, rows [b, k, width] and columns [b, width, width'].
+    forms [b]: SPAN, COORDINATES or MATRIX. Operators: slopes, bends [b, f, width]; loss_bend, true_labels [b, n]; G or
+    the matrix itself [b, k, width]; the patches in coordinates, [b, k, width], and transposed. What a form does not
+    need may be empty.
     values [b, wanted] and vectors [b, wanted or 0, f, k] come as NaN, and stay so where products are not finite.
     """
     coef, align = np.empty((64, start.size)), np.empty((64, start.size))
@@ -249,6 +258,18 @@ def largest(
         square = measure(forms[lane], metric[lane], coef[0].reshape(start.shape), align[0].reshape(start.shape))
         coef[0] /= math.sqrt(square)
         align[0] /= math.sqrt(square)
-        coef, align = largest_of_run(
-            forms[lane], operator, numbers, coef, align, start.shape, tolerance, values[lane], vectors[lane]
-        )
+        orthogonal, over = len(values[lane]) > 1, False
+        while not over:
+            coef, align, over = largest_of_run(
+                forms[lane],
+                operator,
+                numbers,
+                coef,
+                align,
+                start.shape,
+                orthogonal,
+                tolerance,
+                values[lane],
+                vectors[lane],
+            )
+            orthogonal = True

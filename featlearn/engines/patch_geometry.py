@@ -71,30 +71,32 @@ class PatchGeometry:
         return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
 
     def columns(self, x: Tensor) -> Tensor:
-        """Put patches [..., N] where the compiled loops look for them, [..., width]: -signal behind all data vectors."""
+        """Put patches [..., N] where compiled loops look for them, [..., width]: -signal behind all data vectors."""
         k = self.problem.gram.shape[1]
         out = x.new_zeros(*x.shape[:-1], padded(k + 1, x.itemsize))
         out[..., 0], out[..., k], out[..., 1 : 1 + self.problem.n_noises] = x[..., 0], x[..., 1], x[..., 2:]
         return out
 
     @cached_property
-    def laid_out(self) -> dict[str, Tensor]:
-        """What the compiled loops take of the geometry, in float64, rows padded with zeros to one width.
+    def wide_gram(self) -> Tensor:
+        """G as the compiled loops want it, [b, k, width]."""
+        gram = self.problem.gram.double()
+        return torch.nn.functional.pad(gram, (0, padded(gram.shape[2] + 1, gram.itemsize) - gram.shape[2]))
 
-        gram [b, k, width]: G. patch_gram [b, width, width]. rows [b, k, width], columns [b, width, width]: ``rows`` and
-        its transpose. regular [b]: is G far from singular?
-        """
-        b, k, _ = self.problem.gram.shape
-        gram, values = self.problem.gram.double(), torch.linalg.eigvalsh(self.problem.gram.double())
-        rows, products = self.columns(self.rows), self.columns(self.columns(self.gram).mT)
-        wide = rows.new_zeros(b, k, rows.shape[2])
-        wide[..., :k] = gram
-        columns = torch.zeros_like(products)
-        columns[..., :k] = rows.mT
-        return {
-            "gram": wide,
-            "patch_gram": products,
-            "rows": rows,
-            "columns": columns,
-            "regular": values[:, 0] > REGULAR * values[:, -1],
-        }
+    @cached_property
+    def patch_gram(self) -> Tensor:
+        """Inner products of the patches in their ``columns``, [b, width, width]."""
+        return self.columns(self.columns(self.gram).mT)
+
+    @cached_property
+    def wide_rows(self) -> tuple[Tensor, Tensor]:
+        """The patches in their ``columns``, in orthonormal coordinates: [b, k, width], and transposed."""
+        rows = self.columns(self.rows)
+        return rows, torch.nn.functional.pad(rows.mT, (0, rows.shape[2] - rows.shape[1]))
+
+    @cached_property
+    def regular(self) -> Tensor:
+        """Is G far from singular? [b]."""
+        values = torch.linalg.eigvalsh(self.problem.gram.double())
+        regular: Tensor = values[:, 0] > REGULAR * values[:, -1]
+        return regular

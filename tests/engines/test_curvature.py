@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
 
-from featlearn.engines import autograd_curvature, gram_curvature
+from featlearn.engines import autograd_curvature, gram_curvature, patch_geometry
 from featlearn.engines.autograd_curvature import AutogradCurvature
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Vector
@@ -241,6 +241,33 @@ def test_the_fused_route_is_the_plain_one(activation, setting, k, monkeypatch):
     assert torch.allclose(fused.top(k), plain.top(k), rtol=1e-10, atol=1e-12)
     along = engine.inner(fused.principal(), plain.principal()).abs()
     assert torch.allclose(along, torch.ones(3, dtype=torch.float64), rtol=1e-8)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_coordinates_serve_where_coefficients_do(setting, monkeypatch):
+    """Both routes of the compiled search, where G is far from singular, and the one that is left where it is not."""
+    monkeypatch.setattr(gram_curvature, "DENSE", 0)
+    changes = {"network__activation": "softplus", "data__noise_std": 0.5, **SETTINGS[setting]}
+    runs, found = [make_run(seed=seed, **changes) for seed in range(2)], []
+    for limit in (patch_geometry.REGULAR, 2.0):
+        monkeypatch.setattr(patch_geometry, "REGULAR", limit)
+        engine = engine_of(*runs)
+        w, batch = engine.initial(), torch.full_like(engine.problem.labels, 1 / 8)
+        curvature = engine.curvature(w, batch)
+        found.append((curvature.top(1), curvature.top(3), curvature.principal(), engine))
+    (one, three, v, engine), (other, others, u, _) = found
+    assert torch.allclose(one, other, rtol=1e-11) and torch.allclose(three, others, rtol=1e-11)
+    assert torch.allclose(engine.inner(u, v).abs(), torch.ones(2, dtype=torch.float64), rtol=1e-10)
+
+
+@EVERY_ACTIVATION
+@pytest.mark.parametrize("std", [0.0, 1e-9, 1e-7, 1e-5])
+def test_filters_that_are_nearly_the_same(activation, std):
+    """Their eigenvalues crowd together, as closely as one likes."""
+    for signal in (0.0, 1.0):
+        point = Point(activation, network__init_std=std, network__n_filters=6, data__signal_norm=signal, steps=2)
+        size = point.values[0].abs().item()
+        assert (point.curvature("gram").top(1)[0] - point.values[0]).abs() <= 1e-8 * size
 
 
 # where there is no curvature, or none that fits a number

@@ -1,11 +1,13 @@
-"""Lanczos against whole matrices and against scipy's ARPACK."""
+"""Lanczos, as batched torch and compiled, against whole matrices and against scipy's ARPACK."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from featlearn.engines.lanczos import eigh, eigvalsh, lanczos, largest, normals
+from featlearn.engines import lanczos_kernels
+from featlearn.engines.lanczos import TOLERANCE, eigh, eigvalsh, lanczos, largest, normals
+from featlearn.tiles import pad_columns
 
 
 def symmetric(spectra, seed=0):
@@ -23,6 +25,17 @@ def solve(matrices, k, start=None):
     return lanczos(lambda x: (matrices @ x[:, :, None])[:, :, 0], start, k)
 
 
+def solve_compiled(matrices, k):
+    """The compiled search on matrices [b, D, D]."""
+    b, dim, _ = matrices.shape
+    none, start = np.empty((b, 0, 0)), pad_columns(normals(dim, 0, matrices)[None].numpy())
+    operators = (none, none, np.empty((b, 0)), np.empty((b, 0)), pad_columns(matrices.numpy()), none, none)
+    values, vectors = np.full((b, k), np.nan), np.full((b, k, 1, dim), np.nan)
+    forms = np.full(b, lanczos_kernels.MATRIX)
+    lanczos_kernels.largest(forms, start, operators, (0, 0, False), TOLERANCE, values, vectors)
+    return torch.as_tensor(values), torch.as_tensor(vectors)[:, :, 0].mT
+
+
 HARD = {
     "spread": np.linspace(-3, 5, 60),
     "clustered at the top": 10 - np.geomspace(1e-4, 9, 60),
@@ -30,14 +43,17 @@ HARD = {
     "low rank": np.concatenate([np.zeros(57), [1.0, -2.0, 3.0]]),
     "tiny": 1e-30 * np.linspace(-3, 5, 60),
     "huge": 1e100 * np.linspace(-3, 5, 60),
+    "nearly equal": np.concatenate([np.linspace(-4, 4, 56), 5 - 1e-7 * np.array([0.0, 1.0, 1.5, 3.0])]),
+    "multiple": np.repeat([-3.0, 1.0, 2.0], 20),
 }
 
 
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("k", [1, 3])
-def test_largest_eigenvalues(name, k):
+@pytest.mark.parametrize("search", [solve, solve_compiled])
+def test_largest_eigenvalues(name, k, search):
     matrices = symmetric(np.stack([HARD[name], HARD[name] ** 2 / np.abs(HARD[name]).max()]))
-    values, vectors = solve(matrices, k)
+    values, vectors = search(matrices, k)
     expected, _ = largest(*eigh(matrices), k)
     assert torch.allclose(values, expected, rtol=1e-10, atol=1e-12 * float(expected.abs().max()))
     residual = matrices @ vectors - vectors * values[:, None]
@@ -70,12 +86,14 @@ def test_a_start_that_misses_the_top_or_is_nothing():
         assert found[2] == pytest.approx(list(range(40, 0, -1)))
 
 
-def test_zero_and_what_is_not_a_number():
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("search", [solve, solve_compiled])
+def test_zero_and_what_is_not_a_number(k, search):
     matrices = symmetric(np.tile(np.arange(10.0), (3, 1)))
     matrices[1] = 0
     matrices[2, 3, 3] = torch.inf
-    values, vectors = solve(matrices, 2)
-    assert values[0].tolist() == pytest.approx([9.0, 8.0]) and values[1].tolist() == [0.0, 0.0]
+    values, vectors = search(matrices, k)
+    assert values[0].tolist() == pytest.approx([9.0, 8.0][:k]) and values[1].tolist() == [0.0, 0.0][:k]
     assert values[2].isnan().all() and vectors[2].isnan().all() and vectors[:2].isfinite().all()
     assert eigvalsh(matrices)[2].isnan().all() and eigh(matrices)[0][2].isnan().all()
 
