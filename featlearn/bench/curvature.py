@@ -14,7 +14,7 @@ from featlearn.simulation import lanes
 from featlearn.trackers import Loss, Sharpness
 
 EVERY = 10  # steps between two records
-CASES: tuple[tuple[str, Literal["relu", "softplus"]], ...] = (*((rule, "relu") for rule in RULES), ("sam", "softplus"))
+CASES: tuple[tuple[str, Literal["relu", "softplus"]], ...] = tuple((r, a) for a in ("relu", "softplus") for r in RULES)
 
 
 def curvature(setting: Setting) -> list[dict[str, Any]]:

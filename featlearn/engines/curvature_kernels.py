@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.engines.kernels import to_preactivations
-from featlearn.models.kernels import bend, slope, values
+from featlearn.models.kernels import expansion
 from featlearn.tiles import multiply
 
 Array = NDArray[Any]
@@ -41,13 +41,16 @@ def linearize(
     width, n = slopes.shape[2], labels.shape[1]
     signs, sums = np.ones((1, f)), np.empty((1, width))
     signs[0, f // 2 :] = -1
-    z, active, back, counts = np.zeros((f, width)), np.empty((f, width)), np.zeros(width), np.zeros(width)
+    z, active, curved = np.zeros((f, width)), np.zeros((f, width)), np.empty((f, width))
+    back, counts = np.zeros(width), np.zeros(width)
     counts[0] = counts[k] = scale
     counts[1 : 1 + n_noises] = scale * noise_count
     for lane in range(b):
         z[:, :k] = align[lane]
         to_preactivations(z, k, bias)
-        values(kind, z.reshape(-1), active.reshape(-1))
+        for r in range(f):
+            for i in range(k + 1):
+                active[r, i], slopes[lane, r, i], curved[r, i] = expansion(kind, z[r, i])
         multiply(signs, active, sums)
         sums[0] *= counts
         to_samples(sums[0], true_labels[lane], k, n_noises)
@@ -60,9 +63,9 @@ def linearize(
         to_patches(back, true_labels[lane], k, n_noises)
         for r in range(f):
             for i in range(k + 1):
-                slopes[lane, r, i] = signs[0, r] * counts[i] * slope(kind, z[r, i])
+                slopes[lane, r, i] *= signs[0, r] * counts[i]
             for i in range(min(k + 1, bends.shape[2])):
-                bends[lane, r, i] = signs[0, r] * counts[i] * back[i] * bend(kind, z[r, i])
+                bends[lane, r, i] = signs[0, r] * counts[i] * back[i] * curved[r, i]
 
 
 @njit(error_model="numpy")

@@ -43,17 +43,16 @@ def slope(kind: int, z: float) -> Any:
 
 
 @njit(inline="always")
-def bend(kind: int, z: float) -> Any:
-    """Return the activation's second derivative, in the precision of z; see activations.py for the kinks."""
+def expansion(kind: int, z: float) -> Any:
+    """Return the activation with its first and second derivative, in the precision of z, for a single exponential."""
     zero, one = type(z)(0), type(z)(1)
-    if kind == _RELU:
-        return zero
-    if kind == _RELU2:
-        return type(z)(2) if z > zero else zero
-    if kind == _RELU3:
-        return zero if z <= zero else type(z)(6) * z
+    if kind != _SOFTPLUS:
+        r = zero if z <= zero else z  # NaN stays
+        bend = zero if kind == _RELU else (type(z)(2) if z > zero else zero) if kind == _RELU2 else type(z)(6) * r
+        return value(kind, z), slope(kind, z), bend
     e = math.exp(-abs(z))
-    return e / ((one + e) * (one + e))
+    part = one / (one + e)
+    return (zero if z <= zero else z) + math.log1p(e), part if z > zero else e * part, e * part * part
 
 
 @njit(error_model="numpy", fastmath={"contract"})
