@@ -48,9 +48,8 @@ class View:
     w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
     ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
     mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
-    grad_norm [b]: norm of the gradient of the whole training loss at w. rule: the rule in use, its numbers those of the
-    block. radius [b]: that of its perturbation at this step, 0 where it perturbs nothing. rate [b]: its learning rate
-    at this step, NaN for a rule without one.
+    rule: the rule in use, its numbers those of the block. radius [b]: that of its perturbation at this step, 0 where it
+    perturbs nothing. rate [b]: its learning rate at this step, NaN for a rule without one.
     """
 
     step: int
@@ -60,7 +59,6 @@ class View:
     losses: Tensor
     mistakes: Tensor | None
     batch: Tensor
-    grad_norm: Tensor
     rule: Rule
     radius: Tensor
     rate: Tensor
@@ -69,6 +67,12 @@ class View:
         """Return the training loss on the whole set, or on the mini-batch."""
         loss = Loss(self.engine, self.batch)
         return loss if samples == "batch" else loss.full
+
+    @cached_property
+    def grad_norm(self) -> Tensor:
+        """Norm of the gradient of the whole training loss at w, [b]."""
+        gradient = self.loss("full").gradient(self.w)
+        return self.engine.inner(gradient, gradient).clamp(min=0).sqrt()
 
     def curvature(self, samples: Samples) -> Curvature:
         """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""

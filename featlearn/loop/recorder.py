@@ -56,10 +56,8 @@ def _rate(rule: Any, t: int) -> Scalar:
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
     """Describe the point w after ``step`` steps to the trackers."""
-    gradient = engine.gradient(w, torch.full_like(prospect.batch, 1 / prospect.batch.shape[1]))
-    norm = engine.inner(gradient, gradient).clamp(min=0).sqrt()
     ahead = {name: getattr(prospect, name) for name in ("batch", "rule", "radius", "rate")}
-    return engine.view(w, prospect.probe, engine=engine, step=step, grad_norm=norm, **ahead)
+    return engine.view(w, prospect.probe, engine=engine, step=step, **ahead)
 
 
 @dataclass(frozen=True)
