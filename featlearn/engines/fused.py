@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -13,6 +14,7 @@ from featlearn.engines.gram import GramEngine
 from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
+from featlearn.engines.wide_geometry import WideGeometry
 from featlearn.models.kernels import KINDS
 from featlearn.tiles import pad_columns
 
@@ -64,6 +66,10 @@ class FusedGramEngine(GramEngine):
     def curvature(self, w: Vector, batch: Tensor) -> FusedGramCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
         return FusedGramCurvature(self._patches, w.leaves[2], batch, self.vector)
+
+    @cached_property
+    def _patches(self) -> WideGeometry:
+        return WideGeometry(self.problem)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b] (see GramEngine.inner); of a gradient with itself it is known."""

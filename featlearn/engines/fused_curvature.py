@@ -12,12 +12,15 @@ from featlearn.engines import curvature_kernels, gram_curvature, lanczos_kernels
 from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.lanczos import TOLERANCE, normals
 from featlearn.engines.lanczos_kernels import COORDINATES, MATRIX, SPAN
+from featlearn.engines.wide_geometry import WideGeometry
 from featlearn.models.kernels import KINDS
 from featlearn.tiles import padded
 
 
 class FusedGramCurvature(GramCurvature):
     """GramCurvature for tensors on a CPU; a few eigenvalues are searched for, many come from whole matrices."""
+
+    _geometry: WideGeometry
 
     def _values(self, k: int) -> Tensor:
         if self._straight:
@@ -45,8 +48,8 @@ class FusedGramCurvature(GramCurvature):
     @cached_property
     def _linearized(self) -> tuple[Tensor, Tensor, Tensor]:
         """Slopes and bends in the columns of the kernels, [b, f, width], bends [b, f, 0] of the ReLU; c_i l''_i."""
-        p, (b, f, k) = self._geometry.problem, self._align.shape
-        width = padded(k + 1, self._align.itemsize)
+        p, (b, f, _) = self._geometry.problem, self._align.shape
+        width = self._geometry.width
         slopes = self._align.new_zeros(b, f, width)
         bends = self._align.new_zeros(b, f, 0 if self._straight else width)
         loss_bend = torch.empty_like(self._batch)

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
-from featlearn.tiles import padded
-
-REGULAR = 1e-4  # smallest over largest eigenvalue of G, from which on coefficients are as good as coordinates
 
 
 class PatchGeometry:
@@ -69,34 +66,3 @@ class PatchGeometry:
     def gram(self) -> Tensor:
         """Inner products of the patches, [b, N, N]."""
         return self.on_patches(self.on_patches(self.problem.gram.double()).mT)
-
-    def columns(self, x: Tensor) -> Tensor:
-        """Put patches [..., N] where compiled loops look for them, [..., width]: -signal behind all data vectors."""
-        k = self.problem.gram.shape[1]
-        out = x.new_zeros(*x.shape[:-1], padded(k + 1, x.itemsize))
-        out[..., 0], out[..., k], out[..., 1 : 1 + self.problem.n_noises] = x[..., 0], x[..., 1], x[..., 2:]
-        return out
-
-    @cached_property
-    def wide_gram(self) -> Tensor:
-        """G as the compiled loops want it, [b, k, width]."""
-        gram = self.problem.gram.double()
-        return torch.nn.functional.pad(gram, (0, padded(gram.shape[2] + 1, gram.itemsize) - gram.shape[2]))
-
-    @cached_property
-    def patch_gram(self) -> Tensor:
-        """Inner products of the patches in their ``columns``, [b, width, width]."""
-        return self.columns(self.columns(self.gram).mT)
-
-    @cached_property
-    def wide_rows(self) -> tuple[Tensor, Tensor]:
-        """The patches in their ``columns``, in orthonormal coordinates: [b, k, width], and transposed."""
-        rows = self.columns(self.rows)
-        return rows, torch.nn.functional.pad(rows.mT, (0, rows.shape[2] - rows.shape[1]))
-
-    @cached_property
-    def regular(self) -> Tensor:
-        """Is G far from singular? [b]."""
-        values = torch.linalg.eigvalsh(self.problem.gram.double())
-        regular: Tensor = values[:, 0] > REGULAR * values[:, -1]
-        return regular

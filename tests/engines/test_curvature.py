@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
 
-from featlearn.engines import autograd_curvature, gram_curvature, patch_geometry
+from featlearn.engines import autograd_curvature, gram_curvature, wide_geometry
 from featlearn.engines.autograd_curvature import AutogradCurvature
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Vector
@@ -249,8 +249,8 @@ def test_coordinates_serve_where_coefficients_do(setting, monkeypatch):
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     changes = {"network__activation": "softplus", "data__noise_std": 0.5, **SETTINGS[setting]}
     runs, found = [make_run(seed=seed, **changes) for seed in range(2)], []
-    for limit in (patch_geometry.REGULAR, 2.0):
-        monkeypatch.setattr(patch_geometry, "REGULAR", limit)
+    for limit in (wide_geometry.REGULAR, 2.0):
+        monkeypatch.setattr(wide_geometry, "REGULAR", limit)
         engine = engine_of(*runs)
         w, batch = engine.initial(), torch.full_like(engine.problem.labels, 1 / 8)
         curvature = engine.curvature(w, batch)
