@@ -49,8 +49,8 @@ FIGURES = STORE if QUICK else ROOT / "analysis" / "figures"
 LR, RHO = "optimizer.lr", "optimizer.rho"
 CELLS = {"sweep.optimizer.lr": [0.1, 0.4], "sweep.optimizer.rho": [0.0, 0.1]}
 SHORT = {
-    "chebyshev": {"train.n_steps": 60, "record.every": 15, **CELLS},
-    "digits": {"train.n_steps": 20, "record.every": 5, "data.n_samples": 20, "network.width": 4, **CELLS},
+    "chebyshev": {"train.n_steps": 40, "record.every": 15, "network.width": 4, **CELLS},
+    "digits": {"train.n_steps": 8, "record.every": 3, "data.n_samples": 10, "network.width": 1, **CELLS},
     "valley": {"sweep.network.y": [0.0], "sweep.optimizer.lr": [0.05]},
 }
 
