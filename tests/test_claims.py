@@ -52,7 +52,7 @@ def test_training_sits_at_the_edge_of_stability_and_below_it_does_not():
     """
     at_edge = [(0.4, 0.0), (0.2, 0.01), (0.2, 0.1), (0.02, 0.1)]
     rules = [{"name": "sam", "lr": lr, "rho": rho} for lr, rho in [*at_edge, (0.02, 0.0), (0.02, 0.001)]]
-    quick = {"data.degree": 3, "train.n_steps": 1500, "record.every": 75}  # odd: odd and even steps differ at the edge
+    quick = {"data.degree": 3, "train.n_steps": 1500, "record.every": 125}  # odd: odd and even steps differ at the edge
     sweep = {"optimizer": rules, "seed": [0, 1, 2]}
     config = fl.load_config(CONFIGS / "edge_chebyshev.yaml", set={**quick, "sweep": sweep})
     runs = fl.tables.edge_ratio(pd.concat([t.to_frame() for t in simulate_block(list(config.runs()))]))
