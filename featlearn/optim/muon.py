@@ -8,13 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from featlearn.optim.directions import ratio
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Count, Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from featlearn.engines.protocol import Objective, Scalar, Vector
 
 A, B, C = 3.4445, -4.7750, 2.0315  # of the published iteration X <- A X + B (X X') X + C (X X')^2 X
@@ -62,25 +59,24 @@ class Muon:
         """Take step t with the gradient g."""
         memory = self.momentum * memory + (1 - self.momentum) * g
         u = self.momentum * memory + (1 - self.momentum) * g if self.nesterov else memory
-        u = loss.engine.mix_rows(u, orthogonalizer(loss.engine.rows_gram(u), self.ns_steps))
-        return (1 - self.rate(t) * self.weight_decay) * w - self.rate(t) * u, memory
+        step = orthogonal(loss, u, self.ns_steps)
+        return (1 - self.rate(t) * self.weight_decay) * w - self.rate(t) * step, memory
 
     def probe(self, loss: Objective, w: Vector, memory: Vector, t: int) -> Vector:
         """Return w: the gradient is taken where the parameters are."""
         return w
 
 
-def orthogonalizer(gram: Tensor, ns_steps: int) -> Tensor:
-    """Return M [b, f, f] with M u = O(u), from u u' [b, f, f] alone: each iteration is a polynomial in it; 0 for u = 0.
+def orthogonal(loss: Objective, u: Vector, ns_steps: int) -> Vector:
+    """Return O(u), a direction; zero for u = 0. An iteration is X <- (A + B S + C S^2) X with S = X X'.
 
-    With S = X X', an iteration is X <- Q X, S <- Q S Q for Q = A + B S + C S^2.
+    S is taken from X each time. Carried along beside it, S <- Q S Q, it would drift from X in the small singular
+    values, which every iteration multiplies with A^2: to 1e-12 of O(u) where 1e-14 is due.
     """
-    square = gram.diagonal(dim1=1, dim2=2).sum(1)
-    one = square.new_ones(())
-    mix = ratio(one, square.clamp(min=0).sqrt())[:, None, None]
-    s = ratio(one, square)[:, None, None] * gram
+    x = loss.unit(u)
     for _ in range(ns_steps):
+        s = loss.engine.rows_gram(x)
         q = B * s + C * (s @ s)
         q.diagonal(dim1=1, dim2=2).add_(A)
-        s, mix = q @ s @ q, q * mix if mix.shape[1] == 1 else q @ mix
-    return mix
+        x = loss.engine.mix_rows(x, q)
+    return x

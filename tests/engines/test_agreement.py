@@ -58,11 +58,12 @@ BY_SGD = [name for name, rule in RULES.items() if type(getattr(rule, "base", rul
 THOROUGH = [name for name in BY_SGD if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
 CASES = [(rule, setting, batch_size) for rule in THOROUGH for setting in SETTINGS for batch_size in (8, 3)]
 CASES += [(rule, setting, 3) for rule in GRAM_RULES if rule not in (*THOROUGH, *IN_LAW) for setting in TELLING]
+CASES += [("sam around muon", "relu3, flips", 3)]  # small singular values, step after step the same ones
 
 
 @pytest.mark.parametrize(("rule", "setting", "batch_size"), CASES)
 def test_explicit_weights_agree_to_1e_12(rule, setting, batch_size):
-    n_steps = 300 if rule in THOROUGH else 100
+    n_steps = 100 if setting in TELLING and rule not in THOROUGH else 300
     run = with_steps(make_run(RULES[rule], **SETTINGS[setting]), n_steps, batch_size=batch_size)
     moved, plain, fused = distances(run, n_steps, GramEngine, FusedGramEngine)
     assert moved > 1e-2
