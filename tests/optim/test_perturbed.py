@@ -6,10 +6,12 @@ from itertools import combinations
 import pytest
 import torch
 from equations import HEAVY, run_of
-from helpers import GRAM_RULES, IN_LAW, ROUTES, RULES, advance, drawn_batches, engine_of, full_batches, loss_on
+from helpers import IN_LAW, ROUTES, RULES, advance, drawn_batches, engine_of, full_batches, loss_on
 
+from featlearn.config.resolve import needs
+from featlearn.engines import ENGINES as PROVIDED
 from featlearn.engines.protocol import Loss, Vector
-from featlearn.optim import SAMPa
+from featlearn.optim import OPTIMIZERS, SAM, SGD, LabelNoiseGD, SAMPa
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.schedules import UNCHANGED
 from featlearn.optim.wrapper import Memory
@@ -106,25 +108,62 @@ def test_a_gradient_that_vanishes_on_the_way_does_no_harm(name, engine):
     assert w.finite().all()
 
 
-SERVED = {name: rule for name, rule in PERTURBED.items() if name in GRAM_RULES}
+def alone(rule):
+    """A base as it is; a rule around one with the common base, radius and window: what is left is its own."""
+    if not hasattr(rule, "base"):
+        return rule
+    numbers = {"rho": 0.1, "rho_schedule": UNCHANGED} if isinstance(rule, Perturbed) else {}
+    return replace(rule, start=0, stop=None, base=HEAVY, **numbers)
 
 
-def ends(rules, batch_size):
-    """The engine, and where each of the rules leads in 12 steps."""
-    run = run_of(HEAVY, batch_size=batch_size)
+BASES = {f"base of {name}": rule.base for name, rule in RULES.items() if hasattr(rule, "base")}
+COMPARED = distinct({"base": HEAVY} | {name: alone(rule) for name, rule in (RULES | BASES).items()})
+
+
+def ends(engine, batch_size, rules):
+    """The engine, and where each of the rules that it serves leads in 12 steps."""
+    run = run_of(HEAVY, engine=engine, batch_size=batch_size)
     built, (batches, _) = engine_of(run), drawn_batches(run, 12)
-    return built, {name: advance(built, rule, batches)[0] for name, rule in rules.items()}
+    served = {name: rule for name, rule in rules.items() if needs(rule) <= PROVIDED[engine]}
+    return built, {name: advance(built, rule, batches)[0] for name, rule in served.items()}
 
 
-def test_on_mini_batches_no_two_rules_are_the_same():
-    built, found = ends(SERVED | {"base": HEAVY}, batch_size=3)
-    same = [(a, b) for a, b in combinations(found, 2) if distance(built, found[a], found[b]) < 1e-4]
-    assert same == [("n_sam", "component_sam full")]
-    assert len(found) >= 17
+def alike(built, found):
+    """The pairs that end in the same place."""
+    return [(a, b) for a, b in combinations(found, 2) if distance(built, found[a], found[b]) < 1e-4]
+
+
+def test_every_rule_of_the_dict_is_compared_in_the_engine_that_serves_all():
+    assert {type(rule) for rule in COMPARED.values()} == set(OPTIMIZERS.values())
+    assert all(needs(rule) <= PROVIDED["weights"] for rule in COMPARED.values())
+
+
+@ENGINES
+def test_on_mini_batches_no_two_rules_are_the_same(engine):
+    built, found = ends(engine, 3, COMPARED)
+    assert alike(built, found) == [("n_sam", "component_sam full")]
+    assert {"sam", "label_noise"} < found.keys() and (len(found) == len(COMPARED)) == (engine == "weights")
+
+
+@ENGINES
+def test_a_rule_silently_equal_to_another_is_found(engine):
+    """Negative control: what a new rule of the dict would be that forgets to do anything else than SAM, or its base."""
+
+    class Forgetful(SAM):
+        def perturbation(self, loss, w, memory, t):
+            return super().perturbation(loss, w, memory, t)
+
+    class Idle(LabelNoiseGD):
+        def gradient(self, loss, w, memory, t):
+            return loss.gradient(w), memory.own
+
+    twins = {"new": alone(Forgetful(rho=0.3, base=SGD(lr=1.0))), "idle": alone(Idle(flip_rate=0.2, base=HEAVY))}
+    built, found = ends(engine, 3, {"base": HEAVY, "sam": COMPARED["sam"]} | twins)
+    assert alike(built, found) == [("base", "idle"), ("sam", "new")]
 
 
 def test_on_the_full_batch_those_that_differ_by_its_noise_are_sam_or_the_base():
-    built, found = ends(SERVED | {"base": HEAVY}, batch_size=8)
+    built, found = ends("gram", 8, COMPARED)
     sam = {name for name in found if distance(built, found[name], found["sam"]) < 1e-10}
     assert sam == {"sam", "dnsam", "n_sam", "component_sam full", "component_sam other_batch"}
     base = {name for name in found if equal(found[name], found["base"])}
