@@ -57,7 +57,7 @@ def test_a_warning_is_said_on_standard_error_and_changes_no_exit_code(config, tm
     for command in (["validate", config], ["run", config], ["sweep", config, "--out", tmp_path / "store"]):
         said = call(*command, *friendly)
         assert said.exit_code == 0 and "downhill" not in said.stdout
-        assert said.stderr.count("warning: --set: optimizer: FSAM perturbs downhill on the full batch") == 1
+        assert said.stderr.count("warning: --set: optimizer: f_sam on the full batch perturbs downhill") == 1
 
 
 def test_from_config_to_figure(config, store, tmp_path):
@@ -159,7 +159,7 @@ def test_export_writes_plain_arrays(config, tmp_path):
         (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.rho=-1"], "optimizer.rho: expected a number >= 0"),
         (
             ["sweep", "{config}", "--out", "{new}", "--set", "optimizer={{name: sam, lr: 1, rho: 1, start: 99}}"],
-            "not in the run: ",
+            "optimizer.start: expected an integer < train.n_steps = 6, found 99",
         ),
         (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.name=a.py:B"], "cannot read a.py: No such file"),
         (["sweep", "{config}", "--out", "{new}", "--set", "optimizer.name=a.b:C"], "there is no module 'a.b'"),

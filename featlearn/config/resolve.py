@@ -16,7 +16,10 @@ from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
 from featlearn.geometry import law_reason
 from featlearn.models import MODELS, Landscape
+from featlearn.optim import OPTIMIZERS
+from featlearn.optim.wrapper import Wrapper
 from featlearn.runs import Record, RunConfig, Train
+from featlearn.trackers import TRACKERS
 
 MAX_RECORDS = 10**6
 Conflicts = Iterator[tuple[str, str]]  # the key to blame, and the reason
@@ -159,6 +162,11 @@ def _word(table: Mapping[str, type], part: Any) -> str:
     return next(word for word, cls in table.items() if cls is type(part))
 
 
+def _called(part: Any) -> str:
+    """Return the word that names a rule, a tracker or a network in a config; of the user's own its class."""
+    return {cls: word for word, cls in (OPTIMIZERS | TRACKERS | MODELS).items()}.get(type(part), type(part).__name__)
+
+
 def _signal(s: Sections) -> Conflicts:
     if not isinstance(s.data, SignalNoise):
         return
@@ -192,9 +200,15 @@ def _recorded_steps(s: Sections) -> Conflicts:
 
 
 def _phase(s: Sections) -> Conflicts:
-    start = getattr(s.drafts["optimizer"].object, "start", 0)
-    if start >= s.train.n_steps:
-        yield "optimizer.start", f"step {start} is not in the run: train.n_steps = {s.train.n_steps}"
+    """Refuse a window of steps that is not within the run."""
+    rule, n_steps = s.drafts["optimizer"].object, s.train.n_steps
+    if not isinstance(rule, Wrapper):
+        return
+    if rule.start >= n_steps:
+        yield "optimizer.start", f"expected an integer < train.n_steps = {n_steps}, found {rule.start}"
+    if rule.stop is not None and rule.stop > n_steps:
+        expected = f"an integer <= train.n_steps = {n_steps}, or null for never"
+        yield "optimizer.stop", f"expected {expected}, found {rule.stop}"
 
 
 def _scales(s: Sections) -> Conflicts:
@@ -222,7 +236,7 @@ def _engine(s: Sections) -> Conflicts:
             who = f"the {s.engine} engine" if missing else f"a network of model {_word(MODELS, network)}"
             missing = missing or needs(part) - network.provides
             if missing:
-                what = f"{type(part).__name__} needs {', '.join(sorted(missing))}"
+                what = f"{_called(part)} needs {', '.join(sorted(missing))}"
                 yield key, f"{what}, which {who} does not provide"
 
 
@@ -231,7 +245,7 @@ def _parameters(s: Sections) -> Conflicts:
     found = s.drafts["network"].object.n_parameters(s.data) if asking and s.fits else math.inf
     for tracker, least in asking.items():
         if least > found:
-            yield "record.trackers", f"{type(tracker).__name__} asks for {least} parameters; the network has {found}"
+            yield "record.trackers", f"{_called(tracker)} asks for {least} parameters; the network has {found}"
 
 
 def _edges(s: Sections) -> Conflicts:
@@ -239,7 +253,7 @@ def _edges(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         known = getattr(tracker, "edges", None)
         if known is not None and getattr(rule, "edge", None) not in known:
-            what = f"{type(tracker).__name__} knows no edge of {type(rule).__name__} as configured"
+            what = f"{_called(tracker)} knows no edge of {_called(rule)} as configured"
             yield "record.trackers", f"{what}: there is one for {', '.join(sorted(known))}, with constant lr alone"
 
 
@@ -248,7 +262,7 @@ def _span(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         if dependent and "span" in needs(tracker):
             vectors = f"{s.data.n_noises + 1} data vectors are dependent in data.dim = {s.data.dim}"
-            yield "record.trackers", f"{type(tracker).__name__} is not unique in the weights engine: {vectors}"
+            yield "record.trackers", f"{_called(tracker)} is not unique in the weights engine: {vectors}"
 
 
 def _sampling(s: Sections) -> Conflicts:
@@ -268,7 +282,7 @@ CHECKS: tuple[Check, ...] = (
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "data.n_samples", "optimizer"), _splits),
     (("record.every", "train.n_steps"), _recorded_steps),
-    (("optimizer.start", "train.n_steps"), _phase),
+    (("optimizer.start", "optimizer.stop", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
     (("engine", "network", "optimizer", "record.trackers"), _engine),
     (("data", "network", "record.trackers"), _parameters),
@@ -281,7 +295,7 @@ CHECKS: tuple[Check, ...] = (
 def _full_batch(s: Sections) -> Conflicts:
     caution = getattr(s.drafts["optimizer"].object, "on_full_batch", str)()
     if caution and s.batch_size == s.data.n_samples:
-        yield "optimizer", caution
+        yield "optimizer", f"{_called(s.drafts['optimizer'].object)} on the full batch {caution}"
 
 
 CAUTIONS: tuple[Check, ...] = (  # what can be run, and is hardly what was meant

@@ -37,4 +37,4 @@ class Averaged(Perturbed):
     def on_full_batch(self) -> str:
         """Say what a subtracted average comes to: g - m is about -lr / (1 - lam) H g."""
         rest = "its average is nearly the gradient, and the little that is left is stretched to the radius"
-        return f"{type(self).__name__} perturbs downhill on the full batch: {rest}" if self.mixture()[1] < 0 else ""
+        return f"perturbs downhill: {rest}" if self.mixture()[1] < 0 else ""

@@ -47,5 +47,5 @@ class ComponentSAM(Perturbed):
 
     def on_full_batch(self) -> str:
         """Say what is left: no noise, or no difference to SAM."""
-        left = "its base: there is no perturbation" if self.component in ("noise", "orthogonal") else "SAM"
-        return f"component_sam with component = {self.component} on the full batch is {left}"
+        left = "its base, without a perturbation" if self.component in ("noise", "orthogonal") else "SAM"
+        return f"is {left}: component = {self.component}"

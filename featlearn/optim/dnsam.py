@@ -32,4 +32,4 @@ class DNSAM(Perturbed):
 
     def on_full_batch(self) -> str:
         """Say that nothing is left of the difference to SAM."""
-        return "DNSAM on the full batch is SAM"
+        return "is SAM"

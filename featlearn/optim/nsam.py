@@ -28,4 +28,4 @@ class NSAM(Perturbed):
 
     def on_full_batch(self) -> str:
         """Say that nothing is left of the difference to SAM."""
-        return "n-SAM on the full batch is SAM"
+        return "is SAM"

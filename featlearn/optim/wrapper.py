@@ -69,7 +69,7 @@ class Wrapper(ABC):
         return own if getattr(self.base, "edge", None) else None
 
     def on_full_batch(self) -> str:
-        """Return what to warn of where every batch is the whole training set; nothing by default."""
+        """Return what the rule does where every batch is the whole training set, if it is to be warned of: "is SAM"."""
         return ""
 
     def active(self, t: int) -> bool:

@@ -64,7 +64,7 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
 @pytest.mark.parametrize(
     ("base", "setting", "message"),
     [
-        ("valley", "engine=gram", "network: Valley needs coordinates, which the gram engine does not provide"),
+        ("valley", "engine=gram", "network: valley needs coordinates, which the gram engine does not provide"),
         ("valley", "data.model=digits", "data.model: a network of model valley goes with none, found digits"),
         ("mlp", "data.model=gaussian", "data.model: a network of model mlp goes with chebyshev or digits, found gau"),
         ("mlp", "network.loss=cross_entropy", "network: cross_entropy needs classes, which these data do not have"),
@@ -79,22 +79,22 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         (
             "valley",
             "optimizer={name: label_noise, lr: 0.1, flip_rate: 0.2}",
-            "optimizer.name: LabelNoiseGD needs labels, which a network of model valley does not provide",
+            "optimizer.name: label_noise needs labels, which a network of model valley does not provide",
         ),
         (
             "valley",
             "record.trackers=[decomposition]",
-            "record.trackers: Decomposition needs span, which a network of model valley does not provide",
+            "record.trackers: decomposition needs span, which a network of model valley does not provide",
         ),
         (
             "valley",
             "record.trackers=[test_error]",
-            "record.trackers: TestError needs patches, which a network of model valley does not provide",
+            "record.trackers: test_error needs patches, which a network of model valley does not provide",
         ),
         (
             "valley",
             "record.trackers=[{name: position, n_coordinates: 3}]",
-            "record.trackers: Position asks for 3 parameters; the network has 2",
+            "record.trackers: position asks for 3 parameters; the network has 2",
         ),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_network_on_patches_is_not_shown_digits(problems: Problems) -> None:
 def test_position_needs_the_weight_engine(load: Load, problems: Problems) -> None:
     assert load(set=["record.trackers=[position]"]).base_run().engine == "weights"
     (line,) = problems(set=["record.trackers=[position]", "engine=gram"])
-    assert line == "--set: record.trackers: Position needs coordinates, which the gram engine does not provide"
+    assert line == "--set: record.trackers: position needs coordinates, which the gram engine does not provide"
 
 
 def test_a_section_that_is_a_word_may_be_changed_and_swept_key_by_key(load: Load) -> None:

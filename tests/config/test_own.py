@@ -285,7 +285,7 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
             "base=my_rules.py:Tilted",
             "optimizer.base: my_rules.py:Tilted cannot be used here: it lacks the method update",
         ),
-        ("start=100", "optimizer.start: step 100 is not in the run: train.n_steps = 100"),
+        ("start=100", "optimizer.start: expected an integer < train.n_steps = 100, found 100"),
     ],
 )
 def test_a_value_that_cannot_be(rules: Path, problems: Problems, setting: str, message: str) -> None:

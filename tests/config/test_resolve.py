@@ -19,6 +19,7 @@ from featlearn.optim import SGD
 from featlearn.runs import RunConfig
 from featlearn.trackers import Loss
 
+DATA = "data: {n_samples: 20, dim: 1000, signal_norm: 5.0}\nnetwork: {n_filters: 10, init_std: 0.001}\n"
 Load = Callable[..., SweepConfig]
 Problems = Callable[..., list[str]]
 
@@ -63,14 +64,14 @@ class TestEngine:
         assert run_of(load, "optimizer={name: sgd, lr: 1}").engine == "weights"
         assert run_of(load).engine == "weights", "SAM around a rule of coordinates needs them too"
         (line,) = problems("engine: gram")
-        assert line == "x.yaml:4: optimizer.name: SAM needs coordinates, which the gram engine does not provide"
+        assert line == "x.yaml:4: optimizer.name: sam needs coordinates, which the gram engine does not provide"
 
     def test_a_tracker_of_coordinates(self, load: Load, problems: Problems, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Loss, "needs", frozenset({"coordinates"}), raising=False)
         assert run_of(load, "record.trackers=[loss]").engine == "weights"
         assert run_of(load, "record.trackers=[decomposition]").engine == "gram"
         (line,) = problems("record: {trackers: [loss]}", set=["engine=gram"])
-        assert line == "x.yaml:6: record.trackers: Loss needs coordinates, which the gram engine does not provide"
+        assert line == "x.yaml:6: record.trackers: loss needs coordinates, which the gram engine does not provide"
 
     def test_engines_are_the_words_of_the_config_and_provide_what_they_say(self) -> None:
         from featlearn.engines.gram import GramEngine
@@ -138,10 +139,27 @@ class TestBatchAndPhase:
         ]
 
     def test_a_window_outside_the_run(self, load: Load, problems: Problems) -> None:
+        never = "expected an integer <= train.n_steps = 100, or null for never"
         assert problems(set=["optimizer.start=100"]) == [
-            "--set: optimizer.start: step 100 is not in the run: train.n_steps = 100"
+            "--set: optimizer.start: expected an integer < train.n_steps = 100, found 100"
         ]
-        assert run_of(load, "optimizer.start=99", "optimizer.stop=500").optimizer.stop == 500
+        assert problems(set=["optimizer.stop=101"]) == [f"--set: optimizer.stop: {never}, found 101"]
+        assert len(problems(set=["optimizer.start=120", "optimizer.stop=150"])) == 2
+        (line,) = problems(
+            base="train: {n_steps: 100}\noptimizer:\n  {name: sam, lr: 1, rho: 1,\n   stop: 500}\n" + DATA
+        )
+        assert line == f"x.yaml:4: optimizer.stop: {never}, found 500"
+        window = run_of(load, "optimizer.start=99", "optimizer.stop=100").optimizer
+        assert (window.start, window.stop) == (99, 100)
+
+    def test_a_window_outside_some_runs_of_a_sweep(self, load: Load, problems: Problems) -> None:
+        settings = ["optimizer.stop=80"]
+        assert problems("sweep: {train.n_steps: [200, 80, 50, 10], seed: [1, 2]}", set=settings) == [
+            "--set: optimizer.stop: expected an integer <= train.n_steps = 50, or null for never, found 80 "
+            "(in 2 of 4 combinations, first at train.n_steps = 50, seed = 1)"
+        ]
+        together = load("sweep: {zip: {train.n_steps: [50, 10], optimizer.stop: [50, null]}}")
+        assert [run.optimizer.stop for run in together.runs()] == [50, None]
 
 
 class TestRecord:
@@ -191,7 +209,7 @@ class TestCurvature:
     )
     def test_an_edge_of_a_rule_that_has_none_is_refused(self, problems: Problems, tracker: str, optimizer: str) -> None:
         (line,) = problems(f"record: {{trackers: [loss, {tracker}]}}", set=[f"optimizer={optimizer}"])
-        assert line.startswith("x.yaml:6: record.trackers: ") and "knows no edge of S" in line and "constant lr" in line
+        assert line.startswith("x.yaml:6: record.trackers: ") and "knows no edge of s" in line and "constant lr" in line
 
     @pytest.mark.parametrize("optimizer", ["sam", "usam"])
     def test_an_edge_that_there_is(self, load: Load, optimizer: str) -> None:
@@ -202,13 +220,13 @@ class TestCurvature:
     def test_a_sweep_over_a_rule_without_edge_is_refused(self, problems: Problems) -> None:
         sweep = "sweep: {optimizer: [{name: sam, lr: 0.1, rho: 0.1}, {name: sgd, lr: 0.1}]}"
         (line,) = problems(f"record: {{trackers: [sam_edge]}}\n{sweep}")
-        assert "SamEdge knows no edge of SGD" in line
+        assert "sam_edge knows no edge of sgd" in line
 
     def test_more_eigenvalues_than_parameters_are_refused(self, load: Load, problems: Problems) -> None:
         asked = "record: {trackers: [{name: sharpness, top: 81}]}"
         assert load(asked, set=["data.dim=5"]).base_run().record.trackers[0].top == 81
         (line,) = problems(asked, set=["data.dim=4"])
-        assert line == "x.yaml:6: record.trackers: Sharpness asks for 81 parameters; the network has 80"
+        assert line == "x.yaml:6: record.trackers: sharpness asks for 81 parameters; the network has 80"
 
     @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
     def test_what_makes_no_sense_is_refused(self, problems: Problems, wrong: str) -> None:
@@ -219,7 +237,7 @@ class TestCurvature:
 def test_coefficients_that_are_not_unique_are_refused(load: Load, problems: Problems) -> None:
     short = {"data.n_samples": 8, "engine": "weights"}
     (line,) = problems(set={**short, "data.dim": 8})
-    assert "record.trackers: Decomposition is not unique" in line and "9 data vectors" in line
+    assert "record.trackers: decomposition is not unique" in line and "9 data vectors" in line
     assert load(set={**short, "data.dim": 9}).base_run().engine == "weights"
     assert load(set={**short, "data.dim": 8, "engine": "gram"}).base_run().engine == "gram"
 
@@ -234,16 +252,20 @@ class TestCautions:
 
     def test_friendly_sam_on_the_full_batch_is_warned_of_once(self, load: Load) -> None:
         (said,) = self.warned(load, set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": 0.1}})
-        assert said.startswith("--set: optimizer: FSAM perturbs downhill on the full batch: ")
+        assert said.startswith("--set: optimizer: f_sam on the full batch perturbs downhill: ")
 
     @pytest.mark.parametrize(
         ("name", "parameters", "said"),
         [
-            ("n_sam", {}, "n-SAM on the full batch is SAM"),
-            ("dnsam", {}, "DNSAM on the full batch is SAM"),
-            ("component_sam", {"component": "other_batch"}, "component = other_batch on the full batch is SAM"),
-            ("component_sam", {"component": "noise"}, "there is no perturbation"),
-            ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "EMASAM perturbs downhill on the full batch"),
+            ("n_sam", {}, "n_sam on the full batch is SAM"),
+            ("dnsam", {}, "dnsam on the full batch is SAM"),
+            (
+                "component_sam",
+                {"component": "other_batch"},
+                "component_sam on the full batch is SAM: component = other_batch",
+            ),
+            ("component_sam", {"component": "noise"}, "is its base, without a perturbation: component = noise"),
+            ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "ema_sam on the full batch perturbs downhill"),
         ],
     )
     def test_it_says_what_is_left_of_a_rule(self, load: Load, name: str, parameters: dict[str, Any], said: str) -> None:
@@ -266,7 +288,8 @@ sweep:
 """
         (said,) = self.warned(load, sweep)
         assert (
-            said.startswith("x.yaml:8: sweep.optimizer[1]: FSAM perturbs downhill") and "in 1 of 4 combinations" in said
+            said.startswith("x.yaml:8: sweep.optimizer[1]: f_sam on the full batch perturbs downhill")
+            and "in 1 of 4 combinations" in said
         )
 
     def test_what_is_wrong_comes_first(self, problems: Problems) -> None:
@@ -306,9 +329,9 @@ class TestRulesThatAskMore:
     @pytest.mark.parametrize(
         ("optimizer", "who"),
         [
-            ("{name: adam, lr: 0.1}", "Adam"),
-            ("{name: sam, base: signsgd, lr: 0.1, rho: 0.1}", "SAM"),
-            ("{name: asam_elementwise, lr: 0.1, rho: 0.1}", "ElementwiseASAM"),
+            ("{name: adam, lr: 0.1}", "adam"),
+            ("{name: sam, base: signsgd, lr: 0.1, rho: 0.1}", "sam"),
+            ("{name: asam_elementwise, lr: 0.1, rho: 0.1}", "asam_elementwise"),
         ],
     )
     def test_rules_that_need_coordinates_run_on_explicit_weights_alone(
