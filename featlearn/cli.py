@@ -249,8 +249,8 @@ def plot(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Keep the runs with this value; repeatable.")
     ] = None,
     optimizer: Annotated[str | None, typer.Option(help="Draw this optimizer only.")] = None,
-    first: Annotated[str | None, typer.Option(help="Optimizer to subtract from.")] = None,
-    second: Annotated[str | None, typer.Option(help="Optimizer to subtract.")] = None,
+    first: Annotated[str | None, typer.Option(help="Optimizer to subtract from; SGD if there is one.")] = None,
+    second: Annotated[str | None, typer.Option(help="Optimizer to subtract; the other of two.")] = None,
     train_loss_tol: Annotated[float | None, typer.Option(help="Factor; leave out pairs that fit less alike.")] = None,
     theory: Annotated[str | None, typer.Option(help="Law to lay over a phase diagram.")] = None,
     constant: Annotated[float | None, typer.Option(help="The law's constant; fitted if not given.")] = None,

@@ -138,7 +138,7 @@ def put(tree: Node, path: Sequence[str], node: Node) -> Node:
 def fix(sweep: Node, key: str, node: Node) -> Node:
     """Return the axes of a sweep after ``key`` was set: it is not swept any more.
 
-    Where an axis gives whole sections, the key is set in those of them that may have it.
+    Where an axis gives whole sections, the key is set in each whose kind knows it, given there or not.
     """
     if isinstance(sweep.value, list):
         return replace(sweep, value=[fix(item, key, node) for item in sweep.value])
@@ -159,5 +159,5 @@ def _fix_sections(axis: Node, section: Section, path: Sequence[str], node: Node)
     if not isinstance(axis.value, list):
         return axis
     drafts = [read_section(section, item) for item in axis.value]
-    items = [put(d.node, path, node) if path[0] in d.parameters else d.node for d in drafts]
+    items = [put(d.node, path, node) if d.kind and path[0] in d.kind.keys else d.node for d in drafts]
     return replace(axis, value=items)

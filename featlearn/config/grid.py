@@ -92,7 +92,8 @@ class Grid:
     def _conflicts(self, every: Sequence[Check]) -> list[Problem]:
         """Return what ``every`` check finds in some run, each with the number of combinations that it concerns.
 
-        Only those checks are made that some axis decides, and only those axes are moved that decide some check.
+        A combination with several reasons against one key counts once. Only those checks are made that some axis
+        decides, and only those axes are moved that decide some check.
         """
         deciding = [key for keys, _ in every for key in keys]
         moving = [key for axis in self.axes for key in axis.keys]
@@ -101,9 +102,10 @@ class Grid:
         first: dict[tuple[str, str], tuple[Problem, Sequence[int]]] = {}
         count: Counter[tuple[str, str]] = Counter()
         for choice in product(*ranges):
-            for problem in conflicts(self.sections(choice), checks):
+            found = conflicts(self.sections(choice), checks)
+            for problem in found:
                 first.setdefault((problem.place, problem.key), (problem, choice))
-                count[problem.place, problem.key] += 1
+            count.update({(problem.place, problem.key) for problem in found})
         total = math.prod(map(len, ranges))
         return [self._counted(*first[at], f"{count[at]} of {total}") for at in first]
 

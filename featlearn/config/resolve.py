@@ -16,8 +16,7 @@ from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
 from featlearn.geometry import law_reason
 from featlearn.models import MODELS, Landscape
-from featlearn.optim import OPTIMIZERS
-from featlearn.optim.wrapper import Wrapper
+from featlearn.optim import OPTIMIZERS, Wrapper
 from featlearn.runs import Record, RunConfig, Train
 from featlearn.trackers import TRACKERS
 
@@ -201,14 +200,11 @@ def _recorded_steps(s: Sections) -> Conflicts:
 
 def _phase(s: Sections) -> Conflicts:
     """Refuse a window of steps that is not within the run."""
-    rule, n_steps = s.drafts["optimizer"].object, s.train.n_steps
-    if not isinstance(rule, Wrapper):
-        return
-    if rule.start >= n_steps:
-        yield "optimizer.start", f"expected an integer < train.n_steps = {n_steps}, found {rule.start}"
-    if rule.stop is not None and rule.stop > n_steps:
-        expected = f"an integer <= train.n_steps = {n_steps}, or null for never"
-        yield "optimizer.stop", f"expected {expected}, found {rule.stop}"
+    rule, last = s.drafts["optimizer"].object, f"train.n_steps = {s.train.n_steps}"
+    if isinstance(rule, Wrapper) and rule.start >= s.train.n_steps:
+        yield "optimizer.start", f"expected an integer < {last}, found {rule.start}"
+    if isinstance(rule, Wrapper) and (rule.stop or 0) > s.train.n_steps:
+        yield "optimizer.stop", f"expected an integer <= {last}, or null for never, found {rule.stop}"
 
 
 def _scales(s: Sections) -> Conflicts:
@@ -234,10 +230,8 @@ def _engine(s: Sections) -> Conflicts:
         for part in users:
             missing = needs(part) - ENGINES[s.engine]
             who = f"the {s.engine} engine" if missing else f"a network of model {_word(MODELS, network)}"
-            missing = missing or needs(part) - network.provides
-            if missing:
-                what = f"{_called(part)} needs {', '.join(sorted(missing))}"
-                yield key, f"{what}, which {who} does not provide"
+            if missing := missing or needs(part) - network.provides:
+                yield key, f"{_called(part)} needs {', '.join(sorted(missing))}, which {who} does not provide"
 
 
 def _parameters(s: Sections) -> Conflicts:

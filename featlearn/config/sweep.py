@@ -69,7 +69,7 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     """Read a config, and check every run that it describes.
 
     set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
-    that is set is not swept any more; one inside sections that an axis gives is set in those that may have it.
+    that is set is not swept any more; one inside sections that an axis gives is set in each whose kind knows it.
 
     Raises ConfigError with everything that is wrong, each with file, line and key. Warns (ConfigWarning) of runs that
     are hardly what was meant.

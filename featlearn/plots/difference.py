@@ -16,7 +16,7 @@ from featlearn.plots.caption import caption, seeds
 from featlearn.plots.mesh import draw_cells, hatched, mark_cells, require_numbers
 from featlearn.plots.panels import heading, panels
 from featlearn.plots.style import diverging, label, paper, title
-from featlearn.tables.columns import last_rows, main_axes, optimizer_labels, select
+from featlearn.tables.columns import last_rows, listed, main_axes, optimizer_labels, select
 from featlearn.tables.pairs import difference_grid, paired_difference
 
 
@@ -72,16 +72,17 @@ def difference(
     y: str,
     value: str = "test_error",
     *,
-    first: str = "sgd",
-    second: str = "sam",
+    first: str | None = None,
+    second: str | None = None,
     train_loss_tol: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the mean of `first` minus `second` at the last step over x and y, paired by seed; return the Axes.
 
     Above zero (red) the second has the smaller value. `first` and `second` are names, or labels of
-    `featlearn.tables.optimizer_labels` where a name is not enough; for `train_loss_tol` see
-    `featlearn.tables.paired_difference`. Raises ValueError if the pairing is ambiguous or leaves nothing.
+    `featlearn.tables.optimizer_labels` where a name is not enough; if not given, SGD comes first, and the other of
+    two second. For `train_loss_tol` see `featlearn.tables.paired_difference`. Raises ValueError if there are more to
+    choose from, or if the pairing is ambiguous or leaves nothing.
     """
     contrast = _contrast(last_rows(table), x, y, value, first, second, train_loss_tol)
     if ax is None:
@@ -98,8 +99,8 @@ def difference_figure(
     y: str | None = None,
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    first: str = "sgd",
-    second: str = "sam",
+    first: str | None = None,
+    second: str | None = None,
     train_loss_tol: float | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw `difference` on its own; return the figure and the cells it shows.
@@ -109,25 +110,44 @@ def difference_figure(
     runs = last_rows(select(rows, where or {}))
     x, y = main_axes(runs, x, y)
     contrast = _contrast(runs, x, y, value, first, second, train_loss_tol)
-    return _figure(contrast, value), contrast.grid.assign(first=first, second=second)
+    return _figure(contrast, value), contrast.grid.assign(first=contrast.first, second=contrast.second)
 
 
 def _contrast(
-    runs: pd.DataFrame, x: str, y: str, value: str, first: str, second: str, factor: float | None
+    runs: pd.DataFrame, x: str, y: str, value: str, first: str | None, second: str | None, factor: float | None
 ) -> Contrast:
     """Pair the runs and average the pairs."""
     require_numbers(runs, [x, y, value])
+    runs = runs.assign(optimizer=optimizer_labels(runs, ignore=(x, y)))
+    first, second = _two(runs["optimizer"], first, second)
     if any(axis.startswith("optimizer.") for axis in (x, y)):
         raise ValueError(f"{first} and {second} differ in {x} or {y}: pairs cannot lie along it")
-    named = {first, second} <= set(runs["optimizer.name"])
-    by = "optimizer.name" if named else "optimizer"
-    runs = runs.assign(optimizer=optimizer_labels(runs, ignore=(x, y)))
+    by = "optimizer.name" if {first, second} <= set(runs["optimizer.name"]) else "optimizer"
     pairs = paired_difference(runs, value, by, first, second, train_loss_tol=factor)
     constant = {c: runs[c].iloc[0] for c in (x, y) if c not in pairs}
     grid = difference_grid(pairs.assign(**constant), [x, y])
     if not grid["n"].any():
         raise ValueError(f"no pair of {first} and {second} is left to compare: {_counts(pairs['outcome'])}")
     return Contrast(first, second, grid, pairs["outcome"], factor)
+
+
+def _two(labels: pd.Series[str], first: str | None, second: str | None) -> tuple[str, str]:
+    """Return the two optimizers to compare: if not given, SGD first, and the other of two."""
+    there = sorted(labels.unique(), key=lambda label: (label != "sgd", label))
+    if first is None and second is not None and "sgd" in there:
+        first = "sgd"
+    if first is not None and second is not None:
+        return first, second
+    if len(there) == 1:
+        raise ValueError(f"a difference takes two optimizers; {there[0]} is the only one")
+    if len(there) > 2:
+        found = listed(pd.Series(there), most=12)
+        raise ValueError(
+            f"there are {len(there)} optimizers, {found}: choose with first and second (--first, --second)"
+        )
+    given = first or second or there[0]
+    other = there[given == there[0]]
+    return (given, other) if second is None else (other, given)
 
 
 def _figure(contrast: Contrast, value: str) -> Figure:

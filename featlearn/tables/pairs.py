@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featlearn.tables.columns import COUNTED, refuse_twins, require, varying
+from featlearn.tables.columns import COUNTED, listed, refuse_twins, require, varying
 from featlearn.tables.intervals import half_width, moments
 
 
@@ -38,6 +38,9 @@ def paired_difference(
     if keys is None:
         keys = [c for c in varying(runs) if not c.startswith("optimizer.") and c != by]
     keys = list(dict.fromkeys(["seed", *keys]))
+    for name in (first, second):
+        if name not in set(runs[by]):
+            raise ValueError(f"no run has {by} = {name!r}; it takes {listed(summary[by], most=12)}")
     left, right = (_side(runs, by, name, keys, value) for name in (first, second))
     pairs = left.merge(right, how="outer", on=keys, suffixes=("_first", "_second"))
     pairs["outcome"] = _outcomes(pairs, train_loss_tol)
@@ -66,8 +69,6 @@ def difference_grid(pairs: pd.DataFrame, cells: Sequence[str], level: float = 0.
 def _side(runs: pd.DataFrame, by: str, name: str, keys: list[str], value: str) -> pd.DataFrame:
     """Return one side of the pairs: keys, value, status, train_loss."""
     side = runs[runs[by] == name]
-    if side.empty:
-        raise ValueError(f"no run has {by} = {name!r}; choose two by first and second")
     refuse_twins(side, keys, f"{name} run")
     loss = side.get("train_loss", np.nan)
     return side[keys].assign(value=side[value], status=side["status"], train_loss=loss)

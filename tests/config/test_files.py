@@ -195,11 +195,22 @@ sweep:
         config = load(self.SWEEP, set={"data": {"signal_norm": 1}, "optimizer": {"name": "sgd", "lr": 1}})
         assert self.keys(config) == [("seed",)]
 
-    def test_a_key_in_swept_sections_is_set_where_they_have_it(self, load: Load) -> None:
-        config = load(self.SWEEP, set=["optimizer.lr=0.5", "optimizer.rho=0.7"])
+    def test_a_key_in_swept_sections_is_set_in_each_that_knows_it_given_there_or_not(self, load: Load) -> None:
+        config = load(self.SWEEP, set=["optimizer.lr=0.5", "optimizer.rho=0.7", "optimizer.start=3"])
         rules = {run.optimizer for run in config.runs()}
-        assert {getattr(rule, "rho", None) for rule in rules} == {None, 0.7}
+        assert {(getattr(rule, "rho", None), getattr(rule, "start", None)) for rule in rules} == {
+            (None, None),
+            (0.7, 3),
+        }
         assert {getattr(rule, "lr", None) or rule.base.lr for rule in rules} == {0.5}
+
+    def test_the_keys_that_name_a_kind_are_set_too(self, load: Load, problems: Problems) -> None:
+        config = load(self.SWEEP, set=["optimizer.base=muon"])
+        rules = {run.optimizer for run in config.runs()}
+        assert {type(getattr(rule, "base", rule)).__name__ for rule in rules} == {"SGD", "Muon"}
+        assert any(
+            "optimizer[1].rho: not a key of SGD" in line for line in problems(self.SWEEP, set="optimizer.name=sgd")
+        )
 
     def test_an_axis_may_be_set_or_taken_away(self, load: Load) -> None:
         settings = ["sweep.seed=[5]", "sweep.zip=null", "sweep.optimizer.rho=[1, 2]", "sweep.optimizer=null"]

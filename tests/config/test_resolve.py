@@ -317,6 +317,11 @@ class TestRulesThatAskMore:
             "--set: optimizer.n_shards: give exactly one of n_shards and micro_batch_size"
         ]
 
+    def test_a_combination_that_fits_neither_the_batch_nor_the_last_counts_once(self, problems: Problems) -> None:
+        sweep = "sweep: {optimizer: [{name: sgd, lr: 1}, {name: msam, n_shards: 4, lr: 1, rho: 1}], seed: [1, 2]}"
+        (line,) = problems(sweep, set=["train.batch_size=7"])
+        assert "4 does not divide a batch of 7 samples (in 1 of 2 combinations" in line
+
     def test_the_line_of_the_file_is_named(self, load: Load, problems: Problems) -> None:
         config = "data: {n_samples: 20, signal_norm: 5.0}\ntrain: {n_steps: 9}\n"
         assert problems(base=config + "optimizer:\n  {name: msam, lr: 0.1, rho: 0.1,\n   n_shards: 7}\n") == [

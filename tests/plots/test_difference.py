@@ -64,14 +64,38 @@ def test_several_radii_need_a_label(make_rows):
     optimizers += [{"optimizer.name": "sam", "optimizer.rho": rho} for rho in (0.03, 0.1)]
     df = make_rows(optimizers=optimizers)
     with pytest.raises(ValueError, match=r"they differ in optimizer.rho \(0.03, 0.1\)"):
-        difference(df, X, Y)
+        difference(df, X, Y, second="sam")
     ax = difference(df, X, Y, second="sam rho=0.1")
     assert ax.get_title("left") == r"SGD minus SAM, $\rho$ = 0.1"
 
 
+def test_of_two_optimizers_one_or_none_has_to_be_named(rows):
+    names = {"sgd": "usam", "sam": "asam"}
+    df = rows.assign(**{"optimizer.name": rows["optimizer.name"].map(names)})
+    told = [{}, {"first": "asam"}, {"second": "usam"}, {"first": "usam"}, {"second": "asam"}]
+    assert [difference(df, X, Y, **names).get_title("left") for names in told] == [
+        *["ASAM minus USAM"] * 3,
+        *["USAM minus ASAM"] * 2,
+    ]
+
+
+def test_of_many_optimizers_two_are_chosen_never_taken(make_rows):
+    optimizers = [{"optimizer.name": name} for name in ("sgd", "sam", *(f"rule{i}" for i in range(9)))]
+    df = make_rows(optimizers=optimizers, signals=(1.0, 2.0), dims=(1000, 2000))
+    for told in ({}, {"first": "sam"}):
+        with pytest.raises(
+            ValueError, match=r"there are 11 optimizers, sgd, rule0, .*: choose .* \(--first, --second\)"
+        ):
+            difference(df, X, Y, **told)
+    assert difference(df, X, Y, second="rule3").get_title("left") == "SGD minus RULE3"
+    assert difference(df, X, Y, first="sam", second="rule3").get_title("left") == "SAM minus RULE3"
+
+
 def test_nothing_to_compare_is_said(rows):
-    with pytest.raises(ValueError, match="no run has"):
+    with pytest.raises(ValueError, match="takes two optimizers; sgd is the only one"):
         difference(rows[rows["optimizer.name"] == "sgd"], X, Y)
+    with pytest.raises(ValueError, match="no run has optimizer = 'adam'; it takes sgd, sam"):
+        difference(rows, X, Y, second="adam")
     with pytest.raises(ValueError, match=r"no pair of sgd and sam is left to compare: diverged \(72\)"):
         difference(rows.assign(status="diverged"), X, Y)
 
