@@ -10,7 +10,7 @@ from torch import Tensor
 
 from featlearn.engines import kernels
 from featlearn.engines.fused_curvature import FusedGramCurvature
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.fused_shards import ShardedGramEngine
 from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
@@ -19,7 +19,7 @@ from featlearn.models.kernels import KINDS
 from featlearn.tiles import pad_columns
 
 
-class FusedGramEngine(GramEngine):
+class FusedGramEngine(ShardedGramEngine):
     """GramEngine for tensors on a CPU; its Vectors are packed."""
 
     def __init__(self, problem: Problem) -> None:

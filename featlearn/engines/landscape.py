@@ -14,7 +14,7 @@ from torch import Tensor
 
 from featlearn.engines.autograd import AutogradEngine
 from featlearn.engines.protocol import Loss, Vector, View
-from featlearn.engines.shards import Shards, averaged, cut, repeated
+from featlearn.engines.shards import Shards, averaged, cut, repeated, whole
 from featlearn.models.landscape import Landscape
 from featlearn.models.losses import mistakes
 
@@ -70,6 +70,8 @@ class LandscapeEngine(AutogradEngine):
 
         Each costs as much as the whole set, of which it is a weighting: what was drawn need not be drawn by sample.
         """
+        if size == loss.size:
+            return whole(loss)
         samples = cut(loss, size)
         count = samples.shape[1]
         part = copy(self)

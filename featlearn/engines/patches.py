@@ -11,7 +11,7 @@ from torch import Tensor
 
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Observation, PatchView, Vector
-from featlearn.engines.shards import Shards, cut
+from featlearn.engines.shards import Shards, cut, whole
 from featlearn.models.losses import logistic, mistakes
 
 
@@ -65,6 +65,8 @@ class PatchEngine(ABC):
 
     def shards(self, loss: Loss, size: int) -> Shards:
         """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in."""
+        if size == loss.size:
+            return whole(loss)
         samples = cut(loss, size)
         if loss.samples is None and size not in self._parts:
             self._parts[size] = self.part(samples)

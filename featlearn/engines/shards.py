@@ -33,6 +33,11 @@ class Shards:
         return self.mean(u(self.loss, self.split(w), each))
 
 
+def whole(loss: Loss) -> Shards:
+    """Return the mini-batch as its only micro-batch: what is made of it is what would be made of the batch itself."""
+    return Shards(loss, 1, split=lambda w: w, mean=lambda u: u)
+
+
 def cut(loss: Loss, size: int) -> Tensor:
     """Return the samples [b, s, size] of the micro-batches, in the order in which the mini-batch was drawn."""
     b, n = loss.batch.shape
