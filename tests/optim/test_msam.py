@@ -124,6 +124,17 @@ def test_on_a_landscape_each_micro_batch_is_perturbed_and_evaluated_on_itself(ba
     assert max(float((a - b).abs().max()) for a, b in zip(found.leaves, sam.leaves, strict=True)) > 1e-4
 
 
+@ENGINES
+@pytest.mark.parametrize("split", [{"n_shards": 1}, {"micro_batch_size": 4}], ids=str)
+def test_one_micro_batch_is_sam_bit_for_bit(engine, split):
+    run = run_of(MSAM(rho=0.2, **split, base=HEAVY), engine=engine, batch_size=4)
+    built, losses, _ = in_drawn_order(run, 12)
+    ours, sam = (trained(rule, built, losses) for rule in (run.optimizer, SAM(rho=0.2, base=HEAVY)))
+    assert all(torch.equal(a, b) for a, b in zip(ours.leaves, sam.leaves, strict=True))
+    other = trained(MSAM(rho=0.2, n_shards=2, base=HEAVY), built, losses)
+    assert not any(torch.equal(a, b) for a, b in zip(other.leaves[1:], sam.leaves[1:], strict=True))
+
+
 def test_runs_of_a_block_are_cut_each_in_its_own_order():
     rule = MSAM(rho=0.2, n_shards=2, base=PLAIN)
     runs = [run_of(rule, batch_size=4, seed=seed) for seed in range(3)]
