@@ -51,6 +51,7 @@ CHANGES = {
     "optimizer.nesterov": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, nesterov=True))},
     "optimizer.weight_decay": {"optimizer": replace(RUN.optimizer, base=SGD(lr=0.1, momentum=0.5, weight_decay=0.1))},
     "optimizer.rho_schedule": {"optimizer": replace(RUN.optimizer, rho_schedule=FollowLR())},
+    "optimizer.rho_schedule.lr_final": {"optimizer": replace(RUN.optimizer, rho_schedule=FollowLR(lr_final=0.1))},
     "optimizer.lr_schedule": scheduled(Constant(warmup=1)),
     "optimizer.lr_schedule.name": scheduled(StepDecay(every=5)),
     "optimizer.lr_schedule.every": scheduled(StepDecay(every=6)),

@@ -1,7 +1,6 @@
 """Surrogate-gap guided SAM: descend the perturbed loss, climb against what of the gradient is orthogonal to that.
 
-Source: Zhuang et al. 2022 (arXiv 2203.08065). There rho_t - rho_min is proportional to lr_t - lr_min; here rho_t is to
-lr_t, which is the same for rho_min / rho_max = lr_min / lr_max.
+Source: Zhuang et al. 2022 (arXiv 2203.08065), where rho_t follows the learning rate between its lowest and its highest.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 class GSAM(SAM):
     """The base rule with s - alpha (g - <g, s> / <s, s> s), g = gradient(w) and s SAM's gradient(w + rho g / |g|).
 
-    The radius follows the learning rate unless rho_schedule says otherwise. alpha = 0 is SAM then.
+    The radius follows the learning rate (rho_schedule: lr, whose numbers give a rho_min) unless rho_schedule says
+    otherwise. alpha = 0 is SAM with that radius.
 
     alpha: how much of the orthogonal part of g is subtracted.
     """

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
-from featlearn.types import Bound, Count, Named, Step
+from featlearn.types import Bound, Count, Fraction, Named, Step
 
 if TYPE_CHECKING:
     from featlearn.engines.protocol import Scalar
@@ -96,16 +96,42 @@ class Cosine(WarmUp):
 
 @dataclass(frozen=True, kw_only=True)
 class FollowLR:
-    """The factor of the base rule's learning rate: rho / lr is the same at every step."""
+    """The factor final + (1 - final) (x - lr_final) / (1 - lr_final) at the factor x of the base's learning rate.
+
+    That is rho_t = rho_min + (rho_max - rho_min) (lr_t - lr_min) / (lr_max - lr_min) with rho_max = rho, lr_max = lr,
+    rho_min = final rho and lr_min = lr_final lr; below lr_min the line goes on, but not below 0. By default rho / lr is
+    the same at every step. A constant learning rate gives a constant radius.
+
+    lr_final: the factor of the learning rate, usually its lowest, at which that of the radius is final.
+    final: the factor of the radius there.
+    """
 
     reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
 
+    lr_final: Fraction = 0.0
+    final: Annotated[float, Bound(ge=0, le=1)] = 0.0
+
     def of(self, base: Any) -> Schedule:
-        """Return the schedule of the base; ValueError where it has none."""
+        """Return the schedule of the radius around a base; ValueError where that has none to follow."""
         if not hasattr(base, "lr_schedule"):
-            raise ValueError(f"rho_schedule cannot follow lr: {type(base).__name__} has no lr_schedule")
+            raise ValueError(f"rho_schedule cannot follow lr: {type(base).__name__} has no lr_schedule; give another")
         schedule: Schedule = base.lr_schedule
-        return schedule
+        in_proportion = all(isinstance(x, float) and x == 0.0 for x in (self.lr_final, self.final))
+        return schedule if in_proportion else Line(follow=self, schedule=schedule)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The factor of a radius that follows a learning rate with ``schedule``."""
+
+    follow: FollowLR
+    schedule: Schedule
+
+    def factor(self, t: int) -> Scalar:
+        """Return the factor at step t."""
+        low, final = self.follow.lr_final, self.follow.final
+        y = final + (1 - final) * (self.schedule.factor(t) - low) / (1 - low)
+        return y * (y > 0)
 
 
 UNCHANGED = Constant()

@@ -8,7 +8,7 @@ import torch
 from helpers import QUICK_TRACKERS, advance, engine_of, full_batches, make_run, same_bits
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
-from featlearn.optim import SAM, SGD, USAM, edges
+from featlearn.optim import GSAM, SAM, SGD, USAM, edges
 from featlearn.optim.schedules import Constant, Cosine, FollowLR, StepDecay
 from featlearn.simulation import block_key, simulate_block
 
@@ -79,6 +79,42 @@ def test_a_radius_follows_the_learning_rate_or_its_own_schedule(cls):
     assert cls(rho=0.1, base=base).radius(7) == 0.1
 
 
+def test_a_radius_follows_between_its_lowest_and_its_highest():
+    """Zhuang et al. 2022: rho_min + (rho_max - rho_min) (lr_t - lr_min) / (lr_max - lr_min)."""
+    base = SGD(lr=0.2, lr_schedule=Cosine(steps=20, final=0.1, warmup=4))
+    rule = GSAM(rho=0.6, alpha=0.4, rho_schedule=FollowLR(lr_final=0.1, final=0.25), base=base)
+    expected = [0.15 + 0.45 * (base.rate(t) - 0.02) / (0.2 - 0.02) for t in range(40)]
+    assert [rule.radius(t) for t in range(40)] == pytest.approx(expected, rel=1e-12)
+    assert (rule.radius(4), rule.radius(39)) == pytest.approx((0.6, 0.15))
+
+
+def test_a_radius_that_follows_never_falls_below_zero():
+    base = SGD(lr=0.2, lr_schedule=Constant(warmup=9))
+    rule = SAM(rho=0.6, rho_schedule=FollowLR(lr_final=0.5), base=base)
+    assert [rule.radius(t) for t in (0, 3, 4)] == [0, 0, 0] < [rule.radius(5)]
+    assert rule.radius(6) == pytest.approx(0.6 * (0.7 - 0.5) / 0.5)
+
+
+@pytest.mark.parametrize("follow", [FollowLR(), FollowLR(lr_final=0.3, final=0.5), FollowLR(final=1.0)])
+def test_a_constant_rate_gives_a_constant_radius(follow):
+    assert {SAM(rho=0.6, rho_schedule=follow, base=SGD(lr=0.2)).radius(t) for t in range(9)} == {0.6}
+
+
+def test_the_radius_of_gsam_follows_unless_it_is_told_otherwise():
+    base = SGD(lr=0.2, lr_schedule=Cosine(steps=20))
+    rule = GSAM(rho=0.6, alpha=0.4, base=base)
+    assert [rule.radius(t) for t in range(20)] == pytest.approx([3 * base.rate(t) for t in range(20)])
+    assert len({rule.radius(t) for t in range(20)}) == 20
+    assert {replace(rule, rho_schedule=Constant()).radius(t) for t in range(20)} == {0.6}
+    with pytest.raises(ValueError, match="Plain has no lr_schedule; give another"):
+        GSAM(rho=0.6, alpha=0.4, base=Plain(lr=0.1))
+    assert GSAM(rho=0.6, alpha=0.4, rho_schedule=Constant(), base=Plain(lr=0.1)).radius(3) == 0.6
+    constant = GSAM(rho=0.1, alpha=0.0, base=SGD(lr=0.1))
+    runs = [make_run(rule, record__trackers=QUICK_TRACKERS) for rule in (constant, SAM(rho=0.1, base=SGD(lr=0.1)))]
+    ends = [simulate_block([run])[0].values["train_loss"] for run in runs]
+    assert ends[0].tolist() == ends[1].tolist()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plain:
     """A base without a schedule."""
@@ -115,6 +151,12 @@ def test_schedules_of_other_numbers_share_a_block_and_keep_their_bits():
     rules = [replace(rule, rho_schedule=s, base=replace(rule.base, lr_schedule=s)) for s in schedules]
     runs = [make_run(rule, record__trackers=QUICK_TRACKERS) for rule in rules]
     assert len({block_key(run) for run in runs}) == 1
+    together = simulate_block(runs)
+    assert all(same_bits(a, simulate_block([run])[0]) for a, run in zip(together, runs, strict=True))
+    assert len({t.values["train_loss"][-1] for t in together}) == 3
+    falling = replace(rule, base=replace(rule.base, lr_schedule=Cosine(steps=20)))
+    follow = [FollowLR(final=x, lr_final=low) for x, low in ((0.0, 0.0), (0.5, 0.0), (0.3, 0.2))]
+    runs = [make_run(replace(falling, rho_schedule=s), record__trackers=QUICK_TRACKERS) for s in follow]
     together = simulate_block(runs)
     assert all(same_bits(a, simulate_block([run])[0]) for a, run in zip(together, runs, strict=True))
     assert len({t.values["train_loss"][-1] for t in together}) == 3
