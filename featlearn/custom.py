@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from featlearn.imports import reached
+
 
 class CustomError(ValueError):
     """A class that cannot be had; the message says why, with file and line where there is one."""
@@ -29,7 +31,9 @@ class CustomError(ValueError):
 class Source:
     """Where a class is written: its name, ``file.py:Class`` or ``package.module:Class``, and the text of its file.
 
-    The text goes on with those of its ancestors in other files, ours and Python's aside.
+    For a module of a package the text goes on with the modules of the package that its import statements lead to (see
+    imports.py), then for both with the files of ancestors elsewhere, ours and Python's aside: each under its name.
+    Other modules, and files that are read, are not covered.
     """
 
     name: str
@@ -53,6 +57,7 @@ class File:
 
 
 _FILES: dict[str, File] = {}  # by the name of the module made of each
+_OWN_PATHS: set[str] = set()  # of the modules that classes of the user's own are made of
 
 
 def _note(path: str, text: str) -> str:
@@ -136,10 +141,20 @@ def _innermost(error: BaseException, paths: Collection[str]) -> str | None:
 @cache
 def source_of(cls: type) -> Source:
     """Return where a class is written. Raises CustomError if that cannot be found."""
-    texts = [_text(ancestor) for ancestor in cls.__mro__ if not _versioned(ancestor)]
     file = _FILES.get(cls.__module__)
+    package = {} if file or _versioned(cls) else reached(cls.__module__)
+    _OWN_PATHS.update(module.path for module in package.values() if module.path)
+    ancestors = [a for a in cls.__mro__ if a.__module__ not in package and not _versioned(a)]
+    named = [(name, module.text) for name, module in package.items()]
+    named += dict.fromkeys((ancestor.__module__, _text(ancestor)) for ancestor in ancestors)
+    texts = [text if i == 0 else f"# {name}\n{text}" for i, (name, text) in enumerate(named)]
     home = Path(file.path).name if file else cls.__module__
-    return Source(f"{home}:{cls.__qualname__}", "\n".join(dict.fromkeys(texts)))
+    return Source(f"{home}:{cls.__qualname__}", "\n".join(texts))
+
+
+def is_own_file(path: str) -> bool:
+    """Whether a file is one of the user's: named by a config, or of a package that a class of theirs is in."""
+    return path in _OWN_PATHS or any(path == file.path for file in _FILES.values())
 
 
 def _versioned(cls: type) -> bool:
@@ -169,10 +184,11 @@ class Parcel:
     content: Any
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpacked, (*_FILES.values(), self.content)
+        return _unpacked, (tuple(_OWN_PATHS), *_FILES.values(), self.content)
 
 
-def _unpacked(*parts: Any) -> Any:
+def _unpacked(paths: tuple[str, ...], *parts: Any) -> Any:
+    _OWN_PATHS.update(paths)
     return parts[-1]
 
 

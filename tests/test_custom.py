@@ -1,8 +1,12 @@
 """The user's own rules: both engines, several processes, an identity that follows the source; nothing is lost."""
 
+import importlib
 import json
+import pickle
+import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,8 +15,9 @@ from helpers import make_run, same_bits
 from typer.testing import CliRunner
 
 import featlearn as fl
+from featlearn import custom
 from featlearn.cli import app
-from featlearn.custom import CustomError, Parcel, find_class, is_own, source_of
+from featlearn.custom import CustomError, Parcel, find_class, is_own, is_own_file, source_of
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Trajectory
 from featlearn.simulation import simulate
@@ -127,9 +132,79 @@ def test_an_ancestor_in_another_file_counts(lab, monkeypatch):
     Path("lab_base.py").write_text(RULES)
     Path("mine.py").write_text("from lab_base import MySAM\n\n\nclass Mine(MySAM):\n    pass\n")
     cls = find_class("mine.py:Mine", lab)
-    assert source_of(cls).text == f"{Path('mine.py').read_text()}\n{RULES}"
+    assert source_of(cls).text == f"{Path('mine.py').read_text()}\n# lab_base\n{RULES}"
     assert source_of(find_class("lab_base:MySAM", lab)).name == "lab_base:MySAM"
     sys.modules.pop("lab_base")
+
+
+@pytest.fixture
+def package(lab, monkeypatch):
+    """A package with a rule that two of its other modules help; edited, it is imported anew."""
+    monkeypatch.syspath_prepend(lab)
+    Path("lab_rules").mkdir()
+    texts = {
+        "__init__": "",
+        "mine": RULES.replace("\n\n\n@", "\nfrom lab_rules.size import size\n\n\n@", 1).replace(
+            "return self.scale", "return size() * self.scale"
+        ),
+        "size": "from .factors import FACTOR\n\n\ndef size():\n    return FACTOR\n",
+        "factors": "FACTOR = 1.0\n",
+        "unused": "",
+    }
+
+    def write(**changes):
+        for name, text in (texts | changes).items():
+            Path("lab_rules", f"{name}.py").write_text(text)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "lab_rules"]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # texts of one size within a second look alike to a cache
+    write()
+    Path("own.yaml").write_text(CONFIG.replace("my_rules.py:MySAM", "lab_rules.mine:MySAM"))
+    yield write
+    write()
+
+
+def test_a_rule_of_a_package_is_known_by_the_modules_that_it_reaches(package):
+    before = fl.load_config("own.yaml").base_run()
+    package(unused="X = 1\n")
+    assert fl.load_config("own.yaml").base_run().run_id == before.run_id
+    package(factors="FACTOR = 3.0\n")
+    after = fl.load_config("own.yaml").base_run()
+    assert after.run_id != before.run_id
+    assert simulate(after).values["train_loss"][-1] != simulate(before).values["train_loss"][-1]
+    package()
+    assert fl.load_config("own.yaml").base_run().run_id == before.run_id
+
+
+def test_the_store_keeps_the_modules_of_a_package(package):
+    swept()
+    (part,) = Path("store/parts").glob("*.parquet")
+    (own,) = json.loads(pq.read_schema(part).metadata[FOOTER])["provenance"]["own"]
+    named = ["", "lab_rules", "lab_rules.factors", "lab_rules.size"]
+    files = ["mine", "__init__", "factors", "size"]
+    texts = [Path("lab_rules", f"{name}.py").read_text() for name in files]
+    assert own["name"] == "lab_rules.mine:MySAM"
+    assert own["text"] == "\n".join(f"# {n}\n{text}" if n else text for n, text in zip(named, texts, strict=True))
+
+
+def test_a_package_that_is_installed_is_named_with_its_line_too(package, lab, monkeypatch):
+    """Its files lie where those of libraries do, whose lines say nothing to a user."""
+    package(size="def size():\n    raise ArithmeticError('no size')\n")
+    paths = sysconfig.get_paths() | {"purelib": str(lab)}
+    monkeypatch.setattr(sysconfig, "get_path", paths.__getitem__)
+    assert swept().failed == 3
+    assert status("store").failures == {"ArithmeticError: no size (lab_rules/size.py:2)": 3}
+
+
+def test_a_parcel_says_which_files_are_the_users(package, monkeypatch):
+    fl.load_config("own.yaml").base_run().columns()
+    path = str(Path("lab_rules/factors.py").resolve())
+    sent = pickle.dumps(Parcel(["content"]))
+    monkeypatch.setattr(custom, "_OWN_PATHS", set())
+    assert not is_own_file(path)
+    assert pickle.loads(sent) == ["content"] and is_own_file(path)
 
 
 def test_a_class_without_a_source_is_no_run():
@@ -182,8 +257,6 @@ def test_processes_run_what_was_read_also_after_an_edit(lab):
 
 
 def test_a_parcel_arrives_where_the_file_was_never_read(lab):
-    import pickle
-
     run = fl.load_config("own.yaml").base_run()
     Path("broken.py").write_text("raise SystemError")
     with pytest.raises(CustomError):
@@ -209,6 +282,124 @@ def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs):
     Path("own.yaml").write_text(Path("own.yaml").read_text().replace("2.0]", "0.7]"))
     assert (swept().done, swept().reused) == (2, 6)
     assert Store.open("store").finished() >= set(fl.load("store").run_id)
+
+
+WRONG = """
+from dataclasses import dataclass, replace
+
+from featlearn.optim import SGD, Perturbed
+
+
+def eps_of(self, loss, w, memory, t):
+    return self.radius(t) * loss.unit(loss.gradient(w))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Perturbed):
+    def perturbation(self, loss, w, memory, t):
+        return 3.0, memory.own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alone(Perturbed):
+    def perturbation(self, loss, w, memory, t):
+        return eps_of(self, loss, w, memory, t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors(Perturbed):
+    def perturbation(self, loss, w, memory, t):
+        return loss.inner(w, w)[:, None, None] * w, memory.own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shapes(Perturbed):
+    def perturbation(self, loss, w, memory, t):
+        return replace(w, parts=tuple(part[..., :1] for part in w.parts)), memory.own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing(Perturbed):
+    def perturbation(self, loss, w, memory, t):
+        eps = eps_of(self, loss, w, memory, t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(SGD):
+    def step(self, loss, w, memory, t):
+        return w - loss.gradient(w)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(SGD):
+    def update(self, loss, w, g, memory, t):
+        return None, memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(SGD):
+    def probe(self, loss, w, memory, t):
+        return w, memory
+
+
+@dataclass(frozen=True)
+class Falls:
+    def factor(self, t):
+        return "1"
+
+
+@dataclass(frozen=True)
+class Ones:
+    def __call__(self, view):
+        return {"ones": view.grad_norm.sum()}
+
+
+@dataclass(frozen=True)
+class Listed:
+    def __call__(self, view):
+        return [1.0]
+"""
+PAIR = "a Vector and a memory, the Vector "
+
+
+@pytest.mark.parametrize("engine", ["gram", "weights"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "Number"}, f"Number.perturbation must return {PAIR}a combination of the parameters.*; found float"),
+        ({"name": "Alone"}, "Alone.perturbation must return two things, a Vector and a memory; found .*Vector"),
+        ({"name": "Factors"}, rf"Factors.perturbation must return {PAIR}with one factor a run, .*\(\d+, 1, 1\)"),
+        ({"name": "Shapes"}, f"Shapes.perturbation must return {PAIR}with parts of shape"),
+        ({"name": "Nothing"}, "Nothing.perturbation must return two things, a Vector and a memory; found NoneType"),
+        ({"name": "Step"}, "Step.step must return two things, a Vector and a memory; found .*Vector"),
+        ({"name": "sam", "base": "Update"}, f"Update.update must return {PAIR}.*; found NoneType"),
+        ({"name": "Probe"}, r"Probe.probe must return a Vector .*; found \(\w*Vector, \w*Vector\)"),
+        ({"name": "sam", "lr_schedule": "Falls"}, "Falls.factor must return a number; found str"),
+        ({"name": "sam", "rho_schedule": "Falls"}, "Falls.factor must return a number; found str"),
+        (
+            {"name": "sam", "tracker": "Ones"},
+            r"Ones.__call__ must return a dict of tensors .*; found Tensor of shape \(\)",
+        ),
+        ({"name": "sam", "tracker": "Listed"}, "Listed.__call__ must return a dict of tensors .*; found list"),
+    ],
+)
+def test_a_wrong_answer_fails_its_runs_with_the_line_of_the_method(lab, engine, settings, said):
+    """And the sweep goes on."""
+    Path("wrong.py").write_text(WRONG)
+    own = {key: value if value == "sam" else f"wrong.py:{value}" for key, value in settings.items()}
+    trackers = {"record.trackers": ["loss", own.pop("tracker")]} if "tracker" in own else {}
+    radius = {} if settings["name"] in ("Step", "Probe") else {"rho": 0.1}
+    optimizers = [{"lr": 0.1, **radius, **own}, {"name": "sgd", "lr": 0.1}]
+    changes = {"engine": engine, "sweep": {"optimizer": optimizers, "seed": [0, 1]}, **trackers}
+    report = sweep("own.yaml", "store", set=changes, device="cpu", progress=False)
+    assert (report.done, report.failed) == ((0, 4) if trackers else (2, 2))
+    ((message, count),) = status("store").failures.items()
+    name, method = said.split(" ")[0].split(".")
+    lines = WRONG.splitlines()
+    heading = next(i for i, text in enumerate(lines) if re.match(rf"class {name}\b", text))
+    line = next(i for i, text in enumerate(lines, 1) if i > heading and f"def {method}(" in text)
+    assert re.match(f"AnswerError: {said}", message) and message.endswith(f"(wrong.py:{line})")
+    assert count == report.failed
 
 
 def test_a_run_that_raises_ends_the_command_with_the_line(lab):

@@ -18,7 +18,8 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "custom", "tiles"},
+    {"types", "streams", "threads", "theory", "imports", "tiles"},
+    {"custom"},
     {"provenance"},
     {"data", "models"},
     {"geometry", "law"},
