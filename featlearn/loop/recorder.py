@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View
 from featlearn.loop.state import State
+from featlearn.optim.answers import columns, number, vector
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Prospect:
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> Prospect:
         """Look ahead at step t, from w."""
         none = loss.batch.new_zeros(len(loss.batch))
-        return cls(rule, rule.probe(loss, w, memory, t), loss.batch, none + _radius(rule, t), none + _rate(rule, t))
+        probe = vector(rule.probe, loss, w, memory, t)
+        return cls(rule, probe, loss.batch, none + _radius(rule, t), none + _rate(rule, t))
 
     def where(self, keep: Tensor, other: Prospect | None) -> Prospect:
         """Return self in the runs where ``keep`` [b] is true, other (if any) elsewhere."""
@@ -45,13 +47,13 @@ class Prospect:
 
 def _radius(rule: Any, t: int) -> Scalar:
     """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
-    return rule.radius(t) if hasattr(rule, "radius") and rule.active(t) else 0.0
+    return number(rule.radius, t) if hasattr(rule, "radius") and rule.active(t) else 0.0
 
 
 def _rate(rule: Any, t: int) -> Scalar:
     """Return the learning rate of step t, that of the base where the rule wraps one; NaN for a rule that has none."""
     mover = getattr(rule, "base", rule)
-    return mover.rate(t) if hasattr(mover, "rate") else math.nan
+    return number(mover.rate, t) if hasattr(mover, "rate") else math.nan
 
 
 def observe(engine: Engine, w: Vector, step: int, prospect: Prospect) -> View:
@@ -104,9 +106,9 @@ class Recorder:
         """Append a row for every run."""
         self._prospect = self._look(state, t).where(state.active, self._prospect)
         view = observe(self._engine, state.w, t, self._prospect)
-        columns = {name: column for tracker in self._trackers for name, column in tracker(view).items()}
+        found = [columns(tracker, view, len(view.batch)) for tracker in self._trackers]
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
-        self._rows.append({name: column.cpu().numpy() for name, column in columns.items()})
+        self._rows.append({name: column.cpu().numpy() for part in found for name, column in part.items()})
 
     def outcome(self, state: State) -> Outcome:
         """Return all rows, and how the runs ended."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
+from featlearn.optim.answers import pair
 from featlearn.runs import Status
 
 ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
@@ -76,7 +77,7 @@ class Stepper:
 
     def step(self, state: State, upcoming: Tensor, t: int) -> State:
         """Take step t, and check the parameters after it; ``upcoming`` [b, n] is the batch of the next step."""
-        w, memory = self._rule.step(state.loss(self._engine, t), state.w, state.memory, t)
+        w, memory = pair(self._rule.step, state.loss(self._engine, t), state.w, state.memory, t)
         checked = state.ended(~w.finite(), "diverged")
         keep = checked.active
         if not (self._peeks and keep.all()):

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from featlearn.optim.answers import number, pair
 from featlearn.optim.schedules import UNCHANGED, FollowLR, RadiusSchedule
 from featlearn.optim.wrapper import Memory, Wrapper
 from featlearn.types import Bound, TheoryScale
@@ -42,13 +43,13 @@ class Perturbed(Wrapper):
 
     def radius(self, t: int) -> Scalar:
         """Return the radius at step t."""
-        return self._schedule().factor(t) * self.rho
+        return number(self._schedule().factor, t) * self.rho
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return gradient(w + eps)."""
-        eps, own = self.perturbation(loss, w, memory, t)
+        eps, own = pair(self.perturbation, loss, w, memory, t)
         return loss.gradient(w + eps), own
 
     def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:
         """Return w + eps within the window, w outside."""
-        return w + self.perturbation(loss, w, memory, t)[0] if self.active(t) else w
+        return w + pair(self.perturbation, loss, w, memory, t)[0] if self.active(t) else w

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
+from featlearn.optim.answers import number
 from featlearn.types import Bound, Count, Fraction, Named, Step
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Line:
     def factor(self, t: int) -> Scalar:
         """Return the factor at step t."""
         low, final = self.follow.lr_final, self.follow.final
-        y = final + (1 - final) * (self.schedule.factor(t) - low) / (1 - low)
+        y = final + (1 - final) * (number(self.schedule.factor, t) - low) / (1 - low)
         return y * (y > 0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from featlearn.optim.answers import number
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Fraction, NonNegative, Positive
 
@@ -39,7 +40,7 @@ class SignSGD:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr_schedule.factor(t) * self.lr
+        return number(self.lr_schedule.factor, t) * self.lr
 
     def step(self, loss: Objective, w: Vector, memory: Vector, t: int) -> tuple[Vector, Vector]:
         """Take step t."""

@@ -11,6 +11,7 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from featlearn.optim.answers import number
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Positive
 
@@ -50,7 +51,7 @@ class TorchRule:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        return self.lr_schedule.factor(t) * self.lr
+        return number(self.lr_schedule.factor, t) * self.lr
 
     def init(self, w: Vector) -> tuple[State, ...]:
         """Return the empty state of every run's optimizer."""

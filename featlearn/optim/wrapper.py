@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from featlearn.optim.answers import pair
 from featlearn.types import Step
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ class Wrapper(ABC):
 
     def descent(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the gradient that the base steps with, this wrapper's within the window, and its own memory."""
-        return self.gradient(loss, w, memory, t) if self.active(t) else (loss.gradient(w), memory.own)
+        return pair(self.gradient, loss, w, memory, t) if self.active(t) else (loss.gradient(w), memory.own)
 
     def step(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Memory]:
         """Take step t of the base rule, with this wrapper's gradient within the window."""
         g, own = self.descent(loss, w, memory, t)
-        w, base = self.base.update(loss, w, g, memory.base, t)
+        w, base = pair(self.base.update, loss, w, g, memory.base, t)
         return w, Memory(base, self.after(loss, w, own, t) if self.active(t) else own)
 
     def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from featlearn.custom import is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store.rows import failed_rows, rows
 from featlearn.sweeps.blocks import Block
@@ -43,13 +44,22 @@ def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> 
 
 
 def describe(error: Exception) -> str:
-    """Return the error's type and message, and the innermost line of the user's own code, or else of ours."""
+    """Return the error's type and message, and the innermost line of the user's own code, or else of ours.
+
+    A method that has answered something else than it must is named with its own first line.
+    """
+    filename, line = getattr(error, "place", None) or _place(error)
+    return f"{type(error).__name__}: {error} ({_short(filename)}:{line})"
+
+
+def _place(error: Exception) -> tuple[str, int | None]:
     frames = traceback.extract_tb(error.__traceback__)
     libraries = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
-    ours = [frame for frame in frames if not frame.filename.startswith(libraries)]
-    users = [frame for frame in ours if not Path(frame.filename).is_relative_to(PACKAGE)]
-    at = (users or ours or frames)[-1]
-    return f"{type(error).__name__}: {error} ({_short(at.filename)}:{at.lineno})"
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    users = [frame for frame in frames if not frame.filename.startswith(libraries) and frame not in ours]
+    owned = [frame for frame in frames if is_own_file(frame.filename)]
+    at = (owned or users or ours or frames)[-1]
+    return at.filename, at.lineno
 
 
 @cache

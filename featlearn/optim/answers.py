@@ -1,0 +1,80 @@
+"""What rules, schedules and trackers answer, looked at where it is received.
+
+A wrong answer would fail later and elsewhere, in lines that its author has not written: here it is known whose it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.protocol import Scalar, Vector
+
+
+class AnswerError(TypeError):
+    """A method has answered something else than it must; place: file and line of the method, if they are known."""
+
+    def __init__(self, method: Callable[..., Any], expected: str, found: str) -> None:
+        name = getattr(method, "__qualname__", repr(method))
+        super().__init__(f"{name} must return {expected}; found {found}")
+        code = getattr(method, "__code__", None)
+        self.place: tuple[str, int] | None = (code.co_filename, code.co_firstlineno) if code else None
+
+
+def pair(method: Callable[..., Any], loss: Any, w: Vector, *rest: Any) -> tuple[Vector, Any]:
+    """Return method(loss, w, ...): a Vector such as w, and a memory. Raises AnswerError."""
+    answer = method(loss, w, *rest)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise AnswerError(method, "two things, a Vector and a memory", _told(answer))
+    _like(method, answer[0], w, "a Vector and a memory, the Vector")
+    return answer
+
+
+def vector(method: Callable[..., Any], loss: Any, w: Vector, *rest: Any) -> Vector:
+    """Return method(loss, w, ...): a Vector such as w. Raises AnswerError."""
+    answer: Vector = method(loss, w, *rest)
+    _like(method, answer, w, "a Vector")
+    return answer
+
+
+def number(method: Callable[..., Any], t: int) -> Scalar:
+    """Return method(t): a number, or one per run. Raises AnswerError."""
+    answer: Scalar = method(t)
+    if isinstance(answer, bool) or not hasattr(answer, "__truediv__"):
+        raise AnswerError(method, "a number", _told(answer))
+    return answer
+
+
+def columns(tracker: Callable[..., Any], view: Any, n_runs: int) -> dict[str, Tensor]:
+    """Return tracker(view): a tensor [b] or [b, length] for each name of a column. Raises AnswerError."""
+    answer, method = tracker(view), getattr_static(type(tracker), "__call__")
+    expected = f"a dict of tensors whose first axis is the {n_runs} runs of the block"
+    if not isinstance(answer, dict):
+        raise AnswerError(method, expected, _told(answer))
+    for name, column in answer.items():
+        if not isinstance(name, str) or not hasattr(column, "cpu") or tuple(column.shape)[:1] != (n_runs,):
+            raise AnswerError(method, expected, f"{_told(column)} under {name!r}")
+    return answer
+
+
+def _like(method: Callable[..., Any], u: Any, w: Vector, what: str) -> None:
+    """Refuse what is no Vector, and one of other shapes than w."""
+    if not isinstance(u, type(w)):
+        raise AnswerError(method, f"{what} a combination of the parameters and their gradients", _told(u))
+    shapes, asked = ([tuple(part.shape) for part in v.parts] for v in (u, w))
+    factor = tuple(getattr(u.factor, "shape", ()))
+    if shapes != asked:
+        raise AnswerError(method, f"{what} with parts of shape {asked}", f"{shapes}")
+    if factor not in ((), (1,), asked[0][:1]):
+        raise AnswerError(method, f"{what} with one factor a run, {asked[0][:1]}", f"factors of shape {factor}")
+
+
+def _told(answer: Any) -> str:
+    shape = getattr(answer, "shape", None)
+    if isinstance(answer, tuple):
+        return f"({', '.join(type(part).__name__ for part in answer)})"
+    return type(answer).__name__ if shape is None else f"{type(answer).__name__} of shape {tuple(shape)}"
