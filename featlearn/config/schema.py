@@ -45,28 +45,32 @@ def _all_sections() -> Iterator[Section]:
 
 
 def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
-    """Return the schema of a section: one of its kinds."""
+    """Return the schema of a section: one of its kinds, or the word of one that needs no more."""
     kinds = []
     for (word, base), kind in section.kinds.items():
         named = {section.word: {"const": word}} if section.word else {}
         named |= {"base": {"const": base}} if base else {}
         properties = {name: _parameter(p, values) for name, p in kind.parameters.items()}
         kinds.append(_object(named | properties, first_line(kind.cls.__doc__)))
-    return kinds[0] if len(kinds) == 1 else {"anyOf": [*kinds, *_own(section)]}
+    if not section.word:
+        return kinds[0]
+    words = dict.fromkeys(word for word, _ in section.kinds)
+    return {"anyOf": [{"enum": [*words]}, *kinds, *_own(section)]}
 
 
 def _own(section: Section) -> Iterator[Schema]:
     """Yield the schemas of rules that the user wrote, or that have a base of the user's: their keys are not known."""
-    for key in (section.word, "base") if section.methods else ():
-        own = {key: {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}}
-        yield {"type": "object", "properties": own, "required": [key]}
+    if section.methods:
+        own = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
+        yield own
+        for key in (section.word, "base"):
+            yield {"type": "object", "properties": {key: own}, "required": [key]}
 
 
 def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Schema:
     value = values[parameter]
     if parameter.named is not None:
-        word = {"anyOf": [{"enum": list(parameter.named.table)}, {"type": "string", "pattern": ":"}]}
-        words = {"anyOf": [word, _section(nested(parameter.named), values)]}
+        words = _section(nested(parameter.named), values)
         value = {"type": "array", "items": words} if parameter.many else words
     default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
     return {**value, "description": parameter.doc, **default}
