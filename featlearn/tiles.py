@@ -7,32 +7,65 @@ of the columns of ``left``, wherever it stands.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import njit
 from numba.core import cgutils, types
+from numba.core.types.containers import BaseTuple
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-VECTOR_BYTES = 32  # AVX2; wider registers gain little on so few columns
+WIDE = get_host_cpu_features().get("avx512f", False)  # registers of 64 bytes, not 32: bits may differ between machines
+DOUBLES, SINGLES = 8 if WIDE else 4, 8  # numbers of a vector; sixteen singles would mean more columns of zeros
+ALIGNMENT = 64
 ROWS, VECTORS = 4, 3  # of a tile: with a row of ``right`` and an entry of ``left`` they fill sixteen registers
 
 
 def padded(n_columns: int, item_size: int) -> int:
     """Return the least number of columns, at least ``n_columns``, that ``multiply`` takes."""
-    lanes = VECTOR_BYTES // item_size
+    lanes = DOUBLES if item_size == 8 else SINGLES
     return -(-n_columns // lanes) * lanes
 
 
 def pad_columns(matrices: Array, least: int = 0) -> Array:
-    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, zeros added, at least ``least`` columns."""
+    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, zeros added, at least ``least`` columns.
+
+    They begin where a cache line does, so that no vector of a row lies in two.
+    """
     n = matrices.shape[-1]
-    extra = padded(max(n, least), matrices.itemsize) - n
-    return np.pad(np.ascontiguousarray(matrices), [*[(0, 0)] * (matrices.ndim - 1), (0, extra)])
+    shape = *matrices.shape[:-1], padded(max(n, least), matrices.itemsize)
+    size = math.prod(shape) * matrices.itemsize
+    room = np.zeros(size + ALIGNMENT, np.uint8)
+    out = room[-room.ctypes.data % ALIGNMENT :][:size].view(matrices.dtype).reshape(shape)
+    out[..., :n] = matrices
+    return out
+
+
+@intrinsic
+def borrowed(typing: Any, arrays: Any) -> tuple[Any, Any]:
+    """Return arrays, or tuples of them, that the caller keeps alive: nobody counts who holds one or a part of it.
+
+    Counting is an atomic operation for every slice, and a gradient would spend a fifth of its time on it.
+    """
+
+    def strip(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(kind, BaseTuple):
+            parts = zip(kind, cgutils.unpack_tuple(builder, value), strict=True)
+            return context.make_tuple(builder, kind, [strip(context, builder, *part) for part in parts])
+        view = context.make_array(kind)(context, builder, value)
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        return view._getvalue()
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return strip(context, builder, arrays, values[0])
+
+    return arrays(arrays), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -43,9 +76,10 @@ def _tile(
     height, width = n_rows.literal_value, n_vectors.literal_value
     item = left.dtype.bitwidth // 8
     index = ir.IntType(64)
+    lanes = DOUBLES if item == 8 else SINGLES
 
     def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        vector = ir.VectorType(context.get_data_type(left.dtype), VECTOR_BYTES // item)
+        vector = ir.VectorType(context.get_data_type(left.dtype), lanes)
         arrays = [context.make_array(t)(context, builder, v) for t, v in zip(signature.args[:3], values, strict=False)]
         (a, _, strides_a), (b, depth, strides_b), (c, _, strides_c) = (
             (x.data, *cgutils.unpack_tuple(builder, x.shape)) for x in arrays
@@ -90,14 +124,17 @@ def multiply(left: Array, right: Array, out: Array) -> None:
     Columns of ``left`` beyond the s rows of ``right`` are left out.
     """
     f, n = out.shape
-    lanes = VECTOR_BYTES // out.itemsize
+    lanes = DOUBLES if out.itemsize == 8 else SINGLES
     tall = f - f % ROWS
-    wide = n - n % (VECTORS * lanes)
+    rest = n // lanes % VECTORS
+    wide = n - rest * lanes
     for r in range(0, tall, ROWS):
         for i in range(0, wide, VECTORS * lanes):
             _tile(left, right, out, r, i, ROWS, VECTORS)
-        for i in range(wide, n, lanes):
-            _tile(left, right, out, r, i, ROWS, 1)
+        if rest == 1:
+            _tile(left, right, out, r, wide, ROWS, 1)
+        elif rest == 2:
+            _tile(left, right, out, r, wide, ROWS, 2)
     for r in range(tall, f):
         for i in range(0, wide, VECTORS * lanes):
             _tile(left, right, out, r, i, 1, VECTORS)

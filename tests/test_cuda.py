@@ -111,7 +111,7 @@ def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, monkeypatc
         patch.setattr(loop, "GraphStepper", watched)
         captured = simulate_block(runs, device="cuda")
     monkeypatch.setattr(loop, "GraphStepper", Stepper)
-    monkeypatch.setitem(loop.LOOK_EVERY, "cuda", 1)
+    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
     eager = simulate_block(runs, device="cuda")
     assert used and len({trajectory.status for trajectory in eager}) > 1
     assert all(same_bits(a, b) for a, b in zip(captured, eager, strict=True))

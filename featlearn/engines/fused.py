@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines import kernels
+from featlearn.engines import kernels, tape_kernels
 from featlearn.engines.fused_curvature import FusedGramCurvature
 from featlearn.engines.fused_shards import ShardedGramEngine
 from featlearn.engines.packed import PackedVector, pack
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
+from featlearn.engines.tape import Program
 from featlearn.engines.wide_geometry import WideGeometry
 from featlearn.models.kernels import KINDS
 from featlearn.tiles import pad_columns
+
+Fate = tuple[Tensor, Tensor]
 
 
 class FusedGramEngine(ShardedGramEngine):
@@ -28,7 +34,8 @@ class FusedGramEngine(ShardedGramEngine):
         self._initial = cast(PackedVector, super().initial())
         self._gram = pad_columns(problem.gram.numpy(), least=self._initial.rows.shape[2])
         self._true_labels = problem.true_labels.numpy()
-        self._numbers = (
+        self._room = kernels.room_for(self._initial.rows, problem.n_samples)
+        self._network = (
             KINDS[problem.activation.name],
             problem.scale,
             problem.noise_count,
@@ -46,22 +53,56 @@ class FusedGramEngine(ShardedGramEngine):
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
-        start, part, factors = cast(PackedVector, w).terms
+        w = cast(PackedVector, w)
+        start, part, _ = w.terms
         rows, squares = torch.empty_like(start), start.new_empty(len(start))
         kernels.gradient(
             start.numpy(),
-            part.numpy(),
-            factors.numpy(),
-            part is not start,
+            (squares if part is None else w.factors).numpy(),
+            (start if part is None else part).numpy(),
+            part is not None,
             (self.problem.labels if labels is None else labels).numpy(),
             self._true_labels,
             batch.numpy(),
             self._gram,
+            self._network,
+            self._room,
             rows.numpy(),
             squares.numpy(),
-            *self._numbers,
         )
         return PackedVector((rows,), n_vectors=self._gram.shape[1], square=squares)
+
+    def play(
+        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+    ) -> tuple[list[Vector], Fate]:
+        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see tape_kernels.play).
+
+        given: the vectors that the program keeps. fate: end and stopped [b], as in loop.state.State; runs that have
+        ended stay where they are. Returns what has become of both.
+        """
+        rows = [cast(PackedVector, v).rows for v in given]
+        starts = rows[0][None].contiguous() if len(rows) == 1 else torch.stack(rows)
+        out, (end, stopped) = torch.empty_like(starts), (x.clone() for x in fate)
+        m, b, size = *starts.shape[:2], starts[0, 0].numel()
+        data = self.problem.labels, self._initial.rows.reshape(b, size), self._init_square
+        labels, initial, square0 = (x.numpy() for x in data)
+        full = np.full_like(labels[0], 1 / labels.shape[1])
+        vectors = starts.new_empty(program.n_vectors, size).numpy()
+        tape_kernels.play(
+            (program.operations, program.results, program.numbers.clone().numpy()),
+            starts.reshape(m, b, size).numpy(),
+            batches.numpy(),
+            steps.start,
+            len(steps),
+            math.nan if level is None else level,
+            (end.numpy(), stopped.numpy()),
+            (labels, self._true_labels, self._gram, initial, square0),
+            self._network,
+            self._room,
+            (vectors, np.arange(len(vectors)), np.empty(len(vectors)), full),
+            out.reshape(m, b, size).numpy(),
+        )
+        return [PackedVector((rows,), n_vectors=self._gram.shape[1]) for rows in out], (end, stopped)
 
     def curvature(self, w: Vector, batch: Tensor) -> FusedGramCurvature:
         """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""

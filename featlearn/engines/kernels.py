@@ -11,32 +11,90 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from torch import Tensor
 
-from featlearn.models.kernels import slopes, values
-from featlearn.tiles import multiply
+from featlearn.models.kernels import KINDS, slopes, value, values
+from featlearn.tiles import borrowed, multiply
 
 Array = NDArray[Any]
+Network = tuple[int, float, int, int, bool]  # number in KINDS; of a Problem: scale, noise_count, n_noises, bias
+Room = tuple[Array, Array, Array, Array, Array, Array]  # z, activations and shares [f width], sums, samples [n], signs
+_SOFTPLUS = KINDS["softplus"]
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def room_for(rows: Tensor, n_samples: int) -> Room:
+    """Return what ``gradient_of`` works in for vectors like ``rows`` [b, 2f + 1, width]."""
+    f, width = rows.shape[1] // 2, rows.shape[2]
+    signs = rows.new_ones(1, f)
+    signs[:, f // 2 :] = -1
+    empty = [rows.new_empty(*shape) for shape in ((f * width,), (f * width,), (f * width,), (1, width), (n_samples,))]
+    z, active, share, sums, samples = (x.numpy() for x in empty)
+    return z, active, share, sums, samples, signs.numpy()
+
+
+@njit(cache=True, error_model="numpy")
 def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
     """Write start + factor part, [b, 2f + 1, width], into ``out``; is the sum of its squares ``finite``?"""
-    b, size = len(out), out[0].size
-    starts, parts, outs = start.reshape(b, size), part.reshape(b, size), out.reshape(b, size)
+    start, factors, part, out, finite = borrowed((start, factors, part, out, finite))
+    b = len(out)
+    starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
     for lane in range(b):
-        u, v, w = starts[lane], parts[lane], outs[lane]
-        factor, total = factors[lane], out.dtype.type(0)
-        for i in range(size):
-            x = u[i] + factor * v[i]
-            w[i] = x
-            total += x * x
-        finite[lane] = math.isfinite(total)
+        finite[lane] = math.isfinite(add(starts[lane], factors[lane], parts[lane], outs[lane]))
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(cache=True, error_model="numpy")
+def inner(u: Array, v: Array, initial: Array, square0: Array, out: Array) -> None:
+    """Write <u, v> of every run into ``out`` [b]; see GramEngine.inner. initial: W0. square0 [b]: <W0, W0>."""
+    u, v, initial, square0, out = borrowed((u, v, initial, square0, out))
+    b, size = len(out), (u.shape[1] // 2) * u.shape[2]
+    us, vs, starts = u.reshape(b, -1), v.reshape(b, -1), initial.reshape(b, -1)
+    for lane in range(b):
+        out[lane] = inner_of(us[lane], vs[lane], starts[lane], square0[lane], size)
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def gradient(
+    start: Array,
+    factors: Array,
+    part: Array,
+    shifted: bool,
+    labels: Array,
+    true_labels: Array,
+    batch: Array,
+    gram: Array,
+    network: Network,
+    room: Room,
+    out: Array,
+    squares: Array,
+) -> None:
+    """Write the gradient at start + factor part (at ``start`` unless shifted) into ``out``, <g, g> into ``squares``.
+
+    gram [b, k, width]: G and columns of zeros; width > k. room: from ``room_for``. The formula: GramEngine.gradient.
+    """
+    labels, true_labels, batch, gram, room = borrowed((labels, true_labels, batch, gram, room))
+    start, factors, part, out, squares = borrowed((start, factors, part, out, squares))
+    b, size = len(out), (out.shape[1] // 2) * out.shape[2]
+    starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
+    for lane in range(b):
+        combine(starts[lane, size : 2 * size], factors[lane], parts[lane, size : 2 * size], shifted, room[0])
+        gradient_of(room, labels[lane], true_labels[lane], batch[lane], gram[lane], network, outs[lane])
+        squares[lane] = dot(outs[lane, :size], outs[lane, size : 2 * size])
+
+
+@njit(error_model="numpy", fastmath={"contract", "reassoc"})
+def add(u: Array, factor: float, v: Array, out: Array) -> Any:
+    """Write u + factor v into ``out`` and return the sum of its squares."""
+    total = out.dtype.type(0)
+    for i in range(len(out)):
+        x = u[i] + factor * v[i]
+        out[i] = x
+        total += x * x
+    return total
+
+
+@njit(error_model="numpy", fastmath={"contract", "reassoc"})
 def dot(u: Array, v: Array) -> Any:
     """Return sum_i u_i v_i."""
     total = u.dtype.type(0)
@@ -45,66 +103,48 @@ def dot(u: Array, v: Array) -> Any:
     return total
 
 
-@njit(cache=True, error_model="numpy")
-def inner(u: Array, v: Array, initial: Array, square0: Array, out: Array) -> None:
-    """Write <u, v> of every run into ``out`` [b]; see GramEngine.inner. initial: W0. square0 [b]: <W0, W0>."""
-    b, size = len(out), (u.shape[1] // 2) * u.shape[2]
-    us, vs, starts = u.reshape(b, -1), v.reshape(b, -1), initial.reshape(b, -1)
-    for lane in range(b):
-        total = dot(us[lane, :size], vs[lane, size : 2 * size])
-        alpha = us[lane, 2 * size]
-        if alpha != 0.0:
-            with_init = dot(vs[lane, :size], starts[lane, size : 2 * size])
-            total += alpha * (vs[lane, 2 * size] * square0[lane] + with_init)
-        out[lane] = total
+@njit(error_model="numpy")
+def inner_of(u: Array, v: Array, initial: Array, square0: float, size: int) -> Any:
+    """Return <u, v> of one run, whose coefficients are the first ``size`` numbers and the alignments the next."""
+    total = dot(u[:size], v[size : 2 * size])
+    alpha = u[2 * size]
+    if alpha != 0.0:
+        total += alpha * (v[2 * size] * square0 + dot(v[:size], initial[size : 2 * size]))
+    return total
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
-def gradient(
-    start: Array,
-    part: Array,
-    factors: Array,
-    shifted: bool,
+@njit(error_model="numpy", fastmath={"contract"})
+def gradient_of(
+    room: Room,
     labels: Array,
     true_labels: Array,
     batch: Array,
     gram: Array,
+    network: Network,
     out: Array,
-    squares: Array,
-    kind: int,
-    scale: float,
-    noise_count: int,
-    n_noises: int,
-    bias: bool,
 ) -> None:
-    """Write the gradient at start + factor part (at ``start`` unless shifted) into ``out``, <g, g> into ``squares``.
+    """Write the gradient of one run into ``out`` [(2f + 1) width], at the alignments that stand in room[0]."""
+    z, _, share, sums, samples, signs = room
+    f, k, width = signs.shape[1], len(gram), sums.shape[1]
+    rows = out.reshape(2 * f + 1, width)
+    outputs(room, true_labels, k, network, samples)
+    loss_slopes(labels, true_labels, batch, k, network, samples, sums[0])
+    multiply(signs.reshape(f, 1), sums, share.reshape(f, width))
+    slopes(network[0], share, z, out[: f * width])
+    gather(rows[:f], k, network[4])
+    multiply(rows[:f], gram, rows[f : 2 * f])
+    rows[2 * f] = 0
 
-    gram [b, k, width]: G and columns of zeros; width > k. kind: the activation's number in KINDS. See
-    GramEngine.gradient for the formula.
-    """
-    b, f, k, width = len(start), start.shape[1] // 2, gram.shape[1], start.shape[2]
-    half, size, dtype = f // 2 * width, f * width, start.dtype
-    starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
-    z, active, share = np.empty(size, dtype), np.empty(size, dtype), np.empty(half, dtype)
-    signs, sums = np.ones((1, f), dtype), np.empty((1, width), dtype)
-    signs[0, f // 2 :] = -1
-    ones, minus_ones = np.ones((f // 2, 1), dtype), np.full((f // 2, 1), -1, dtype)
-    z_rows, active_rows, share_rows = z.reshape(f, width), active.reshape(f, width), share.reshape(f // 2, width)
-    for lane in range(b):
-        coef, product = outs[lane, :size], outs[lane, size : 2 * size]
-        combine(starts[lane, size : 2 * size], factors[lane], parts[lane, size : 2 * size], shifted, z)
-        to_preactivations(z_rows, k, bias)
-        values(kind, z, active)
-        multiply(signs, active_rows, sums)
-        loss_slopes(sums[0], labels[lane], true_labels[lane], batch[lane], k, scale, noise_count, n_noises)
-        multiply(ones, sums, share_rows)
-        slopes(kind, share, z[:half], coef[:half])
-        multiply(minus_ones, sums, share_rows)
-        slopes(kind, share, z[half:], coef[half:])
-        gather(out[lane, :f], k, bias)
-        multiply(out[lane, :f], gram[lane], out[lane, f : 2 * f])
-        squares[lane] = dot(coef, product)
-        out[lane, 2 * f] = 0
+
+@njit(error_model="numpy", fastmath={"contract"})
+def mean_loss_of(room: Room, labels: Array, true_labels: Array, k: int, network: Network) -> Any:
+    """Return the loss of one run on its whole training set, at the alignments that stand in room[0]."""
+    samples = room[4]
+    outputs(room, true_labels, k, network, samples)
+    total = samples.dtype.type(0)
+    for i in range(len(samples)):
+        total += value(_SOFTPLUS, -labels[i] * samples[i])
+    return total / len(samples)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -131,37 +171,47 @@ def to_preactivations(z: Array, k: int, bias: bool) -> None:
         row[k] = minus
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", fastmath={"contract"})
+def outputs(room: Room, true_labels: Array, k: int, network: Network, out: Array) -> None:
+    """Write the outputs f_i into ``out`` [n]; alignments become pre-activations in room[0]."""
+    z, active, _, sums, _, signs = room
+    kind, scale, noise_count, n_noises, bias = network
+    (_, f), width, n, number = signs.shape, sums.shape[1], len(out), out.dtype.type
+    to_preactivations(z.reshape(f, width), k, bias)
+    values(kind, z, active)
+    multiply(signs, active.reshape(f, width), sums)
+    columns = sums[0]
+    plus, minus = columns[0], columns[k]
+    out[:] = 0
+    for start in range(1, 1 + n_noises, n):
+        for i in range(n):
+            out[i] += columns[start + i]
+    for i in range(n):
+        out[i] = number(scale) * ((plus if true_labels[i] > 0 else minus) + number(noise_count) * out[i])
+
+
+@njit(error_model="numpy", fastmath={"contract"})
 def loss_slopes(
-    columns: Array,
-    labels: Array,
-    true_labels: Array,
-    batch: Array,
-    k: int,
-    scale: float,
-    noise_count: int,
-    n_noises: int,
+    labels: Array, true_labels: Array, batch: Array, k: int, network: Network, out: Array, columns: Array
 ) -> None:
-    """Replace the sums of activations over filters, [width], by what the slopes of a + filter are multiplied with.
+    """Write what the slopes of a + filter are multiplied with into ``columns``, from the outputs f_i in ``out`` [n].
 
     These are noise_count c_i on a noise of sample i, the sum of c_i over the samples that show the patch on +signal and
-    -signal, and 0 elsewhere, where c_i is dLoss/df_i times the scale of one activation.
+    -signal, and 0 elsewhere, where c_i is dLoss/df_i times the scale of one activation; ``out`` is left with them.
     """
-    n, number = len(labels), columns.dtype.type
-    plus, minus = columns[0], columns[k]
+    _, scale, noise_count, n_noises, _ = network
+    n, number = len(out), out.dtype.type
     c_plus, c_minus = number(0), number(0)
     for i in range(n):
-        hidden = number(0)
-        for column in range(1 + i, 1 + n_noises, n):
-            hidden += columns[column]
-        positive = true_labels[i] > 0
-        f_i = number(scale) * ((plus if positive else minus) + number(noise_count) * hidden)
-        y = labels[i]
-        c = -number(scale) * batch[i] * y / (number(1) + math.exp(y * f_i))
-        c_plus += c if positive else number(0)
-        c_minus += number(0) if positive else c
-        for column in range(1 + i, 1 + n_noises, n):
-            columns[column] = number(noise_count) * c
+        out[i] = math.exp(labels[i] * out[i])
+    for i in range(n):
+        out[i] = -number(scale) * batch[i] * labels[i] / (number(1) + out[i])
+    for i in range(n):
+        c_plus += out[i] if true_labels[i] > 0 else number(0)
+        c_minus += number(0) if true_labels[i] > 0 else out[i]
+    for start in range(1, 1 + n_noises, n):
+        for i in range(n):
+            columns[start + i] = number(noise_count) * out[i]
     columns[1 + n_noises :] = 0
     columns[0], columns[k] = c_plus, c_minus
 

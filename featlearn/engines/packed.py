@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines import kernels
-from featlearn.engines.protocol import Scalar, Vector
+from featlearn.engines.vector import LazyVector, Scalar, Vector
 from featlearn.tiles import padded
 
 
@@ -23,17 +23,15 @@ def pack(alpha: Tensor, coef: Tensor, align: Tensor) -> PackedVector:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackedVector(Vector):
+class PackedVector(LazyVector):
     """A Vector with one part [b, 2f + 1, width]: f rows of coefficients, f of alignments, alpha; zeros beyond.
 
-    A sum u + a * v keeps its terms apart until its numbers are asked for: a gradient takes them as they are.
+    A gradient takes the terms of a sum as they are.
 
-    n_vectors: k, how many columns hold numbers. start: what factor * part is added to, if anything. square [b]: of the
-    norm of the part, where it is known.
+    n_vectors: k, how many columns hold numbers. square [b]: of the norm of the part, where it is known.
     """
 
     n_vectors: int
-    start: Tensor | None = None
     square: Tensor | None = None
 
     @cached_property
@@ -68,13 +66,6 @@ class PackedVector(Vector):
         return self.square if self.factor is None else self.factors.square() * self.square
 
     @property
-    def terms(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Numbers u and v, and factors a [b], of which this is u + a * v; u alone where v is u."""
-        if self.start is None or "rows" in vars(self):
-            return self.rows, self.rows, self.rows[:, 0, 0].contiguous()
-        return self.start, self.parts[0], self.factors
-
-    @property
     def leaves(self) -> tuple[Tensor, ...]:
         """alpha [b], C [b, f, k] and the alignments [b, f, k], as views."""
         rows, f, k = self.rows, self.parts[0].shape[1] // 2, self.n_vectors
@@ -84,18 +75,9 @@ class PackedVector(Vector):
         """Return a vector of the same kind made of these tensors."""
         return pack(*leaves)
 
-    def __rmul__(self, scalar: Scalar) -> PackedVector:
-        """Return scalar * self; a tensor [b] scales every run by its own number."""
-        one = self._one_term()
-        return replace(one, factor=scalar if one.factor is None else scalar * one.factor)
-
-    def _plus(self, sign: int, other: Vector) -> PackedVector:
-        other = cast(PackedVector, other)._one_term()
-        factor = sign if other.factor is None else other.factor if sign > 0 else -other.factor
-        return PackedVector(other.parts, factor, n_vectors=self.n_vectors, start=self.rows)
-
-    def _one_term(self) -> PackedVector:
-        return self if self.start is None else PackedVector((self.rows,), n_vectors=self.n_vectors)
+    def made(self, rows: Tensor, factor: Scalar | None = None, start: Tensor | None = None) -> PackedVector:
+        """Return start + factor * rows."""
+        return PackedVector((rows,), factor, n_vectors=self.n_vectors, start=start)
 
     def where(self, keep: Tensor, other: Vector) -> PackedVector:
         """Return self in the runs where ``keep`` [b] is true, other elsewhere."""

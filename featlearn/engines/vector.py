@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -68,6 +69,45 @@ class Vector:
         """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""
         squares = [(leaf * leaf).reshape(len(leaf), -1).sum(1) for leaf in self.leaves]
         return torch.stack(squares).isfinite().all(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LazyVector(Vector, ABC):
+    """A Vector of one part, whose sum u + a * v keeps its terms apart until its numbers are asked for.
+
+    start: what factor * part is added to, if anything.
+    """
+
+    start: Any = None
+
+    @property
+    @abstractmethod
+    def rows(self) -> Any:
+        """All its numbers in one."""
+
+    @abstractmethod
+    def made(self, rows: Any, factor: Scalar | None = None, start: Any = None) -> Self:
+        """Return start + factor * rows, a vector of the same kind."""
+
+    @property
+    def terms(self) -> tuple[Any, Any, Scalar]:
+        """u, v and a, of which this is u + a * v; v is None for none."""
+        if self.start is None or "rows" in vars(self):
+            return self.rows, None, 1.0
+        return self.start, self.parts[0], 1.0 if self.factor is None else self.factor
+
+    def __rmul__(self, scalar: Scalar) -> Self:
+        """Return scalar * self; a tensor [b] scales every run by its own number."""
+        one = self._one_term()
+        return replace(one, factor=scalar if one.factor is None else scalar * one.factor)
+
+    def _plus(self, sign: int, other: Vector) -> Self:
+        other = cast(Self, other)._one_term()
+        factor = sign if other.factor is None else other.factor if sign > 0 else -other.factor
+        return self.made(other.parts[0], factor, start=self.rows)
+
+    def _one_term(self) -> Self:
+        return self if self.start is None else self.made(self.rows)
 
 
 def spread(x: Scalar, like: Tensor) -> Tensor:

@@ -13,13 +13,14 @@ from featlearn.engines.protocol import Engine, Loss, Rule, Vector
 from featlearn.loop.batches import MiniBatches
 from featlearn.loop.graphs import GraphStepper
 from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
+from featlearn.loop.replay import ReplayStepper
 from featlearn.loop.state import State, Stepper
 from featlearn.optim import edges
 from featlearn.runs import Record, Train
 
 __all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
 
-LOOK_EVERY = {"cpu": 1, "cuda": 64}  # steps; a CPU does what it is told at once, so looking costs nothing
+LOOK_EVERY = 64  # steps, where looking is not free
 
 
 def train(
@@ -30,8 +31,7 @@ def train(
     A run that has fitted or diverged keeps its parameters from then on.
     """
     stepper = _stepper(engine, rule, schedule.stop_at_train_loss)
-    every = LOOK_EVERY[engine.seeds.device.type]
-    looks = look_steps(rule, schedule.n_steps, record.steps, every)
+    looks = look_steps(rule, schedule.n_steps, record.steps, 1 if stepper.peeks else LOOK_EVERY)
     state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
     for t, following in zip(looks, [*looks[1:], None], strict=True):
         recorder.notice(state, t)
@@ -54,7 +54,8 @@ def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) 
 
 
 def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
-    """Return what takes the steps: CUDA graphs of them where the engine and the rule can be captured."""
-    capturable = isinstance(engine, GramEngine) and edges(rule) is not None
-    graphs = capturable and engine.seeds.is_cuda
-    return GraphStepper(engine, rule, level) if graphs else Stepper(engine, rule, level)
+    """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
+    kind = Stepper
+    if isinstance(engine, GramEngine) and edges(rule) is not None:
+        kind = GraphStepper if engine.seeds.is_cuda else ReplayStepper if hasattr(engine, "play") else Stepper
+    return kind(engine, rule, level)

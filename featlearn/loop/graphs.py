@@ -49,7 +49,7 @@ class GraphStepper(Stepper):
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture = cuda_graph) -> None:
         super().__init__(engine, rule, level)
-        self._capture, self._peeks = capture, False
+        self._capture, self.peeks = capture, False
         self._replays: dict[int, Callable[[], object]] = {}
         self._state: State | None = None
 

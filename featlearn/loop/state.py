@@ -59,7 +59,7 @@ class Stepper:
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         self._engine, self._rule, self._level = engine, rule, level
-        self._peeks = engine.seeds.device.type == "cpu"  # there, looking costs less than copying
+        self.peeks = engine.seeds.device.type == "cpu"  # there, looking costs less than copying
 
     def start(self, loss: Loss) -> State:
         """Return the state before the first step, which will be taken on ``loss``."""
@@ -80,7 +80,7 @@ class Stepper:
         w, memory = pair(self._rule.step, state.loss(self._engine, t), state.w, state.memory, t)
         checked = state.ended(~w.finite(), "diverged")
         keep = checked.active
-        if not (self._peeks and keep.all()):
+        if not (self.peeks and keep.all()):
             w, upcoming = w.where(keep, state.w), torch.where(keep[:, None], upcoming, state.batch)
         return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
 
@@ -90,24 +90,27 @@ class Stepper:
         return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
 
 
-def merge(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply a function to the tensors at the same place of ``trees``, those of a Vector with its factor multiplied out.
+def merge(function: Callable[..., Any], *trees: Any, whole: tuple[type, ...] = (Tensor,)) -> Any:
+    """Apply a function to what is of a type in ``whole`` at the same place of ``trees``.
 
-    What is no tensor is taken from the first, and so is what is one and the same in two.
+    Where that leaves out Vector, to the tensors of one, its factor multiplied out. What is neither is taken from the
+    first, and so is what is one and the same in two.
     """
     first = trees[0]
     if len(trees) == 2 and first is trees[1]:
         return first
-    if isinstance(first, Tensor):
+    if isinstance(first, whole):
         return function(*trees)
     if isinstance(first, Vector):
         return first.with_leaves(merge(function, *(tree.leaves for tree in trees)))
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first) if field.init]
-        return replace(first, **{name: merge(function, *(getattr(tree, name) for tree in trees)) for name in names})
+        parts = [[getattr(tree, name) for tree in trees] for name in names]
+        merged = (merge(function, *same, whole=whole) for same in parts)
+        return replace(first, **dict(zip(names, merged, strict=True)))
     if isinstance(first, dict):
-        return {key: merge(function, *(tree[key] for tree in trees)) for key in first}
+        return {key: merge(function, *(tree[key] for tree in trees), whole=whole) for key in first}
     if isinstance(first, tuple | list):
-        parts = [merge(function, *same) for same in zip(*trees, strict=True)]
+        parts = [merge(function, *same, whole=whole) for same in zip(*trees, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     return first

@@ -1,0 +1,218 @@
+"""A rule's step, recorded once as a short list of operations on vectors and numbers, for compiled code to play.
+
+Rules are written against Vector and Objective. Here both are stand-ins that write down what is asked of them, as a tape
+of automatic differentiation does. What a tape does not hold raises, and such a rule is not played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from featlearn.engines.vector import LazyVector, Scalar, Vector
+
+OF_VECTORS = {"gradient": 0, "full gradient": 1, "add": 2, "scale": 3}  # what they write is a vector
+OF_NUMBERS = {"inner": 4, "inverse root": 5, "multiply": 6}
+CODES = OF_VECTORS | OF_NUMBERS
+
+
+class Operation(NamedTuple):
+    """What to do; where the result goes; the vectors, and then the numbers, that it is made of."""
+
+    name: str
+    out: int
+    vectors: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A finished tape.
+
+    operations [s, 5]: code, out, two operands (-1 for none) and a number. kept: which of the vectors before the step it
+    reads or changes; they stand at 0, 1, ... results: where their successors are left. n_vectors: places in all.
+    numbers [b, c]: the constants, and room for what is computed.
+    """
+
+    operations: NDArray[np.int64]
+    kept: tuple[int, ...]
+    results: NDArray[np.int64]
+    n_vectors: int
+    numbers: Tensor
+
+
+class Place(int):
+    """Where a vector stands: the part of a TapeVector, with the first axis that all parts have, the runs."""
+
+    shape: tuple[int, ...]
+
+
+class Tape:
+    """Operations as they are asked for; ``like`` [b] gives the number of runs and the precision."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._like = like
+        self._operations: list[Operation] = []
+        self._n_starts, self._n_vectors = 0, 0
+        self._numbers = [torch.ones_like(like)]
+
+    def start(self) -> TapeVector:
+        """Return a vector that is there before the step; all of them before anything is recorded."""
+        self._n_starts = self._n_vectors = self._n_vectors + 1
+        return self.at(self._n_vectors - 1)
+
+    def at(self, place: int, factor: Any = None, start: Any = None) -> TapeVector:
+        """Return the vector at a place, times ``factor``, plus the one at ``start``."""
+        part = Place(place)
+        part.shape = tuple(self._like.shape)
+        return TapeVector(cast(Any, (part,)), factor, start=start, tape=self)
+
+    def vector(self, name: str, *vectors: int, factor: Any = 1.0) -> int:
+        """Record an operation of OF_VECTORS."""
+        self._operations.append(Operation(name, self._n_vectors, vectors, (self.number_of(factor),)))
+        self._n_vectors += 1
+        return self._n_vectors - 1
+
+    def number(self, name: str, *numbers: int, vectors: tuple[int, ...] = ()) -> Number:
+        """Record an operation of OF_NUMBERS."""
+        self._operations.append(Operation(name, len(self._numbers), vectors, numbers))
+        self._numbers.append(torch.zeros_like(self._like))
+        return Number(self, len(self._numbers) - 1)
+
+    def number_of(self, scalar: Any) -> int:
+        """Return where a number of this tape, or a constant, stands; 0 for 1."""
+        if isinstance(scalar, Number):
+            return scalar.place
+        if isinstance(scalar, float | int) and scalar == 1:
+            return 0
+        self._numbers.append(torch.as_tensor(scalar, dtype=self._like.dtype).expand_as(self._like))
+        return len(self._numbers) - 1
+
+    def finish(self, results: Sequence[Vector]) -> Program:
+        """Return the program whose ``results`` are the successors of the vectors that were there before the step."""
+        n_starts, ends = self._n_starts, [cast(TapeVector, v).place for v in results]
+        if len(ends) != n_starts:
+            raise TypeError(f"a step that makes {len(ends)} vectors of {n_starts} cannot be repeated")
+        for j, end in enumerate(ends):  # every successor at a place of its own
+            if end != j and (end < n_starts or end in ends[:j]):
+                ends[j] = self.vector("scale", end)
+        if ends[0] not in {operation.out for operation in self._operations if operation.name == "add"}:
+            ends[0] = self.vector("add", ends[0], ends[0], factor=0.0)  # a sum is looked at whether it is finite
+        read = {v for operation in self._operations for v in operation.vectors}
+        kept = tuple(j for j in range(n_starts) if j in read or ends[j] != j)
+        places = _share_places(self._operations, kept, ends)
+        return Program(
+            operations=np.array([_encoded(operation, places) for operation in self._operations]).reshape(-1, 5),
+            kept=kept,
+            results=np.array([places[ends[j]] for j in kept]),
+            n_vectors=1 + max(places.values()),
+            numbers=torch.stack(self._numbers, 1),
+        )
+
+
+def _share_places(operations: Sequence[Operation], kept: Sequence[int], ends: Sequence[int]) -> dict[int, int]:
+    """Return a place for every vector; one that is no longer read leaves its own to another, starts and ends do not."""
+    places = {j: i for i, j in enumerate(kept)}
+    last = {v: i for i, operation in enumerate(operations) for v in operation.vectors}
+    free: list[int] = []
+    for i, operation in enumerate(operations):
+        if operation.name in OF_VECTORS:
+            places[operation.out] = free.pop() if free else 1 + max(places.values())
+        done = {v for v in operation.vectors if last[v] == i and v not in kept and v not in ends}
+        free += [places[v] for v in sorted(done)]
+    return places
+
+
+def _encoded(operation: Operation, places: dict[int, int]) -> tuple[int, ...]:
+    name, out, vectors, numbers = operation
+    operands = [*(places[v] for v in vectors), *numbers[:-1], -1, -1][:2]
+    return CODES[name], places[out] if name in OF_VECTORS else out, *operands, numbers[-1] if numbers else 0
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number a run, that a step computes: it may be multiplied, with a number, a tensor [b] or a Vector."""
+
+    tape: Tape
+    place: int
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Let a tensor times a Number be what ``__rmul__`` says."""
+        return args[1].__rmul__(args[0]) if function is torch.Tensor.mul else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        """Return self * other."""
+        return NotImplemented if isinstance(other, Vector) else other * self
+
+    def __rmul__(self, other: Scalar | Number) -> Number:
+        """Return other * self."""
+        return self.tape.number("multiply", self.tape.number_of(other), self.place)
+
+    def __neg__(self) -> Number:
+        """Return -self."""
+        return -1.0 * self
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapeVector(LazyVector):
+    """A Vector of a tape: its part is a place there."""
+
+    tape: Tape
+
+    @cached_property
+    def rows(self) -> int:
+        """Where its numbers stand once they have been asked for."""
+        (part,) = cast(Any, self.parts)
+        if self.start is not None:
+            return self.tape.vector("add", self.start, part, factor=self.factor)
+        return part if self.factor is None else self.tape.vector("scale", part, factor=self.factor)
+
+    @property
+    def place(self) -> int:
+        """Where its numbers stand."""
+        return self.rows
+
+    @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """None: there are no tensors before the tape is played."""
+        raise TypeError("a step that looks into its vectors cannot be recorded")
+
+    def made(self, rows: Any, factor: Any = None, start: Any = None) -> TapeVector:
+        """Return start + factor * rows."""
+        return self.tape.at(rows, factor, start)
+
+
+@dataclass(frozen=True)
+class TapeLoss:
+    """An Objective that records: the mini-batch gradient, the full one, inner products; nothing else."""
+
+    tape: Tape
+    name: str = "gradient"
+
+    @property
+    def full(self) -> TapeLoss:
+        """The loss on the whole training set."""
+        return TapeLoss(self.tape, "full gradient")
+
+    def gradient(self, w: Vector) -> Vector:
+        """Return the gradient at w."""
+        start, part, factor = cast(TapeVector, w).terms
+        vectors = (start,) if part is None else (start, part)
+        return self.tape.at(self.tape.vector(self.name, *vectors, factor=factor))
+
+    def inner(self, u: Vector, v: Vector) -> Number:
+        """Return <u, v>."""
+        return self.tape.number("inner", vectors=(cast(TapeVector, u).place, cast(TapeVector, v).place))
+
+    def unit(self, u: Vector) -> Vector:
+        """Return u / |u|, zero for zero (see protocol.normalized)."""
+        inverse = self.tape.number("inverse root", self.inner(u, u).place)
+        return cast(Vector, inverse * u)
