@@ -10,12 +10,17 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.models.kernels import values
-from featlearn.tiles import multiply
+from featlearn.tiles import borrowed, multiply, pad_columns
 
 Array = NDArray[Any]
+Points = tuple[Array, Array, Array, Array]  # room for numbers of each point: three real ones and an integer
 
 _RECIPROCALS = 1.0 / np.arange(1, 66)[np.r_[0, 0:65]]  # 1/k at index k
 _HORNER = 64  # up to this half dimension the partial sum of the exponential series cannot overflow below x = 700
+
+_INVERSE_FACTORIALS = np.array([1 / math.factorial(k) for k in range(14)])
+_PER_LOG2, _LOG2_HIGH = 1 / math.log(2), float(np.float32(math.log(2)))  # n times the high part is exact
+_LOG2_LOW = 2.319046813846299616e-17 + (math.log(2) - _LOG2_HIGH)  # log(2) in two parts, beyond the last bit of one
 
 
 @njit(cache=True, error_model="numpy")
@@ -68,22 +73,115 @@ def upper_gamma(a: int, x: float) -> float:
     return min(total, 1.0)
 
 
-@njit(cache=True, error_model="numpy")
-def chance(signal: float, noise: float, degree: int, half: int) -> float:
-    """Return P(signal + r^degree noise < 0) for r ~ chi with 2 ``half`` degrees of freedom, a tie counting one half.
+@njit(error_model="numpy", fastmath={"contract"})
+def decay(x: Array, rest: Array, powers: Array) -> None:
+    """Replace 0 <= x <= 700 by exp(-x), to a bit or two; ``rest`` and ``powers``, integers, are used on the way.
 
-    degree 0: r is 1, the noise being drawn with its length.
+    exp(-x) = 2^n exp(r) with |r| <= log(2) / 2, the series of exp(r) to the 13th term; a loop over calls of the
+    library's exponential would stay scalar.
     """
-    total = signal + noise
-    if math.isnan(total):
-        return total
-    if degree == 0 or noise == 0.0:
-        return 1.0 if total < 0.0 else 0.5 if total == 0.0 else 0.0
-    ratio = -signal / noise
-    if ratio <= 0.0:
-        return 1.0 if noise < 0.0 else 0.0
-    above: float = upper_gamma(half, (ratio * ratio if degree == 1 else ratio ** (2.0 / degree)) / 2.0)
-    return above if noise < 0.0 else 1.0 - above
+    for i in range(len(x)):
+        n = math.floor(0.5 - x[i] * _PER_LOG2)
+        rest[i] = (-x[i] - n * _LOG2_HIGH) - n * _LOG2_LOW
+        powers[i] = (np.int64(n) + 1023) << 52
+        x[i] = _INVERSE_FACTORIALS[13]
+    for k in range(12, 1, -2):
+        one, two = _INVERSE_FACTORIALS[k], _INVERSE_FACTORIALS[k - 1]
+        for i in range(len(x)):
+            x[i] = two + rest[i] * (one + rest[i] * x[i])
+    scales = powers.view(np.float64)
+    for i in range(len(x)):
+        x[i] = scales[i] * (1.0 + rest[i] * x[i])
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def upper_gammas(a: int, x: Array, out: Array, rest: Array, powers: Array) -> None:
+    """Write Q(a, x) of every x >= 0 into ``out``, all at once for moderate a; x is written over."""
+    if a > _HORNER:
+        for i in range(len(x)):
+            out[i] = upper_gamma(a, x[i])
+        return
+    for i in range(len(x)):
+        x[i] = min(x[i], 700.0)
+        out[i] = 1.0
+    for k in range(a - 1, 1, -2):
+        one, two = _RECIPROCALS[k], _RECIPROCALS[k - 1]
+        for i in range(len(x)):
+            out[i] = 1.0 + (1.0 + out[i] * (x[i] * one)) * (x[i] * two)
+    if a % 2 == 0:
+        for i in range(len(x)):
+            out[i] = 1.0 + out[i] * x[i]
+    decay(x, rest, powers)
+    for i in range(len(x)):
+        out[i] *= x[i]
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def total_chance(signal: float, noise: Array, sign: float, degree: int, half: int, points: Points) -> Any:
+    """Return the sum over points of P(signal + sign r^degree noise < 0), a tie counting one half.
+
+    r ~ chi with 2 ``half`` degrees of freedom; degree 0: r is 1, the noise being drawn with its length.
+    """
+    x, above, rest, powers = points
+    if degree > 0:
+        for i in range(len(x)):
+            ratio = -signal / (sign * noise[i])
+            x[i] = ratio if ratio > 0.0 else 0.0
+        if degree == 1:
+            for i in range(len(x)):
+                x[i] = x[i] * x[i] / 2.0
+        else:
+            for i in range(len(x)):
+                x[i] = x[i] ** (2.0 / degree) / 2.0
+        upper_gammas(half, x, above, rest, powers)
+    for i in range(len(x)):
+        step = sign * noise[i]
+        end = signal + step
+        x[i] = 1.0 if end < 0.0 else 0.5 if end == 0.0 else 0.0
+        if degree > 0:
+            x[i] = above[i] if step < 0.0 else 1.0 - above[i] if step > 0.0 else x[i]
+        x[i] += 0.0 * end if math.isnan(end) else 0.0
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i]
+    return total
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
+def orthonormalize(rows: Array) -> None:
+    """Orthonormalize the rows of every matrix in ``rows`` [b, f, width] by Gram and Schmidt, each twice."""
+    rows = borrowed(rows)
+    f, width = rows.shape[1:]
+    for matrix in rows:
+        for i in range(f):
+            row = matrix[i]
+            for _ in range(2):
+                for j in range(i):
+                    other, along = matrix[j], 0.0
+                    for c in range(width):
+                        along += other[c] * row[c]
+                    for c in range(width):
+                        row[c] -= along * other[c]
+            square = 0.0
+            for c in range(width):
+                square += row[c] * row[c]
+            length = math.sqrt(square)
+            for c in range(width):
+                row[c] /= length
+
+
+def workspace(directions: Array, turns: Array, n_points: int, scale: float) -> tuple[tuple[Array, ...], Points]:
+    """Return L, factors, z, activations, the output's part from noise, one patch's share of it, second layer; Points.
+
+    scale: what an activation on noise is multiplied with.
+    """
+    q, f, width = directions.shape[1:]
+    weights = np.full((1, f), scale)
+    weights[0, f // 2 :] = -scale
+    shapes = (q, f, turns.shape[3]), (f, width), (f, width), (1, width), (1, width)
+    empty = [pad_columns(np.empty(shape)) for shape in shapes]
+    points = np.empty(n_points), np.empty(n_points), np.empty(n_points), np.empty(n_points, np.int64)
+    return (np.empty((f, f)), *empty, weights), points
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
@@ -95,8 +193,8 @@ def error_by_scramble(
     turns: Array,
     lengths: Array,
     kind: int,
-    scale: float,
     degree: int,
+    work: tuple[tuple[Array, ...], Points],
     out: Array,
 ) -> None:
     """Write the error against true labels of every run and scramble into ``out`` [b, s].
@@ -104,16 +202,15 @@ def error_by_scramble(
     gram [b, f, f]: covariance of the filters' pre-activations on a noise patch. signal [b, 2]: the output's part from
     +signal and -signal. bias [b, f]. directions [s, q, f, points]: of every scramble, on the unit sphere in q f
     dimensions, the same for every run. turns [b, q, f, f]: the run's own rotations of them. Both with columns of zeros
-    as ``multiply`` wants them. lengths [b, s, points]: what the run multiplies them with. scale: what an activation on
-    noise is multiplied with. degree: of the noise part of the output in the lengths, to integrate over them; 0 takes
-    them as they are.
+    as ``multiply`` wants them. lengths [b, s, points]: what the run multiplies them with. degree: of the noise part
+    of the output in the lengths, to integrate over them; 0 takes them as they are. work: from ``workspace``.
     """
-    _, q, f, width = directions.shape
+    gram, signal, bias, directions, turns = borrowed((gram, signal, bias, directions, turns))
+    lengths, out, work = borrowed((lengths, out, work))
+    (lower, factors, z, active, noise, part, weights), points = work
+    q, f = turns.shape[1:3]
     n_scrambles, n_points = lengths.shape[1:]
-    lower, factors = np.empty((f, f)), np.empty((q, f, turns.shape[3]))
-    z, noise, part = np.empty((f, width)), np.empty((1, width)), np.empty((1, width))
-    z_flat, weights = z.reshape(f * width), np.full((1, f), scale)
-    weights[0, f // 2 :] = -scale
+    z_flat, active_flat = z.reshape(z.size), active.reshape(z.size)  # apart: a loop onto itself stays scalar
     for lane in range(len(gram)):
         semidefinite_cholesky(gram[lane], lower, 1e-12)
         for patch in range(q):
@@ -125,13 +222,12 @@ def error_by_scramble(
                 multiply(factors[patch], directions[scramble, patch], z)
                 if degree == 0:
                     place(z, bias[lane], lengths[lane, scramble])
-                values(kind, z_flat, z_flat)
-                multiply(weights, z, part)
-                noise += part
-            total = 0.0
-            for i in range(n_points):
-                total += chance(plus, noise[0, i], degree, q * f // 2)
-                total += chance(-minus, -noise[0, i], degree, q * f // 2)
+                values(kind, z_flat, active_flat)
+                multiply(weights, active, part)
+                for i in range(n_points):
+                    noise[0, i] += part[0, i]
+            total = total_chance(plus, noise[0], 1.0, degree, q * f // 2, points)
+            total += total_chance(-minus, noise[0], -1.0, degree, q * f // 2, points)
             out[lane, scramble] = total / (2 * n_points)
 
 

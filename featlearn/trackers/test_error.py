@@ -111,16 +111,18 @@ class _Integral:
         try:
             from featlearn.models.kernels import KINDS
             from featlearn.tiles import pad_columns
-            from featlearn.trackers.kernels import error_by_scramble
+            from featlearn.trackers.kernels import error_by_scramble, workspace
         except ModuleNotFoundError:
             return self.plain(p)
         q, f, s = p.noises_per_sample, len(p.signs), self.n_scrambles
         out = self.signal.new_empty(len(self.signal), s)
         directions = pad_columns(self.directions.reshape(s, -1, q, f).permute(0, 2, 3, 1).numpy())
-        lengths = self.lengths.reshape(len(out), s, -1)
+        lengths = self.lengths[: 1 if self.degree else None].reshape(-1, s, len(self.directions) // s)
         gram, signal, bias = (x.contiguous().numpy() for x in (self.gram, self.signal, self.bias))
-        arrays = gram, signal, bias, directions, pad_columns(self.turns.numpy()), lengths.contiguous().numpy()
-        error_by_scramble(*arrays, KINDS[p.activation.name], p.scale * p.noise_count, self.degree, out.numpy())
+        turns = pad_columns(self.turns.numpy())
+        arrays = gram, signal, bias, directions, turns, lengths.contiguous().numpy()
+        work = workspace(directions, turns, lengths.shape[2], p.scale * p.noise_count)
+        error_by_scramble(*arrays, KINDS[p.activation.name], self.degree, work, out.numpy())
         return out
 
     def plain(self, p: Problem) -> Tensor:
@@ -207,15 +209,34 @@ def rotations(seeds: Tensor, n_patches: int, size: int) -> Tensor:
     """
     from featlearn.streams.lanes import normals
 
-    rows = normals(seeds, "test rotations", n_patches * size * size).reshape(-1, n_patches, size, size)
+    rows = normals(seeds, "test rotations", n_patches * size * size).reshape(-1, size, size)
+    turns = _orthonormal(rows) if rows.is_cuda else _fused_orthonormal(rows)
+    return turns.reshape(-1, n_patches, size, size)
+
+
+def _orthonormal(rows: Tensor) -> Tensor:
     turns = rows.new_zeros(rows.shape)
-    for i in range(size):
-        row, before = rows[:, :, i], turns[:, :, :i]
+    for i in range(rows.shape[1]):
+        row, before = rows[:, i], turns[:, :i]
         for _ in range(2):
-            along = (before * row[:, :, None]).sum(-1, keepdim=True)
+            along = (before * row[:, None]).sum(-1, keepdim=True)
             row = row - (along * before).sum(-2)
-        turns[:, :, i] = row / row.square().sum(-1, keepdim=True).sqrt()
+        turns[:, i] = row / row.square().sum(-1, keepdim=True).sqrt()
     return turns
+
+
+def _fused_orthonormal(rows: Tensor) -> Tensor:
+    """Do the same in one pass on a CPU; without numba as ``_orthonormal``."""
+    try:
+        from featlearn.tiles import pad_columns
+        from featlearn.trackers.kernels import orthonormalize
+    except ModuleNotFoundError:
+        return _orthonormal(rows)
+    import torch
+
+    padded = pad_columns(rows.numpy())
+    orthonormalize(padded)
+    return torch.as_tensor(padded)[..., : rows.shape[2]].contiguous()
 
 
 _OFFSETS = 64

@@ -11,7 +11,7 @@ from scipy import special
 
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TestError, test_error
-from featlearn.trackers.kernels import upper_gamma
+from featlearn.trackers.kernels import decay, upper_gamma, upper_gammas
 from featlearn.trackers.test_error import (
     _Integral,
     chi_lengths,
@@ -217,6 +217,23 @@ def test_what_has_overflown_is_not_an_error_rate(route, activation, monkeypatch)
             broken[0] = wild
             error = TestError()(replace(view, **{name: broken}))[TRUE]
             assert error[0].isnan() and error[1].isfinite(), (name, wild)
+
+
+@pytest.mark.parametrize("a", [1, 2, 3, 10, 11, 64, 65, 200])
+def test_many_gamma_functions_at_once_are_those_one_by_one(a):
+    x = np.concatenate([[0.0, 1e-300, 700.0, 1e9, math.inf], np.linspace(0, 3 * a, 400)])
+    one_by_one = np.array([upper_gamma(a, float(v)) for v in x])
+    found = np.empty_like(x)
+    upper_gammas(a, x.copy(), found, np.empty_like(x), np.empty(len(x), np.int64))
+    assert np.allclose(found, one_by_one, rtol=1e-13, atol=1e-290)
+    assert not np.allclose(found, np.roll(one_by_one, 1), rtol=1e-13, atol=1e-290)
+
+
+def test_the_exponential_is_exact_to_its_last_bits():
+    x = np.concatenate([np.linspace(0, 700, 100_001), np.arange(0, 1000) * math.log(2) / 2])
+    expected, found = np.exp(-x), x.copy()
+    decay(found, np.empty_like(x), np.empty(len(x), np.int64))
+    assert np.abs(found / expected - 1).max() < 4e-16 * 2
 
 
 @pytest.mark.parametrize("a", [1, 2, 3, 10, 63, 64, 65, 66, 200, 5000])
