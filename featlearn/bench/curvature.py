@@ -1,4 +1,4 @@
-"""What it costs to record the sharpness every ten steps, against the same sweep without it."""
+"""What it costs to record the sharpness every ten steps, against the same sweeps without it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from featlearn.bench.networks import RULES, compute, network
 from featlearn.bench.setting import Setting
 from featlearn.runs import Record, RunConfig
 from featlearn.simulation import lanes
-from featlearn.trackers import Loss, Sharpness
+from featlearn.trackers import Decomposition, Loss, Sharpness, TestError
 
 EVERY = 10  # steps between two records
 CASES: tuple[tuple[str, Literal["relu", "softplus"]], ...] = tuple((r, a) for a in ("relu", "softplus") for r in RULES)
 
 
 def curvature(setting: Setting) -> list[dict[str, Any]]:
-    """Return, for each rule, the time of a network that records its largest eigenvalue over that of one that does not.
+    """Return, for each rule, how much longer a network takes that also records its largest eigenvalue.
 
-    Both beside no record at all (bare) and beside one of the training loss at the same steps.
+    Beside what a sweep records by default at the same steps, beside the training loss there, and beside no record.
     """
     return [
         _paired(network(rule, n_steps=setting.n_steps, n_tests=0), activation, setting) for rule, activation in CASES
@@ -30,19 +30,24 @@ def curvature(setting: Setting) -> list[dict[str, Any]]:
 def _paired(run: RunConfig, activation: Literal["relu", "softplus"], setting: Setting) -> dict[str, Any]:
     run = replace(run, network=replace(run.network, activation=activation))
     steps = tuple(range(EVERY, setting.n_steps + 1, EVERY))
-    runs = {
-        "bare": run,
-        "loss": replace(run, record=Record(steps=steps, trackers=(Loss(),))),
-        "sharpness": replace(run, record=Record(steps=steps, trackers=(Sharpness(),))),
+    watched: dict[str, tuple[Any, ...]] = {
+        "nothing": (),
+        "loss": (Loss(),),
+        "default": (Loss(), Decomposition(), TestError()),
     }
-    calls = {name: partial(compute, recording, setting.device) for name, recording in runs.items()}
+    calls = {}
+    for name, trackers in watched.items():
+        without = replace(run, record=Record(steps=steps, trackers=trackers)) if trackers else run
+        with_it = replace(run, record=Record(steps=steps, trackers=(*trackers, Sharpness())))
+        calls[name] = partial(compute, without, setting.device)
+        calls[f"{name}, sharpness"] = partial(compute, with_it, setting.device)
     taken = interleave(calls, setting.repeats, setting.device)
+    size = lanes(run, setting.device)
     return {
         "rule": "sam" if hasattr(run.optimizer, "rho") else "sgd",
         "activation": activation,
         "every": EVERY,
-        "over_bare": taken["sharpness"].over(taken["bare"]),
-        "over_loss": taken["sharpness"].over(taken["loss"]),
-        "seconds": taken["sharpness"].per(lanes(run, setting.device)).summary(),
-        "bare_seconds": taken["bare"].per(lanes(run, setting.device)).summary(),
+        **{f"over_{name}": taken[f"{name}, sharpness"].over(taken[name]) for name in watched},
+        "seconds": taken["default, sharpness"].per(size).summary(),
+        "default_seconds": taken["default"].per(size).summary(),
     }

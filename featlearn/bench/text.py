@@ -92,15 +92,22 @@ def _growth(name: str) -> Callable[[list[dict[str, Any]]], str]:
 
 
 def _curvature(rows: list[dict[str, Any]]) -> str:
-    head = ["rule", "activation", "over no record", "over the loss", "with sharpness", "without"]
+    head = [
+        "rule",
+        "activation",
+        "over default trackers",
+        "over the loss",
+        "over no record",
+        "with sharpness",
+        "default",
+    ]
     cells = [
         [
             row["rule"],
             row["activation"],
-            _ratio(row["over_bare"], ".2f"),
-            _ratio(row["over_loss"], ".2f"),
+            *(_ratio(row[f"over_{name}"], ".2f") for name in ("default", "loss", "nothing")),
             _time(row["seconds"]),
-            _time(row["bare_seconds"]),
+            _time(row["default_seconds"]),
         ]
         for row in rows
     ]
