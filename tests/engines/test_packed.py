@@ -101,6 +101,15 @@ def test_gradients_and_inner_products_of_sums(dtype):
     assert all(torch.allclose(a, b, rtol=rtol, atol=rtol) for a, b in zip(*found, strict=True))
 
 
+def test_a_point_may_be_moved_along_itself():
+    """w + a w shares both terms of its sum; the gradient is taken at (1 + a) w, not at w."""
+    fused, _ = engines()
+    (batch,) = full_batches(fused, 1)
+    w = fused.initial()
+    moved, scaled, still = (fused.gradient(v, batch).leaves[1] for v in (w + 0.5 * w, 1.5 * w, w))
+    assert torch.allclose(moved, scaled, rtol=1e-14, atol=0) and not torch.allclose(moved, still, rtol=1e-3)
+
+
 def test_a_wrong_twin_fails(monkeypatch):
     """Negative control: a sum that forgets its factor's sign gives another gradient, and the comparison sees it."""
     correct = PackedVector.made
