@@ -58,7 +58,17 @@ def outer_labels(axes: list[Axes]) -> None:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write what a panel shows above its left end, and over how many runs above its right; a long name breaks."""
-    if len(re.sub(r"\$\\\w+\$", "x", name)) + len(count) > 33:  # a symbol is one letter wide
-        name = ",\n".join(name.rsplit(", ", 1))
-    ax.set_title(name, loc="left")
+    lines = [""]
+    for word in name.split(", "):
+        if lines[-1] and _width(f"{lines[-1]}, {word}") + len(count) > 33:
+            lines[-1] += ","
+            lines.append(word)
+        else:
+            lines[-1] += ", " * bool(lines[-1]) + word
+    ax.set_title("\n".join(lines), loc="left")
     ax.set_title(count, loc="right", fontsize=8)
+
+
+def _width(text: str) -> int:
+    """Return the letters of a heading; a symbol is one or two wide."""
+    return len(re.sub(r"\$[^$]+\$", "xx", text))

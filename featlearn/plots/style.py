@@ -5,6 +5,7 @@ Nothing is changed at import: a figure is drawn, and saved, inside `with paper()
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -82,7 +83,14 @@ LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-SYMBOLS: Mapping[str, str] = MappingProxyType({"rho": r"$\rho$", "lr": r"$\eta$", "weight_decay": "weight decay"})
+SYMBOLS: Mapping[str, str] = MappingProxyType(  # of labels that end with a symbol it is the symbol
+    {"rho": r"$\rho$", "lr": r"$\eta$", "data.snr": "SNR"}
+    | {
+        column: found[0]
+        for column, words in LABELS.items()
+        if (found := re.findall(r" (\$\\?\w+\$|\$\\\|\\mu\\\|\$)$", words))
+    }
+)
 
 
 @contextmanager
@@ -126,7 +134,7 @@ def title(optimizer: str) -> str:
 
 def _setting(key: str, value: str) -> str:
     key, theory, _ = key.partition(".theory")
-    symbol = SYMBOLS.get(key, key.replace("_", " "))
+    symbol = SYMBOLS.get(key, key.rpartition(".")[2].replace("_", " "))
     return f"{symbol} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
 
 

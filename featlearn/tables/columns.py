@@ -11,6 +11,7 @@ import pandas as pd
 
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
+SIGNALS = ("data.signal_norm", "data.snr")  # one follows from the other, at a given dimension and noise
 SECTIONS = ("data.", "network.", "optimizer.", "train.")
 
 
@@ -77,8 +78,20 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
-    """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does."""
-    return [column for column in varying(df) if column != "seed"] or ["optimizer.name"]
+    """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does.
+
+    Numbers that follow from others are left out: of signal norm and snr the one that takes more values, and what is
+    given as `{theory: c}`.
+    """
+    columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
+    signals = sorted({*SIGNALS} & {*columns}, key=lambda c: (df[c].nunique(), c))
+    return [column for column in columns if column not in signals[1:]] or ["optimizer.name"]
+
+
+def _in_theory(df: pd.DataFrame, column: str) -> bool:
+    """Whether a column is given as {theory: c} in every run that has it."""
+    theory = df.get(f"{column}.theory")
+    return theory is not None and bool(theory.notna().eq(df[column].notna()).all())
 
 
 def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
@@ -117,14 +130,16 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
     ValueError unless this leaves one choice, naming the candidates.
     """
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
-    signals = sorted({"data.signal_norm", "data.snr"} & {*free}, key=lambda c: df[c].nunique())
-    rest = [c for c in free if c not in ("data.signal_norm", "data.snr", x, y)]
+    signals = sorted({*SIGNALS} & {*free}, key=lambda c: (df[c].nunique(), c))
+    rest = [c for c in free if c not in (*SIGNALS, x, y)]
     x = x or next((c for c in signals if c != y), None)
     candidates = ["data.dim"] if "data.dim" in rest else rest
     y = y or (candidates[0] if len(candidates) == 1 else None)
     if x is None or y is None:
         if not free:
             raise ValueError("there are no axes to draw over: nothing varies but optimizers and seeds")
+        if len(only := [c for c in cell_columns(df) if c in free]) == 1:
+            raise ValueError(f"a diagram has two axes, and but for optimizers and seeds only {only[0]} varies")
         raise ValueError(f"say which columns are x and y; these vary: {', '.join(free)}")
     return x, y
 

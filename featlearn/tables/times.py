@@ -39,11 +39,16 @@ def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str]) -> pd.
 
     One row per run: its config, step, columns, and `reached`. Between two records, values are linear in
     log(train_loss). A run already at the level in its first record is read there; a run that never
-    reaches it has reached = False and NaN. Raises ValueError unless level > 0.
+    reaches it has reached = False and NaN. Raises ValueError unless level > 0, and for a table of one row a run
+    (`featlearn.summary`), which does not know when.
     """
     if not level > 0:
         raise ValueError(f"a train loss level is positive, not {level:g}")
     require(df, ["run_id", "step", "train_loss", *columns])
+    if not df.empty and not df["run_id"].duplicated().any():
+        raise ValueError(
+            "every run has one row, so when it reached the loss is unknown: pass all recorded steps (load)"
+        )
     values = list(dict.fromkeys(["step", *columns]))
     height = np.log(df["train_loss"].clip(lower=np.finfo(float).tiny))
     return _first_below(df, height, float(np.log(level)), values)

@@ -3,7 +3,16 @@
 import pandas as pd
 import pytest
 
-from featlearn.tables import by_optimizer, cell_labels, last_rows, main_axes, optimizer_labels, select, varying
+from featlearn.tables import (
+    by_optimizer,
+    cell_columns,
+    cell_labels,
+    last_rows,
+    main_axes,
+    optimizer_labels,
+    select,
+    varying,
+)
 
 SAM = {"optimizer.name": "sam"}
 
@@ -34,6 +43,17 @@ def test_a_cell_is_named_by_lr_radius_and_what_varies(runs):
     theory = df.assign(**{"data.dim": [100, 200], "optimizer.rho.theory": [None, 2.0]})
     assert cell_labels(theory).tolist() == ["sgd lr=0.1 data.dim=100", "sam lr=0.1 data.dim=200 rho.theory=2"]
     assert cell_labels(runs({}, {"seed": 1})).tolist() == ["sgd", "sgd"]
+
+
+def test_what_follows_from_the_rest_tells_no_cells_apart(runs):
+    norms = [{"data.dim": d, "data.signal_norm": s, "data.snr": s / d} for d in (10, 20) for s in (1.0, 2.0, 3.0)]
+    init = [{"network.init_std": 1 / row["data.dim"], "network.init_std.theory": 1.0} for row in norms]
+    df = runs(*({**row, **std} for row, std in zip(norms, init, strict=True)))
+    assert {*cell_columns(df)} == {"data.dim", "data.signal_norm"}
+    snrs = df.assign(
+        **{"data.snr": df["data.signal_norm"], "data.signal_norm": df["data.signal_norm"] * df["data.dim"]}
+    )
+    assert {*cell_columns(snrs)} == {"data.dim", "data.snr"}
 
 
 class TestOptimizerLabels:

@@ -94,6 +94,11 @@ class TestAtTrainLoss:
         there = at_train_loss(pd.concat([slow, fast]), 0.1, ["test_error"])
         assert paired_difference(there, "test_error")["difference"].tolist() == pytest.approx([0.4 - 0.3])
 
+    def test_one_row_a_run_does_not_know_when(self, curves):
+        df = curves({}, {"train_loss": [1.0, 0.5, 0.2]})
+        with pytest.raises(ValueError, match="every run has one row"):
+            at_train_loss(df.drop_duplicates("run_id", keep="last"), 0.3, [])
+
     def test_a_level_is_positive(self, curves):
         with pytest.raises(ValueError, match="positive, not 0"):
             at_train_loss(curves("a", [0]), 0.0, ["test_error"])
