@@ -104,6 +104,7 @@ def _load(path: Path, changes: list[str] | None) -> SweepConfig:
 def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -> None:
     """Simulate the base run of a config; print how it ended."""
     base = _load(config, changes).base_run()
+    from featlearn.custom import FAILURES
     from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
@@ -112,7 +113,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     device = checked_device(device)
     try:
         trajectory = simulate(base, device=device)
-    except Exception as error:
+    except FAILURES as error:
         _end(f"the run failed: {describe(error)}", RUNS_FAILED)
     typer.echo(trajectory_text(trajectory))
 

@@ -22,6 +22,8 @@ from typing import Any
 
 from featlearn.imports import reached
 
+FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit)  # of the user's code: all but an interruption
+
 
 class CustomError(ValueError):
     """A class that cannot be had; the message says why, with file and line where there is one."""
@@ -97,7 +99,7 @@ def _read(path: Path) -> ModuleType:
         return importlib.import_module(_note(str(path), text))
     except SyntaxError as error:
         raise CustomError(f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
-    except (Exception, SystemExit) as error:
+    except FAILURES as error:
         raise CustomError(f"{_innermost(error, {str(path)})}: {type(error).__name__}: {error}") from None
 
 
@@ -108,7 +110,7 @@ def _import(name: str) -> ModuleType:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise CustomError(f"there is no module {name!r}; a file is named as in my_rules.py:MySAM") from None
         raise CustomError(f"cannot import {name}: {error}") from None
-    except Exception as error:
+    except FAILURES as error:
         raise CustomError(f"cannot import {name}: {type(error).__name__}: {error}") from None
 
 

@@ -8,9 +8,17 @@ JSON schema all follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+_SIGNS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "gt": (">", operator.gt),
+    "ge": (">=", operator.ge),
+    "lt": ("<", operator.lt),
+    "le": ("<=", operator.le),
+}
 
 
 @dataclass(frozen=True)
@@ -22,12 +30,22 @@ class Bound:
     lt: float | None = None
     le: float | None = None
 
+    def __str__(self) -> str:
+        """Return the limits in words: ">= 0 and < 1"."""
+        return " and ".join(f"{_SIGNS[name][0]} {limit}" for name, limit in self._limits())
+
+    def holds(self, number: float) -> bool:
+        """Whether a number is within the limits."""
+        return all(_SIGNS[name][1](number, limit) for name, limit in self._limits())
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """Add the limits to the schema of the annotated number; a float must also be finite."""
-        limits = {name: value for name, value in vars(self).items() if value is not None}
         schema = handler(source)
         finite = {"allow_inf_nan": False} if schema["type"] == "float" else {}
-        return {**schema, **limits, **finite}
+        return {**schema, **dict(self._limits()), **finite}
+
+    def _limits(self) -> Iterator[tuple[str, float]]:
+        yield from ((name, value) for name, value in vars(self).items() if value is not None)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,13 @@ def test_a_run_that_raises_is_no_success(config, monkeypatch):
     assert result.stderr.startswith("the run failed: ZeroDivisionError: division by zero (tests/test_cli.py:")
 
 
+def test_a_run_that_calls_sys_exit_fails_like_one_that_raises(config, monkeypatch):
+    monkeypatch.setattr(sys.modules["featlearn.simulation"], "simulate_block", lambda *_, **__: sys.exit("bye"))
+    result = call("run", config)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("the run failed: SystemExit: bye (tests/test_cli.py:")
+
+
 def test_status_says_what_failed_and_why(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("featlearn.sweeps.worker.simulate_block", lambda *_, **__: 1 / 0)

@@ -268,14 +268,15 @@ def test_a_parcel_arrives_where_the_file_was_never_read(lab):
     assert done.stdout.split() == [run.run_id, "1.0"]
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs):
+@pytest.mark.parametrize(("n_jobs", "error"), [(1, "ArithmeticError"), (2, "SystemExit")])
+def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs, error):
     """Runs of other numbers in the same block, and of other optimizers, are kept."""
+    Path("my_rules.py").write_text(RULES.replace("ArithmeticError", error))
     odd = "sweep: {optimizer.odd: [0.0, 0.5, 2.0], seed: {range: [0, 2]}}"
     Path("own.yaml").write_text(CONFIG.split("sweep:")[0] + odd)
     report = swept(n_jobs=n_jobs)
     assert (report.done, report.failed) == (4, 2)
-    assert status("store").failures == {f"ArithmeticError: odd (my_rules.py:{RAISING})": 2}
+    assert status("store").failures == {f"{error}: odd (my_rules.py:{RAISING})": 2}
     rows = fl.summary("store")
     assert (rows["status"] == "failed").tolist() == [False] * 4 + [True] * 2
     assert rows["train_loss"].notna().sum() == 4

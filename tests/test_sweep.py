@@ -260,5 +260,17 @@ def children(pid):
         return file.read().split()
 
 
-def test_an_interruption_is_a_keyboard_interrupt_with_a_report():
+@pytest.mark.usefixtures("fake")
+def test_an_interruption_is_a_keyboard_interrupt_with_a_report(tmp_path, monkeypatch):
+    """It fails no run, not even that during which it comes."""
     assert issubclass(SweepInterrupted, KeyboardInterrupt)
+
+    def interrupted(runs, *, device):
+        if any(run.seed == RAISES for run in runs):
+            raise KeyboardInterrupt
+        return fakes.fake_block(runs, device=device)
+
+    monkeypatch.setattr(worker, "simulate_block", interrupted)
+    with pytest.raises(SweepInterrupted) as interruption:
+        quiet(FakeConfig(tuple(range(RAISES - 5, RAISES + 6))), tmp_path / "s")
+    assert (interruption.value.report.done, interruption.value.report.failed) == (4, 0)

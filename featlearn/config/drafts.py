@@ -16,7 +16,7 @@ from featlearn.config.parameters import Parameter, parameters
 from featlearn.config.problems import Problem, choices, show, suggest
 from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 from featlearn.config.source import BROKEN, Node
-from featlearn.custom import CustomError, is_own, raised_at
+from featlearn.custom import FAILURES, CustomError, is_own, raised_at
 from featlearn.theory import scales
 
 
@@ -213,7 +213,7 @@ def _build(kind: Kind, values: Mapping[str, Any], bad: frozenset[str], node: Nod
         named = [key for key in node.value if re.search(rf"\b{key}\b", str(error))]
         if not bad:
             problems.append(node.problem(str(error), named[0] if named else ""))
-    except Exception as error:
+    except FAILURES as error:
         if not (place := raised_at(error)):
             raise
         problems.append(node.problem(f"{place}: {type(error).__name__}: {error}"))

@@ -143,7 +143,7 @@ def expected(hint: Any) -> str:
     """Describe an annotation: "an integer >= 2", "a number > 0 or null", ..."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        limits = [_limits(mark) for mark in args[1:] if isinstance(mark, Bound)]
+        limits = [str(mark) for mark in args[1:] if isinstance(mark, Bound)]
         return " ".join([expected(args[0]), *limits])
     if origin in (Union, UnionType):
         return " or ".join(expected(part) for part in args)
@@ -158,12 +158,6 @@ def expected(hint: Any) -> str:
 
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
-_SIGNS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-
-
-def _limits(bound: Bound) -> str:
-    limits = {sign: getattr(bound, name) for name, sign in _SIGNS.items()}
-    return " and ".join(f"{sign} {limit}" for sign, limit in limits.items() if limit is not None)
 
 
 def _marks(hint: Any) -> Iterator[Any]:

@@ -235,11 +235,11 @@ def _engine(s: Sections) -> Conflicts:
 
 
 def _parameters(s: Sections) -> Conflicts:
-    asking = {tracker: tracker.least_parameters for tracker in s.trackers if hasattr(tracker, "least_parameters")}
+    asking = [(tracker, *tracker.one_per_parameter) for tracker in s.trackers if hasattr(tracker, "one_per_parameter")]
     found = s.drafts["network"].object.n_parameters(s.data) if asking and s.fits else math.inf
-    for tracker, least in asking.items():
-        if least > found:
-            yield "record.trackers", f"{_called(tracker)} asks for {least} parameters; the network has {found}"
+    for tracker, many, what in asking:
+        if many > found:
+            yield "record.trackers", f"{_called(tracker)} asks for {many} {what}; the network has {found} parameters"
 
 
 def _edges(s: Sections) -> Conflicts:

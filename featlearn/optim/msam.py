@@ -68,11 +68,12 @@ class MSAM(Perturbed):
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the mean of the micro-batches' gradients; where rho = 0 the batch's, which a mean only rounds to."""
         rho, shards = self.radius(t), self.shards(loss)
-        zero = rho == 0  # [b] in a block
-        if zero is True:
+        zero: Any = rho == 0
+        per_run = getattr(zero, "ndim", 0) > 0  # [b] in a block
+        if not per_run and zero:
             return loss.gradient(w), memory.own
         g = shards.average(self.descended, w, rho)
-        return (g if zero is False or not zero.any() else loss.gradient(w).where(zero, g)), memory.own
+        return (loss.gradient(w).where(zero, g) if per_run and zero.any() else g), memory.own
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return the mean of the micro-batches' perturbations."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from featlearn.custom import is_own_file
+from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store.rows import failed_rows, rows
 from featlearn.sweeps.blocks import Block
@@ -24,12 +24,12 @@ PACKAGE = Path(__file__).parents[1]
 def run_block(block: Block, device: str) -> pa.Table:
     """Simulate a block and return its rows.
 
-    If the block raises, its halves are tried, so that in the end only the run at fault is recorded as failed: a run's
-    numbers do not depend on its neighbours.
+    If the block raises, or calls sys.exit, its halves are tried, so that in the end only the run at fault is
+    recorded as failed: a run's numbers do not depend on its neighbours.
     """
     try:
         return rows(simulate_block(block, device=device))
-    except Exception as error:
+    except FAILURES as error:
         if len(block) == 1:
             return failed_rows(block, describe(error))
     half = len(block) // 2
@@ -43,7 +43,7 @@ def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> 
     return number, run_block(block, device)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Return the error's type and message, and the innermost line of the user's own code, or else of ours.
 
     A method that has answered something else than it must is named with its own first line.
@@ -52,7 +52,7 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error} ({_short(filename)}:{line})"
 
 
-def _place(error: Exception) -> tuple[str, int | None]:
+def _place(error: BaseException) -> tuple[str, int | None]:
     frames = traceback.extract_tb(error.__traceback__)
     libraries = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]

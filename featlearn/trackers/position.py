@@ -27,9 +27,9 @@ class Position:
     n_coordinates: Count = 1
 
     @property
-    def least_parameters(self) -> int:
-        """The number of parameters that a model must have to be watched."""
-        return self.n_coordinates
+    def one_per_parameter(self) -> tuple[int, str]:
+        """How many it asks for, and of what, where a model has one for each of its parameters."""
+        return self.n_coordinates, "coordinates"
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""

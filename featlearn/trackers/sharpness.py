@@ -32,9 +32,9 @@ class Sharpness:
     batch: Literal["full", "batch"] = "full"
 
     @property
-    def least_parameters(self) -> int:
-        """The number of parameters that a model must have to be watched."""
-        return self.top
+    def one_per_parameter(self) -> tuple[int, str]:
+        """How many it asks for, and of what, where a model has one for each of its parameters."""
+        return self.top, "eigenvalues"
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""

@@ -50,6 +50,8 @@ class Tilted(Perturbed):
             raise KeyError("thirteen")
         if self.every == 14:
             raise ValueError("every must not be 14")
+        if self.every == 15:
+            raise SystemExit("fifteen")
 
     def perturbation(self, loss, w, memory, t):
         return self.tilt * (self.radius(t) * loss.unit(loss.gradient(w))), memory.own
@@ -277,6 +279,7 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
         ("tlit=1", "optimizer.tlit: unknown key; did you mean 'tilt'?"),
         ("every=14", "optimizer.every: every must not be 14"),
         ("every=13", "optimizer: my_rules.py:28: KeyError: 'thirteen'"),
+        ("every=15", "optimizer: my_rules.py:32: SystemExit: fifteen"),
         (
             "base=my_rules.py:NoUpdate",
             "optimizer.base: my_rules.py:NoUpdate cannot be used here: it lacks the method update",

@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from featlearn.engines.protocol import Vector
 from featlearn.types import Bound, Named
-
-_LIMITS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "gt": (">", operator.gt),
-    "ge": (">=", operator.ge),
-    "lt": ("<", operator.lt),
-    "le": ("<=", operator.le),
-}
 
 
 def option(rule: type, name: str, value: Any) -> Any:
     """Return a value, or the object that it is a word for.
 
-    Raises ValueError unless it is within the bounds, or one of the words, that the rule's annotation gives.
+    Raises ValueError unless it is a finite number (or a tensor of no axis) of the kind and within the bounds, or one of
+    the words, that the rule's annotation gives.
     """
-    words, allowed, limits = _annotated(rule, name)
+    words, allowed, kinds, bounds = _annotated(rule, name)
     if words and isinstance(value, str):
         return _named(f"{name} of {rule.__name__}", words, value)
     if allowed and value not in allowed:
         raise ValueError(f"{name} of {rule.__name__}: expected one of {', '.join(allowed)}, found {value}")
-    for limit, number in limits if isinstance(value, int | float) else ():
-        sign, holds = _LIMITS[limit]
-        if not holds(value, number):
-            raise ValueError(f"{name} of {rule.__name__}: expected a number {sign} {number}, found {value}")
+    if not kinds:
+        return value
+    number = value.item() if getattr(value, "ndim", None) == 0 else value
+    if not _fits(number, kinds, bounds):
+        wanted = " ".join(["a finite number" if float in kinds else "an integer", *map(str, bounds)])
+        wanted += " or None" if NoneType in kinds else ""
+        raise ValueError(f"{name} of {rule.__name__}: expected {wanted}, found {number!r}")
     return value
 
 
+def _fits(number: Any, kinds: set[type], bounds: tuple[Bound, ...]) -> bool:
+    if number is None:
+        return NoneType in kinds
+    of_kind = isinstance(number, Real if float in kinds else Integral) and not isinstance(number, bool)
+    return of_kind and math.isfinite(number) and all(bound.holds(number) for bound in bounds)
+
+
 @cache
-def _annotated(rule: type, name: str) -> tuple[dict[str, type], tuple[str, ...], tuple[tuple[str, float], ...]]:
-    """Return what an annotation says: the words for objects, the words that are values, the limits of a number."""
+def _annotated(rule: type, name: str) -> tuple[dict[str, type], tuple[str, ...], set[type], tuple[Bound, ...]]:
+    """Return what an annotation says: the words for objects, the words that are values, a number's types and bounds."""
     hint = get_type_hints(rule, localns={"Base": object}, include_extras=True)[name]
     words = {word: cls for mark in _marks(hint, Named) for word, cls in mark.table.items()}
-    limits = [(limit, getattr(mark, limit)) for mark in _marks(hint, Bound) for limit in _LIMITS]
     allowed = get_args(hint) if get_origin(hint) is Literal else ()
-    return words, allowed, tuple((limit, number) for limit, number in limits if number is not None)
+    kinds = set(_leaves(hint))
+    numeric = bool(kinds & {int, float}) and kinds <= {int, float, NoneType}
+    return words, allowed, kinds if numeric else set(), tuple(_marks(hint, Bound))
 
 
 def _named(where: str, words: dict[str, type], word: str) -> Any:
@@ -62,6 +70,17 @@ def _marks(hint: Any, kind: type) -> Iterator[Any]:
         yield from _marks(part, kind)
 
 
+def _leaves(hint: Any) -> Iterator[Any]:
+    """Yield the types that a value may have, without metadata."""
+    if get_origin(hint) in (Union, UnionType):
+        for part in get_args(hint):
+            yield from _leaves(part)
+    elif get_origin(hint) is Annotated:
+        yield from _leaves(get_args(hint)[0])
+    else:
+        yield hint
+
+
 @dataclass(frozen=True)
 class PerPart:
     """A number for each part of a Vector, in place of one for all: what a rule's radius is if the groups' differ."""
@@ -72,19 +91,35 @@ class PerPart:
         """Return the Vector with each part scaled by its own number; or the numbers times a number, or one each."""
         if isinstance(other, Vector):
             return Vector(tuple(x * leaf for x, leaf in zip(self.values, other.leaves, strict=True)))
-        if isinstance(other, PerPart):
-            return PerPart(tuple(x * y for x, y in zip(self.values, other.values, strict=True)))
-        return PerPart(tuple(x * other for x in self.values))
+        return self._each(operator.mul, other)
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> PerPart:
-        """Return the numbers over a number."""
-        return PerPart(tuple(x / other for x in self.values))
+        """Return the numbers over a number, or over one each."""
+        return self._each(operator.truediv, other)
+
+    def __add__(self, other: Any) -> PerPart:
+        """Return the numbers plus a number, or one each."""
+        return self._each(operator.add, other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> PerPart:
+        """Return the numbers less a number, or one each."""
+        return self._each(operator.sub, other)
+
+    def __gt__(self, other: Any) -> PerPart:
+        """Return for each number whether it is more than a number, or than one each."""
+        return self._each(operator.gt, other)
 
     def __neg__(self) -> PerPart:
         """Return the numbers with the other sign."""
         return PerPart(tuple(-x for x in self.values))
+
+    def _each(self, what: Callable[[Any, Any], Any], other: Any) -> PerPart:
+        others = other.values if isinstance(other, PerPart) else (other,) * len(self.values)
+        return PerPart(tuple(map(what, self.values, others)))
 
 
 def per_part(groups: Sequence[dict[str, Any]], number: Callable[[dict[str, Any]], Any]) -> Any:

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 from torch_rules import ONE_OF_EACH, like
 from training import apart, batches, closure_of, loss_of, network, parts_of, plain_train, same, samples, train, weights
 
-from featlearn.optim.schedules import StepDecay
+from featlearn.optim.schedules import FollowLR, StepDecay
 from featlearn.optim.torch import GSAM, SAM
 
 STYLES = pytest.mark.parametrize("style", ["closure", "two steps"])
@@ -153,6 +153,25 @@ def test_the_radius_follows_a_scheduler_of_torch(rule, name, style):
     fixed = rule(halves(still, **other), SGD, **options, **{**own, "rho_schedule": "constant"})
     train(still, fixed, 6, style=style, scheduler=SCHEDULERS[name](fixed))
     assert apart(still, model) > 1e-3
+
+
+def test_each_group_has_its_own_place_on_the_line_that_its_radius_follows():
+    """rho (final + (1 - final) (x - low) / (1 - low)), never below 0, at the factor x of each group's rate."""
+    low, final = 0.2, 0.1
+    models = network(), network()
+    line = FollowLR(lr_final=low, final=final)
+    follows = SAM(halves(models[0], lr=0.05), SGD, rho=0.4, rho_schedule=line, lr=0.2)
+    by_hand = SAM(halves(models[1], lr=0.05), SGD, rho=0.4, lr=0.2)
+    for t in range(3):
+        for i, x in enumerate((0.5**t, 0.1**t)):
+            radius = 0.4 * max(0.0, final + (1 - final) * (x - low) / (1 - low))
+            rate = (0.2, 0.05)[i] * x
+            follows.param_groups[i]["lr"] = rate
+            by_hand.param_groups[i].update(lr=rate, rho=radius)
+        train(models[0], follows, 1, start=t)
+        train(models[1], by_hand, 1, start=t)
+    assert apart(*models) < 1e-14
+    assert by_hand.param_groups[1]["rho"] == 0 < by_hand.param_groups[0]["rho"]
 
 
 def test_a_radius_that_follows_resumes_and_may_be_given_its_own_rate():

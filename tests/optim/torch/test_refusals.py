@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch_rules import ALLOWED, like
@@ -13,11 +14,11 @@ from featlearn.optim.torch import MSAM, RULES, SAM, Refused, optimizer_class
 
 def test_what_cannot_be_is_refused_with_the_reason():
     params = list(network().parameters())
-    with pytest.raises(ValueError, match=r"rho of SAM: expected a number >= 0, found -0.1"):
+    with pytest.raises(ValueError, match=r"rho of SAM: expected a finite number >= 0, found -0.1"):
         SAM(params, torch.optim.SGD, rho=-0.1, lr=0.1)
-    with pytest.raises(ValueError, match=r"rho of SAM: expected a number >= 0, found nan"):
+    with pytest.raises(ValueError, match=r"rho of SAM: expected a finite number >= 0, found nan"):
         SAM([{"params": params, "rho": math.nan}], torch.optim.SGD, rho=0.1, lr=0.1)
-    with pytest.raises(ValueError, match="start of SAM: expected a number >= 0, found -3"):
+    with pytest.raises(ValueError, match="start of SAM: expected an integer >= 0, found -3"):
         SAM(params, torch.optim.SGD, rho=0.1, start=-3, lr=0.1)
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'rho'"):
         SAM(params, torch.optim.SGD, lr=0.1)
@@ -43,6 +44,31 @@ def test_what_cannot_be_is_refused_with_the_reason():
         SAM(params, torch.optim.SGD, rho=0.1, rho_schedule="step", lr=0.1)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rho": math.inf}, "rho of MSAM: expected a finite number >= 0, found inf"),
+        ({"rho": torch.tensor(math.inf)}, "rho of MSAM: expected a finite number >= 0, found inf"),
+        ({"rho": None}, "rho of MSAM: expected a finite number >= 0, found None"),
+        ({"rho": "x"}, "rho of MSAM: expected a finite number >= 0, found 'x'"),
+        ({"n_shards": 1.5}, "n_shards of MSAM: expected an integer >= 1 or None, found 1.5"),
+        ({"n_shards": True}, "n_shards of MSAM: expected an integer >= 1 or None, found True"),
+    ],
+)
+def test_a_number_that_is_none(options, message):
+    with pytest.raises(ValueError, match=message):
+        MSAM(network().parameters(), torch.optim.SGD, **{"rho": 0.1, "n_shards": 2, **options}, lr=0.1)
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, torch.tensor])
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_a_number_of_numpy_or_of_no_axis_is_one(number, rho):
+    models = network(), network()
+    for model, given in zip(models, (rho, number(rho)), strict=True):
+        train(model, MSAM(model.parameters(), torch.optim.SGD, rho=given, n_shards=np.int64(2), lr=0.1), 2)
+    assert same(*models)
+
+
 @pytest.mark.parametrize("base", ["SGD", torch.optim.SGD([torch.zeros(1)], lr=0.1), lambda *_: None, torch.nn.Linear])
 def test_a_base_that_is_no_class_of_optimizers(base):
     with pytest.raises(TypeError, match=r"the base is a class, such as torch.optim.SGD, its options"):
@@ -55,13 +81,13 @@ def test_a_base_with_a_base():
 
 
 @pytest.mark.parametrize("style", ["closure", "two steps"])
-@pytest.mark.parametrize("rho", [-0.1, math.nan])
+@pytest.mark.parametrize("rho", [-0.1, math.nan, math.inf])
 def test_a_radius_that_is_spoilt_later_is_refused_at_the_next_step(style, rho):
     model = network()
     optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
     train(model, optimizer, 1, style=style)
     start, optimizer.param_groups[0]["rho"] = weights(model), rho
-    with pytest.raises(ValueError, match=f"rho of SAM: expected a number >= 0, found {rho}"):
+    with pytest.raises(ValueError, match=f"rho of SAM: expected a finite number >= 0, found {rho}"):
         train(model, optimizer, 1, style=style)
     assert same(model, start)
     optimizer.param_groups[0]["rho"] = 0.1
