@@ -248,7 +248,9 @@ def _edges(s: Sections) -> Conflicts:
         known = getattr(tracker, "edges", None)
         if known is not None and getattr(rule, "edge", None) not in known:
             what = f"{_called(tracker)} knows no edge of {_called(rule)} as configured"
-            yield "record.trackers", f"{what}: there is one for {', '.join(sorted(known))}, with constant lr alone"
+            plain = f"there is one for {', '.join(sorted(known))} without momentum and weight decay"
+            beside = "" if "sgd" in known else "; gradient descent beside SAM is sam with optimizer.rho = 0"
+            yield "record.trackers", f"{what}: {plain}{beside}"
 
 
 def _span(s: Sections) -> Conflicts:

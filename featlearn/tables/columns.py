@@ -80,12 +80,16 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
 def cell_columns(df: pd.DataFrame) -> list[str]:
     """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does.
 
-    Numbers that follow from others are left out: of signal norm and snr the one that takes more values, and what is
-    given as `{theory: c}`.
+    Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
+    as `{theory: c}`, and an init_std that is the same wherever all else is.
     """
     columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
     signals = sorted({*SIGNALS} & {*columns}, key=lambda c: (df[c].nunique(), c))
-    return [column for column in columns if column not in signals[1:]] or ["optimizer.name"]
+    columns = [column for column in columns if column not in signals[1:]]
+    rest = [column for column in columns if column != "network.init_std"]
+    if rest and len(df[rest].drop_duplicates()) == len(df[columns].drop_duplicates()):
+        columns = rest
+    return columns or ["optimizer.name"]
 
 
 def _in_theory(df: pd.DataFrame, column: str) -> bool:

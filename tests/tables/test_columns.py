@@ -50,6 +50,10 @@ def test_what_follows_from_the_rest_tells_no_cells_apart(runs):
     init = [{"network.init_std": 1 / row["data.dim"], "network.init_std.theory": 1.0} for row in norms]
     df = runs(*({**row, **std} for row, std in zip(norms, init, strict=True)))
     assert {*cell_columns(df)} == {"data.dim", "data.signal_norm"}
+    given = df.drop(columns="network.init_std.theory")
+    assert {*cell_columns(given)} == {"data.dim", "data.signal_norm"}
+    several = given.assign(**{"network.init_std": [0.1, 0.2] * 3})
+    assert {*cell_columns(pd.concat([several, given]))} == {"data.dim", "data.signal_norm", "network.init_std"}
     snrs = df.assign(
         **{"data.snr": df["data.signal_norm"], "data.signal_norm": df["data.signal_norm"] * df["data.dim"]}
     )

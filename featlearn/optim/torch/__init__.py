@@ -91,3 +91,7 @@ def __getattr__(name: str) -> Any:
     if name not in RULES:
         raise AttributeError(f"{name!r} wraps no other rule: there are {', '.join(RULES)}")
     return RULES[name]
+
+
+def __dir__() -> list[str]:
+    return __all__
