@@ -81,4 +81,4 @@ class AutogradCurvature:
         b, dim = self._gradient.shape
         if dim <= DENSE:
             return self._dense
-        return lanczos(self._product, normals(dim, 0, self._gradient).expand(b, -1), k)
+        return lanczos(self._product, normals(dim, k, self._gradient), b)

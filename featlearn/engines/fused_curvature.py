@@ -10,7 +10,7 @@ from torch import Tensor
 
 from featlearn.engines import curvature_kernels, gram_curvature, lanczos_kernels
 from featlearn.engines.gram_curvature import GramCurvature
-from featlearn.engines.lanczos import TOLERANCE, normals
+from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.lanczos_kernels import COORDINATES, MATRIX, SPAN
 from featlearn.engines.wide_geometry import WideGeometry
 from featlearn.models.kernels import KINDS
@@ -25,7 +25,7 @@ class FusedGramCurvature(GramCurvature):
     def _values(self, k: int) -> Tensor:
         if self._straight:
             return self._of_samples()[0] if k == 1 else super()._values(k)
-        return self._in_span(k)[0] if self._few(k) else super()._values(k)
+        return by_size(self._in_span(k)[0]) if self._few(k) else super()._values(k)
 
     def _leading(self) -> tuple[Tensor, Tensor]:
         if self._straight:
@@ -90,18 +90,18 @@ class FusedGramCurvature(GramCurvature):
         self, forms: Tensor, n_rows: int, operator: tuple[Tensor, ...], k: int, *, vectors: bool
     ) -> tuple[Tensor, Tensor]:
         _, size, width = operator[4].shape
-        start = self._align.new_zeros(n_rows, width)
-        start[:, :size] = normals(n_rows * size, 0, start).reshape(n_rows, size)
-        values = start.new_full((len(forms), k), math.nan)
-        found = start.new_full((len(forms), k if vectors else 0, n_rows, size), math.nan)
+        starts = self._align.new_zeros(k, n_rows, width)
+        starts[..., :size] = normals(n_rows * size, k, starts).reshape(k, n_rows, size)
+        values = starts.new_full((len(forms), k), math.nan)
+        found = starts.new_full((len(forms), k if vectors else k - 1, n_rows * width), math.nan)
         p = self._geometry.problem
         lanczos_kernels.largest(
             forms.numpy(),
-            start.numpy(),
+            starts.numpy(),
             tuple(x.contiguous().numpy() for x in operator),
             (self._align.shape[2], p.n_noises, p.bias),
             TOLERANCE,
             values.numpy(),
             found.numpy(),
         )
-        return values, found
+        return values, found.reshape(*found.shape[:2], n_rows, width)[..., :size]

@@ -145,7 +145,7 @@ class GramCurvature:
             weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
             return (weights @ self._geometry.rows.mT).reshape(b, -1)
 
-        return lanczos(product, normals(size, 0, self._slopes).expand(b, -1), min(k, size))
+        return lanczos(product, normals(size, min(k, size), self._slopes), b)
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,12 @@
 """Eigenvalues of largest absolute value of symmetric operators that are known by their products with vectors only.
 
-Lanczos' method with full reorthogonalization (Parlett 1998, ch. 13), one Krylov space a run, all runs of a block in
-step. What a run gets depends on its own operator alone: it is read off at the first check at which the run itself has
-converged.
+Lanczos' method finds the largest one, lam_1 with the unit vector v_1, then, from another start across v_1, the largest
+one of A - lam_1 v_1 v_1', and so on (Parlett 1998, ch. 5 and 13). With an exact pair the rest of the spectrum stays as
+it is, each eigenvalue as often as it counts; a Krylov space would hold a multiple one once. A pair is exact for a
+matrix within its residual of A, and so all that is found is exact for one within the sum of the residuals.
+
+All runs of a block go in step, one Krylov space a run, fully reorthogonalized. What a run gets depends on its own
+operator alone: it is read off at the first check at which the run itself has converged.
 """
 
 from __future__ import annotations
@@ -16,12 +20,19 @@ from torch import Tensor
 from featlearn.streams import stream
 
 FIRST_CHECK, GROWTH = 8, 1.25  # sizes of the Krylov space at which convergence is tested
+CAUTION = 10.0  # residuals by which the other end of a spectrum may still move, where it is within a tenth
 TOLERANCE = 1e-9  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta is of the order of its square
 
 
-def normals(size: int, row: int, like: Tensor) -> Tensor:
-    """Return standard normals [size], the same for everybody; those of row 0 are what a search starts from."""
-    return torch.as_tensor(stream(0, "lanczos", row).standard_normal(size), dtype=like.dtype).to(like.device)
+def normals(size: int, k: int, like: Tensor) -> Tensor:
+    """Return standard normals [k, size], the same for everybody: what the k searches start from."""
+    rows = [torch.as_tensor(stream(0, "lanczos", row).standard_normal(size), dtype=like.dtype) for row in range(k)]
+    return torch.stack(rows).to(like.device)
+
+
+def by_size(values: Tensor) -> Tensor:
+    """Return values [b, k] by absolute value, the largest first."""
+    return values.gather(1, values.abs().argsort(dim=1, descending=True, stable=True))
 
 
 def largest(values: Tensor, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -44,34 +55,53 @@ def eigvalsh(matrices: Tensor) -> Tensor:
     return values.where(finite[:, None], math.nan)
 
 
-def lanczos(operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tuple[Tensor, Tensor]:
     """Return the k <= D eigenvalues of largest absolute value [b, k], and unit eigenvectors [b, D, k].
 
-    ``operator`` maps [b, D] to [b, D]; ``start`` [b, D] should resemble what is looked for. An eigenvalue that is
-    exactly multiple may be counted fewer times, as in every Krylov method. A run whose products are not finite
-    gets NaN.
+    ``operator`` maps [b, D] to [b, D]; starts [k, D]: what the k searches begin from, as ``normals`` returns them.
+    Multiple eigenvalues count as often as they are there; each is within k TOLERANCE |theta_1|, in practice far less. A
+    run whose products are not finite gets NaN.
     """
-    search, dim = _Search(operator, start, k), start.shape[1]
-    check = min(max(FIRST_CHECK, k), dim)
+    k, dim = starts.shape
+    values, vectors = starts.new_zeros(b, 0), starts.new_zeros(b, dim, 0)
+
+    def deflated(x: Tensor) -> Tensor:
+        along = values[:, :, None] * (vectors.mT @ x[:, :, None])
+        return operator(x) - (vectors @ along)[:, :, 0]
+
+    for start in starts:
+        first = values[:, 0].abs() if values.shape[1] else starts.new_zeros(b)
+        value, vector = _leading(deflated, _across(start.expand(b, -1), vectors.mT), first)
+        values, vectors = torch.cat([values, value], 1), torch.cat([vectors, vector], 2)
+    return largest(values, vectors, k)
+
+
+def _leading(operator: Callable[[Tensor], Tensor], start: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the eigenvalue of largest absolute value [b, 1] and its vector [b, D, 1].
+
+    first [b]: the largest absolute value found before, of which rounding and residuals are judged.
+    """
+    search, dim = _Search(operator, start, first), start.shape[1]
+    check = min(FIRST_CHECK, dim)
     for size in range(1, dim + 1):
         search.extend(size)
         if size == check:
             if search.settle(size):
                 break
             check = min(math.ceil(GROWTH * size), dim)
-    return search.values, search.vectors
+    return search.value, search.vector
 
 
 class _Search:
     """The Krylov spaces of a block: a basis [b, capacity, D], and the operator's matrix on it and one vector more."""
 
-    def __init__(self, operator: Callable[[Tensor], Tensor], start: Tensor, k: int) -> None:
-        (b, dim), self._operator, self._k = start.shape, operator, k
+    def __init__(self, operator: Callable[[Tensor], Tensor], start: Tensor, first: Tensor) -> None:
+        (b, dim), self._operator, self._first = start.shape, operator, first
         capacity = min(dim, 32)
         self._basis, self._matrix = start.new_zeros(b, capacity, dim), start.new_zeros(b, capacity + 1, capacity + 1)
-        self._next = _unit(start, normals(dim, 0, start))
+        self._next = start / start.norm(dim=1, keepdim=True)
         self._done = torch.zeros(b, dtype=torch.bool, device=start.device)
-        self.values, self.vectors = start.new_full((b, k), math.nan), start.new_full((b, dim, k), math.nan)
+        self.value, self.vector = start.new_full((b, 1), math.nan), start.new_full((b, dim, 1), math.nan)
 
     def extend(self, size: int) -> None:
         """Take the next vector into the basis, which then has ``size``, and find the one after it."""
@@ -82,32 +112,27 @@ class _Search:
         self._done = self._done | ~square.isfinite()
         product = product.where(~self._done[:, None], 0.0)
         along = (q * product).sum(1)
-        rest = self._across(product - along[:, None] * q, size)
+        rest = _across(product - along[:, None] * q, self._basis[:, :size])
         beta = rest.norm(dim=1)
-        ended = beta <= 1e-14 * square.sqrt()  # the space is invariant: go on from any vector across it
-        if ended.any():
-            fresh = self._across(self._across(normals(q.shape[1], size, q).expand_as(q), size), size)
-            rest, beta = torch.where(ended[:, None], fresh, rest), beta.where(~ended, 0.0)
-        self._next = rest / rest.norm(dim=1, keepdim=True).clamp(min=1e-300)
+        ended = beta <= 1e-14 * square.sqrt().maximum(self._first)  # the space is invariant: only zeros follow
+        beta = beta.where(~ended, 0.0)
+        self._next = (rest / beta[:, None]).where(~ended[:, None], 0.0)
         self._matrix[:, size - 1, size - 1] = along
         self._matrix[:, size - 1, size] = self._matrix[:, size, size - 1] = beta
-
-    def _across(self, x: Tensor, size: int) -> Tensor:
-        """Return the part of x [b, D] across the basis."""
-        basis, column = self._basis[:, :size], x[:, :, None]
-        return torch.baddbmm(column, basis.mT, basis @ column, alpha=-1)[:, :, 0]
 
     def settle(self, size: int) -> bool:
         """Read off the runs that have converged; return whether all have."""
         theta, s = eigh(self._matrix[:, :size, :size])
-        theta, s = largest(theta, s, self._k)
-        residual = (self._matrix[:, size - 1, size, None] * s[:, -1]).abs().amax(1)
-        converged = (residual <= TOLERANCE * theta[:, 0].abs()) | (size == self._basis.shape[2])
+        theta, s = largest(theta[:, [0, -1]], s[:, :, [0, -1]], 2)  # the end that is found, and the other one
+        residual = (self._matrix[:, size - 1, size, None] * s[:, -1]).abs()
+        found, other = theta[:, 0].abs(), -theta[:, 0].sign() * theta[:, 1]
+        margin = TOLERANCE * found.maximum(self._first)
+        outdone = (other > 0.9 * found) & (other + CAUTION * residual[:, 1] > found + margin)
+        converged = ((residual[:, 0] <= margin) & ~outdone) | (size == self._basis.shape[2])
         now = converged & ~self._done
         if now.any():
-            self.values = torch.where(now[:, None], theta, self.values)
-            found = self._basis[:, :size].mT @ s
-            self.vectors = torch.where(now[:, None, None], found, self.vectors)
+            self.value = torch.where(now[:, None], theta[:, :1], self.value)
+            self.vector = torch.where(now[:, None, None], self._basis[:, :size].mT @ s[:, :, :1], self.vector)
             self._done = self._done | now
         return bool(self._done.all())
 
@@ -122,10 +147,9 @@ class _Search:
         self._basis, self._matrix = basis, matrix
 
 
-def _unit(x: Tensor, otherwise: Tensor) -> Tensor:
-    """Return x / |x|, the unit vector along ``otherwise`` where x is 0 or not finite."""
-    usable = x.isfinite().all(1, keepdim=True) & (x != 0).any(1, keepdim=True)
-    x = x.where(usable, otherwise)
-    x = x / x.abs().amax(1, keepdim=True)
-    unit: Tensor = x / x.norm(dim=1, keepdim=True)
-    return unit
+def _across(x: Tensor, basis: Tensor) -> Tensor:
+    """Return the part of x [b, D] across the orthonormal rows of basis [b, s, D]; twice, as little may be left."""
+    column = x[:, :, None]
+    for _ in range(2):
+        column = torch.baddbmm(column, basis.mT, basis @ column, alpha=-1)
+    return column[:, :, 0]

@@ -5,10 +5,11 @@ pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the
 and alignments, and a product with H costs a single product with G; where G is close to singular, and for a matrix,
 both are coordinates.
 
-Where a single eigenvalue is asked for nothing is reorthogonalized at first: rounding costs orthogonality to
-eigenvectors that the space has found, and the search ends with the first that counts (Paige 1980, Linear Algebra Appl.
-34). Should as many steps as there are dimensions not do, as where eigenvalues crowd together, it begins anew, with
-reorthogonalization. Rows are padded with zeros as tiles.py wants them.
+The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
+search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
+search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Should as many steps as there are
+dimensions not do, as where eigenvalues crowd together, it begins anew, with reorthogonalization. Rows are padded with
+zeros as tiles.py wants them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from featlearn.tiles import multiply
 Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
+CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
 SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
 
 
@@ -85,7 +87,28 @@ def measure(form: int, metric: Array, c: Array, a: Array) -> Any:
 
 
 @njit(error_model="numpy")
-def remainder(coef: Array, align: Array, size: int, beside: float, several: bool) -> Any:
+def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
+    """Take sum_i values_i v_i <v_i, u> from c of H u in ``out``, with c of the unit vectors v_i in the rows given."""
+    for i in range(len(values)):
+        add_multiple(out, -values[i] * dot(vectors[i], a), vectors[i])
+
+
+@njit(error_model="numpy")
+def begin(form: int, metric: Array, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
+    """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    c[:] = start.reshape(-1)
+    measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
+    for _ in range(2 if known else 0):
+        for i in range(known):
+            add_multiple(c, -dot(vectors[i], a), vectors[i])
+        measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
+    norm = math.sqrt(dot(c, a))
+    c /= norm
+    a /= norm
+
+
+@njit(error_model="numpy")
+def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: bool) -> Any:
     """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
 
     coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
@@ -95,22 +118,9 @@ def remainder(coef: Array, align: Array, size: int, beside: float, several: bool
         add_multiple(rest, -beside, coef[size - 2])
     along = dot(align[size - 1], rest)
     add_multiple(rest, -along, coef[size - 1])
-    if several:
+    if orthogonal:
         across(rest, coef[:size], align[:size])
     return along
-
-
-@njit(error_model="numpy")
-def fresh(form: int, metric: Array, coef: Array, align: Array, size: int, shape: tuple[int, int], width: int) -> None:
-    """Make some unit vector across the first ``size`` the next one; ``width`` of its columns are not padding."""
-    c, a = coef[size], align[size]
-    c[:] = np.cos(np.arange(c.size) ** 2 * 0.7 + size)
-    c.reshape(shape)[:, width:] = 0.0
-    for _ in range(2):
-        across(c, coef[:size], align[:size])
-    scale = 1 / math.sqrt(max(measure(form, metric, c.reshape(shape), a.reshape(shape)), 1e-300))
-    c *= scale
-    a *= scale
 
 
 @njit(error_model="numpy")
@@ -126,20 +136,19 @@ def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
 
 
 @njit(error_model="numpy")
-def settle(diagonal: Array, squares: Array, guess: float, values: Array, s: Array) -> Any:
-    """Write the len(values) largest eigenvalues by absolute value, and their vectors into the rows of s [.., size].
+def outdone(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
+    """Can the other end of the spectrum, which has not converged yet, still pass the one ``found`` by a ``margin``?
 
-    Return the largest norm of the residuals of the vectors that they stand for.
+    It moves by about the residual of its vector, now and then by some times that where eigenvalues crowd; and by less
+    than a tenth of what has been found when that is exact.
     """
-    size = len(diagonal)
-    beside = np.sqrt(squares[:size])
-    if len(values) == 1:
-        values[0] = extreme(diagonal, squares, guess, s[0])
-    else:
-        theta, found = np.linalg.eigh(np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1))
-        order = np.argsort(-np.abs(theta))[: len(values)]
-        values[:], s[:] = theta[order], found[:, order].T
-    return beside[size - 1] * np.abs(s[:, size - 1]).max()
+    sign, reach, size = -math.copysign(1.0, found), abs(found) + margin, len(diagonal)
+    if not math.isnan(above(0.9 * reach, sign, diagonal, squares)):
+        return False
+    other, s = end(sign, diagonal, squares, math.nan), np.empty(size)
+    vector(other, sign, diagonal, squares, s)
+    passes: bool = other + CAUTION * math.sqrt(squares[size - 1]) * abs(s[size - 1]) > reach
+    return passes
 
 
 @njit(error_model="numpy")
@@ -155,7 +164,7 @@ def next_check(size: int, residual: float, tolerance: float, before: tuple[int, 
 
 
 @njit(error_model="numpy")
-def largest_of_run(
+def next_of_run(
     form: int,
     operator: tuple[Array, ...],
     numbers: tuple[int, int, bool],
@@ -164,49 +173,50 @@ def largest_of_run(
     shape: tuple[int, int],
     orthogonal: bool,
     tolerance: float,
+    known: int,
     values: Array,
     vectors: Array,
 ) -> tuple[Array, Array, bool]:
-    """Write the len(values) eigenvalues of largest absolute value, and c of their vectors [.., f, k] or none of them.
+    """Write the eigenvalue number ``known`` from 0, the ones before it given, and c of its vector where there is room.
 
     coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
     are returned, with more rows where they had too few; and is the search over?
     """
-    metric, wanted = operator[4], len(values)
-    width = metric.shape[0]
-    dim = shape[0] * width
+    metric = operator[4]
+    dim = shape[0] * metric.shape[0]
     diagonal, squares, sums = np.empty(dim), np.empty(dim), np.empty(operator[0].shape[-1])
-    check, before = min(max(FIRST_CHECK, wanted), dim), (0, 1.0)
+    check, before = min(FIRST_CHECK, dim), (0, 1.0)
     guess, beside = math.nan, 0.0
+    first = abs(values[0]) if known else 0.0
     for size in range(1, dim + 1):
         if size == len(coef):
             coef, align = longer(coef), longer(align)
         c, a = coef[size], align[size]
         product(form, align[size - 1].reshape(shape), operator, numbers, sums, c.reshape(shape))
+        deflate(align[size - 1], values[:known], vectors[:known], c)
         diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
         square = measure(form, metric, c.reshape(shape), a.reshape(shape))
         if not math.isfinite(square):
             return coef, align, True
-        reach, beside = abs(diagonal[size - 1]) + beside, math.sqrt(max(square, 0.0))
+        reach, beside = max(abs(diagonal[size - 1]) + beside, first), math.sqrt(max(square, 0.0))
         ended = beside <= 1e-13 * reach  # what is left is rounding
         beside = 0.0 if ended else beside
         squares[size - 1] = beside * beside
-        over = (size == dim and orthogonal) or (ended and wanted == 1)
+        over = (size == dim and orthogonal) or ended
         if size == check or over:
-            found, s = np.empty(wanted), np.empty((wanted, size))
-            residual = settle(diagonal[:size], squares, guess, found, s)
-            if residual <= tolerance * abs(found[0]) or over:
-                values[:] = found
-                for i in range(len(vectors)):
-                    vectors[i] = combined(s[i], coef[:size], align[:size]).reshape(shape)[:, :width]
+            s = np.empty(size)
+            found = extreme(diagonal[:size], squares, guess, s)
+            residual, scale = beside * abs(s[size - 1]), max(abs(found), first)
+            small = residual <= tolerance * scale
+            if over or (small and not outdone(found, tolerance * scale, diagonal[:size], squares)):
+                values[known] = found
+                if known < len(vectors):
+                    vectors[known] = combined(s, coef[:size], align[:size])
                 return coef, align, True
-            guess, residual = abs(found[0]) + residual, residual / abs(found[0])
+            guess, residual = abs(found) + residual, max(residual / scale, tolerance)
             check, before = min(next_check(size, residual, tolerance, before), dim), (size, residual)
-        if ended:
-            fresh(form, metric, coef, align, size, shape, width)
-        else:
-            c *= 1.0 / beside
-            a *= 1.0 / beside
+        c *= 1.0 / beside
+        a *= 1.0 / beside
     return coef, align, False
 
 
@@ -228,21 +238,23 @@ def combined(s: Array, coef: Array, align: Array) -> Any:
 @njit(cache=True, error_model="numpy")
 def largest(
     forms: Array,
-    start: Array,
+    starts: Array,
     operators: tuple[Array, ...],
     numbers: tuple[int, int, bool],
     tolerance: float,
     values: Array,
     vectors: Array,
 ) -> None:
-    """Do so for every run of a block, each from ``start`` [f, k].
+    """Write the eigenvalues of largest absolute value of every run of a block, as found: in order to the tolerance.
 
-    forms [b]: SPAN, COORDINATES or MATRIX. Operators: slopes, bends [b, f, width]; loss_bend, true_labels [b, n]; G or
-    the matrix itself [b, k, width]; the patches in coordinates, [b, k, width], and transposed. What a form does not
-    need may be empty.
-    values [b, wanted] and vectors [b, wanted or 0, f, k] come as NaN, and stay so where products are not finite.
+    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, k]: what the searches begin from. Operators: slopes,
+    bends [b, f, width]; loss_bend, true_labels [b, n]; G or the matrix itself [b, k, width]; the patches in
+    coordinates, [b, k, width], and transposed. What a form does not need may be empty.
+    values [b, wanted] come as NaN, and stay so where products are not finite, as do vectors [b, wanted or one less,
+    f k]: c of the unit eigenvectors, of which the last may be left out.
     """
-    coef, align = np.empty((64, start.size)), np.empty((64, start.size))
+    wanted, shape = len(starts), starts.shape[1:]
+    coef, align = np.empty((64, starts[0].size)), np.empty((64, starts[0].size))
     slopes, bends, loss_bend, true_labels, metric, rows, columns = operators
     for lane in range(len(forms)):
         operator = (
@@ -254,22 +266,21 @@ def largest(
             rows[lane],
             columns[lane],
         )
-        coef[0] = start.reshape(-1)
-        square = measure(forms[lane], metric[lane], coef[0].reshape(start.shape), align[0].reshape(start.shape))
-        coef[0] /= math.sqrt(square)
-        align[0] /= math.sqrt(square)
-        orthogonal, over = len(values[lane]) > 1, False
-        while not over:
-            coef, align, over = largest_of_run(
-                forms[lane],
-                operator,
-                numbers,
-                coef,
-                align,
-                start.shape,
-                orthogonal,
-                tolerance,
-                values[lane],
-                vectors[lane],
-            )
-            orthogonal = True
+        for known in range(wanted):
+            begin(forms[lane], metric[lane], starts[known], known, vectors[lane], coef[0], align[0])
+            orthogonal, over = False, False
+            while not over:
+                coef, align, over = next_of_run(
+                    forms[lane],
+                    operator,
+                    numbers,
+                    coef,
+                    align,
+                    shape,
+                    orthogonal,
+                    tolerance,
+                    known,
+                    values[lane],
+                    vectors[lane],
+                )
+                orthogonal = True

@@ -270,6 +270,88 @@ def test_filters_that_are_nearly_the_same(activation, std):
         assert (point.curvature("gram").top(1)[0] - point.values[0]).abs() <= 1e-8 * size
 
 
+# many eigenvalues, one after the other
+
+MANY = {  # activation, m, n, d, bias, init_std, k
+    "small weights": ("relu2", 4, 20, 1000, False, 1e-4, 8),
+    "one filter a sign": ("relu2", 1, 20, 1000, False, 0.0158, 5),
+    "multiple": ("softplus", 4, 20, 10, True, 0.0, 8),
+    "multiple but for rounding": ("softplus", 4, 20, 15, True, 1e-8, 8),
+    "multiple at first sight": ("softplus", 4, 20, 60, True, 1e-4, 12),
+    "both signs alike": ("relu2", 4, 40, 2000, False, 0.1, 16),
+}
+
+
+def point_of_many(name, seeds):
+    activation, m, n, d, bias, std, k = MANY[name]
+    runs = [
+        make_run(
+            seed=seed,
+            network__activation=activation,
+            network__n_filters=m,
+            network__bias=bias,
+            network__init_std=std,
+            data__n_samples=n,
+            data__dim=d,
+            train__batch_size=n,
+        )
+        for seed in seeds
+    ]
+    return runs, torch.full((len(runs), n), 1 / n, dtype=torch.float64), k
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_eigenvalues(name, monkeypatch):
+    """Compiled and plain search against the whole matrix: none is missed, and a multiple one counts as often as it is.
+
+    By absolute value: which of lambda and -lambda comes first is left to rounding.
+    """
+    runs, batch, k = point_of_many(name, range(4))
+    engine = engine_of(*runs)
+    w = engine.initial()
+    compiled, plain = engine.curvature(w, batch), GramEngine.curvature(engine, w, batch)
+    found = [compiled.top(k), plain.top(k)]
+    monkeypatch.setattr(gram_curvature, "DENSE", 10**6)
+    expected = GramEngine.curvature(engine, w, batch).top(k)
+    for top in found:
+        assert ((top.abs() - expected.abs()).abs() < 1e-8 * expected[:, :1].abs()).all()
+
+
+@pytest.mark.parametrize("name", ["multiple", "multiple but for rounding", "multiple at first sight"])
+def test_many_eigenvalues_of_explicit_weights(name, monkeypatch):
+    """Both engines' searches against the eigenvalues of a dense Hessian by torch."""
+    runs, batch, k = point_of_many(name, [0])
+    engines = [engine_of(replace(runs[0], engine=e)) for e in ("gram", "weights")]
+    expected = by_size(torch.linalg.eigvalsh(dense_hessian(engines[1], engines[1].initial(), batch))).abs()
+    monkeypatch.setattr(autograd_curvature, "DENSE", 0)
+    for engine in engines:
+        top = engine.curvature(engine.initial(), batch).top(k)[0].abs()
+        assert (top - expected[:k]).abs().max() < 1e-8 * expected[0]
+
+
+@EVERY_ACTIVATION
+@pytest.mark.parametrize("k", [8, 11, 12])
+def test_nearly_as_many_eigenvalues_as_parameters(activation, k, monkeypatch):
+    """Two filters a sign in three dimensions: the data span them, and the searches take all that there is."""
+    monkeypatch.setattr(gram_curvature, "DENSE", 0)
+    monkeypatch.setattr(autograd_curvature, "DENSE", 0)
+    point = Point(activation, data__dim=3, network__n_filters=2)
+    found = [point.curvature(name).top(k)[0] for name in ("gram", "weights")]
+    found.append(GramEngine.curvature(point.engines["gram"], point.at["gram"], point.batch).top(k)[0])
+    for top in found:
+        assert (top.abs() - point.values[:k].abs()).abs().max() < 1e-8 * point.values[0].abs()
+
+
+@pytest.mark.parametrize("name", ["gram", "weights"])
+def test_many_eigenvalues_of_nothing(name, monkeypatch):
+    """H = 0, by a search: zeros, no rounding blown up."""
+    monkeypatch.setattr(autograd_curvature, "DENSE", 0)
+    changes = {"network__activation": "relu3", "network__init_std": 0.0, "network__n_filters": 8}
+    engine = engine_of(make_run(engine=name, data__signal_norm=0.0, **changes))
+    batch = torch.full_like(engine.problem.labels, 1 / 8)
+    assert not engine.curvature(engine.initial(), batch).top(8).any()
+
+
 # where there is no curvature, or none that fits a number
 
 
