@@ -114,9 +114,9 @@ class _Search:
         along = (q * product).sum(1)
         rest = _across(product - along[:, None] * q, self._basis[:, :size])
         beta = rest.norm(dim=1)
-        ended = beta <= 1e-14 * square.sqrt().maximum(self._first)  # the space is invariant: only zeros follow
-        beta = beta.where(~ended, 0.0)
-        self._next = (rest / beta[:, None]).where(~ended[:, None], 0.0)
+        goes_on = beta > 1e-14 * square.sqrt().maximum(self._first)  # else the space is invariant: only zeros follow
+        beta = beta.where(goes_on, 0.0)
+        self._next = (rest / beta[:, None]).where(goes_on[:, None], 0.0)
         self._matrix[:, size - 1, size - 1] = along
         self._matrix[:, size - 1, size] = self._matrix[:, size, size - 1] = beta
 

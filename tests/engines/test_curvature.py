@@ -274,7 +274,7 @@ def test_filters_that_are_nearly_the_same(activation, std):
 
 MANY = {  # activation, m, n, d, bias, init_std, k
     "small weights": ("relu2", 4, 20, 1000, False, 1e-4, 8),
-    "one filter a sign": ("relu2", 1, 20, 1000, False, 0.0158, 5),
+    "two filters a sign": ("relu2", 2, 20, 1000, False, 0.5 / 1000**0.5, 5),
     "multiple": ("softplus", 4, 20, 10, True, 0.0, 8),
     "multiple but for rounding": ("softplus", 4, 20, 15, True, 1e-8, 8),
     "multiple at first sight": ("softplus", 4, 20, 60, True, 1e-4, 12),
@@ -306,7 +306,7 @@ def test_many_eigenvalues(name, monkeypatch):
 
     By absolute value: which of lambda and -lambda comes first is left to rounding.
     """
-    runs, batch, k = point_of_many(name, range(4))
+    runs, batch, k = point_of_many(name, (3, 10, 11, 14))
     engine = engine_of(*runs)
     w = engine.initial()
     compiled, plain = engine.curvature(w, batch), GramEngine.curvature(engine, w, batch)
