@@ -21,6 +21,7 @@ class NSAM(Perturbed):
     """The base rule with gradient(w + rho full / |full|) on the batch, full the gradient of the whole training set."""
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
+    steady: ClassVar[bool] = True
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho full / |full|."""

@@ -28,6 +28,7 @@ class WSAM(SAM):
     """
 
     reference: ClassVar[str] = "Yue et al. 2023, arXiv 2305.15817"
+    steady: ClassVar[bool] = True
 
     gamma: Fraction
 
