@@ -22,7 +22,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.engines.curvature_kernels import weigh
-from featlearn.engines.kernels import gather, to_preactivations
+from featlearn.engines.kernels import dot, gather, to_preactivations
 from featlearn.engines.tridiagonal import above, end, vector
 from featlearn.tiles import multiply
 
@@ -52,15 +52,6 @@ def product(
         multiply(a, rows, z)
         weigh(z, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
         multiply(z, columns, out)
-
-
-@njit(error_model="numpy", fastmath={"contract", "reassoc"})
-def dot(u: Array, v: Array) -> float:
-    """Return sum_i u_i v_i."""
-    total = 0.0
-    for i in range(len(u)):
-        total += u[i] * v[i]
-    return total
 
 
 @njit(error_model="numpy", fastmath={"contract"})

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from featlearn.engines.kernels import dot
 from featlearn.models.kernels import slopes, values
 from featlearn.tiles import multiply
 
@@ -55,15 +56,6 @@ def mean(coef: Array, vectors: Array, gram: Array, out: Array, squares: Array) -
         multiply(total, gram[run], out[run, f : 2 * f])
         squares[run] = dot(total.reshape(-1), out[run, f : 2 * f].reshape(-1))
         out[run, 2 * f] = 0
-
-
-@njit(error_model="numpy", fastmath={"contract", "reassoc"})
-def dot(u: Array, v: Array) -> Any:
-    """Return sum_i u_i v_i."""
-    total = u.dtype.type(0)
-    for i in range(len(u)):
-        total += u[i] * v[i]
-    return total
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
