@@ -213,12 +213,14 @@ def _problem(block: Block, drawn: Drawn, numbers: Numbers) -> Problem:
 
 
 def _gram_engine(problem: Problem) -> GramEngine:
-    """Return the fused engine on a CPU, or its plain twin where numba is not installed, and on other devices."""
-    if problem.seeds.is_cuda:
-        return GramEngine(problem)
+    """Return the engine compiled for the device, or its plain twin where the compiler or the shape forbids it."""
     try:
+        if problem.seeds.is_cuda:
+            from featlearn.engines.device import DeviceGramEngine, fits
+
+            return DeviceGramEngine(problem) if fits(problem) else GramEngine(problem)
         from featlearn.engines.fused import FusedGramEngine
-    except ModuleNotFoundError:
+    except ModuleNotFoundError:  # no numba, no Triton
         return GramEngine(problem)
     return FusedGramEngine(problem)
 

@@ -9,8 +9,10 @@ from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, make_run, same_bi
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
+from featlearn.engines.device import DeviceGramEngine
+from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss
-from featlearn.loop import GraphStepper, Stepper
+from featlearn.loop import GraphStepper, ReplayStepper, Stepper
 from featlearn.optim import SAM, SGD, edges
 from featlearn.runs import Record, Train
 from featlearn.simulation import Block, build_engine, simulate_block, simulate_seeds
@@ -81,7 +83,9 @@ def test_test_errors_agree_with_the_cpu(activation, bias, small_blocks):
     assert np.allclose(cpu["test_error"], cuda["test_error"], rtol=1e-9, atol=1e-9)
 
 
-# captured steps
+# steps in one launch, and captured steps
+
+STEADY = [name for name in RULES if edges(RULES[name]) is not None]
 
 
 def crowd(rule):
@@ -96,24 +100,57 @@ def crowd(rule):
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, monkeypatch):
-    """Bit for bit, while runs fit and diverge, in mini-batches."""
-    runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
-    used = []
-
-    def watched(engine, rule, level):
-        used.append(GraphStepper(engine, rule, level))
-        return used[-1]
-
+def eagerly(runs, monkeypatch):
+    """Simulate step by step, with plain torch."""
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "GraphStepper", watched)
+        patch.setattr(simulation, "_gram_engine", GramEngine)
+        patch.setattr(loop, "GraphStepper", Stepper)
+        patch.setattr(loop, "LOOK_EVERY", 1)
+        return simulate_block(runs, device="cuda")
+
+
+@pytest.fixture
+def steppers(monkeypatch):
+    """What took the steps, each the engine and the stepper."""
+    used = []
+    for kind in (GraphStepper, ReplayStepper):
+
+        def watched(engine, *rest, kind=kind):
+            used.append((engine, kind(engine, *rest)))
+            return used[-1][1]
+
+        monkeypatch.setattr(loop, kind.__name__, watched)
+    return used
+
+
+@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-9), ("float32", 1e-3)])
+def test_one_launch_takes_the_eager_steps(name, dtype, tolerance, small_blocks, steppers, monkeypatch):
+    runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
+    launched = simulate_block(runs, device="cuda")
+    (_, played) = steppers[-1]
+    assert isinstance(played, ReplayStepper) and all(played._programs.values())
+    assert isinstance(steppers[-1][0], DeviceGramEngine)
+    eager = eagerly(runs, monkeypatch)
+    assert len({trajectory.status for trajectory in eager}) > 1
+    for a, b in zip(launched, eager, strict=True):
+        assert a.status == b.status and abs(a.stopped_step - b.stopped_step) <= (dtype == "float32")
+        for column in ("train_loss", "signal_coef_mean", "noise_coef_pos_mean"):
+            here, there = a.values[column][:3], b.values[column][:3]
+            np.testing.assert_allclose(here, there, rtol=tolerance, atol=tolerance, err_msg=column)
+
+
+@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, steppers, monkeypatch):
+    """Bit for bit, while runs fit and diverge, in mini-batches; what networks too large for one launch do."""
+    runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
+    with monkeypatch.context() as patch:
+        patch.setattr(simulation, "_gram_engine", GramEngine)
         captured = simulate_block(runs, device="cuda")
-    monkeypatch.setattr(loop, "GraphStepper", Stepper)
-    monkeypatch.setattr(loop, "LOOK_EVERY", 1)
-    eager = simulate_block(runs, device="cuda")
-    assert used and len({trajectory.status for trajectory in eager}) > 1
+    assert [type(stepper) for _, stepper in steppers] == [GraphStepper]
+    eager = eagerly(runs, monkeypatch)
+    assert len({trajectory.status for trajectory in eager}) > 1
     assert all(same_bits(a, b) for a, b in zip(captured, eager, strict=True))
 
 

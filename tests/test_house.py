@@ -56,7 +56,7 @@ SEES = {
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines"}, "store": {"runs"}}
 NO_TORCH = ["theory", "tables", "store", "plots"]
 PLOTTING = ["matplotlib", "seaborn"]
-FOREIGN = [*PLOTTING, "pydantic", "pandas", "scipy", "yaml", "typer", "rich", "joblib", "pyarrow", "numba"]
+FOREIGN = [*PLOTTING, "pydantic", "pandas", "scipy", "yaml", "typer", "rich", "joblib", "pyarrow", "numba", "triton"]
 
 
 @dataclass(frozen=True)

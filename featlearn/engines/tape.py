@@ -21,6 +21,7 @@ from featlearn.engines.vector import LazyVector, Scalar, Vector
 OF_VECTORS = {"gradient": 0, "full gradient": 1, "add": 2, "scale": 3}  # what they write is a vector
 OF_NUMBERS = {"inner": 4, "inverse root": 5, "multiply": 6}
 CODES = OF_VECTORS | OF_NUMBERS
+FITTED, DIVERGED = 1, 2  # how a run ends: places in loop.state.ENDS
 
 
 class Operation(NamedTuple):

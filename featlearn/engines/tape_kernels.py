@@ -20,7 +20,7 @@ from featlearn.engines.kernels import (
     inner_of,
     mean_loss_of,
 )
-from featlearn.engines.tape import CODES
+from featlearn.engines.tape import CODES, DIVERGED, FITTED
 from featlearn.tiles import borrowed
 
 Array = NDArray[Any]
@@ -28,7 +28,6 @@ Run = tuple[Array, Array, Array, Array, float]  # labels, true labels [n], G [k,
 Work = tuple[Array, Array, Array, Array]  # vectors of one run; where each of the tape's stands; |sums|^2; 1/n [n]
 Data = tuple[Array, Array, Array, Array, Array]  # the same of all runs
 
-_FITTED, _DIVERGED = 1, 2  # places in loop.state.ENDS
 _GRADIENT, _FULL_GRADIENT, _ADD, _SCALE, _INNER, _INVERSE_ROOT, _MULTIPLY = CODES.values()
 
 
@@ -106,13 +105,13 @@ def play(
             for i in range(len(operations)):
                 operate(operations[i], work, numbers[lane], batches[lane, min(t, last)], run, network, room)
             if not math.isfinite(squares[places[results[0]]]):
-                end[lane], stopped[lane] = _DIVERGED, first + t
+                end[lane], stopped[lane] = DIVERGED, first + t
                 break
             for j in range(m):
                 places[j], places[results[j]] = places[results[j]], places[j]
             if not math.isnan(level):
                 copy(vectors[places[0], half : 2 * half], room[0])
                 if mean_loss_of(room, labels[lane], true_labels[lane], k, network) <= level:
-                    end[lane], stopped[lane] = _FITTED, first + t + 1
+                    end[lane], stopped[lane] = FITTED, first + t + 1
         for j in range(m):
             copy(vectors[places[j]], out[j, lane])

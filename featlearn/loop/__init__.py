@@ -55,7 +55,9 @@ def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) 
 
 def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
-    kind = Stepper
-    if isinstance(engine, GramEngine) and edges(rule) is not None:
-        kind = GraphStepper if engine.seeds.is_cuda else ReplayStepper if hasattr(engine, "play") else Stepper
-    return kind(engine, rule, level)
+    plain = Stepper(engine, rule, level)
+    if not isinstance(engine, GramEngine) or edges(rule) is None:
+        return plain
+    if engine.seeds.is_cuda:
+        plain = GraphStepper(engine, rule, level)
+    return ReplayStepper(engine, rule, level, plain) if hasattr(engine, "play") else plain

@@ -1,4 +1,4 @@
-"""Steps played in one compiled call from look to look: else a CPU spends its time on calls and passes over memory."""
+"""Steps played in one compiled call from look to look: else time goes into calls and passes over memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from featlearn.optim.answers import pair
 class ReplayStepper(Stepper):
     """Takes the same steps by playing a tape of one, recorded anew where the rule changes (see optim.edges).
 
-    A rule that cannot be recorded steps as if there were no tape.
+    A rule that cannot be recorded steps as ``otherwise`` does.
     """
 
-    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
+    def __init__(self, engine: Engine, rule: Rule, level: float | None, otherwise: Stepper | None = None) -> None:
         super().__init__(engine, rule, level)
-        self.peeks = False
+        self.peeks, self._otherwise = False, otherwise or Stepper(engine, rule, level)
         self._programs: dict[int, Program | None] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
@@ -33,7 +33,7 @@ class ReplayStepper(Stepper):
             self._programs[phase] = record(self._rule, state, first)
         program = self._programs[phase]
         if program is None:
-            return super().run(state, losses, first, last)
+            return self._otherwise.run(state, losses, first, last)
         upcoming = [next(losses).batch for _ in range(first, last)]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
@@ -46,7 +46,10 @@ class ReplayStepper(Stepper):
         w, memory = merge(lambda _: next(left), (state.w, state.memory), whole=(Vector,))
         batch = state.batch
         if not same:
-            lane, place = torch.arange(len(end)), (stopped - first).clamp(min=0, max=batches.shape[1] - 1)
+            lane, place = (
+                torch.arange(len(end), device=end.device),
+                (stopped - first).clamp(min=0, max=batches.shape[1] - 1),
+            )
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
         return State(w, memory, batch, state.clock + (last - first), end, stopped)
 

@@ -1,0 +1,80 @@
+"""The Gram engine on a GPU: all steps from look to look in one launch, a network's state on chip (Triton)."""
+
+from __future__ import annotations
+
+import linecache
+import math
+import zlib
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featlearn.engines import device_kernels
+from featlearn.engines.device_source import kernel_text
+from featlearn.engines.gram import GramEngine
+from featlearn.engines.problem import Problem
+from featlearn.engines.protocol import Vector
+from featlearn.engines.tape import Program
+
+Fate = tuple[Tensor, Tensor]
+LEAST = 16  # rows and columns of a matrix product
+MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
+
+
+class DeviceGramEngine(GramEngine):
+    """GramEngine whose steps are played by one kernel; everything else is plain torch."""
+
+    def play(
+        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+    ) -> tuple[list[Vector], Fate]:
+        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see FusedGramEngine.play)."""
+        p, (b, f, k) = self.problem, self.problem.align0.shape
+        alphas, coefs, aligns = (torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True))
+        end, stopped = (x.clone() for x in fate)
+        settings = [p.scale, p.noise_count, math.nan if level is None else level]
+        data = p.labels, p.true_labels, p.gram, p.align0, self._init_square, p.gram.new_tensor(settings)
+        matrices, (rows, columns, samples) = (coefs, aligns, alphas, program.numbers), padded_shape(p)
+        kernel(kernel_text(program, stops=level is not None))[(b,)](
+            *(x.contiguous() for x in (*matrices, batches, end, stopped, *data)),
+            *(b, steps.start, len(steps), batches.shape[1]),
+            *(f, k, p.n_samples, p.n_noises, rows, columns, samples, p.activation.name, p.bias),
+            num_warps=n_warps(rows * columns, p.gram.dtype),
+        )
+        return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
+
+
+def padded_shape(problem: Problem) -> tuple[int, int, int]:
+    """Return filters, columns (one more than data vectors) and samples as the kernel takes them: powers of two."""
+    _, f, k = problem.align0.shape
+    return _padded(f), _padded(k + 1), _padded(problem.n_samples)
+
+
+def _padded(size: int) -> int:
+    return max(LEAST, 1 << (size - 1).bit_length())
+
+
+def fits(problem: Problem) -> bool:
+    """Return whether a network's matrices fit on chip."""
+    rows, columns, samples = padded_shape(problem)
+    return columns * max(rows, columns, samples) <= MOST
+
+
+def n_warps(size: int, dtype: torch.dtype) -> int:
+    """Return how many warps share matrices of ``size`` numbers: as many as need fewest instructions in all.
+
+    In float64 the products are made by tensor cores, in tiles so large that more warps would do the same work twice.
+    Counted in the code compiled for sm_90 (see analysis/benchmark.md).
+    """
+    return max(1, size // 256 if dtype == torch.float32 else min(8, size // 512))
+
+
+@cache
+def kernel(text: str) -> Any:
+    """Compile a kernel's source, which Triton wants to find in a file."""
+    name, names = f"<featlearn kernel {zlib.crc32(text.encode()):x}>", dict(vars(device_kernels))
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    exec(compile(text, name, "exec"), names)
+    return names["play"]

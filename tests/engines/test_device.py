@@ -1,0 +1,191 @@
+"""The kernel that plays a tape on a GPU takes the steps of its plain twin; without a GPU in Triton's interpreter.
+
+The interpreter follows the kernel's program with numpy, so these tests know nothing of what a device's compiler makes
+of it: that it compiles for one is tested apart, and what it computes there in test_cuda.py.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from helpers import RULES, make_run, mini_batches
+
+from featlearn.engines.gram import GramEngine
+from featlearn.loop import ReplayStepper, Stepper, replay
+from featlearn.loop.state import merge
+from featlearn.optim import edges
+from featlearn.simulation import build_engine
+
+pytest.importorskip("triton")
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # numpy tells of an overflow
+
+from featlearn.engines.device import DeviceGramEngine, fits, n_warps, padded_shape  # noqa: E402
+from featlearn.engines.device_source import kernel_text  # noqa: E402
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+PLAYED = [name for name in RULES if edges(RULES[name]) is not None]
+SETTINGS = {
+    "shared noise": {},
+    "bias, independent noise": {"network__bias": True, "data__noise": "independent", "data__n_patches": 4},
+    "mini-batches, float32": {"dtype": "float32", "train__batch_size": 3},
+}
+LOOKS = (0, 1, 5, 17, 40)
+
+
+def crowd(rule, **changes):
+    """Four runs of one block, one of which diverges."""
+    changes = {"network__activation": "relu3", "network__init_std": 0.1, **changes}
+    noises = (1.0, 3e5, 0.5, 1.0)
+    return [make_run(rule, seed=seed, data__noise_std=noise, **changes) for seed, noise in enumerate(noises)]
+
+
+def pair(runs, level=None):
+    """The plain way, the kernel's, and the losses that both are given."""
+    problem, rule = build_engine(runs, DEVICE).problem, runs[0].optimizer
+    plain, device = GramEngine(problem), DeviceGramEngine(problem)
+    batches = mini_batches(problem.labels, *runs)
+    return Stepper(plain, rule, level), ReplayStepper(device, rule, level), lambda: batches.losses(plain)
+
+
+def run_both(plain, played, losses, looks=LOOKS):
+    one, other = losses(), losses()
+    a, b = plain.start(next(one)), played.start(next(other))
+    for first, last in pairwise(looks):
+        a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
+    return a, b
+
+
+def distance(a, b):
+    """The largest relative difference of a run's w, and of its memory while it moves; infinite if its fate differs."""
+    found = [0.0]
+
+    def compare(x, y):
+        for one, other in zip(x.double(), y.double(), strict=True):
+            found.append(((one - other).abs().max() / one.abs().max().clamp(min=1e-30)).item())
+
+    merge(compare, a.w, b.w)
+    merge(lambda x, y: compare(x[a.active], y[a.active]), a.memory, b.memory)
+    same = all(torch.equal(x, y) for x, y in ((a.end, b.end), (a.stopped, b.stopped), (a.batch, b.batch)))
+    return max(found) if same else math.inf
+
+
+@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("level", [None, 0.5])
+def test_the_kernel_takes_the_steps(name, setting, level):
+    plain, played, losses = pair(crowd(RULES[name], **SETTINGS[setting]), level)
+    a, b = run_both(plain, played, losses)
+    assert distance(a, b) <= (2e-5 if "float32" in setting else 1e-11)
+    assert all(played._programs.values()) and (level is None or 1 in a.end)
+    assert 2 in a.end
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu2", "softplus"])
+@pytest.mark.parametrize("level", [None, 0.6])
+def test_other_activations(activation, level):
+    changes = {"network__activation": activation, "network__bias": True, "data__flip_prob": 0.3}
+    assert distance(*run_both(*pair(crowd(RULES["sam momentum, decay"], **changes), level))) <= 1e-11
+
+
+@pytest.mark.parametrize(("n_samples", "n_filters"), [(1, 1), (15, 8), (16, 9), (37, 3)])
+def test_other_shapes(n_samples, n_filters):
+    """Below, at and beyond the powers of two that matrices are padded to."""
+    changes = {"data__n_samples": n_samples, "train__batch_size": n_samples, "network__n_filters": n_filters}
+    assert distance(*run_both(*pair(crowd(RULES["sam"], **changes)))) <= 1e-11
+
+
+def test_looking_and_neighbours_change_no_bit():
+    runs = crowd(RULES["sam momentum, decay"], network__bias=True)
+    _, played, losses = pair(runs)
+    often, _ = run_both(played, played, losses, looks=(0, 1, 5, 17))
+    once, _ = run_both(played, played, losses, looks=(0, 17))
+    assert distance(often, once) == 0
+    _, alone, own = pair(runs[2:3])
+    a, _ = run_both(alone, alone, own, looks=(0, 17))
+    assert all(torch.equal(x[0], y[2]) for x, y in zip(a.w.leaves, once.w.leaves, strict=True))
+
+
+@pytest.mark.parametrize("wrong", ["number", "operand"])
+def test_a_wrong_tape_disagrees(wrong):
+    """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
+    plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
+    program = replay.record(plain._rule, played.start(next(losses())), 0)
+    operations = program.operations.copy()
+    add = int((operations[:, 0] == 2).nonzero()[0][-1])
+    operations[add, 3] = operations[add, 2]
+    changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
+    played._programs[0] = replace(program, **changes[wrong])
+    assert distance(*run_both(plain, played, losses)) > 1e-11
+
+
+def test_large_networks_are_left_to_plain_torch():
+    small, wide, large = (
+        build_engine([make_run(data__n_samples=n, data__dim=4, network__n_filters=m)], DEVICE).problem
+        for n, m in ((20, 10), (20, 200), (100, 10))
+    )
+    assert padded_shape(small) == (32, 32, 32) and fits(small)
+    assert not fits(wide) and not fits(large)
+
+
+# what a device's compiler makes of it
+
+COMPILE = """
+import re, subprocess, sys
+from pathlib import Path
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from featlearn.engines.device import kernel
+
+text, number, warps, *shape = Path(sys.argv[1]).read_text(), *sys.argv[2:]
+play, shape = kernel(text), [eval(x) for x in shape]
+reals = "coefs aligns alphas numbers batches labels true_labels grams starts squares settings".split()
+types = dict.fromkeys(reals, f"*{number}") | dict.fromkeys(("ends", "stops"), "*i64")
+types |= dict.fromkeys(("n_lanes", "first", "n_steps", "n_batches"), "i32")
+constants = dict(zip("f k n n_noises F P N KIND BIAS".split(), shape, strict=True))
+source = ASTSource(play, {name: types.get(name, "constexpr") for name in play.arg_names}, constants)
+compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": int(warps)})
+ptx = Path(sys.argv[1]).with_suffix(".ptx")
+ptx.write_text(compiled.asm["ptx"])
+ptxas = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
+told = subprocess.run([ptxas, "-v", "-arch=sm_90a", ptx, "-o", "/dev/null"], capture_output=True, text=True, check=True)
+print(*(re.search(p, told.stderr).group(1) for p in (r"(\\d+) bytes spill stores", r"Used (\\d+) registers")))
+"""
+
+
+def compiled_for_hopper(tmp_path, rule, **changes):
+    """Compile the kernel for a run; return the bytes a thread stores for want of registers, and its registers."""
+    runs = [make_run(rule, data__n_samples=20, network__n_filters=10, train__batch_size=20, **changes)]
+    _, played, losses = pair(runs)
+    program = replay.record(rule, played.start(next(losses())), 0)
+    problem, path = played._engine.problem, tmp_path / "kernel.py"
+    rows, columns, samples = padded_shape(problem)
+    path.write_text(kernel_text(program, stops=True))
+    (f, k), p = problem.align0.shape[1:], problem
+    shape = [f, k, p.n_samples, p.n_noises, rows, columns, samples, p.activation.name, p.bias]
+    number = {torch.float32: "fp32", torch.float64: "fp64"}[p.gram.dtype]
+    arguments = [str(path), number, str(n_warps(rows * columns, p.gram.dtype)), *map(repr, shape)]
+    env = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, "-c", COMPILE, *arguments], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    spilled, registers = map(int, done.stdout.split())
+    return spilled, registers
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "most_spilled"),
+    [
+        ("sam", {"dtype": "float32"}, 32),
+        ("sam momentum, decay", {"dtype": "float32", "network__activation": "softplus", "network__bias": True}, 32),
+        ("sam", {}, 600),  # float64 has twice the registers to find
+        ("wsam", {"dtype": "float32", "network__activation": "relu3", "data__noise": "independent"}, 32),
+    ],
+)
+def test_it_compiles_for_a_gpu_and_stays_on_chip(name, changes, most_spilled, tmp_path):
+    spilled, registers = compiled_for_hopper(tmp_path, RULES[name], **changes)
+    assert registers > 32 and spilled <= most_spilled
