@@ -6,6 +6,7 @@ import linecache
 import math
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,22 @@ LEAST = 16  # rows and columns of a matrix product
 MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
 
 
+@dataclass(frozen=True)
+class Launch:
+    """A kernel with what it is given, by name: tensors, of which it writes over the first, and sizes."""
+
+    kernel: Any
+    tensors: dict[str, Tensor]
+    sizes: dict[str, int]
+    constants: dict[str, Any]
+    n_warps: int
+
+    def __call__(self) -> None:
+        """Run one program a network."""
+        grid = (self.sizes["n_lanes"],)
+        self.kernel[grid](**self.tensors, **self.sizes, **self.constants, num_warps=self.n_warps)
+
+
 class DeviceGramEngine(GramEngine):
     """GramEngine whose steps are played by one kernel; everything else is plain torch."""
 
@@ -31,19 +48,38 @@ class DeviceGramEngine(GramEngine):
         self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
     ) -> tuple[list[Vector], Fate]:
         """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see FusedGramEngine.play)."""
+        launch = self.launch(program, given, batches, steps, level, fate)
+        launch()
+        alphas, coefs, aligns, end, stopped = list(launch.tensors.values())[:5]
+        return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
+
+    def launch(
+        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+    ) -> Launch:
+        """Return what ``play`` runs, on copies of what changes."""
         p, (b, f, k) = self.problem, self.problem.align0.shape
         alphas, coefs, aligns = (torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True))
         end, stopped = (x.clone() for x in fate)
-        settings = [p.scale, p.noise_count, math.nan if level is None else level]
-        data = p.labels, p.true_labels, p.gram, p.align0, self._init_square, p.gram.new_tensor(settings)
-        matrices, (rows, columns, samples) = (coefs, aligns, alphas, program.numbers), padded_shape(p)
-        kernel(kernel_text(program, stops=level is not None))[(b,)](
-            *(x.contiguous() for x in (*matrices, batches, end, stopped, *data)),
-            *(b, steps.start, len(steps), batches.shape[1]),
-            *(f, k, p.n_samples, p.n_noises, rows, columns, samples, p.activation.name, p.bias),
-            num_warps=n_warps(rows * columns, p.gram.dtype),
+        changing = {"alphas": alphas, "coefs": coefs, "aligns": aligns, "ends": end, "stops": stopped}
+        fixed = {
+            "numbers": program.numbers,
+            "batches": batches,
+            "labels": p.labels,
+            "true_labels": p.true_labels,
+            "grams": p.gram,
+            "starts": p.align0,
+            "squares": self._init_square,
+            "settings": p.gram.new_tensor([p.scale, p.noise_count, math.nan if level is None else level]),
+        }
+        rows, columns, samples = padded_shape(p)
+        own = {"f": f, "k": k, "n": p.n_samples, "n_noises": p.n_noises, "KIND": p.activation.name, "BIAS": p.bias}
+        return Launch(
+            kernel=kernel(kernel_text(program, stops=level is not None)),
+            tensors={name: x.contiguous() for name, x in (changing | fixed).items()},
+            sizes={"n_lanes": b, "first": steps.start, "n_steps": len(steps), "n_batches": batches.shape[1]},
+            constants=own | {"F": rows, "P": columns, "N": samples},
+            n_warps=n_warps(rows * columns, p.gram.dtype),
         )
-        return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
 
 
 def padded_shape(problem: Problem) -> tuple[int, int, int]:
@@ -66,9 +102,9 @@ def n_warps(size: int, dtype: torch.dtype) -> int:
     """Return how many warps share matrices of ``size`` numbers: as many as need fewest instructions in all.
 
     In float64 the products are made by tensor cores, in tiles so large that more warps would do the same work twice.
-    Counted in the code compiled for sm_90 (see analysis/benchmark.md).
+    Counted in the code compiled for sm_90 (``python -m featlearn.bench.compiled``).
     """
-    return max(1, size // 256 if dtype == torch.float32 else min(8, size // 512))
+    return max(1, size // 256 if dtype == torch.float32 else min(4, size // 512))
 
 
 @cache

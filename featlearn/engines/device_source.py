@@ -14,7 +14,7 @@ NAMES = {code: name for name, code in CODES.items()}
 NETWORK = "y, signs, shows, scale, gram, k, KIND, BIAS"
 
 TEXT = """
-@triton.jit
+@triton.jit(do_not_specialize=["n_lanes", "first", "n_steps", "n_batches"])
 def play(
     coefs, aligns, alphas, numbers, batches, ends, stops, labels, true_labels, grams, starts, squares, settings,
     n_lanes, first, n_steps, n_batches,

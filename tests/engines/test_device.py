@@ -1,13 +1,10 @@
 """The kernel that plays a tape on a GPU takes the steps of its plain twin; without a GPU in Triton's interpreter.
 
 The interpreter follows the kernel's program with numpy, so these tests know nothing of what a device's compiler makes
-of it: that it compiles for one is tested apart, and what it computes there in test_cuda.py.
+of it: that it compiles is tested in bench/test_compiled.py, and what it computes on a device in test_cuda.py.
 """
 
 import math
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -24,8 +21,7 @@ from featlearn.simulation import build_engine
 pytest.importorskip("triton")
 pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # numpy tells of an overflow
 
-from featlearn.engines.device import DeviceGramEngine, fits, n_warps, padded_shape  # noqa: E402
-from featlearn.engines.device_source import kernel_text  # noqa: E402
+from featlearn.engines.device import DeviceGramEngine, fits, padded_shape  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 PLAYED = [name for name in RULES if edges(RULES[name]) is not None]
@@ -130,62 +126,3 @@ def test_large_networks_are_left_to_plain_torch():
     )
     assert padded_shape(small) == (32, 32, 32) and fits(small)
     assert not fits(wide) and not fits(large)
-
-
-# what a device's compiler makes of it
-
-COMPILE = """
-import re, subprocess, sys
-from pathlib import Path
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from featlearn.engines.device import kernel
-
-text, number, warps, *shape = Path(sys.argv[1]).read_text(), *sys.argv[2:]
-play, shape = kernel(text), [eval(x) for x in shape]
-reals = "coefs aligns alphas numbers batches labels true_labels grams starts squares settings".split()
-types = dict.fromkeys(reals, f"*{number}") | dict.fromkeys(("ends", "stops"), "*i64")
-types |= dict.fromkeys(("n_lanes", "first", "n_steps", "n_batches"), "i32")
-constants = dict(zip("f k n n_noises F P N KIND BIAS".split(), shape, strict=True))
-source = ASTSource(play, {name: types.get(name, "constexpr") for name in play.arg_names}, constants)
-compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": int(warps)})
-ptx = Path(sys.argv[1]).with_suffix(".ptx")
-ptx.write_text(compiled.asm["ptx"])
-ptxas = Path(triton.__file__).parent / "backends/nvidia/bin/ptxas"
-told = subprocess.run([ptxas, "-v", "-arch=sm_90a", ptx, "-o", "/dev/null"], capture_output=True, text=True, check=True)
-print(*(re.search(p, told.stderr).group(1) for p in (r"(\\d+) bytes spill stores", r"Used (\\d+) registers")))
-"""
-
-
-def compiled_for_hopper(tmp_path, rule, **changes):
-    """Compile the kernel for a run; return the bytes a thread stores for want of registers, and its registers."""
-    runs = [make_run(rule, data__n_samples=20, network__n_filters=10, train__batch_size=20, **changes)]
-    _, played, losses = pair(runs)
-    program = replay.record(rule, played.start(next(losses())), 0)
-    problem, path = played._engine.problem, tmp_path / "kernel.py"
-    rows, columns, samples = padded_shape(problem)
-    path.write_text(kernel_text(program, stops=True))
-    (f, k), p = problem.align0.shape[1:], problem
-    shape = [f, k, p.n_samples, p.n_noises, rows, columns, samples, p.activation.name, p.bias]
-    number = {torch.float32: "fp32", torch.float64: "fp64"}[p.gram.dtype]
-    arguments = [str(path), number, str(n_warps(rows * columns, p.gram.dtype)), *map(repr, shape)]
-    env = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
-    done = subprocess.run([sys.executable, "-c", COMPILE, *arguments], capture_output=True, text=True, env=env)
-    assert done.returncode == 0, done.stderr
-    spilled, registers = map(int, done.stdout.split())
-    return spilled, registers
-
-
-@pytest.mark.parametrize(
-    ("name", "changes", "most_spilled"),
-    [
-        ("sam", {"dtype": "float32"}, 32),
-        ("sam momentum, decay", {"dtype": "float32", "network__activation": "softplus", "network__bias": True}, 32),
-        ("sam", {}, 600),  # float64 has twice the registers to find
-        ("wsam", {"dtype": "float32", "network__activation": "relu3", "data__noise": "independent"}, 32),
-    ],
-)
-def test_it_compiles_for_a_gpu_and_stays_on_chip(name, changes, most_spilled, tmp_path):
-    spilled, registers = compiled_for_hopper(tmp_path, RULES[name], **changes)
-    assert registers > 32 and spilled <= most_spilled
