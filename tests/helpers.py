@@ -47,6 +47,7 @@ from featlearn.optim import (
     SignSGD,
     TorchOptim,
     VaSSO,
+    formula,
 )
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
@@ -99,6 +100,7 @@ RULES = {
     "signsgd": SignSGD(lr=0.003, momentum=0.5, weight_decay=0.1),
     "torch_optim": TorchOptim(lr=0.003, cls="torch.optim.RMSprop", options={"alpha": 0.9, "centered": True}),
 }
+STEADY = [name for name, rule in RULES.items() if formula(rule, 0) is not None]  # whose formulas are known
 IN_LAW = ("random_perturbation",)  # the engines draw differently, and no draw follows a symmetry
 BY_COORDINATE = [name for name, rule in RULES.items() if "coordinates" in needs(rule)]
 GRAM_RULES = [name for name in RULES if name not in BY_COORDINATE]

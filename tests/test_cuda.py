@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, make_run, same_bits
+from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, same_bits
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
@@ -13,7 +13,7 @@ from featlearn.engines.device import DeviceGramEngine
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.loop import GraphStepper, ReplayStepper, Stepper
-from featlearn.optim import SAM, SGD, edges
+from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import Block, build_engine, simulate_block, simulate_seeds
 from featlearn.streams.lanes import chi_squares, normals, permutations, uniforms
@@ -84,8 +84,6 @@ def test_test_errors_agree_with_the_cpu(activation, bias, small_blocks):
 
 
 # steps in one launch, and captured steps
-
-STEADY = [name for name in RULES if edges(RULES[name]) is not None]
 
 
 def crowd(rule):

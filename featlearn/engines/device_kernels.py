@@ -14,7 +14,7 @@ import triton.language as tl
 @triton.jit
 def value(z, KIND: tl.constexpr):
     """Return the activation; KIND is its name in models.activations."""
-    r = tl.where(z <= 0, z * 0, z)  # NaN stays
+    r = tl.where(z <= 0, 0.0, z)  # NaN stays
     if KIND == "relu":
         return r
     elif KIND == "relu2":
@@ -28,7 +28,7 @@ def value(z, KIND: tl.constexpr):
 @triton.jit
 def slope(z, KIND: tl.constexpr):
     """Return the activation's derivative."""
-    r = tl.where(z <= 0, z * 0, z)
+    r = tl.where(z <= 0, 0.0, z)
     if KIND == "relu":
         return (z > 0).to(z.dtype)
     elif KIND == "relu2":
@@ -45,7 +45,7 @@ def softplus(z):
     e = tl.exp(-tl.abs(z))
     u = 1 + e
     log1p = tl.where(u == 1, e, tl.log(u) * (e / tl.where(u == 1, u, u - 1)))
-    return tl.where(z <= 0, z * 0, z) + log1p
+    return tl.where(z <= 0, 0.0, z) + log1p
 
 
 @triton.jit
@@ -96,7 +96,7 @@ def column_of(matrix, number: tl.constexpr):
     """Return one column as [R, 1]."""
     C: tl.constexpr = matrix.shape[1]
     chosen = tl.arange(0, C)[None, :] == number
-    return tl.sum(tl.where(chosen, matrix, matrix * 0), 1)[:, None]
+    return tl.sum(tl.where(chosen, matrix, 0.0), 1)[:, None]
 
 
 @triton.jit
@@ -120,7 +120,7 @@ def gathered(on_patches, k: tl.constexpr, BIAS: tl.constexpr):
     coef = tl.where(column == 0, on_patches - column_of(on_patches, k), on_patches)
     if BIAS:
         coef = tl.where(column == k - 1, tl.sum(on_patches, 1)[:, None], coef)
-    return tl.where(column == k, coef * 0, coef)
+    return tl.where(column == k, 0.0, coef)
 
 
 @triton.jit
@@ -159,7 +159,26 @@ def is_finite(coef, align):
 def inverse_root(square):
     """Return 1 / sqrt(square), 0 where that is not a positive number."""
     inverse = 1 / tl.sqrt(square)
-    return tl.where((square > 0) & (inverse < float("inf")), inverse, square * 0)
+    return tl.where((square > 0) & (inverse < float("inf")), inverse, 0.0)
+
+
+@triton.jit
+def root(x):
+    """Return the square root of x, 0 where x < 0."""
+    return tl.sqrt(tl.where(x < 0, 0.0, x))
+
+
+@triton.jit
+def ratio(a, b):
+    """Return a / b, 0 where b is not a positive number."""
+    usable = (b > 0) & (b < float("inf"))
+    return tl.where(usable, a / tl.where(usable, b, 1.0), 0.0)
+
+
+@triton.jit
+def exceeds(a, b):
+    """Return 1 where a > b, 0 elsewhere."""
+    return (a > b).to(a.dtype)
 
 
 @triton.jit

@@ -6,7 +6,8 @@ number_i. What the operations call stands in device_kernels.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from featlearn.engines.tape import CODES, DIVERGED, FITTED, OF_NUMBERS, Program
 
@@ -44,14 +45,15 @@ def play(
 def kernel_text(program: Program, *, stops: bool) -> str:
     """Return the kernel's source; ``stops``: at a level of the training loss."""
     step, in_span = _step(program)
-    lines = {"load": _load(program), "step": step, "end": _end(program, in_span, stops), "store": _store(program)}
+    lines = {"load": _load(program, step), "step": step, "end": _end(program, in_span, stops), "store": _store(program)}
     return TEXT.format(**{key: "\n".ljust(5 if key in ("load", "store") else 9).join(lines[key]) for key in lines})
 
 
-def _load(program: Program) -> Iterator[str]:
-    """Load the constants, and the vectors before the first step."""
+def _load(program: Program, step: Sequence[str]) -> Iterator[str]:
+    """Load the constants that are used, and the vectors before the first step."""
     operations, width = program.operations.tolist(), program.numbers.shape[1]
-    for i in sorted(set(range(1, width)) - {out for code, out, *_ in operations if NAMES[code] in OF_NUMBERS}):
+    computed = {out for code, out, *_ in operations if NAMES[code] in OF_NUMBERS}
+    for i in sorted({int(i) for line in step for i in re.findall(r"number_(\d+)", line)} - computed):
         yield f"number_{i} = tl.load(numbers + lane * {width} + {i})"
     for i in range(len(program.kept)):
         yield f"coef_{i} = load_matrix(coefs, {i} * n_lanes + lane, f, k, F, P)"
@@ -81,8 +83,10 @@ def _step(program: Program) -> tuple[list[str], set[int]]:
 
 
 def _number(name: str, u: int, v: int, a: int, in_span: set[int]) -> str:
-    if name == "inverse root":
-        return f"inverse_root(number_{a})"
+    if name in ("inverse root", "root"):
+        return f"{name.replace(' ', '_')}(number_{a})"
+    if name in ("ratio", "exceeds"):
+        return f"{name}(number_{u}, number_{a})"
     if name == "multiply":
         return f"number_{u} * number_{a}"
     span, along = f"inner(coef_{u}, align_{v})", f"alpha_{u} * inner(coef_{v}, start)"

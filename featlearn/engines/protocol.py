@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.engines.numbers import Numbers
 from featlearn.engines.problem import Problem
 from featlearn.engines.random_direction import Law, isotropic
 from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
@@ -160,7 +161,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Loss:
+class Loss(Numbers):
     """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
 
     batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
@@ -212,18 +213,6 @@ class Loss:
         """Return <u, v>, [b]."""
         return self.engine.inner(u, v)
 
-    def unit(self, u: Vector) -> Vector:
-        """Return u / |u| over all parameters jointly (see normalized)."""
-        return normalized(u, self.inner(u, u))
-
-
-def normalized(u: Vector, square: Tensor) -> Vector:
-    """Return u / |u| from u and its squared norm [b]; the zero vector stays zero.
-
-    A norm whose square under- or overflows gives zero as well, so that nothing becomes NaN silently.
-    """
-    return square.rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
-
 
 def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
     """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
@@ -267,13 +256,22 @@ class Objective(Protocol):
     def unit(self, u: Vector) -> Vector:
         """Return u / |u|, zero for zero."""
 
+    def root(self, x: Tensor) -> Tensor:
+        """Return the square root of x, 0 where x < 0."""
+
+    def ratio(self, a: Scalar, b: Tensor) -> Tensor:
+        """Return a / b; 0 where b is not a positive number."""
+
+    def exceeds(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return 1 where a > b, 0 elsewhere."""
+
 
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
     In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
-    a class has it itself, promises that t matters only to its window start, stop, that of a loss it asks nothing but
-    ``gradient``, ``inner``, ``unit`` and ``full``, and that its probe does not look at memory (see optim.edges).
+    a class has it itself, promises that steps with the same ``formula(t)`` follow the same formula, and that this asks
+    nothing of a loss but ``gradient`` and ``full``, products and numbers of them (see optim.formulas).
     """
 
     needs: ClassVar[frozenset[str]]

@@ -19,7 +19,7 @@ from torch import Tensor
 from featlearn.engines.vector import LazyVector, Scalar, Vector
 
 OF_VECTORS = {"gradient": 0, "full gradient": 1, "add": 2, "scale": 3}  # what they write is a vector
-OF_NUMBERS = {"inner": 4, "inverse root": 5, "multiply": 6}
+OF_NUMBERS = {"inner": 4, "inverse root": 5, "multiply": 6, "root": 7, "ratio": 8, "exceeds": 9}
 CODES = OF_VECTORS | OF_NUMBERS
 FITTED, DIVERGED = 1, 2  # how a run ends: places in loop.state.ENDS
 
@@ -151,7 +151,7 @@ class Number:
 
     def __mul__(self, other: Any) -> Any:
         """Return self * other."""
-        return NotImplemented if isinstance(other, Vector) else other * self
+        return NotImplemented if isinstance(other, Vector) else self.__rmul__(other)
 
     def __rmul__(self, other: Scalar | Number) -> Number:
         """Return other * self."""
@@ -214,6 +214,20 @@ class TapeLoss:
         return self.tape.number("inner", vectors=(cast(TapeVector, u).place, cast(TapeVector, v).place))
 
     def unit(self, u: Vector) -> Vector:
-        """Return u / |u|, zero for zero (see protocol.normalized)."""
-        inverse = self.tape.number("inverse root", self.inner(u, u).place)
-        return cast(Vector, inverse * u)
+        """Return u / |u|, zero for zero."""
+        return cast(Vector, self._number("inverse root", self.inner(u, u)) * u)
+
+    def root(self, x: Number) -> Number:
+        """Return the square root of x, 0 where x < 0."""
+        return self._number("root", x)
+
+    def ratio(self, a: Scalar | Number, b: Number) -> Number:
+        """Return a / b; 0 where b is not a positive number."""
+        return self._number("ratio", a, b)
+
+    def exceeds(self, a: Number, b: Number) -> Number:
+        """Return 1 where a > b, 0 elsewhere."""
+        return self._number("exceeds", a, b)
+
+    def _number(self, name: str, *numbers: Scalar | Number) -> Number:
+        return self.tape.number(name, *map(self.tape.number_of, numbers))

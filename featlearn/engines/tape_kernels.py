@@ -28,7 +28,7 @@ Run = tuple[Array, Array, Array, Array, float]  # labels, true labels [n], G [k,
 Work = tuple[Array, Array, Array, Array]  # vectors of one run; where each of the tape's stands; |sums|^2; 1/n [n]
 Data = tuple[Array, Array, Array, Array, Array]  # the same of all runs
 
-_GRADIENT, _FULL_GRADIENT, _ADD, _SCALE, _INNER, _INVERSE_ROOT, _MULTIPLY = CODES.values()
+_GRADIENT, _FULL_GRADIENT, _ADD, _SCALE, _INNER, _INVERSE_ROOT, _MULTIPLY, _ROOT, _RATIO, _EXCEEDS = CODES.values()
 
 
 @njit(error_model="numpy", inline="always")
@@ -44,6 +44,16 @@ def operate(op: Array, work: Work, numbers: Array, batch: Array, run: Run, netwo
             numbers[out] = 0.0
     elif code == _MULTIPLY:
         numbers[out] = numbers[u] * numbers[a]
+    elif code == _ROOT:
+        numbers[out] = numbers[a]
+        if numbers[a] < 0.0:
+            numbers[out] = 0.0
+        numbers[out] = 1 / math.sqrt(numbers[out])  # rounded, and rounded again, as in engines/numbers.py
+        numbers[out] = 1 / numbers[out]
+    elif code == _RATIO:
+        numbers[out] = numbers[u] / numbers[a] if numbers[a] > 0.0 and math.isfinite(numbers[a]) else 0.0
+    elif code == _EXCEEDS:
+        numbers[out] = 1.0 if numbers[u] > numbers[a] else 0.0
     elif code == _INNER:
         numbers[out] = inner_of(vectors[places[u]], vectors[places[v]], initial, square0, size)
     elif code == _ADD:

@@ -15,7 +15,7 @@ from featlearn.loop.graphs import GraphStepper
 from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
 from featlearn.loop.replay import ReplayStepper
 from featlearn.loop.state import State, Stepper
-from featlearn.optim import edges
+from featlearn.optim import changes, formula
 from featlearn.runs import Record, Train
 
 __all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
@@ -46,17 +46,16 @@ def train(
 
 def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) -> list[int]:
     """Return the steps after which the host looks, 0 and n_steps among them; all where the rule may always change."""
-    changes = edges(rule)
-    if changes is None:
-        return list(range(n_steps + 1))
-    looks = {0, n_steps, *recorded, *changes, *range(0, n_steps, every)}
-    return sorted(step for step in looks if step <= n_steps)
+    others = changes(rule, n_steps)
+    return (
+        list(range(n_steps + 1)) if others is None else sorted({n_steps, *recorded, *others, *range(0, n_steps, every)})
+    )
 
 
 def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
     plain = Stepper(engine, rule, level)
-    if not isinstance(engine, GramEngine) or edges(rule) is None:
+    if not isinstance(engine, GramEngine) or formula(rule, 0) is None:
         return plain
     if engine.seeds.is_cuda:
         plain = GraphStepper(engine, rule, level)

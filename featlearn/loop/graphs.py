@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule
-from featlearn.loop.state import State, Stepper, merge
-from featlearn.optim import edges
+from featlearn.engines.vector import spread
+from featlearn.loop.state import ENDS, State, Stepper, merge
+from featlearn.optim import formula
 
 Capture = Callable[[Callable[[], object]], Callable[[], object]]
 
@@ -41,37 +42,41 @@ def _aside() -> torch.cuda.Stream:
 
 
 class GraphStepper(Stepper):
-    """Takes the same steps by replaying a capture of one, made anew where the rule changes (see optim.edges).
+    """Takes the same steps by replaying a capture of one, one capture for each formula of the rule (optim.formulas).
 
     The step reads a state and the next batch at fixed places in memory, and writes the new state over the old one,
-    of which it holds no part: it never peeks, so every tensor of it is new.
+    of which it holds no part: it never peeks, so every tensor of it is new. A run that has stopped keeps its memory. A
+    formula that serves one step alone is not captured: such a step may change what the memory is made of.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture = cuda_graph) -> None:
         super().__init__(engine, rule, level)
         self._capture, self.peeks = capture, False
-        self._replays: dict[int, Callable[[], object]] = {}
-        self._state: State | None = None
+        self._replays: dict[Hashable, tuple[State, Tensor, Callable[[], object]]] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; what is returned is not written over by later ones."""
+        if last - first == 1 or formula(self._rule, first) is None:
+            return super().run(state, losses, first, last)
         state = replace(state, samples=None, before=None)  # a steady rule has no use for them
-        if self._state is None:
-            self._state, self._upcoming = merge(torch.clone, state), state.batch.clone()
-        place: State = self._state
-        replay = self._replay(place, first)
+        place, upcoming, replay = self._captured(state, first)
         merge(Tensor.copy_, place, state)
         for _ in range(first, last):
-            self._upcoming.copy_(next(losses).batch)
+            upcoming.copy_(next(losses).batch)
             replay()
         done: State = merge(torch.clone, place)
         return done
 
-    def _replay(self, place: State, t: int) -> Callable[[], object]:
-        """Return what takes a step of the formula that the rule has at t, from the state at ``place`` to there."""
-        phase = sum(edge <= t for edge in edges(self._rule) or ())
-        if phase not in self._replays:
-            self._replays[phase] = self._capture(
-                lambda: merge(Tensor.copy_, place, self.step(place, self._upcoming, t))
-            )
-        return self._replays[phase]
+    def _captured(self, state: State, t: int) -> tuple[State, Tensor, Callable[[], object]]:
+        """Return places for a state and the next batch, and what takes a step of the formula that the rule has at t."""
+        name = formula(self._rule, t)
+        if name not in self._replays:
+            place, upcoming = merge(torch.clone, state), state.batch.clone()
+            replay = self._capture(lambda: merge(Tensor.copy_, place, self._held(place, self.step(place, upcoming, t))))
+            self._replays[name] = place, upcoming, replay
+        return self._replays[name]
+
+    def _held(self, old: State, new: State) -> State:
+        """Return ``new`` with the old memory in the runs that had stopped, or have diverged."""
+        keep = old.active & (new.end != ENDS.index("diverged"))
+        return replace(new, memory=merge(lambda x, y: torch.where(spread(keep, x), x, y), new.memory, old.memory))

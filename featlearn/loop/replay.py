@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, cast
 
 import torch
@@ -11,27 +11,24 @@ from torch import Tensor
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
 from featlearn.engines.tape import Number, Program, Tape, TapeLoss
 from featlearn.loop.state import State, Stepper, merge
-from featlearn.optim import edges
+from featlearn.optim import formula
 from featlearn.optim.answers import pair
 
 
 class ReplayStepper(Stepper):
-    """Takes the same steps by playing a tape of one, recorded anew where the rule changes (see optim.edges).
+    """Takes the same steps by playing a tape of one, one tape for each formula of the rule (see optim.formulas).
 
-    A rule that cannot be recorded steps as ``otherwise`` does.
+    What cannot be recorded is stepped as by ``otherwise``.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, otherwise: Stepper | None = None) -> None:
         super().__init__(engine, rule, level)
         self.peeks, self._otherwise = False, otherwise or Stepper(engine, rule, level)
-        self._programs: dict[int, Program | None] = {}
+        self._programs: dict[Hashable, Program | None] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1."""
-        phase = sum(edge <= first for edge in edges(self._rule) or ())
-        if phase not in self._programs:
-            self._programs[phase] = record(self._rule, state, first)
-        program = self._programs[phase]
+        program = self._program(state, first)
         if program is None:
             return self._otherwise.run(state, losses, first, last)
         upcoming = [next(losses).batch for _ in range(first, last)]
@@ -52,6 +49,12 @@ class ReplayStepper(Stepper):
             )
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
         return State(w, memory, batch, state.clock + (last - first), end, stopped)
+
+    def _program(self, state: State, t: int) -> Program | None:
+        name = formula(self._rule, t)
+        if name not in self._programs:
+            self._programs[name] = None if name is None else record(self._rule, state, t)
+        return self._programs[name]
 
 
 def record(rule: Rule, state: State, t: int) -> Program | None:

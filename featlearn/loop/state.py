@@ -69,7 +69,7 @@ class Stepper:
         return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1; the rule's formula is the same at all of them (see optim.edges)."""
+        """Take the steps first ... last - 1; the rule's formula is the same at all of them (see optim.formulas)."""
         for t in range(first, last):
             loss, before = next(losses), (state.loss(self._engine, t), state.memory)
             state = replace(self.step(state, loss.batch, t), samples=loss.samples, before=before)

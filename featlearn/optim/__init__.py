@@ -11,6 +11,7 @@ from featlearn.optim.asam import ASAM, ElementwiseASAM
 from featlearn.optim.component_sam import ComponentSAM
 from featlearn.optim.dnsam import DNSAM
 from featlearn.optim.ema_sam import EMASAM
+from featlearn.optim.formulas import changes, formula
 from featlearn.optim.fsam import FSAM
 from featlearn.optim.gsam import GSAM
 from featlearn.optim.label_noise import LabelNoiseGD
@@ -23,7 +24,6 @@ from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.random_perturbation import RandomPerturbation
 from featlearn.optim.sam import SAM
 from featlearn.optim.sampa import SAMPa
-from featlearn.optim.schedules import UNCHANGED
 from featlearn.optim.sgd import SGD
 from featlearn.optim.signsgd import SignSGD
 from featlearn.optim.torch_optim import TorchOptim
@@ -61,7 +61,8 @@ __all__ = [
     "TorchOptim",
     "VaSSO",
     "Wrapper",
-    "edges",
+    "changes",
+    "formula",
     "shape",
     "stack",
 ]
@@ -122,20 +123,6 @@ def shape(rule: Any) -> tuple[Any, ...]:
         value = getattr(rule, field.name)
         parts.append(shape(value) if is_dataclass(value) else _form(value))
     return tuple(parts)
-
-
-def edges(rule: Any) -> tuple[int, ...] | None:
-    """Return the steps from which a rule follows another formula, or None if any step may differ from the one before.
-
-    Only what a class says of itself counts: a class made from it may step in another way. With a schedule every step is
-    another.
-    """
-    schedules = [getattr(rule, name, UNCHANGED) for name in ("lr_schedule", "rho_schedule")]
-    if not vars(type(rule)).get("steady", False) or any(schedule != UNCHANGED for schedule in schedules):
-        return None
-    window = tuple(step for step in (getattr(rule, "start", 0), getattr(rule, "stop", None)) if step)
-    inner = edges(rule.base) if hasattr(rule, "base") else ()
-    return None if inner is None else (*window, *inner)
 
 
 def _form(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from featlearn.optim.directions import norm, ratio
+from featlearn.optim.directions import norm
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.wrapper import Memory
 from featlearn.types import NonNegative
@@ -30,8 +30,7 @@ class ASAM(Perturbed):
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho T^2 g / |T g|, where |T g| is that over all parameters jointly."""
         tg, ttg = self.stretched(loss, w, loss.gradient(w))
-        length = norm(loss, tg)
-        return self.radius(t) * (ratio(length.new_ones(()), length) * ttg), memory.own
+        return self.radius(t) * (loss.ratio(1.0, norm(loss, tg)) * ttg), memory.own
 
     def stretched(self, loss: Objective, w: Vector, g: Vector) -> tuple[Vector, Vector]:
         """Return T g and T^2 g."""

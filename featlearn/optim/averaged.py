@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ class Averaged(Perturbed):
     def mixture(self) -> tuple[Scalar, Scalar, Scalar]:
         """Return a, b and lam."""
         raise NotImplementedError
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others: whether there is an average."""
+        rest = super().formula(t)
+        return None if rest is None else (t > self.start, rest)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho u / |u|, and the average after the step."""

@@ -6,6 +6,7 @@ to the batch, perturb with one of them alone, and find the former to harm and th
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -28,8 +29,13 @@ class ComponentSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Li et al. 2024, arXiv 2403.12350"
+    steady: ClassVar[bool] = True
 
     component: Literal["full", "noise", "orthogonal", "other_batch"]
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others; None where another batch is drawn."""
+        return None if self.component == "other_batch" else super().formula(t)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho u / |u|."""

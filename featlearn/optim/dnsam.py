@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from featlearn.optim.directions import norm, ratio
+from featlearn.optim.directions import norm
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.wrapper import Memory
 
@@ -24,11 +24,12 @@ class DNSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Compagnoni et al. 2023, arXiv 2301.08203"
+    steady: ClassVar[bool] = True
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |full|."""
         length = norm(loss, loss.full.gradient(w))
-        return self.radius(t) * ratio(length.new_ones(()), length) * loss.gradient(w), memory.own
+        return self.radius(t) * loss.ratio(1.0, length) * loss.gradient(w), memory.own
 
     def on_full_batch(self) -> str:
         """Say that nothing is left of the difference to SAM."""

@@ -28,6 +28,7 @@ class EMASAM(Averaged):
     """
 
     reference: ClassVar[str] = "Li and Giannakis 2023, arXiv 2309.15639; Li et al. 2024, 2403.12350"
+    steady: ClassVar[bool] = True
 
     batch_weight: float
     ema_weight: float

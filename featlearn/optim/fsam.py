@@ -30,6 +30,7 @@ class FSAM(Averaged):
     """
 
     reference: ClassVar[str] = "Li et al. 2024, arXiv 2403.12350"
+    steady: ClassVar[bool] = True
 
     lam: Fraction = 0.9
     sigma: NonNegative = 1.0

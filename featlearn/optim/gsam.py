@@ -29,6 +29,7 @@ class GSAM(SAM):
     """
 
     reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
+    steady: ClassVar[bool] = True
 
     rho_schedule: RadiusSchedule = FOLLOW_LR
     alpha: NonNegative

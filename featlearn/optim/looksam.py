@@ -5,6 +5,7 @@ Source: Liu et al. 2022 (arXiv 2203.02714), with norms over all parameters joint
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +30,7 @@ class LookSAM(SAM):
     """
 
     reference: ClassVar[str] = "Liu et al. 2022, arXiv 2203.02714"
+    steady: ClassVar[bool] = True
 
     k: Count = 5
     alpha: NonNegative
@@ -40,6 +42,11 @@ class LookSAM(SAM):
     def looks(self, t: int) -> bool:
         """Whether step t is one of SAM."""
         return (t - self.start) % self.k == 0
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others: whether it is one of SAM."""
+        rest = super().formula(t)
+        return None if rest is None else (self.looks(t), rest)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |g| in a SAM step, zero in another."""

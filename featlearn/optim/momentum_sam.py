@@ -23,6 +23,7 @@ class MomentumSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Becker et al. 2024, arXiv 2401.12033"
+    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse a base that keeps no momentum."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from featlearn.optim.answers import number, pair
+from featlearn.optim.formulas import factor
 from featlearn.optim.schedules import UNCHANGED, FollowLR, RadiusSchedule
 from featlearn.optim.wrapper import Memory, Wrapper
 from featlearn.types import Bound, TheoryScale
@@ -36,6 +38,11 @@ class Perturbed(Wrapper):
 
     def _schedule(self) -> Schedule:
         return self.rho_schedule.of(self.base) if isinstance(self.rho_schedule, FollowLR) else self.rho_schedule
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others: the factor of its radius too."""
+        radius, rest = factor(self._schedule(), t), super().formula(t)
+        return None if radius is None or rest is None else (radius, rest)
 
     @abstractmethod
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from featlearn.optim.answers import number
+from featlearn.optim.formulas import factor
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Fraction, NonNegative, Positive
 
@@ -43,6 +45,10 @@ class SGD:
     def edge(self) -> str | None:
         """The name of its edge of stability in theory.EDGES: one is given without momentum and weight decay only."""
         return None if _used(self.momentum) or _used(self.weight_decay) else "sgd"
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others: the factor of its rate."""
+        return factor(self.lr_schedule, t)
 
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""

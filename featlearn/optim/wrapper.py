@@ -7,10 +7,12 @@ perturbed.py for those that take the gradient at a perturbed point).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from featlearn.optim.answers import pair
+from featlearn.optim.formulas import formula
 from featlearn.types import Step
 
 if TYPE_CHECKING:
@@ -72,6 +74,11 @@ class Wrapper(ABC):
     def on_full_batch(self) -> str:
         """Return what the rule does where every batch is the whole training set, if it is to be warned of: "is SAM"."""
         return ""
+
+    def formula(self, t: int) -> Hashable | None:
+        """Return what tells step t from others: whether it is within the window, and the base's."""
+        base = formula(self.base, t)
+        return None if base is None else (self.active(t), base)
 
     def active(self, t: int) -> bool:
         """Whether step t is within the window."""

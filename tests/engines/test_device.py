@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import RULES, make_run, mini_batches
+from helpers import RULES, STEADY, make_run, mini_batches
 
 from featlearn.engines.gram import GramEngine
 from featlearn.loop import ReplayStepper, Stepper, replay
 from featlearn.loop.state import merge
-from featlearn.optim import edges
+from featlearn.optim import changes, formula
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning"
 from featlearn.engines.device import DeviceGramEngine, fits, padded_shape  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-PLAYED = [name for name in RULES if edges(RULES[name]) is not None]
 SETTINGS = {
     "shared noise": {},
     "bias, independent noise": {"network__bias": True, "data__noise": "independent", "data__n_patches": 4},
@@ -51,12 +50,12 @@ def pair(runs, level=None):
 def run_both(plain, played, losses, looks=LOOKS):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), played.start(next(other))
-    for first, last in pairwise(looks):
+    for first, last in pairwise(sorted({*looks, *changes(plain._rule, looks[-1])})):
         a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
     return a, b
 
 
-def distance(a, b):
+def distance(a, b, *, memory=True):
     """The largest relative difference of a run's w, and of its memory while it moves; infinite if its fate differs."""
     found = [0.0]
 
@@ -65,20 +64,23 @@ def distance(a, b):
             found.append(((one - other).abs().max() / one.abs().max().clamp(min=1e-30)).item())
 
     merge(compare, a.w, b.w)
-    merge(lambda x, y: compare(x[a.active], y[a.active]), a.memory, b.memory)
+    if memory:
+        merge(lambda x, y: compare(x[a.active], y[a.active]), a.memory, b.memory)
     same = all(torch.equal(x, y) for x, y in ((a.end, b.end), (a.stopped, b.stopped), (a.batch, b.batch)))
     return max(found) if same else math.inf
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("name", STEADY)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_the_kernel_takes_the_steps(name, setting, level):
+    """In single precision the parameters alone: a gradient kept from a fitted sample is mostly rounding there."""
     plain, played, losses = pair(crowd(RULES[name], **SETTINGS[setting]), level)
     a, b = run_both(plain, played, losses)
-    assert distance(a, b) <= (2e-5 if "float32" in setting else 1e-11)
-    assert all(played._programs.values()) and (level is None or 1 in a.end)
-    assert 2 in a.end
+    assert distance(a, b, memory=False) <= 2e-5 if "float32" in setting else distance(a, b) <= 1e-11
+    programs = list(played._programs.values())
+    assert any(programs) and programs.count(None) <= 1  # a first step, that begins to remember
+    assert 2 in a.end and (level is None or 1 in a.end)
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu2", "softplus"])
@@ -115,7 +117,7 @@ def test_a_wrong_tape_disagrees(wrong):
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
-    played._programs[0] = replace(program, **changes[wrong])
+    played._programs[formula(plain._rule, 0)] = replace(program, **changes[wrong])
     assert distance(*run_both(plain, played, losses)) > 1e-11
 
 

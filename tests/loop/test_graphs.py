@@ -4,15 +4,15 @@ The buffers, the phases of a rule and what is handed out are the real ones; only
 """
 
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
-from helpers import RULES, engine_of, make_run, mini_batches
+from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
 from featlearn.loop import GraphStepper, Stepper, look_steps
 from featlearn.loop.state import merge
-from featlearn.optim import SAM, SGD, edges
+from featlearn.optim import SAM, SGD, changes, formula
 
 
 class Capture:
@@ -49,23 +49,20 @@ def pair(rule, level, **changes):
     return eager, graph, lambda: batches.losses(engine), capture
 
 
-def stripped(state):
-    """What a captured step keeps."""
-    return replace(state, samples=None, before=None)
-
-
 def same(a, b):
-    found = []
+    """Whether two states agree to the bit, but for the memory of a run that has ended."""
+    moving, found = a.active, []
 
     def compare(x, y):
         found.append(torch.allclose(x, y, rtol=0, atol=0, equal_nan=True))
         return x
 
-    merge(compare, stripped(a), stripped(b))
+    merge(compare, (a.w, a.batch, a.clock, a.end, a.stopped), (b.w, b.batch, b.clock, b.end, b.stopped))
+    merge(lambda x, y: compare(x[moving], y[moving]), a.memory, b.memory)
     return len(found) >= 6 and all(found)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
+@pytest.mark.parametrize("name", STEADY)
 @pytest.mark.parametrize("batch_size", [8, 3])
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_captured_steps_are_the_steps(name, batch_size, level):
@@ -74,7 +71,7 @@ def test_captured_steps_are_the_steps(name, batch_size, level):
     eager, graph, losses, _ = pair(rule, level, train__batch_size=batch_size)
     one, other = losses(), losses()
     a, b = eager.start(next(one)), graph.start(next(other))
-    for first, last in ((0, 1), (1, 5), (5, 17), (17, 18), (18, 60), (60, 61), (61, 70)):
+    for first, last in pairwise(sorted({0, 1, 5, 17, 18, 60, 61, 70, *changes(rule, 70)})):
         a, b = eager.run(a, one, first, last), graph.run(b, other, first, last)
         assert same(a, b), last
     assert set(a.end.tolist()) >= ({0, 2} if level is None else {1, 2})
@@ -89,18 +86,18 @@ def test_what_was_handed_out_is_not_written_over():
     assert same(kept, state)
 
 
-def test_a_step_is_captured_once_a_phase():
+def test_a_step_is_captured_once_a_formula():
     rule = RULES["sam window"]  # from 5 to 60
     _, graph, losses, capture = pair(rule, None)
     batches = losses()
     state = graph.start(next(batches))
     for first, last in ((0, 5), (5, 30), (30, 60), (60, 80)):
         state = graph.run(state, batches, first, last)
-    assert capture.bodies == 3 and capture.replays == 80
+    assert capture.bodies == 2 and capture.replays == 80  # within the window, and without
 
 
 def test_a_capture_across_an_edge_would_be_wrong():
-    """Negative control: what ``edges`` is for."""
+    """Negative control: what ``changes`` is for."""
     eager, graph, losses, _ = pair(RULES["sam window"], None)
     one, other = losses(), losses()
     assert not same(eager.run(eager.start(next(one)), one, 0, 20), graph.run(graph.start(next(other)), other, 0, 20))
@@ -114,10 +111,20 @@ class Slower(SGD):
 
 
 def test_only_what_a_class_says_of_itself_counts():
-    assert edges(SGD(lr=0.1)) == ()
-    assert edges(RULES["sam window"]) == (5, 60) and edges(RULES["sam"]) == ()
-    assert edges(Slower(lr=0.1)) is None and edges(SAM(rho=0.1, base=Slower(lr=0.1))) is None
-    assert edges(object()) is None
+    assert changes(SGD(lr=0.1), 99) == []
+    assert changes(RULES["sam window"], 99) == [5, 60] and changes(RULES["sam"], 99) == []
+    assert changes(Slower(lr=0.1), 99) is None and changes(SAM(rho=0.1, base=Slower(lr=0.1)), 99) is None
+    assert formula(object(), 0) is None and formula(RULES["component_sam other_batch"], 0) is None
+
+
+def test_formulas_of_rules_that_begin_or_return():
+    """A first step without an average; a step of SAM now and then; gradients kept for the next step."""
+    assert changes(RULES["f_sam"], 99) == [1] and changes(RULES["ema_sam window"], 99) == [5, 6, 60]
+    assert changes(RULES["looksam window"], 15)[-8:] == [4, 5, 7, 8, 10, 11, 13, 14]
+    assert len({formula(RULES["looksam window"], t) for t in range(4, 99)}) == 2
+    assert changes(RULES["sampa"], 99) == [1]
+    assert changes(replace(RULES["sampa"], start=3, stop=9), 99) == [2, 3, 4, 8, 9]
+    assert changes(RULES["sam, schedules"], 20) == list(range(1, 20))
 
 
 def test_the_host_looks_where_it_must():

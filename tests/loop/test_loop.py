@@ -5,11 +5,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers import ALL_TRACKERS, RULES, make_run, same_bits
+from helpers import ALL_TRACKERS, RULES, STEADY, make_run, same_bits
 
 from featlearn import loop
 from featlearn.loop import GraphStepper, look_steps
-from featlearn.optim import SGD, edges
+from featlearn.optim import SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import simulate_block, simulate_seeds
 
@@ -42,7 +42,7 @@ def test_looking_seldom_changes_no_bit(name, monkeypatch):
     assert all(same_bits(a, b) for a, b in zip(often, seldom, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if edges(RULES[name]) is not None])
+@pytest.mark.parametrize("name", STEADY)
 def test_a_block_of_captured_steps_is_the_block(name, monkeypatch):
     """The whole way of a CUDA device but for the device, and the played steps of a CPU beside it."""
     runs = crowd(RULES[name])

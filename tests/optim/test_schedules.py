@@ -8,7 +8,7 @@ import torch
 from helpers import QUICK_TRACKERS, advance, engine_of, full_batches, make_run, same_bits
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
-from featlearn.optim import GSAM, SAM, SGD, USAM, edges
+from featlearn.optim import GSAM, SAM, SGD, USAM, changes, stack
 from featlearn.optim.schedules import Constant, Cosine, FollowLR, StepDecay
 from featlearn.simulation import block_key, simulate_block
 
@@ -164,13 +164,25 @@ def test_schedules_of_other_numbers_share_a_block_and_keep_their_bits():
     assert block_key(other) != block_key(runs[0])
 
 
-def test_a_rule_with_a_schedule_is_at_no_step_the_one_before():
-    """A captured step, replayed on a GPU, would keep the rate and the radius of its first."""
+class Worded:
+    """A schedule that answers something else than a number."""
+
+    def factor(self, t):
+        return "half"
+
+
+def test_steps_of_equal_factors_follow_one_formula():
+    """A step that is recorded or captured keeps the rate and the radius of its first."""
     base = SGD(lr=0.1)
-    assert edges(SAM(rho=0.1, stop=5, base=base)) == (5,) and edges(base) == ()
+    assert changes(SAM(rho=0.1, stop=5, base=base), 20) == [5] and changes(base, 20) == []
     warm = replace(base, lr_schedule=Constant(warmup=3))
     decaying = SAM(rho=0.1, rho_schedule=StepDecay(every=3), base=base)
-    assert edges(warm) is edges(decaying) is edges(SAM(rho=0.1, base=warm)) is None
+    assert changes(warm, 20) == changes(SAM(rho=0.1, base=warm), 20) == [1, 2, 3]
+    assert changes(decaying, 10) == [3, 6, 9]
+    assert changes(GSAM(rho=0.1, alpha=0.2, base=base), 20) == []  # its radius follows a rate that does not change
+    own = stack([replace(decaying, rho_schedule=StepDecay(every=3, gamma=x)) for x in (0.1, 0.5)], torch.tensor)
+    assert changes(own, 10) == [3, 6, 9]  # a factor for each run of the block
+    assert changes(replace(base, lr_schedule=Worded()), 10) is None
 
 
 def test_no_schedule_is_the_constant_one_bit_for_bit():

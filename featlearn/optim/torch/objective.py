@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from featlearn.engines.protocol import Scalar, Vector, normalized
+from featlearn.engines.numbers import Numbers
+from featlearn.engines.protocol import Scalar, Vector
 from featlearn.engines.random_direction import Law, isotropic
 from featlearn.optim.torch.refusals import Refused, Unserved
 from featlearn.optim.torch.space import ParameterSpace
@@ -37,7 +38,7 @@ def known(w: Vector, here: Vector, there: Vector | None = None) -> GradientAt:
     return gradient_at
 
 
-class Evaluated:
+class Evaluated(Numbers):
     """The objective whose gradient is the mean over ``sources``, one for each micro-batch; that at ``w`` is found once.
 
     others: the further objectives that can be had, by the name a rule asks for. step: t, by which a step's draws are
@@ -84,10 +85,6 @@ class Evaluated:
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v> over all parameters, [1]."""
         return self.engine.inner(u, v)
-
-    def unit(self, u: Vector) -> Vector:
-        """Return u / |u| over all parameters, zero for zero."""
-        return normalized(u, self.inner(u, u))
 
     def isotropic(self, law: Law) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""

@@ -1,0 +1,44 @@
+"""What a rule may do with inner products, safe at zero: nothing becomes NaN that was not.
+
+Numbers are one per run, [b], and taken over all parameters jointly.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from featlearn.engines.vector import Scalar, Vector
+
+
+class Numbers(ABC):
+    """The part of an objective that knows no loss."""
+
+    @abstractmethod
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return <u, v>, [b]."""
+
+    def unit(self, u: Vector) -> Vector:
+        """Return u / |u|; the zero vector stays zero.
+
+        A norm whose square under- or overflows gives zero as well.
+        """
+        return self.inner(u, u).rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
+
+    def root(self, x: Tensor) -> Tensor:
+        """Return the square root of x, 0 where x < 0, which is rounding.
+
+        By rsqrt: torch's sqrt is MKL's on some CPUs, whose last bit is not always that of IEEE 754.
+        """
+        return x.clamp(min=0).rsqrt().reciprocal()
+
+    def ratio(self, a: Scalar, b: Tensor) -> Tensor:
+        """Return a / b; 0 where b is not a positive number."""
+        usable = (b > 0) & b.isfinite()
+        quotient: Tensor = a / b.where(usable, b.new_ones(()))  # made on the device: a copy from the host would wait
+        return quotient.where(usable, b.new_zeros(()))
+
+    def exceeds(self, a: Tensor, b: Tensor) -> Tensor:
+        """Return 1 where a > b, 0 elsewhere."""
+        return (a > b).to(a.dtype)
