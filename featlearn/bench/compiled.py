@@ -20,7 +20,7 @@ from featlearn.engines.device import DeviceGramEngine, Launch
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.loop import Stepper
-from featlearn.loop.replay import record, vectors_of
+from featlearn.loop.recording import record, vectors_of
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine
 

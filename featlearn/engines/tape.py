@@ -93,7 +93,8 @@ class Tape:
             return scalar.place
         if isinstance(scalar, float | int) and scalar == 1:
             return 0
-        self._numbers.append(torch.as_tensor(scalar, dtype=self._like.dtype).expand_as(self._like))
+        like = self._like
+        self._numbers.append(torch.as_tensor(scalar, dtype=like.dtype, device=like.device).expand_as(like))
         return len(self._numbers) - 1
 
     def finish(self, results: Sequence[Vector]) -> Program:

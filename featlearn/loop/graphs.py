@@ -11,6 +11,7 @@ from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule
 from featlearn.engines.vector import spread
+from featlearn.loop.recording import record_all
 from featlearn.loop.state import ENDS, State, Stepper, merge
 from featlearn.optim import formula
 
@@ -49,15 +50,16 @@ class GraphStepper(Stepper):
     formula that serves one step alone is not captured: such a step may change what the memory is made of.
     """
 
-    def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture = cuda_graph) -> None:
+    def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture | None = None) -> None:
         super().__init__(engine, rule, level)
-        self._capture, self.peeks = capture, False
+        self._capture, self.peeks = capture or cuda_graph, False
         self._replays: dict[Hashable, tuple[State, Tensor, Callable[[], object]]] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; what is returned is not written over by later ones."""
         if last - first == 1 or formula(self._rule, first) is None:
             return super().run(state, losses, first, last)
+        record_all(self._rule, state, range(first, last))  # is it one formula?
         state = replace(state, samples=None, before=None)  # a steady rule has no use for them
         place, upcoming, replay = self._captured(state, first)
         merge(Tensor.copy_, place, state)

@@ -6,13 +6,12 @@ from collections.abc import Hashable, Iterator
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
-from featlearn.engines.tape import Number, Program, Tape, TapeLoss
+from featlearn.engines.tape import Program
+from featlearn.loop.recording import record_all, vectors_of
 from featlearn.loop.state import State, Stepper, merge
 from featlearn.optim import formula
-from featlearn.optim.answers import pair
 
 
 class ReplayStepper(Stepper):
@@ -28,7 +27,7 @@ class ReplayStepper(Stepper):
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1."""
-        program = self._program(state, first)
+        program = self._program(state, range(first, last))
         if program is None:
             return self._otherwise.run(state, losses, first, last)
         upcoming = [next(losses).batch for _ in range(first, last)]
@@ -50,32 +49,8 @@ class ReplayStepper(Stepper):
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
         return State(w, memory, batch, state.clock + (last - first), end, stopped)
 
-    def _program(self, state: State, t: int) -> Program | None:
-        name = formula(self._rule, t)
+    def _program(self, state: State, steps: range) -> Program | None:
+        name = formula(self._rule, steps[0])
         if name not in self._programs:
-            self._programs[name] = None if name is None else record(self._rule, state, t)
+            self._programs[name] = None if name is None else record_all(self._rule, state, steps)
         return self._programs[name]
-
-
-def record(rule: Rule, state: State, t: int) -> Program | None:
-    """Return the step that the rule takes at t as a tape has it, or None where it cannot be recorded."""
-    tape = Tape(state.batch[:, 0])
-    try:
-        starts = iter([tape.start() for _ in vectors_of((state.w, state.memory))])
-        w, memory = merge(lambda _: next(starts), (state.w, state.memory), whole=(Vector,))
-        return tape.finish(vectors_of(pair(rule.step, TapeLoss(tape), w, memory, t)))
-    except Exception:  # a mistake of the rule's own among them: in a plain step it is made again, and told
-        return None
-
-
-def vectors_of(tree: Any) -> list[Vector]:
-    """Return the vectors in a tree. Raises TypeError where it holds other numbers."""
-    found: list[Vector] = []
-
-    def keep(leaf: Any) -> None:
-        if not isinstance(leaf, Vector):
-            raise TypeError(f"a memory of vectors alone can be recorded, not of a {type(leaf).__name__}")
-        found.append(leaf)
-
-    merge(keep, tree, whole=(Vector, Tensor, Number))
-    return found

@@ -13,7 +13,8 @@ import torch
 from helpers import RULES, STEADY, make_run, mini_batches
 
 from featlearn.engines.gram import GramEngine
-from featlearn.loop import ReplayStepper, Stepper, replay
+from featlearn.loop import ReplayStepper, Stepper
+from featlearn.loop.recording import record
 from featlearn.loop.state import merge
 from featlearn.optim import changes, formula
 from featlearn.simulation import build_engine
@@ -112,7 +113,7 @@ def test_looking_and_neighbours_change_no_bit():
 def test_a_wrong_tape_disagrees(wrong):
     """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
     plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
-    program = replay.record(plain._rule, played.start(next(losses())), 0)
+    program = record(plain._rule, played.start(next(losses())), 0)
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]

@@ -13,6 +13,7 @@ from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 from featlearn.loop import GraphStepper, Stepper, look_steps
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
+from featlearn.optim.answers import AnswerError
 
 
 class Capture:
@@ -96,11 +97,14 @@ def test_a_step_is_captured_once_a_formula():
     assert capture.bodies == 2 and capture.replays == 80  # within the window, and without
 
 
-def test_a_capture_across_an_edge_would_be_wrong():
-    """Negative control: what ``changes`` is for."""
+def test_a_capture_across_a_change_would_be_wrong():
+    """Negative control: what ``changes`` is for. It is seen where the ends differ, and wrong where they do not."""
     eager, graph, losses, _ = pair(RULES["sam window"], None)
     one, other = losses(), losses()
-    assert not same(eager.run(eager.start(next(one)), one, 0, 20), graph.run(graph.start(next(other)), other, 0, 20))
+    start = graph.start(next(other))
+    with pytest.raises(AnswerError, match="must return at step 19 what it does at step 0"):
+        graph.run(start, other, 0, 20)
+    assert not same(eager.run(eager.start(next(one)), one, 0, 70), graph.run(start, other, 0, 70))
 
 
 class Slower(SGD):

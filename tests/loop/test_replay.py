@@ -8,9 +8,11 @@ import pytest
 import torch
 from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
-from featlearn.loop import ReplayStepper, Stepper, replay
+from featlearn.loop import GraphStepper, ReplayStepper, Stepper
+from featlearn.loop.recording import record
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
+from featlearn.optim.answers import AnswerError
 
 
 def crowd(rule, **changes):
@@ -73,7 +75,7 @@ def test_a_wrong_tape_disagrees(wrong):
     """Negative control: the comparison above must see a factor off by 1e-12, and a vector taken for another."""
     plain, played, losses = pair(RULES["sam momentum, decay"])
     state = played.start(next(losses()))
-    program = replay.record(plain._rule, state, 0)
+    program = record(plain._rule, state, 0)
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
@@ -152,6 +154,25 @@ def test_what_cannot_be_recorded_steps_by_itself(kind):
     plain, played, losses = pair(kind(lr=0.1))
     assert same(*run_both(plain, played, losses, looks=(0, 17, 70)))
     assert list(played._programs.values()) == [None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken(SGD):
+    """A promise that is not kept: the step changes with t."""
+
+    steady: ClassVar[bool] = True
+
+    def rate(self, t):
+        return self.lr / (1 + t)
+
+
+@pytest.mark.parametrize("kind", [ReplayStepper, GraphStepper])
+def test_a_promise_that_is_not_kept_is_told(kind):
+    _, played, losses = pair(Broken(lr=0.1))
+    batches, stepper = losses(), kind(played._engine, Broken(lr=0.1), None)
+    state = stepper.start(next(batches))
+    with pytest.raises(AnswerError, match=r"^Broken must return at step 4 what it does at step 0, as its steady .*"):
+        stepper.run(state, batches, 0, 5)
 
 
 class Mistaken(SGD):

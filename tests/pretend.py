@@ -1,0 +1,99 @@
+"""A CUDA device that is not there: tensors of the CPU that say they are elsewhere, and refuse what a device refuses.
+
+All that is done for a GPU but the GPU's own arithmetic runs anywhere with it: which way is taken there, and that no
+tensor of one side meets one of the other. Kernels run in Triton's interpreter, captured steps are run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+CUDA = torch.device("cuda", 0)
+BOTH_SIDES = ("to", "copy_", "expand_as", "view_as")  # what may have operands of both
+OF_THE_FIRST = BOTH_SIDES[1:]  # what leaves the result where its first operand is
+WORDS = ("cpu", "cuda")
+SAID = {"is_cuda": True, "device": CUDA}  # of a tensor on the device
+
+
+class Elsewhere(Tensor):
+    """A tensor on the device."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do what is asked, and leave the result on the device."""
+        return call(function, args, kwargs or {})
+
+
+class Device(TorchFunctionMode):
+    """Within, tensors can be made on the device."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Do what is asked, where it is asked to be done."""
+        return call(function, args, kwargs or {})
+
+
+def moved(x: Any, to: type[Tensor]) -> Any:
+    """Return a tensor as one of the device, or of the host: of the same memory."""
+    with torch._C.DisableTorchFunction():
+        return x.as_subclass(to) if isinstance(x, Tensor) else x
+
+
+def call(function: Any, args: Any, kwargs: Any) -> Any:
+    """Call a function of torch as a device would: it meets no tensor of the other side but single numbers."""
+    name, leaves = getattr(function, "__name__", ""), tree_leaves((args, kwargs))
+    tensors = [x for x in leaves if isinstance(x, Tensor)]
+    on_device = [x for x in tensors if isinstance(x, Elsewhere)]
+    named = [torch.device(x) for x in leaves if isinstance(x, torch.device) or (isinstance(x, str) and x in WORDS)]
+    if on_device and name == "__get__" and (said := SAID.get(function.__self__.__name__)):
+        return said
+    if on_device and name == "numpy":
+        raise TypeError("can't convert a tensor of the device to numpy")
+    if on_device and name not in BOTH_SIDES and any(not isinstance(x, Elsewhere) and x.ndim for x in tensors):
+        raise RuntimeError(f"{name}: expected all tensors to be on the same device")
+    with torch._C.DisableTorchFunction():
+        function = Tensor.cpu if name == "cuda" else function
+        result = function(*tree_map(_local, args), **tree_map(_local, kwargs))
+    first = tensors[0] if tensors else None
+    stays = isinstance(first, Elsewhere) if name in OF_THE_FIRST else bool(on_device)
+    to_device = named[0].type == "cuda" if named else name == "cuda" or (stays and name != "cpu")
+    if not any(isinstance(x, Tensor) for x in tree_leaves(result)):
+        return result
+    return tree_map(lambda x: moved(x, Elsewhere if to_device else Tensor), result)
+
+
+def _local(x: Any) -> Any:
+    if isinstance(x, torch.device) and x.type == "cuda":
+        return torch.device("cpu")
+    return "cpu" if isinstance(x, str) and x == "cuda" else moved(x, Tensor)
+
+
+@contextmanager
+def pretended() -> Iterator[None]:
+    """Pretend that there is a device: kernels run in Triton's interpreter, and captured steps are run again."""
+    from featlearn import law
+    from featlearn.engines.device import Launch
+    from featlearn.loop import graphs
+
+    start = Launch.__call__
+
+    def launch(self: Launch) -> None:
+        assert all(isinstance(x, Elsewhere) for x in self.tensors.values())
+        start(replace(self, tensors={name: moved(x, Tensor) for name, x in self.tensors.items()}))
+
+    def capture(body: Callable[[], object]) -> Callable[[], object]:
+        for _ in range(3):  # as often as a CUDA graph is warmed up and captured
+            body()
+        return body
+
+    few = patch.object(law, "_lanes", lambda shape, device: 8)  # a device's share takes a CPU long
+    with few, patch.object(Launch, "__call__", launch), patch.object(graphs, "cuda_graph", capture), Device():
+        yield
