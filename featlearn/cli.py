@@ -239,12 +239,14 @@ def bench(
 @app.command()
 @user_errors()
 def plot(
-    kind: Annotated[str, typer.Argument(help="phase, difference, dynamics, boundary or edge.", show_default=False)],
+    kind: Annotated[
+        str, typer.Argument(help="curve, phase, difference, dynamics, boundary or edge.", show_default=False)
+    ],
     store: StoreFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)],
     x: Annotated[str | None, typer.Option("-x", help="Column of the horizontal axis.")] = None,
     y: Annotated[str | None, typer.Option("-y", help="Column of the vertical axis.")] = None,
-    value: Annotated[str | None, typer.Option(help="Column that the colour shows.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column that the colour, or a curve, shows.")] = None,
     columns: Annotated[list[str] | None, typer.Option("--column", help="Column over steps; repeatable.")] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Keep the runs with this value; repeatable.")

@@ -6,6 +6,7 @@ figure and the table that it shows; `save` writes both. Options are the keyword 
 """
 
 from featlearn.plots.boundary import boundary, boundary_figure
+from featlearn.plots.curve import curve, curve_figure
 from featlearn.plots.difference import difference, difference_figure
 from featlearn.plots.dynamics import dynamics, dynamics_figure
 from featlearn.plots.edge import edge, edge_figure
@@ -19,6 +20,8 @@ __all__ = [
     "boundary",
     "boundary_figure",
     "check_suffix",
+    "curve",
+    "curve_figure",
     "difference",
     "difference_figure",
     "dynamics",

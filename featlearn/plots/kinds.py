@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from featlearn.plots.boundary import boundary_figure
+from featlearn.plots.curve import curve_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
 from featlearn.plots.edge import edge_figure
@@ -37,6 +38,7 @@ def kind(figure: Callable[..., tuple[Figure, pd.DataFrame]]) -> Draw:
 
 
 KINDS: dict[str, Draw] = {
+    "curve": kind(curve_figure),
     "phase": kind(phase_figure),
     "difference": kind(difference_figure),
     "dynamics": kind(dynamics_figure),

@@ -7,7 +7,8 @@ from featlearn.plots import KINDS, save
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_draws_a_file_from_the_rows_of_a_store(make_rows, tmp_path, kind):
-    df = make_rows((5.0,), (1000,)) if kind in ("dynamics", "edge") else make_rows()
+    cells = {"dynamics": ((5.0,), (1000,)), "edge": ((5.0,), (1000,)), "curve": ((4.0, 6.0), (1000,))}
+    df = make_rows(*cells.get(kind, ()))
     df = df.assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0)
     figure, table = KINDS[kind](df, {"optimizer": None, "where": None})
     assert len(table) > 0
