@@ -2,7 +2,8 @@
 
 An axis is a list, {linspace: [first, last, how many]}, {geomspace: [first, last, how many]}, or {range: [start, stop,
 step]} as Python's. Spaced values of an integer key are rounded, equal ones counting once. ``zip: {key: axis, ...}``
-moves keys together; a list of such mappings makes several axes.
+moves keys together; a list of such mappings makes several axes. In a list of whole sections a key may be an axis of its
+own: {name: sam, rho: [0.1, 0.2]} stands for two sections.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from featlearn.config.parameters import STRICT, integral
+from featlearn.config.parameters import STRICT, integral, single
 from featlearn.config.problems import Problem, show, suggest
 from featlearn.config.sections import SECTIONS, known_keys
 from featlearn.config.source import BROKEN, Node
@@ -135,7 +137,7 @@ def _axis(group: Mapping[str, Node], known: Known, problems: list[Problem]) -> A
     """Return the axis of keys that move together, None if there are none."""
     if not group:
         return None
-    columns = {key: _values(known[key], node, problems) for key, node in group.items()}
+    columns = {key: list(_points(key, node, known, problems)) for key, node in group.items()}
     lengths = {key: len(nodes) for key, nodes in columns.items()}
     first = next(iter(group.values()))
     if len(set(lengths.values())) > 1:
@@ -163,6 +165,22 @@ def _refuse_equal(points: Sequence[tuple[Node, ...]], problems: list[Problem]) -
 def _mark(value: Any) -> Any:
     """Return something to compare values by: 1 and 1.0 are equal, and so are mappings in any order."""
     return json.dumps(value, sort_keys=True, default=repr) if isinstance(value, dict | list) else value
+
+
+def _points(key: str, node: Node, known: Known, problems: list[Problem]) -> Iterator[Node]:
+    """Yield the values of a key; a whole section once for every combination of the values that its own keys list."""
+    for value in _values(known[key], node, problems):
+        inside = value.value.items() if key in SECTIONS and isinstance(value.value, dict) else ()
+        listed = {k: _values(known[f"{key}.{k}"], n, problems) for k, n in inside if _lists(known.get(f"{key}.{k}"), n)}
+        for choice in product(*listed.values()):
+            chosen = dict(zip(listed, choice, strict=True))
+            yield Node({**value.value, **chosen}, value.place, value.key) if listed else value
+
+
+def _lists(hint: Any, node: Node) -> bool:
+    """Whether a node lists values of a key that takes a single one."""
+    spaced = isinstance(node.value, dict) and not SPACINGS.keys().isdisjoint(node.value)
+    return (isinstance(node.value, list) or spaced) and single(hint)
 
 
 def _values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:

@@ -87,7 +87,8 @@ class Parameter:
         try:
             valid = self.adapter.validate_python(value)
         except ValidationError:
-            problems.append(node.problem(f"expected {self.expected}, found {show(value)}"))
+            several = "; several values belong under sweep" if isinstance(value, list) and single(self.type) else ""
+            problems.append(node.problem(f"expected {self.expected}, found {show(value)}{several}"))
             return BROKEN
         if isinstance(valid, float):
             return valid + 0.0  # -0.0 and 0.0 are one value
@@ -132,6 +133,12 @@ def meaning(name: str, doc: str) -> str:
     """Return what a docstring says after "name: ", up to the next name or the end of the paragraph."""
     found = re.search(rf"^ *{name}: (.*(\n(?! *\w+: )[ \t]*\S.*)*)", doc, re.MULTILINE)
     return " ".join(found[1].split()) if found else ""
+
+
+def single(hint: Any) -> bool:
+    """Whether an annotation is that of one number, word or switch, or of what stands for one, as {theory: c} does."""
+    plain = (int, float, bool, str, NoneType)
+    return all(leaf in plain or is_typeddict(leaf) or get_origin(leaf) is Literal for leaf in leaves(hint))
 
 
 def integral(hint: Any) -> bool:

@@ -14,7 +14,7 @@ from featlearn.config import SweepConfig
 from featlearn.config.axes import read_axes
 from featlearn.config.problems import Problem
 from featlearn.config.source import read_yaml
-from featlearn.optim import SGD
+from featlearn.optim import SAM, SGD, USAM
 
 Load = Callable[..., SweepConfig]
 Problems = Callable[..., list[str]]
@@ -151,6 +151,39 @@ class TestExpansion:
         sweep = "{optimizer.lr: [1, 2], optimizer: [{name: sgd, lr: 9}, {name: sgd, lr: 9, momentum: 0.5}]}"
         rules = [run.optimizer for run in load(f"sweep: {sweep}").runs()]
         assert rules == [SGD(lr=lr, momentum=momentum) for lr in (1.0, 2.0) for momentum in (0.0, 0.5)]
+
+    def test_a_key_of_one_section_may_be_an_axis_of_its_own(self, load: Load) -> None:
+        sam, usam = "{name: sam, lr: [1, 2], rho: {linspace: [0.1, 0.3, 2]}, stop: 5}", "{name: usam, lr: 1, rho: 0.2}"
+        config = load(f"sweep: {{optimizer: [{{name: sgd, lr: 1}}, {sam}, {usam}]}}")
+        rules = [run.optimizer for run in config.runs()]
+        grown = [SAM(rho=rho, stop=5, base=SGD(lr=lr)) for lr in (1.0, 2.0) for rho in (0.1, 0.3)]
+        assert rules == [SGD(lr=1.0), *grown, USAM(rho=0.2, base=SGD(lr=1.0))]
+        config = load("sweep: {network: [{n_filters: [3, 4], activation: [relu, softplus]}, {n_filters: 5}]}")
+        shapes = [(run.network.n_filters, run.network.activation) for run in config.runs()]
+        assert shapes == [(3, "relu"), (3, "softplus"), (4, "relu"), (4, "softplus"), (5, "relu")]
+        (rule,) = {
+            run.optimizer.rho for run in load("sweep: {optimizer: [{name: sam, lr: 1, rho: [{theory: 1}]}]}").runs()
+        }
+        assert rule > 0
+
+    def test_a_key_that_takes_a_list_is_no_axis(self, load: Load) -> None:
+        base = "network: {model: quadratic, spectrum: [3, 1]}\noptimizer: {name: sgd, lr: 0.1}\ntrain: {n_steps: 5}\n"
+        config = load("sweep: {network: [{model: quadratic, spectrum: [1, 2]}]}", base=base)
+        assert [run.network.spectrum for run in config.runs()] == [(1.0, 2.0)]
+
+    def test_what_is_wrong_with_a_value_in_a_section_is_said_of_it(self, problems: Problems) -> None:
+        (line,) = problems("sweep: {optimizer: [{name: sam, lr: 1, rho: [0.1, -3]}]}")
+        assert line.startswith("x.yaml:6: sweep.optimizer[0].rho[1]: expected a number >= 0") and line.endswith(
+            "found -3"
+        )
+        (line,) = problems("sweep: {optimizer: [{name: sam, lr: 1, rho: {linspace: [0.1]}}]}")
+        assert "sweep.optimizer[0].rho: expected linspace: [first, last, how many], found [0.1]" in line
+
+    def test_a_list_outside_of_a_sweep_is_sent_there(self, problems: Problems) -> None:
+        (line,) = problems(
+            base="data: {dim: 9, signal_norm: 1}\noptimizer: {name: sgd, lr: [1, 2]}\ntrain: {n_steps: 5}\n"
+        )
+        assert line.endswith("optimizer.lr: expected a number > 0, found [1, 2]; several values belong under sweep")
 
     def test_theory_scales_can_be_swept(self, load: Load) -> None:
         config = load("sweep: {optimizer.rho.theory: {geomspace: [1, 4, 3]}}")
