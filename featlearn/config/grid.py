@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
+from featlearn.config.checks import CAUTIONS, CHECKS, Check, conflicts
 from featlearn.config.drafts import Draft, read_section, spelled_out
 from featlearn.config.files import put
 from featlearn.config.problems import Problem, show
-from featlearn.config.resolve import CAUTIONS, CHECKS, Check, Sections, conflicts
+from featlearn.config.resolve import Sections
 from featlearn.config.sections import SECTIONS, split
 from featlearn.config.source import Node
 
