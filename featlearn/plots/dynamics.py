@@ -50,7 +50,7 @@ class Curves:
 
 def dynamics(
     table: pd.DataFrame,
-    columns: str | Sequence[str] = COEFFICIENTS,
+    columns: str | Sequence[str] | None = None,
     *,
     optimizer: str | None = None,
     band: str = "quantiles",
@@ -59,13 +59,14 @@ def dynamics(
 ) -> Axes:
     """Draw tracked columns over steps, means and bands over the seeds of one cell; return the Axes.
 
-    `table` has one row per run and recorded step (`featlearn.load`), of one cell: select it first.
+    `table` has one row per run and recorded step (`featlearn.load`), of one cell: select it first. Without `columns`
+    it is the largest signal and the mean noise coefficient, or the train loss where there are none.
     Several optimizers get one panel each on shared axes, and the first panel's Axes is returned (all are
     in `ax.figure.axes`); with `ax`, choose one by `optimizer`. `band` is `quantiles` (10% to 90%) or
     `se`. Steps are on a logarithm (without step 0) if `log`, by default where they were recorded so.
     Raises ValueError if cells would be mixed.
     """
-    columns = _as_list(columns)
+    columns = _as_list(columns, table)
     shown = _curves(table, columns, optimizer)
     if ax is None:
         return _figure(shown, columns, band, log).axes[0]
@@ -80,7 +81,7 @@ def dynamics(
 def dynamics_figure(
     rows: pd.DataFrame,
     *,
-    columns: str | Sequence[str] = COEFFICIENTS,
+    columns: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     optimizer: str | None = None,
     band: str = "quantiles",
@@ -90,7 +91,7 @@ def dynamics_figure(
 
     `where` keeps the rows with these values, and so chooses the cell of a sweep.
     """
-    columns = _as_list(columns)
+    columns = _as_list(columns, rows)
     shown = _curves(select(rows, where or {}), columns, optimizer)
     table = pd.concat([curves.table.assign(optimizer=curves.optimizer) for curves in shown], ignore_index=True)
     return _figure(shown, columns, band, log), table
@@ -147,7 +148,9 @@ def _band(curve: pd.DataFrame, band: str) -> tuple[pd.Series[float], pd.Series[f
     return curve["mean"] - curve["se"], curve["mean"] + curve["se"]
 
 
-def _as_list(columns: str | Sequence[str]) -> list[str]:
+def _as_list(columns: str | Sequence[str] | None, rows: pd.DataFrame) -> list[str]:
+    if columns is None:
+        return list(COEFFICIENTS) if set(COEFFICIENTS) <= set(rows) else ["train_loss"]
     return [columns] if isinstance(columns, str) else list(columns)
 
 

@@ -17,7 +17,14 @@ from featlearn.optim.torch.memory import extended, pack, unpack
 from featlearn.optim.torch.numbers import option, per_part
 from featlearn.optim.torch.objective import Elsewhere, Evaluated, known
 from featlearn.optim.torch.passes import Closure, Of, Passes, Statistics, mean_value
-from featlearn.optim.torch.refusals import Refused, refuse_base, refuse_count, refuse_rule, refuse_two_steps
+from featlearn.optim.torch.refusals import (
+    Refused,
+    refuse_base,
+    refuse_count,
+    refuse_rule,
+    refuse_two_steps,
+    refuse_unknown,
+)
 from featlearn.optim.torch.space import ParameterSpace
 from featlearn.optim.wrapper import Memory, Wrapper
 
@@ -66,6 +73,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         refuse_rule(self.rule_class, options)
         own = {name: option(self.rule_class, name, options.pop(name)) for name in self._names() & options.keys()}
         refuse_base(base_class, options)
+        refuse_unknown(self.rule_class, self._names(), base_class, options)
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed: expected a number from 0 to 2^63 - 1, found {seed}")
         self.space, self.seed = ParameterSpace(self), seed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 import torch
@@ -59,3 +61,16 @@ def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
         raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
     if options.get("maximize"):
         raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
+
+
+def refuse_unknown(rule: type[Wrapper], own: set[str], base_class: type, options: dict[str, Any]) -> None:
+    """Raise TypeError for an option that is neither the rule's nor the base's, with what they are."""
+    known = [p for p in signature(base_class).parameters.values() if p.name != "params"]
+    if any(p.kind is p.VAR_KEYWORD for p in known):
+        return
+    there = {f"{rule.__name__} has": sorted(own), f"{base_class.__name__} has": [p.name for p in known]}
+    for name in options.keys() - {p.name for p in known}:
+        near = get_close_matches(name, [*own, *(p.name for p in known)], n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        listed = "; ".join(f"{who} {', '.join(names)}" for who, names in there.items())
+        raise TypeError(f"no option {name!r}{meant} ({listed})")

@@ -22,7 +22,11 @@ def test_what_cannot_be_is_refused_with_the_reason():
         SAM(params, torch.optim.SGD, rho=0.1, start=-3, lr=0.1)
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'rho'"):
         SAM(params, torch.optim.SGD, lr=0.1)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'gama'"):
+    with pytest.raises(
+        TypeError, match=r"no option 'rhoo'; did you mean 'rho'\? \(SAM has rho, .*; SGD has lr, momentum"
+    ):
+        SAM(params, torch.optim.SGD, rhoo=0.1, lr=0.1)
+    with pytest.raises(TypeError, match=r"no option 'gama' \(SAM has"):
         SAM(params, torch.optim.SGD, rho=0.1, lr=0.1, gama=1)
     with pytest.raises(TypeError, match="LBFGS calls the closure itself"):
         SAM(params, torch.optim.LBFGS, rho=0.1, lr=0.1)
