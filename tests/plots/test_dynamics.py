@@ -92,3 +92,10 @@ def test_one_seed_is_a_line_without_width(make_rows):
     ax = dynamics(make_rows((5.0,), (1000,), seeds=1))
     assert ax.get_title("right") == "1 seed"
     assert np.isfinite(ax.lines[0].get_ydata()).all()
+
+
+def test_without_coefficients_the_loss_is_followed(make_rows):
+    """As of a landscape, which has none."""
+    rows = make_rows((5.0,), (1000,)).drop(columns=["signal_coef_max", "noise_coef_pos_mean"])
+    assert set(dynamics_figure(rows)[1]["column"]) == {"train_loss"}
+    assert dynamics(rows, optimizer="sam").get_ylabel() == "train loss"
