@@ -36,7 +36,14 @@ LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameter
 
 
 def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
-    """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep left aside)."""
+    """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep left aside).
+
+    Raises TypeError for something else, and ValueError for a device that is not there.
+    """
+    if not isinstance(config, RunConfig) and not hasattr(config, "base_run"):
+        raise TypeError(f"expected a RunConfig, or what load_config returns; found {config!r}")
+    if device not in LANES or (device == "cuda" and not torch.cuda.is_available()):
+        raise ValueError(f"expected the device cpu, or cuda where torch finds one; found {device!r}")
     run = config if isinstance(config, RunConfig) else config.base_run()
     return simulate_block([run], device=device)[0]
 

@@ -415,3 +415,11 @@ def test_a_frame_has_the_contracts_columns():
 def test_losses_fall_in_the_frame_of_an_ordinary_run():
     frame = simulate(make_run(record=Record(steps=(0, 5, 10, 20), trackers=(LossTracker(),)))).to_frame()
     assert all(a > b for a, b in pairwise(frame["train_loss"]))
+
+
+def test_what_cannot_be_simulated_is_told():
+    with pytest.raises(TypeError, match=r"expected a RunConfig, or what load_config returns; found 'first\.yaml'"):
+        simulate("first.yaml")
+    for device in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):
+        with pytest.raises(ValueError, match=f"cpu, or cuda where torch finds one; found '{device}'"):
+            simulate(make_run(), device=device)

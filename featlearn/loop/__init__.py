@@ -54,9 +54,7 @@ def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) 
 
 def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
-    plain = Stepper(engine, rule, level)
-    if not isinstance(engine, GramEngine) or formula(rule, 0) is None:
-        return plain
-    if engine.seeds.is_cuda:
-        plain = GraphStepper(engine, rule, level)
-    return ReplayStepper(engine, rule, level, plain) if hasattr(engine, "play") else plain
+    kind = Stepper
+    if isinstance(engine, GramEngine) and formula(rule, 0) is not None:
+        kind = ReplayStepper if hasattr(engine, "play") else GraphStepper if engine.seeds.is_cuda else Stepper
+    return kind(engine, rule, level)

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule
-from featlearn.engines.vector import spread
-from featlearn.loop.recording import record_all
-from featlearn.loop.state import ENDS, State, Stepper, merge
+from featlearn.loop.recording import hold, record
+from featlearn.loop.state import State, Stepper, held, merge
 from featlearn.optim import formula
 
 Capture = Callable[[Callable[[], object]], Callable[[], object]]
@@ -57,9 +56,10 @@ class GraphStepper(Stepper):
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; what is returned is not written over by later ones."""
-        if last - first == 1 or formula(self._rule, first) is None:
+        program = record(self._rule, state, first)  # what can be recorded asks for no more than a capture holds
+        if last - first == 1 or formula(self._rule, first) is None or program is None:
             return super().run(state, losses, first, last)
-        record_all(self._rule, state, range(first, last))  # is it one formula?
+        hold(self._rule, state, range(first, last), program)
         state = replace(state, samples=None, before=None)  # a steady rule has no use for them
         place, upcoming, replay = self._captured(state, first)
         merge(Tensor.copy_, place, state)
@@ -74,11 +74,6 @@ class GraphStepper(Stepper):
         name = formula(self._rule, t)
         if name not in self._replays:
             place, upcoming = merge(torch.clone, state), state.batch.clone()
-            replay = self._capture(lambda: merge(Tensor.copy_, place, self._held(place, self.step(place, upcoming, t))))
+            replay = self._capture(lambda: merge(Tensor.copy_, place, held(place, self.step(place, upcoming, t))))
             self._replays[name] = place, upcoming, replay
         return self._replays[name]
-
-    def _held(self, old: State, new: State) -> State:
-        """Return ``new`` with the old memory in the runs that had stopped, or have diverged."""
-        keep = old.active & (new.end != ENDS.index("diverged"))
-        return replace(new, memory=merge(lambda x, y: torch.where(spread(keep, x), x, y), new.memory, old.memory))

@@ -9,7 +9,7 @@ import torch
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
 from featlearn.engines.tape import Program
-from featlearn.loop.recording import record_all, vectors_of
+from featlearn.loop.recording import hold, record, vectors_of
 from featlearn.loop.state import State, Stepper, merge
 from featlearn.optim import formula
 
@@ -17,19 +17,20 @@ from featlearn.optim import formula
 class ReplayStepper(Stepper):
     """Takes the same steps by playing a tape of one, one tape for each formula of the rule (see optim.formulas).
 
-    What cannot be recorded is stepped as by ``otherwise``.
+    What cannot be recorded is stepped as if there were no tape.
     """
 
-    def __init__(self, engine: Engine, rule: Rule, level: float | None, otherwise: Stepper | None = None) -> None:
+    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         super().__init__(engine, rule, level)
-        self.peeks, self._otherwise = False, otherwise or Stepper(engine, rule, level)
+        self.peeks = False
         self._programs: dict[Hashable, Program | None] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1."""
-        program = self._program(state, range(first, last))
+        program = self._program(state, first)
         if program is None:
-            return self._otherwise.run(state, losses, first, last)
+            return super().run(state, losses, first, last)
+        hold(self._rule, state, range(first, last), program)
         upcoming = [next(losses).batch for _ in range(first, last)]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
@@ -49,8 +50,8 @@ class ReplayStepper(Stepper):
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
         return State(w, memory, batch, state.clock + (last - first), end, stopped)
 
-    def _program(self, state: State, steps: range) -> Program | None:
-        name = formula(self._rule, steps[0])
+    def _program(self, state: State, t: int) -> Program | None:
+        name = formula(self._rule, t)
         if name not in self._programs:
-            self._programs[name] = None if name is None else record_all(self._rule, state, steps)
+            self._programs[name] = None if name is None else record(self._rule, state, t)
         return self._programs[name]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
+from featlearn.engines.vector import spread
 from featlearn.optim.answers import pair
 from featlearn.runs import Status
 
@@ -22,7 +23,7 @@ class State:
 
     w, memory: of the rule. batch [b, n]: sample weights of the step to come. end [b]: how it ended, as a place in ENDS,
     0 while it moves. stopped [b]: steps it had taken when it did. A run that has stopped keeps w and batch from then
-    on, not its memory.
+    on, and its memory where several steps are taken between two looks.
     samples: of the step to come (see Loss). before: loss and memory of the last step. What a steady rule has no use
     for; None where steps are not taken one by one.
     """
@@ -72,7 +73,8 @@ class Stepper:
         """Take the steps first ... last - 1; the rule's formula is the same at all of them (see optim.formulas)."""
         for t in range(first, last):
             loss, before = next(losses), (state.loss(self._engine, t), state.memory)
-            state = replace(self.step(state, loss.batch, t), samples=loss.samples, before=before)
+            new = self.step(state, loss.batch, t)
+            state = replace(new if last - first == 1 else held(state, new), samples=loss.samples, before=before)
         return state
 
     def step(self, state: State, upcoming: Tensor, t: int) -> State:
@@ -88,6 +90,25 @@ class Stepper:
         if self._level is None:
             return state
         return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
+
+
+def held(old: State, new: State) -> State:
+    """Return ``new`` with the old memory in runs that had stopped, or have diverged; not if it is of another kind."""
+    keep = old.active & (new.end != ENDS.index("diverged"))
+    if [x.shape for x in _tensors(new.memory)] != [x.shape for x in _tensors(old.memory)]:
+        return new
+    return replace(new, memory=merge(lambda x, y: torch.where(spread(keep, x), x, y), new.memory, old.memory))
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+
+    def keep(x: Tensor) -> Tensor:
+        found.append(x)
+        return x
+
+    merge(keep, tree)
+    return found
 
 
 def merge(function: Callable[..., Any], *trees: Any, whole: tuple[type, ...] = (Tensor,)) -> Any:

@@ -15,7 +15,17 @@ from featlearn.plots.caption import caption, loss_range, seeds
 from featlearn.plots.mesh import geometric, log_ticks, require_numbers
 from featlearn.plots.panels import legend_below, legend_inside, panels
 from featlearn.plots.style import PALETTE, label, paper, title
-from featlearn.tables.columns import COUNTED, by_optimizer, cell_columns, counted, last_rows, listed, select, varying
+from featlearn.tables.columns import (
+    COUNTED,
+    by_optimizer,
+    cell_columns,
+    counted,
+    last_rows,
+    listed,
+    of_optimizer,
+    select,
+    varying,
+)
 from featlearn.tables.intervals import half_width, moments
 
 MARKERS = "osD^vPX<>"
@@ -37,7 +47,7 @@ def curve(
     runs, x = _runs(table, x, value)
     points = _points(runs, x, value, optimizer)
     if ax is None:
-        return _figure(runs, points, x, value).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x,)), points, x, value).axes[0]
     with paper():
         _draw(points, ax, x, value)
         legend_inside(ax)
@@ -55,7 +65,7 @@ def curve_figure(
     """Draw `curve` on its own; return the figure and its points. `where` keeps the rows with these values."""
     runs, x = _runs(select(rows, where or {}), x, value)
     points = _points(runs, x, value, optimizer)
-    return _figure(runs, points, x, value), points
+    return _figure(of_optimizer(runs, optimizer, (x,)), points, x, value), points
 
 
 def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame, str]:

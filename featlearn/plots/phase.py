@@ -18,7 +18,7 @@ from featlearn.plots.mesh import draw_cells, hatched, mark_cells, require_number
 from featlearn.plots.panels import heading, legend_below, legend_inside, outer_labels, panels
 from featlearn.plots.style import INK, label, paper, sequential, title
 from featlearn.tables.cells import phase_grid
-from featlearn.tables.columns import by_optimizer, last_rows, main_axes, select
+from featlearn.tables.columns import by_optimizer, last_rows, main_axes, of_optimizer, select
 
 ERRORS = ("test_error", "test_error_true", "train_error")
 
@@ -82,7 +82,7 @@ def phase_diagram(
     runs = last_rows(table)
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
     if ax is None:
-        return _figure(runs, shown, value).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value).axes[0]
     if len(shown) > 1:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(p.optimizer for p in shown)}")
     with paper():
@@ -112,7 +112,7 @@ def phase_figure(
     x, y = main_axes(runs, x, y)
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
-    return _figure(runs, shown, value), table
+    return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value), table
 
 
 def _measure(runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, overlay: Overlay) -> list[Panel]:

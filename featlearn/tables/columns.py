@@ -126,6 +126,11 @@ def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequenc
     return {name: df[labels == name] for name in labels[meant].unique()}
 
 
+def of_optimizer(df: pd.DataFrame, optimizer: str | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows that ``by_optimizer`` keeps."""
+    return pd.concat(by_optimizer(df, optimizer, ignore).values())
+
+
 def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> tuple[str, str]:
     """Return the two axes of a sweep: x the signal and y the other thing that varies, unless they are given.
 

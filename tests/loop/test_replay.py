@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
-from featlearn.loop import GraphStepper, ReplayStepper, Stepper
+from featlearn.loop import GraphStepper, ReplayStepper, Stepper, recording
 from featlearn.loop.recording import record
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
@@ -157,8 +157,8 @@ def test_what_cannot_be_recorded_steps_by_itself(kind):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broken(SGD):
-    """A promise that is not kept: the step changes with t."""
+class Falling(SGD):
+    """A promise that is not kept: the rate changes with t."""
 
     steady: ClassVar[bool] = True
 
@@ -166,13 +166,59 @@ class Broken(SGD):
         return self.lr / (1 + t)
 
 
-@pytest.mark.parametrize("kind", [ReplayStepper, GraphStepper])
-def test_a_promise_that_is_not_kept_is_told(kind):
-    _, played, losses = pair(Broken(lr=0.1))
-    batches, stepper = losses(), kind(played._engine, Broken(lr=0.1), None)
+@dataclass(frozen=True, kw_only=True)
+class Switching(SAM):
+    """Another: SAM in every other step only, but with a longer way to tell it."""
+
+    steady: ClassVar[bool] = True
+
+    def gradient(self, loss, w, memory, t):
+        return super().gradient(loss, w, memory, t) if t % 2 == 0 else (loss.gradient(w), memory.own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Late(SAM):
+    """Another: it changes late, and once."""
+
+    steady: ClassVar[bool] = True
+
+    def radius(self, t):
+        return self.rho if t < 13 else 0.1 * self.rho
+
+
+BROKEN = {
+    "rate": Falling(lr=0.1),
+    "gradient": Switching(rho=0.1, base=SGD(lr=0.1)),
+    "radius": Late(rho=0.1, base=SGD(lr=0.1)),
+}
+
+
+@pytest.mark.parametrize("method", BROKEN)
+@pytest.mark.parametrize(("kind", "every"), [("replay", 1), ("replay", 2), ("replay", 20), ("graph", 5)])
+def test_a_promise_that_is_not_kept_is_told(method, kind, every, monkeypatch):
+    """However often one looks, and of which method it is."""
+    monkeypatch.setattr(recording, "_SEEN", set())
+    rule = BROKEN[method]
+    _, played, losses = pair(rule)
+    batches, engine = losses(), played._engine
+    replays = GraphStepper(engine, rule, None, capture=lambda body: body)
+    stepper = replays if kind == "graph" else ReplayStepper(engine, rule, None)
     state = stepper.start(next(batches))
-    with pytest.raises(AnswerError, match=r"^Broken must return at step 4 what it does at step 0, as its steady .*"):
-        stepper.run(state, batches, 0, 5)
+    promise = rf"{method} must return at step \d+ what it returns at step \d+: `steady`"
+    with pytest.raises(AnswerError, match=promise) as told:
+        for first in range(0, 20, every):
+            state = stepper.run(state, batches, first, first + every)
+    assert told.value.place[0] == __file__
+
+
+def test_what_is_looked_at_once_is_not_looked_at_again(monkeypatch):
+    monkeypatch.setattr(recording, "_SEEN", set())
+    recorded, record = [], recording.record
+    monkeypatch.setattr(recording, "record", lambda *rest: recorded.append(rest[2]) or record(*rest))
+    for lr in (0.1, 0.2):
+        plain, played, losses = pair(NormalizedSGD(lr=lr))
+        run_both(plain, played, losses, looks=(0, 3, 8))
+    assert recorded == list(range(8))
 
 
 class Mistaken(SGD):

@@ -111,3 +111,10 @@ def test_one_optimizer_and_ones_own_axes():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["GSAM"]
     with pytest.raises(ValueError, match=r"no run has a optimizer\.rho"):
         curve(radii(), RHO, optimizer="sgd")
+
+
+def test_the_caption_speaks_of_what_is_drawn():
+    rows = radii()
+    rows["train_loss"] = np.where(rows["optimizer.name"] == "sam", 0.01, 0.1)
+    assert "Final train losses of single runs: 0.01." in words(curve_figure(rows, optimizer="sam")[0])
+    assert "Final train losses of single runs: 0.01 to 0.1." in words(curve_figure(rows)[0])

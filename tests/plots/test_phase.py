@@ -122,3 +122,9 @@ class TestAxes:
         ax = phase_diagram(make_rows(optimizers=optimizers, dims=(1000,)), X, "optimizer.rho", theory=None)
         assert len(ax.figure.axes) == 2
         assert means(ax).shape == (3, 6)
+
+
+def test_the_caption_speaks_of_what_is_drawn(rows):
+    other = rows.assign(train_loss=rows["train_loss"] * np.where(rows["optimizer.name"] == "sam", 0.1, 1.0))
+    figure, _ = phase_figure(other, optimizer="sgd")
+    assert "Final train losses of single runs: 0.05." in words(figure)
