@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,41 @@ from torch import Tensor
 from featlearn.engines.protocol import Rule, Vector
 from featlearn.engines.tape import Number, Program, Tape, TapeLoss
 from featlearn.loop.state import State, merge
+from featlearn.optim import formula
 from featlearn.optim.answers import AnswerError, pair
 
+PROGRAMS = 8  # kept: every one holds numbers of all runs
 
-def record_all(rule: Rule, state: State, steps: range) -> Program | None:
-    """Return what the rule does at each of ``steps``, one formula as it says, or None where it cannot be recorded.
 
-    Raises AnswerError where it does something else at the last of them than at the first.
-    """
-    first = record(rule, state, steps[0])
-    last = first if len(steps) == 1 else record(rule, state, steps[-1])
-    if (first is None) != (last is None) or (first and last and not same(first, last)):
-        promise = f"at step {steps[-1]} what it does at step {steps[0]}, as its steady and its formula(t) promise"
-        raise AnswerError(type(rule), promise, "another formula or other numbers")
-    return first
+class Recordings:
+    """The programs of a rule, one for each of its formulas, the latest of them kept."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self.kept: dict[Hashable, tuple[int, Program | None]] = {}  # and the step that it was recorded at
+
+    def of(self, state: State, steps: range) -> Program | None:
+        """Return what the rule does at each of ``steps``, one formula as it says, or None where it cannot be recorded.
+
+        Raises AnswerError where the last of them is another than the one that stands for all steps of this formula.
+        """
+        name, last = formula(self._rule, steps[0]), steps[-1]
+        if name is None:
+            return None
+        if name not in self.kept:
+            keep(self.kept, name, (steps[0], record(self._rule, state, steps[0])), PROGRAMS)
+        first, program = self.kept[name]
+        if program and last != first and not same(program, record(self._rule, state, last)):
+            promise = f"at step {last} what it does at step {first}, as its steady and its formula(t) promise"
+            raise AnswerError(type(self._rule), promise, "another formula or other numbers")
+        return program
+
+
+def keep(kept: dict[Any, Any], name: Hashable, value: Any, most: int) -> None:
+    """Add what belongs to a formula and forget the oldest: with a schedule there may be as many as steps."""
+    kept[name] = value
+    if len(kept) > most:
+        del kept[next(iter(kept))]
 
 
 def record(rule: Rule, state: State, t: int) -> Program | None:
@@ -33,15 +55,23 @@ def record(rule: Rule, state: State, t: int) -> Program | None:
     try:
         starts = iter([tape.start() for _ in vectors_of((state.w, state.memory))])
         w, memory = merge(lambda _: next(starts), (state.w, state.memory), whole=(Vector,))
-        return tape.finish(vectors_of(pair(rule.step, TapeLoss(tape), w, memory, t)))
+        after = pair(rule.step, TapeLoss(tape), w, memory, t)
+        return tape.finish(vectors_of(after)) if frame(after[1]) == frame(memory) else None
     except Exception:  # a mistake of the rule's own among them: in a plain step it is made again, and told
         return None
 
 
-def same(a: Program, b: Program) -> bool:
+def same(a: Program, b: Program | None) -> bool:
     """Return whether two programs do the same with the same numbers."""
+    if b is None:
+        return False
     formulas = np.array_equal(a.operations, b.operations) and np.array_equal(a.results, b.results)
     return a.kept == b.kept and formulas and torch.equal(a.numbers, b.numbers)
+
+
+def frame(tree: Any) -> Any:
+    """Return what a memory holds besides Vectors and tensors: steps that change it cannot be repeated."""
+    return merge(lambda _: "a place", tree, whole=(Vector, Tensor, Number))
 
 
 def vectors_of(tree: Any) -> list[Vector]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
-from featlearn.engines.tape import Program
-from featlearn.loop.recording import record_all, vectors_of
+from featlearn.loop.recording import Recordings, vectors_of
 from featlearn.loop.state import State, Stepper, merge
-from featlearn.optim import formula
 
 
 class ReplayStepper(Stepper):
@@ -23,11 +21,11 @@ class ReplayStepper(Stepper):
     def __init__(self, engine: Engine, rule: Rule, level: float | None, otherwise: Stepper | None = None) -> None:
         super().__init__(engine, rule, level)
         self.peeks, self._otherwise = False, otherwise or Stepper(engine, rule, level)
-        self._programs: dict[Hashable, Program | None] = {}
+        self._recordings = Recordings(rule)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1."""
-        program = self._program(state, range(first, last))
+        program = self._recordings.of(state, range(first, last))
         if program is None:
             return self._otherwise.run(state, losses, first, last)
         upcoming = [next(losses).batch for _ in range(first, last)]
@@ -48,9 +46,3 @@ class ReplayStepper(Stepper):
             )
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
         return State(w, memory, batch, state.clock + (last - first), end, stopped)
-
-    def _program(self, state: State, steps: range) -> Program | None:
-        name = formula(self._rule, steps[0])
-        if name not in self._programs:
-            self._programs[name] = None if name is None else record_all(self._rule, state, steps)
-        return self._programs[name]

@@ -10,13 +10,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import RULES, STEADY, make_run, mini_batches
+from helpers import RULES, STEADY, make_run, mini_batches, programs_of
 
 from featlearn.engines.gram import GramEngine
-from featlearn.loop import ReplayStepper, Stepper
-from featlearn.loop.recording import record
+from featlearn.loop import ReplayStepper, Stepper, recording
 from featlearn.loop.state import merge
-from featlearn.optim import changes, formula
+from featlearn.optim import changes
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -79,7 +78,7 @@ def test_the_kernel_takes_the_steps(name, setting, level):
     plain, played, losses = pair(crowd(RULES[name], **SETTINGS[setting]), level)
     a, b = run_both(plain, played, losses)
     assert distance(a, b, memory=False) <= 2e-5 if "float32" in setting else distance(a, b) <= 1e-11
-    programs = list(played._programs.values())
+    programs = programs_of(played)
     assert any(programs) and programs.count(None) <= 1  # a first step, that begins to remember
     assert 2 in a.end and (level is None or 1 in a.end)
 
@@ -110,15 +109,15 @@ def test_looking_and_neighbours_change_no_bit():
 
 
 @pytest.mark.parametrize("wrong", ["number", "operand"])
-def test_a_wrong_tape_disagrees(wrong):
+def test_a_wrong_tape_disagrees(wrong, monkeypatch):
     """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
     plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
-    program = record(plain._rule, played.start(next(losses())), 0)
+    program = recording.record(plain._rule, played.start(next(losses())), 0)
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
-    played._programs[formula(plain._rule, 0)] = replace(program, **changes[wrong])
+    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
     assert distance(*run_both(plain, played, losses)) > 1e-11
 
 

@@ -3,17 +3,20 @@
 The buffers, the phases of a rule and what is handed out are the real ones; only the device's replay is stood in for.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from typing import ClassVar
 
 import pytest
 import torch
 from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
 from featlearn.loop import GraphStepper, Stepper, look_steps
+from featlearn.loop.graphs import CAPTURES
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
 from featlearn.optim.answers import AnswerError
+from featlearn.optim.schedules import StepDecay
 
 
 class Capture:
@@ -95,6 +98,41 @@ def test_a_step_is_captured_once_a_formula():
     for first, last in ((0, 5), (5, 30), (30, 60), (60, 80)):
         state = graph.run(state, batches, first, last)
     assert capture.bodies == 2 and capture.replays == 80  # within the window, and without
+
+
+def test_captures_do_not_pile_up():
+    """On a GPU each holds the memory of a step."""
+    rule = replace(RULES["sgd"], lr_schedule=StepDecay(every=3, gamma=0.9))
+    eager, graph, losses, capture = pair(rule, None)
+    one, other = losses(), losses()
+    a, b = eager.start(next(one)), graph.start(next(other))
+    for first, last in pairwise(range(0, 19, 3)):
+        a, b = eager.run(a, one, first, last), graph.run(b, other, first, last)
+    assert same(a, b) and capture.bodies == 6 and len(graph._replays) == CAPTURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(SGD):
+    """A memory that is not there before the first step, and one that counts."""
+
+    steady: ClassVar[bool] = True
+    counts: bool
+
+    def init(self, w):
+        return 0 if self.counts else ()
+
+    def update(self, loss, w, g, memory, t):
+        if self.counts:
+            return w - (self.lr / (1 + memory)) * g, memory + 1
+        return w - self.lr * (g + 0.5 * memory[0] if memory else g), (g,)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_step_that_changes_what_the_memory_is_made_of_is_not_captured(counts):
+    eager, graph, losses, capture = pair(Remembering(lr=0.1, counts=counts), None)
+    one, other = losses(), losses()
+    a, b = eager.run(eager.start(next(one)), one, 0, 9), graph.run(graph.start(next(other)), other, 0, 9)
+    assert same(a, b) and capture.bodies == 0
 
 
 def test_a_capture_across_a_change_would_be_wrong():
