@@ -150,9 +150,9 @@ def mean_loss(align, labels, signs, shows, scale, gram, k: tl.constexpr, KIND: t
 
 
 @triton.jit
-def is_finite(coef, align):
+def is_finite(coef, align, alpha):
     """Return whether the numbers are finite, and small enough that their squares can be added."""
-    return tl.sum(coef * coef + align * align) < float("inf")
+    return tl.sum(coef * coef + align * align) + alpha * alpha < float("inf")
 
 
 @triton.jit

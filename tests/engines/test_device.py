@@ -15,7 +15,7 @@ from helpers import RULES, STEADY, make_run, mini_batches, programs_of
 from featlearn.engines.gram import GramEngine
 from featlearn.loop import ReplayStepper, Stepper, recording
 from featlearn.loop.state import merge
-from featlearn.optim import changes
+from featlearn.optim import SGD, changes
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -95,6 +95,15 @@ def test_other_shapes(n_samples, n_filters):
     """Below, at and beyond the powers of two that matrices are padded to."""
     changes = {"data__n_samples": n_samples, "train__batch_size": n_samples, "network__n_filters": n_filters}
     assert distance(*run_both(*pair(crowd(RULES["sam"], **changes)))) <= 1e-11
+
+
+@pytest.mark.parametrize("weight_decay", [3.5e100, 1e100])
+def test_a_part_along_the_start_that_overflows(weight_decay):
+    """Where it is the largest number of all, and where a step leaves nothing of it."""
+    rule = SGD(lr=1e-100, weight_decay=weight_decay)
+    plain, played, losses = pair([make_run(rule, network__init_std=1e-6)])
+    a, b = run_both(plain, played, losses, looks=(0, 400))
+    assert distance(a, b) <= 1e-11 and (2 in a.end) == (weight_decay > 2e100)
 
 
 def test_looking_and_neighbours_change_no_bit():
