@@ -106,6 +106,15 @@ def test_a_part_along_the_start_that_overflows(weight_decay):
     assert distance(a, b) <= 1e-11 and (2 in a.end) == (weight_decay > 2e100)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_output_that_overflows_is_its_own_sample_s(bias):
+    """Of a sample far on the right side the loss is zero, and what the others show is not touched."""
+    changes = {"network__activation": "relu3", "network__init_std": 0.1, "network__bias": bias, "dtype": "float32"}
+    runs = [make_run(SGD(lr=1e13), seed=seed, **changes) for seed in range(4)]
+    a, b = run_both(*pair(runs, 0.1), looks=(0, 5))
+    assert a.end.tolist() == b.end.tolist() == [2, 2, 2, 1]
+
+
 def test_looking_and_neighbours_change_no_bit():
     runs = crowd(RULES["sam momentum, decay"], network__bias=True)
     _, played, losses = pair(runs)
