@@ -69,10 +69,11 @@ class GraphStepper(Stepper):
         place, upcoming, replay = captured
         merge(Tensor.copy_, place, replace(state, samples=None, before=None))
         for _ in range(first, last):
-            upcoming.copy_(next(losses).batch)
+            loss = next(losses)
+            upcoming.copy_(loss.batch)
             replay()
         done: State = merge(torch.clone, place)
-        return done
+        return replace(done, samples=loss.samples)
 
     def _captured(self, state: State, t: int) -> Captured | None:
         """Return places for a state and the next batch, and what takes a step of the formula that the rule has at t."""

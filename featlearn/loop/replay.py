@@ -28,7 +28,8 @@ class ReplayStepper(Stepper):
         program = self._recordings.of(state, range(first, last))
         if program is None:
             return self._otherwise.run(state, losses, first, last)
-        upcoming = [next(losses).batch for _ in range(first, last)]
+        coming = [next(losses) for _ in range(first, last)]
+        upcoming = [loss.batch for loss in coming]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
         vectors, fate = vectors_of((state.w, state.memory)), (state.end, state.stopped)
@@ -45,4 +46,4 @@ class ReplayStepper(Stepper):
                 (stopped - first).clamp(min=0, max=batches.shape[1] - 1),
             )
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
-        return State(w, memory, batch, state.clock + (last - first), end, stopped)
+        return State(w, memory, batch, state.clock + (last - first), end, stopped, coming[-1].samples)

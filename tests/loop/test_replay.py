@@ -200,6 +200,28 @@ def test_a_promise_is_looked_at_again(kind):
         stepper.run(state, batches, 5, 9)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OtherNowAndThen(SGD):
+    """A step that cannot be recorded among steps that can."""
+
+    steady: ClassVar[bool] = True
+
+    def formula(self, t):
+        return None if t % 10 == 9 else ()
+
+    def step(self, loss, w, memory, t):
+        return self.update(loss, w, (loss.other if t % 10 == 9 else loss).gradient(w), memory, t)
+
+
+@pytest.mark.parametrize("kind", [ReplayStepper, GraphStepper])
+def test_a_step_that_is_not_played_has_its_samples(kind):
+    """Another mini-batch is of the size of the step's own."""
+    rule = OtherNowAndThen(lr=0.1)
+    plain, played, losses = pair(rule, train__batch_size=3)
+    other = kind(played._engine, rule, None, *CAPTURED[kind])
+    assert same(*run_both(plain, other, losses, looks=(0, 9, 10, 19, 20)))
+
+
 def test_programs_of_a_schedule_do_not_pile_up():
     """Each holds numbers of all runs, and a schedule may have one a step."""
     rule = RULES["sam, schedules"]
