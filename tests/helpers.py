@@ -18,8 +18,9 @@ from featlearn.engines import ENGINES
 from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Loss, Vector, View
+from featlearn.engines.tape import Program
 from featlearn.geometry import Draw, draw_run
-from featlearn.loop import MiniBatches, Prospect, Stepper, observe
+from featlearn.loop import MiniBatches, Prospect, ReplayStepper, Stepper, observe
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import (
@@ -289,3 +290,8 @@ def same_bits(a: Trajectory, b: Trajectory) -> bool:
     ends = (a.status, a.message, a.stopped_step) == (b.status, b.message, b.stopped_step)
     steps = a.steps.tolist() == b.steps.tolist() and a.values.keys() == b.values.keys()
     return ends and steps and all(a.values[key].tobytes() == b.values[key].tobytes() for key in a.values)
+
+
+def programs_of(stepper: ReplayStepper) -> list[Program | None]:
+    """What a stepper plays, the latest formulas of its rule; None for one that cannot be recorded."""
+    return [program for _, program in stepper._recordings.kept.values()]

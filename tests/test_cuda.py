@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, same_bits
+from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, programs_of, same_bits
 from pretend import pretended
 
 from featlearn import loop, simulation
@@ -102,7 +102,7 @@ def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine, sampling, smal
         monkeypatch.setitem(simulation.LANES["cuda"], "gram", 2)
     (cpu,), (cuda,) = simulate_block([run]), simulate_block([run], device="cuda")
     if engine == "gram" and rule in STEADY:
-        assert any(steppers[-1][1]._programs.values())  # in one launch
+        assert any(programs_of(steppers[-1][1]))  # in one launch
     assert cpu.status == cuda.status
     for name in COLUMNS:
         np.testing.assert_allclose(cuda.values[name], cpu.values[name], rtol=tolerance, atol=tolerance, err_msg=name)
@@ -150,7 +150,7 @@ def test_one_launch_takes_the_eager_steps(name, dtype, tolerance, small_blocks, 
     runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
     launched = simulate_block(runs, device="cuda")
     (_, played) = steppers[-1]
-    assert isinstance(played, ReplayStepper) and list(played._programs.values()).count(None) <= 1
+    assert isinstance(played, ReplayStepper) and programs_of(played).count(None) <= 1
     assert isinstance(steppers[-1][0], DeviceGramEngine)
     eager = eagerly(runs, monkeypatch)
     assert len({trajectory.status for trajectory in eager}) > 1

@@ -75,7 +75,10 @@ def compiled(launch: Launch) -> dict[str, int]:
 
 
 def longest_loop(code: str) -> int:
-    """Return the number of instructions from the label that is jumped back to over most of them."""
+    """Return the number of instructions from the label that is jumped back to over most of them.
+
+    What stands behind the end of the program is left out: detours for warps whose threads have parted.
+    """
     labels: dict[str, int] = {}
     count = longest = 0
     for line in code.splitlines():
@@ -85,6 +88,8 @@ def longest_loop(code: str) -> int:
             count += 1
             jump = re.search(r"BRA.*`\((\.L\w+)\)", line)
             longest = max(longest, count - labels.get(jump[1], count) if jump else 0)
+            if re.search(r"\*/\s+EXIT", line):
+                break
     return longest
 
 

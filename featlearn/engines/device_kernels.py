@@ -127,7 +127,7 @@ def gathered(on_patches, k: tl.constexpr, BIAS: tl.constexpr):
 def outputs(z, signs, shows, scale, KIND: tl.constexpr):
     """Return f_i, [N]."""
     columns = tl.sum(signs[:, None] * value(z, KIND), 0)
-    return scale * tl.sum(shows * columns[:, None], 0)
+    return scale * tl.sum(tl.where(shows > 0, shows * columns[:, None], 0.0), 0)  # what others show may be infinite
 
 
 @triton.jit
@@ -150,9 +150,9 @@ def mean_loss(align, labels, signs, shows, scale, gram, k: tl.constexpr, KIND: t
 
 
 @triton.jit
-def is_finite(coef, align):
+def is_finite(coef, align, alpha):
     """Return whether the numbers are finite, and small enough that their squares can be added."""
-    return tl.sum(coef * coef + align * align) < float("inf")
+    return tl.sum(coef * coef + align * align) + alpha * alpha < float("inf")
 
 
 @triton.jit

@@ -98,7 +98,7 @@ def _number(name: str, u: int, v: int, a: int, in_span: set[int]) -> str:
 def _end(program: Program, in_span: set[int], stops: bool) -> Iterator[str]:
     """Go on to the new vectors, unless w has diverged; has it fitted?"""
     w = program.results[0]
-    yield f"if is_finite(coef_{w}, align_{w}):"
+    yield f"if is_finite(coef_{w}, align_{w}, {0 if w in in_span else f'alpha_{w}'}):"
     for i, j in enumerate(program.results.tolist()):
         if i != j:
             yield f"    coef_{i}, align_{i} = coef_{j}, align_{j}"

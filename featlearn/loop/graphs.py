@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule
-from featlearn.loop.recording import hold, record
+from featlearn.loop.recording import Recordings, keep
 from featlearn.loop.state import State, Stepper, held, merge
 from featlearn.optim import formula
 
 Capture = Callable[[Callable[[], object]], Callable[[], object]]
+Captured = tuple[State, Tensor, Callable[[], object]]
+CAPTURES = 2  # kept: every one holds the memory that a step takes
 
 
 def cuda_graph(body: Callable[[], object]) -> Callable[[], object]:
@@ -46,34 +48,35 @@ class GraphStepper(Stepper):
 
     The step reads a state and the next batch at fixed places in memory, and writes the new state over the old one,
     of which it holds no part: it never peeks, so every tensor of it is new. A run that has stopped keeps its memory. A
-    formula that serves one step alone is not captured: such a step may change what the memory is made of.
+    formula that serves one step alone is not captured, nor is a step that a tape does not hold: it may draw numbers of
+    its own, or change what the memory is made of.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture | None = None) -> None:
         super().__init__(engine, rule, level)
         self._capture, self.peeks = capture or cuda_graph, False
-        self._replays: dict[Hashable, tuple[State, Tensor, Callable[[], object]]] = {}
+        self._recordings = Recordings(rule)
+        self._replays: dict[Hashable, Captured] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1; what is returned is not written over by later ones."""
-        program = record(self._rule, state, first)  # what can be recorded asks for no more than a capture holds
-        if last - first == 1 or formula(self._rule, first) is None or program is None:
+        if last - first == 1 or self._recordings.of(state, range(first, last)) is None:
             return super().run(state, losses, first, last)
-        hold(self._rule, state, range(first, last), program)
-        state = replace(state, samples=None, before=None)  # a steady rule has no use for them
         place, upcoming, replay = self._captured(state, first)
-        merge(Tensor.copy_, place, state)
+        merge(Tensor.copy_, place, replace(state, samples=None, before=None))
         for _ in range(first, last):
-            upcoming.copy_(next(losses).batch)
+            loss = next(losses)
+            upcoming.copy_(loss.batch)
             replay()
         done: State = merge(torch.clone, place)
-        return done
+        return replace(done, samples=loss.samples)
 
-    def _captured(self, state: State, t: int) -> tuple[State, Tensor, Callable[[], object]]:
+    def _captured(self, state: State, t: int) -> Captured:
         """Return places for a state and the next batch, and what takes a step of the formula that the rule has at t."""
         name = formula(self._rule, t)
         if name not in self._replays:
+            state = replace(state, samples=None, before=None)  # a steady rule has no use for them
             place, upcoming = merge(torch.clone, state), state.batch.clone()
             replay = self._capture(lambda: merge(Tensor.copy_, place, held(place, self.step(place, upcoming, t))))
-            self._replays[name] = place, upcoming, replay
+            keep(self._replays, name, (place, upcoming, replay), CAPTURES)
         return self._replays[name]

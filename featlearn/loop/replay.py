@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
-from featlearn.engines.tape import Program
-from featlearn.loop.recording import hold, record, vectors_of
+from featlearn.loop.recording import Recordings, vectors_of
 from featlearn.loop.state import State, Stepper, merge
-from featlearn.optim import formula
 
 
 class ReplayStepper(Stepper):
@@ -23,15 +21,15 @@ class ReplayStepper(Stepper):
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         super().__init__(engine, rule, level)
         self.peeks = False
-        self._programs: dict[Hashable, Program | None] = {}
+        self._recordings = Recordings(rule)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1."""
-        program = self._program(state, first)
+        program = self._recordings.of(state, range(first, last))
         if program is None:
             return super().run(state, losses, first, last)
-        hold(self._rule, state, range(first, last), program)
-        upcoming = [next(losses).batch for _ in range(first, last)]
+        coming = [next(losses) for _ in range(first, last)]
+        upcoming = [loss.batch for loss in coming]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
         vectors, fate = vectors_of((state.w, state.memory)), (state.end, state.stopped)
@@ -48,10 +46,4 @@ class ReplayStepper(Stepper):
                 (stopped - first).clamp(min=0, max=batches.shape[1] - 1),
             )
             batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
-        return State(w, memory, batch, state.clock + (last - first), end, stopped)
-
-    def _program(self, state: State, t: int) -> Program | None:
-        name = formula(self._rule, t)
-        if name not in self._programs:
-            self._programs[name] = None if name is None else record(self._rule, state, t)
-        return self._programs[name]
+        return State(w, memory, batch, state.clock + (last - first), end, stopped, coming[-1].samples)

@@ -46,7 +46,7 @@ class LookSAM(SAM):
     def formula(self, t: int) -> Hashable | None:
         """Return what tells step t from others: whether it is one of SAM."""
         rest = super().formula(t)
-        return None if rest is None else (self.looks(t), rest)
+        return None if rest is None else (self.active(t) and self.looks(t), rest)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |g| in a SAM step, zero in another."""

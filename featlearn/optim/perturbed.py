@@ -40,8 +40,8 @@ class Perturbed(Wrapper):
         return self.rho_schedule.of(self.base) if isinstance(self.rho_schedule, FollowLR) else self.rho_schedule
 
     def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: the factor of its radius too."""
-        radius, rest = factor(self._schedule(), t), super().formula(t)
+        """Return what tells step t from others: within the window the factor of its radius too."""
+        radius, rest = factor(self._schedule(), t) if self.active(t) else 0.0, super().formula(t)
         return None if radius is None or rest is None else (radius, rest)
 
     @abstractmethod

@@ -59,8 +59,11 @@ def test_the_longest_loop_is_counted():
 .L_x_2:
         /*0040*/                   FADD R2, R2, R3 ;
         /*0050*/              @P0 BRA `(.L_x_2) ;
-        /*0060*/                   BRA `(.L_x_9) ;
+        /*0060*/               @P1 EXIT ;
+        /*0070*/                   BRA `(.L_x_9) ;
 .L_x_9:
-        /*0070*/                   EXIT ;
+        /*0080*/                   EXIT ;
+        /*0090*/                   WARPSYNC.COLLECTIVE R19, `(.L_x_31) ;
+        /*00a0*/                   BRA `(.L_x_1) ;
 """
     assert longest_loop(code) == 3

@@ -10,13 +10,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import RULES, STEADY, make_run, mini_batches
+from helpers import RULES, STEADY, make_run, mini_batches, programs_of
 
 from featlearn.engines.gram import GramEngine
-from featlearn.loop import ReplayStepper, Stepper
-from featlearn.loop.recording import record
+from featlearn.loop import ReplayStepper, Stepper, recording
 from featlearn.loop.state import merge
-from featlearn.optim import changes, formula
+from featlearn.optim import SGD, changes
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -79,7 +78,7 @@ def test_the_kernel_takes_the_steps(name, setting, level):
     plain, played, losses = pair(crowd(RULES[name], **SETTINGS[setting]), level)
     a, b = run_both(plain, played, losses)
     assert distance(a, b, memory=False) <= 2e-5 if "float32" in setting else distance(a, b) <= 1e-11
-    programs = list(played._programs.values())
+    programs = programs_of(played)
     assert any(programs) and programs.count(None) <= 1  # a first step, that begins to remember
     assert 2 in a.end and (level is None or 1 in a.end)
 
@@ -98,6 +97,24 @@ def test_other_shapes(n_samples, n_filters):
     assert distance(*run_both(*pair(crowd(RULES["sam"], **changes)))) <= 1e-11
 
 
+@pytest.mark.parametrize("weight_decay", [3.5e100, 1e100])
+def test_a_part_along_the_start_that_overflows(weight_decay):
+    """Where it is the largest number of all, and where a step leaves nothing of it."""
+    rule = SGD(lr=1e-100, weight_decay=weight_decay)
+    plain, played, losses = pair([make_run(rule, network__init_std=1e-6)])
+    a, b = run_both(plain, played, losses, looks=(0, 400))
+    assert distance(a, b) <= 1e-11 and (2 in a.end) == (weight_decay > 2e100)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_output_that_overflows_is_its_own_sample_s(bias):
+    """Of a sample far on the right side the loss is zero, and what the others show is not touched."""
+    changes = {"network__activation": "relu3", "network__init_std": 0.1, "network__bias": bias, "dtype": "float32"}
+    runs = [make_run(SGD(lr=1e13), seed=seed, **changes) for seed in range(4)]
+    a, b = run_both(*pair(runs, 0.1), looks=(0, 5))
+    assert a.end.tolist() == b.end.tolist() == [2, 2, 2, 1]
+
+
 def test_looking_and_neighbours_change_no_bit():
     runs = crowd(RULES["sam momentum, decay"], network__bias=True)
     _, played, losses = pair(runs)
@@ -110,15 +127,15 @@ def test_looking_and_neighbours_change_no_bit():
 
 
 @pytest.mark.parametrize("wrong", ["number", "operand"])
-def test_a_wrong_tape_disagrees(wrong):
+def test_a_wrong_tape_disagrees(wrong, monkeypatch):
     """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
     plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
-    program = record(plain._rule, played.start(next(losses())), 0)
+    program = recording.record(plain._rule, played.start(next(losses())), 0)
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
-    played._programs[formula(plain._rule, 0)] = replace(program, **changes[wrong])
+    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
     assert distance(*run_both(plain, played, losses)) > 1e-11
 
 

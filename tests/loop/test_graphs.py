@@ -3,16 +3,19 @@
 The buffers, the phases of a rule and what is handed out are the real ones; only the device's replay is stood in for.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from typing import ClassVar
 
 import pytest
 import torch
 from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
 from featlearn.loop import GraphStepper, Stepper, look_steps
+from featlearn.loop.graphs import CAPTURES
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
+from featlearn.optim.schedules import Cosine, StepDecay
 
 
 class Capture:
@@ -96,6 +99,41 @@ def test_a_step_is_captured_once_a_formula():
     assert capture.bodies == 2 and capture.replays == 80  # within the window, and without
 
 
+def test_captures_do_not_pile_up():
+    """On a GPU each holds the memory of a step."""
+    rule = replace(RULES["sgd"], lr_schedule=StepDecay(every=3, gamma=0.9))
+    eager, graph, losses, capture = pair(rule, None)
+    one, other = losses(), losses()
+    a, b = eager.start(next(one)), graph.start(next(other))
+    for first, last in pairwise(range(0, 19, 3)):
+        a, b = eager.run(a, one, first, last), graph.run(b, other, first, last)
+    assert same(a, b) and capture.bodies == 6 and len(graph._replays) == CAPTURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(SGD):
+    """A memory that is not there before the first step, and one that counts."""
+
+    steady: ClassVar[bool] = True
+    counts: bool
+
+    def init(self, w):
+        return 0 if self.counts else ()
+
+    def update(self, loss, w, g, memory, t):
+        if self.counts:
+            return w - (self.lr / (1 + memory)) * g, memory + 1
+        return w - self.lr * (g + 0.5 * memory[0] if memory else g), (g,)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_step_that_changes_what_the_memory_is_made_of_is_not_captured(counts):
+    eager, graph, losses, capture = pair(Remembering(lr=0.1, counts=counts), None)
+    one, other = losses(), losses()
+    a, b = eager.run(eager.start(next(one)), one, 0, 9), graph.run(graph.start(next(other)), other, 0, 9)
+    assert same(a, b) and capture.bodies == 0
+
+
 def test_a_capture_across_a_change_would_be_wrong():
     """Negative control: what ``changes`` is for."""
     eager, graph, losses, _ = pair(RULES["sam window"], None)
@@ -120,11 +158,13 @@ def test_only_what_a_class_says_of_itself_counts():
 def test_formulas_of_rules_that_begin_or_return():
     """A first step without an average; a step of SAM now and then; gradients kept for the next step."""
     assert changes(RULES["f_sam"], 99) == [1] and changes(RULES["ema_sam window"], 99) == [5, 6, 60]
-    assert changes(RULES["looksam window"], 15)[-8:] == [4, 5, 7, 8, 10, 11, 13, 14]
+    assert changes(replace(RULES["looksam window"], stop=12), 99) == [4, 5, 7, 8, 10, 11, 12]
     assert len({formula(RULES["looksam window"], t) for t in range(4, 99)}) == 2
     assert changes(RULES["sampa"], 99) == [1]
     assert changes(replace(RULES["sampa"], start=3, stop=9), 99) == [2, 3, 4, 8, 9]
     assert changes(RULES["sam, schedules"], 20) == list(range(1, 20))
+    falling = replace(RULES["sam"], rho_schedule=Cosine(steps=50), start=2, stop=6)
+    assert changes(falling, 99) == [2, 3, 4, 5, 6]
 
 
 def test_the_host_looks_where_it_must():

@@ -6,13 +6,14 @@ from typing import ClassVar
 
 import pytest
 import torch
-from helpers import RULES, STEADY, engine_of, make_run, mini_batches
+from helpers import RULES, STEADY, engine_of, make_run, mini_batches, programs_of
 
 from featlearn.loop import GraphStepper, ReplayStepper, Stepper, recording
-from featlearn.loop.recording import record
 from featlearn.loop.state import merge
-from featlearn.optim import SAM, SGD, changes, formula
+from featlearn.optim import SAM, SGD, changes
 from featlearn.optim.answers import AnswerError
+
+CAPTURED = {ReplayStepper: (), GraphStepper: (lambda body: body,)}
 
 
 def crowd(rule, **changes):
@@ -60,7 +61,7 @@ def test_played_steps_are_the_steps(name, batch_size, level, dtype):
     a, b = run_both(plain, played, losses)
     assert set(a.end.tolist()) >= ({0, 2} if level is None else {1, 2})
     assert same(a, b)
-    programs = list(played._programs.values())
+    programs = programs_of(played)
     assert any(programs) and programs.count(None) <= 1  # a first step, that begins to remember
 
 
@@ -71,16 +72,16 @@ def test_other_shapes_are_played_too():
 
 
 @pytest.mark.parametrize("wrong", ["number", "operand"])
-def test_a_wrong_tape_disagrees(wrong):
+def test_a_wrong_tape_disagrees(wrong, monkeypatch):
     """Negative control: the comparison above must see a factor off by 1e-12, and a vector taken for another."""
     plain, played, losses = pair(RULES["sam momentum, decay"])
     state = played.start(next(losses()))
-    program = record(plain._rule, state, 0)
+    program = recording.record(plain._rule, state, 0)
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-12)}, "operand": {"operations": operations}}
-    played._programs[formula(plain._rule, 0)] = replace(program, **changes[wrong])
+    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
     assert not same(*run_both(plain, played, losses))
 
 
@@ -109,7 +110,7 @@ class FullSAM(SAM):
 def test_a_rule_of_ones_own_is_played(rule):
     plain, played, losses = pair(rule, train__batch_size=3)
     assert same(*run_both(plain, played, losses))
-    assert all(played._programs.values())
+    assert all(programs_of(played))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +150,24 @@ class Growing(SGD):
         return w - self.rate(t) * (g if not memory else g + 0.5 * memory[0]), (g,)
 
 
-@pytest.mark.parametrize("kind", [Clipped, Counting, Growing])
+@dataclass(frozen=True, kw_only=True)
+class CountingInPython(SGD):
+    """A memory that holds a number, the same for all runs."""
+
+    steady: ClassVar[bool] = True
+
+    def init(self, w):
+        return super().init(w), 0
+
+    def update(self, loss, w, g, memory, t):
+        return w - (self.lr / (1 + memory[1])) * g, (memory[0], memory[1] + 1)
+
+
+@pytest.mark.parametrize("kind", [Clipped, Counting, CountingInPython, Growing])
 def test_what_cannot_be_recorded_steps_by_itself(kind):
     plain, played, losses = pair(kind(lr=0.1))
     assert same(*run_both(plain, played, losses, looks=(0, 17, 70)))
-    assert list(played._programs.values()) == [None]
+    assert programs_of(played) == [None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +232,37 @@ def test_what_is_looked_at_once_is_not_looked_at_again(monkeypatch):
     for lr in (0.1, 0.2):
         plain, played, losses = pair(NormalizedSGD(lr=lr))
         run_both(plain, played, losses, looks=(0, 3, 8))
-    assert recorded == list(range(8))
+    assert recorded == [*range(8), 0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherNowAndThen(SGD):
+    """A step that cannot be recorded among steps that can."""
+
+    steady: ClassVar[bool] = True
+
+    def formula(self, t):
+        return None if t % 10 == 9 else ()
+
+    def step(self, loss, w, memory, t):
+        return self.update(loss, w, (loss.other if t % 10 == 9 else loss).gradient(w), memory, t)
+
+
+@pytest.mark.parametrize("kind", [ReplayStepper, GraphStepper])
+def test_a_step_that_is_not_played_has_its_samples(kind):
+    """Another mini-batch is of the size of the step's own."""
+    rule = OtherNowAndThen(lr=0.1)
+    plain, played, losses = pair(rule, train__batch_size=3)
+    other = kind(played._engine, rule, None, *CAPTURED[kind])
+    assert same(*run_both(plain, other, losses, looks=(0, 9, 10, 19, 20)))
+
+
+def test_programs_of_a_schedule_do_not_pile_up():
+    """Each holds numbers of all runs, and a schedule may have one a step."""
+    rule = RULES["sam, schedules"]
+    _, played, losses = pair(rule)
+    run_both(played, played, losses, looks=(0, 30))
+    assert len(changes(rule, 30)) == 29 and len(programs_of(played)) == recording.PROGRAMS
 
 
 class Mistaken(SGD):
