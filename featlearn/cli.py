@@ -143,7 +143,9 @@ def sweep(
     report = sweep(loaded, out, scheduler=scheduler, shard=shard, **options)
     typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
     if report.others:
-        typer.echo(f"it also holds {report.others} runs of earlier sweeps, which plots leave out without --all-sweeps")
+        typer.echo(
+            f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
+        )
     if report.failed:
         _end(f"{report.failed} runs failed: `featlearn status {out}` says why", RUNS_FAILED)
 

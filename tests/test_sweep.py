@@ -1,6 +1,7 @@
 """A sweep loses nothing, repeats nothing, and its bits do not depend on how it was cut, shared out or interrupted."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -112,8 +113,10 @@ def test_shards_share_the_runs_out_and_meet_in_one_store(tmp_path):
     reports = [quiet(config, tmp_path / "s", shard=f"{i}/3") for i in (1, 2)]
     assert [(report.done, report.others) for report in reports] == [(4, 0), (3, 0)]
     assert status(tmp_path / "s").missing == 3
-    assert quiet(config, tmp_path / "s", shard="3/3").done == 3
+    assert quiet(config, tmp_path / "elsewhere", shard="3/3").done == 3
+    shutil.copytree(tmp_path / "elsewhere", tmp_path / "s", dirs_exist_ok=True)
     assert summary(tmp_path / "s")["seed"].tolist() == list(range(10))
+    assert (status(tmp_path / "s").missing, status(tmp_path / "s").others) == (0, 0)
 
 
 @pytest.mark.parametrize(
