@@ -142,7 +142,7 @@ def test_runs_of_an_earlier_sweep_are_told_and_drawn_only_when_asked_for(config,
     assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer = sgd, seed = 0; ")
 
     more = "--set", "sweep.seed={range: [1, 4]}"
-    assert "earlier" not in call("sweep", config, "--out", tmp_path / "t", *more).stdout
+    assert "it also holds" not in call("sweep", config, "--out", tmp_path / "t", *more).stdout
     assert "runs of earlier sweeps (4)" in call("sweep", config, "--out", tmp_path / "t").stdout
     for options, n in ((), 3), (("--all-sweeps",), 4):
         drawn = call(*(tmp_path / "t" if word == store else word for word in plot), *options)
