@@ -87,16 +87,21 @@ def _end(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _load(path: Path, changes: list[str] | None) -> SweepConfig:
-    """Return a config; what ``load_config`` warns of goes to standard error."""
-    from featlearn.config import ConfigWarning, load_config
-
+@contextmanager
+def _telling(category: type[Warning]) -> Iterator[None]:
+    """Say warnings on standard error, in one line each."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConfigWarning)
-        loaded = load_config(path, set=changes or ())
+        warnings.simplefilter("always", category)
+        yield
     for warning in caught:
         typer.echo(f"warning: {warning.message}", err=True)
-    return loaded
+
+
+def _load(path: Path, changes: list[str] | None) -> SweepConfig:
+    from featlearn.config import ConfigWarning, load_config
+
+    with _telling(ConfigWarning):
+        return load_config(path, set=changes or ())
 
 
 @app.command()
@@ -137,6 +142,10 @@ def sweep(
     options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
     report = sweep(loaded, out, scheduler=scheduler, shard=shard, **options)
     typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
+    if report.others:
+        typer.echo(
+            f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
+        )
     if report.failed:
         _end(f"{report.failed} runs failed: `featlearn status {out}` says why", RUNS_FAILED)
 
@@ -259,16 +268,20 @@ def plot(
     constant: Annotated[float | None, typer.Option(help="The law's constant; fitted if not given.")] = None,
     level: Annotated[float | None, typer.Option(help="Value at which a boundary is measured.")] = None,
     band: Annotated[str | None, typer.Option(help="What the bands of dynamics show.")] = None,
+    all_sweeps: Annotated[
+        bool, typer.Option("--all-sweeps", help="Also runs that only earlier sweeps ask for.")
+    ] = False,
 ) -> None:
     """Draw a figure of a store, with its table as CSV beside it."""
-    options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out")}
+    options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out", "all_sweeps")}
     from featlearn.plots import KINDS, check_suffix, save
-    from featlearn.store import load, status, summary
+    from featlearn.store import StoreWarning, load, status, summary
 
     check_suffix(out)
     if kind not in KINDS:
         raise ValueError(f"no plot {kind!r}; there are {', '.join(KINDS)}")
-    rows = load(store) if kind in OVER_STEPS else summary(store)
+    with _telling(StoreWarning):
+        rows = (load if kind in OVER_STEPS else summary)(store, all_sweeps=all_sweeps)
     figure, table = KINDS[kind](rows, options | {"where": dict(map(_condition, where or []))})
     for path in save(figure, table, out):
         typer.echo(path)

@@ -52,7 +52,8 @@ def status_text(status: StoreStatus, store: Path) -> str:
         "failed": status.failed,
         "missing": status.missing,
     }
-    others = {"others": f"{status.others} (of earlier sweeps)"} if status.others else {}
+    told = f"{status.others} (of earlier sweeps; plots leave them out without --all-sweeps)"
+    others = {"others": told} if status.others else {}
     reasons = [f"  {n} x {message}" for message, n in status.failures.items()]
     why = ["why runs failed:", *reasons] if reasons else []
     return "\n".join([str(store), *_aligned({**numbers, **others}), *why])

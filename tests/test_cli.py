@@ -127,6 +127,29 @@ def test_a_plot_says_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
     assert "failed" not in call(*plot).stderr
 
 
+def test_runs_of_an_earlier_sweep_are_told_and_drawn_only_when_asked_for(config, store, tmp_path):
+    plot = "plot", "dynamics", store, "-o", tmp_path / "d.png", "--column", "train_loss"
+    plot = *plot, "--where", "data.signal_norm=1", "--optimizer", "sgd"
+    drawn = call(*plot)
+    before = pd.read_csv(tmp_path / "d.csv")
+    assert drawn.exit_code == 0 and not drawn.stderr
+
+    edit = "--set", "record.trackers=[loss]"  # as little as a comment in a rule: the same numbers, other identities
+    assert "runs of earlier sweeps (12)" in call("sweep", config, "--out", store, *edit).stdout
+    assert "others   12 (of earlier sweeps" in call("status", store).stdout
+    assert call(*plot).stderr.startswith("warning: left out 12 runs")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "d.csv"), before)
+    assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer = sgd, seed = 0; ")
+
+    more = "--set", "sweep.seed={range: [1, 4]}"
+    assert "it also holds" not in call("sweep", config, "--out", tmp_path / "t", *more).stdout
+    assert "runs of earlier sweeps (4)" in call("sweep", config, "--out", tmp_path / "t").stdout
+    for options, n in ((), 3), (("--all-sweeps",), 4):
+        drawn = call(*(tmp_path / "t" if word == store else word for word in plot), *options)
+        assert drawn.exit_code == 0 and bool(drawn.stderr) == (n == 3)
+        assert pd.read_csv(tmp_path / "d.csv")["n"].max() == n
+
+
 def test_validate_counts_and_expands(config):
     assert "12 runs" in call("validate", config).stdout
     expanded = call("validate", config, "--expand").stdout

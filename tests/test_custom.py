@@ -21,7 +21,7 @@ from featlearn.custom import CustomError, Parcel, find_class, is_own, is_own_fil
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Trajectory
 from featlearn.simulation import simulate
-from featlearn.store import Store, status
+from featlearn.store import Store, StoreWarning, status
 from featlearn.store.files import FOOTER
 from featlearn.sweeps import sweep
 
@@ -228,7 +228,10 @@ def test_an_edited_rule_is_computed_anew_and_a_store_holds_both(lab):
     assert (swept().done, swept().reused) == (0, 3)
     Path("my_rules.py").write_text(RULES.replace("return self.scale", "return 9 * self.scale"))
     assert (swept().done, swept().reused) == (3, 3)
-    rows = fl.summary("store")
+    with pytest.warns(StoreWarning, match="left out 3 runs"):
+        latest = fl.summary("store")
+    rows = fl.summary("store", all_sweeps=True)
+    assert len(latest) == 3 and latest["run_id"].tolist() == rows["run_id"].tolist()[3:]
     assert len(rows) == 6 and rows["optimizer.source"].nunique() == 2
     old, new = (group["train_loss"].to_numpy() for _, group in rows.groupby("optimizer.source", sort=False))
     assert (old != new).all()

@@ -9,7 +9,7 @@ import pytest
 from helpers import make_run
 
 from featlearn.runs import Trajectory
-from featlearn.store import Store, StoreError, failed_rows, load, rows, status, summary
+from featlearn.store import Store, StoreError, StoreWarning, failed_rows, load, rows, status, summary
 from featlearn.store.folder import MARKER
 
 
@@ -79,6 +79,7 @@ def test_rows_come_in_the_order_of_the_sweep_whoever_finished_first(tmp_path):
 def test_a_failure_has_a_row_without_numbers_until_a_success_replaces_it(tmp_path):
     path = tmp_path / "s"
     store = filled(path, [trajectory(0)])
+    store.add_plan([make_run(seed=seed).run_id for seed in range(2)], "{}")
     store.add_part(failed_rows([make_run(seed=1)], "ValueError: no"), {})
     last = summary(path)
     assert last["status"].tolist() == ["ok", "failed"]
@@ -113,6 +114,51 @@ def test_status_counts_the_runs_of_the_latest_sweep(tmp_path):
     assert (now.n_runs, now.done, now.reused, now.failed, now.missing, now.others) == (7, 3, 2, 2, 2, 1)
     assert (now.fitted, now.diverged) == (1, 1)
     assert now.failures == {"killed": 2}
+
+
+SAID = r"left out {} that the latest sweep into .* does not ask for; all_sweeps=True \(plot: --all-sweeps\)"
+
+
+@pytest.mark.parametrize("read", [load, summary])
+def test_the_latest_sweep_is_read_as_if_there_were_no_earlier(tmp_path, read):
+    """Rows, their order, columns, dtypes; what is left out is said."""
+    old = [trajectory(seed, columns=("test_error", "train_loss"), train__n_steps=60) for seed in (8, 9)]
+    new = [trajectory(seed) for seed in (3, 1, 2)]
+    filled(tmp_path / "alone", new)
+    filled(tmp_path / "s", old, new[1:2])
+    store = filled(tmp_path / "s", new[:1], new[1:])
+    store.add_part(failed_rows([make_run(seed=7)], "no result, so nobody misses it"), {})
+    with pytest.warns(StoreWarning, match=SAID.format("2 runs")) as warned:
+        got = read(tmp_path / "s")
+    assert warned[0].filename == __file__
+    pd.testing.assert_frame_equal(got, read(tmp_path / "alone"), check_exact=True)
+    assert {*read(tmp_path / "s", all_sweeps=True)["seed"]} >= {8, 9, 1, 3, 2}
+    assert (status(tmp_path / "s").n_runs, status(tmp_path / "s").others) == (3, 2)
+
+
+def test_an_earlier_sweep_is_the_latest_when_it_begins_again(tmp_path):
+    first, second = [trajectory(0)], [trajectory(1), trajectory(2)]
+    filled(tmp_path / "s", first)
+    store = filled(tmp_path / "s", second)
+    with pytest.warns(StoreWarning, match=SAID.format("1 run")):
+        assert summary(tmp_path / "s")["seed"].tolist() == [1, 2]
+    store.add_plan([first[0].run.run_id], "{}")
+    with pytest.warns(StoreWarning, match=SAID.format("2 runs")):
+        assert summary(tmp_path / "s")["seed"].tolist() == [0]
+
+
+def test_nothing_is_left_out_of_a_wider_sweep_nor_of_a_store_that_knows_no_sweep(tmp_path):
+    """Any warning is an error here: a later sweep that asks for all, all asked for by hand, a store without plans."""
+    trajectories = [trajectory(seed) for seed in range(4)]
+    filled(tmp_path / "s", trajectories[2:])
+    store = filled(tmp_path / "s", trajectories[:2])
+    assert summary(tmp_path / "s", all_sweeps=True)["seed"].tolist() == [2, 3, 0, 1]
+    store.add_plan([t.run.run_id for t in trajectories], "{}")
+    assert summary(tmp_path / "s")["seed"].tolist() == [0, 1, 2, 3]
+    for plan in (tmp_path / "s" / "plans").iterdir():
+        plan.unlink()
+    assert sorted(summary(tmp_path / "s")["seed"]) == [0, 1, 2, 3]
+    assert len(load(tmp_path / "s")) == 12
 
 
 def test_config_and_provenance_stand_in_the_footer(tmp_path):

@@ -1,6 +1,7 @@
 """A sweep loses nothing, repeats nothing, and its bits do not depend on how it was cut, shared out or interrupted."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from helpers import RULES, make_run
 from joblib.externals.loky import get_reusable_executor
 
 import featlearn as fl
-from featlearn.store import Store, StoreError, failed_rows, status, summary
+from featlearn.store import Store, StoreError, StoreWarning, failed_rows, status, summary
 from featlearn.sweeps import SweepError, SweepInterrupted, pool, sweep, worker
 from featlearn.sweeps.blocks import Plan, Shard, blocks
 from featlearn.sweeps.worker import describe
@@ -55,9 +56,11 @@ def test_a_second_call_computes_only_what_is_missing(tmp_path, monkeypatch):
 def test_another_config_may_go_into_the_same_store(tmp_path):
     quiet(FakeConfig((0, 1), lr=0.1), tmp_path / "s")
     report = quiet(FakeConfig((0, 1), lr=0.2), tmp_path / "s")
-    assert (report.done, report.reused) == (2, 0)
+    assert (report.done, report.reused, report.others) == (2, 0, 2)
     assert status(tmp_path / "s").others == 2
-    assert summary(tmp_path / "s")["optimizer.lr"].tolist() == [0.1, 0.1, 0.2, 0.2]
+    with pytest.warns(StoreWarning, match="left out 2 runs"):
+        assert summary(tmp_path / "s")["optimizer.lr"].tolist() == [0.2, 0.2]
+    assert summary(tmp_path / "s", all_sweeps=True)["optimizer.lr"].tolist() == [0.1, 0.1, 0.2, 0.2]
 
 
 @pytest.mark.usefixtures("fake")
@@ -108,10 +111,12 @@ def test_a_killed_worker_costs_time_and_a_block_that_always_kills_is_given_up_al
 def test_shards_share_the_runs_out_and_meet_in_one_store(tmp_path):
     config = FakeConfig(tuple(range(10)))
     reports = [quiet(config, tmp_path / "s", shard=f"{i}/3") for i in (1, 2)]
-    assert [report.done for report in reports] == [4, 3]
+    assert [(report.done, report.others) for report in reports] == [(4, 0), (3, 0)]
     assert status(tmp_path / "s").missing == 3
-    assert quiet(config, tmp_path / "s", shard="3/3").done == 3
+    assert quiet(config, tmp_path / "elsewhere", shard="3/3").done == 3
+    shutil.copytree(tmp_path / "elsewhere", tmp_path / "s", dirs_exist_ok=True)
     assert summary(tmp_path / "s")["seed"].tolist() == list(range(10))
+    assert (status(tmp_path / "s").missing, status(tmp_path / "s").others) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -58,17 +58,21 @@ def outer_labels(axes: list[Axes]) -> None:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write what a panel shows above its left end, and over how many runs above its right; a long name breaks."""
+    room = 33 - len(count)
     lines = [""]
     for word in name.split(", "):
-        if lines[-1] and _width(f"{lines[-1]}, {word}") + len(count) > 33:
+        if lines[-1] and _width(f"{lines[-1]}, {word}") > room:
             lines[-1] += ","
             lines.append(word)
         else:
             lines[-1] += ", " * bool(lines[-1]) + word
+    if _width(lines[-1]) > room:
+        lines.append("")  # the count stands beside the last line
     ax.set_title("\n".join(lines), loc="left")
     ax.set_title(count, loc="right", fontsize=8)
 
 
-def _width(text: str) -> int:
-    """Return the letters of a heading; a symbol is one or two wide."""
-    return len(re.sub(r"\$[^$]+\$", "xx", text))
+def _width(text: str) -> float:
+    """Return the letters of a heading; a symbol is one or two wide, a capital wider than a small letter."""
+    letters = re.sub(r"\$[^$]+\$", "xx", text)
+    return len(letters) + 0.3 * sum(map(str.isupper, letters))

@@ -126,7 +126,10 @@ NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where 
 
 
 def title(optimizer: str) -> str:
-    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03; of a user's own, its class."""
+    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03.
+
+    Of a user's own rule it is the class, and of its source's hash what git shows of one.
+    """
     name, *settings = optimizer.split(" ")
     named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
     return ", ".join([named, *(_setting(*setting.split("=")) for setting in settings)])
@@ -134,6 +137,7 @@ def title(optimizer: str) -> str:
 
 def _setting(key: str, value: str) -> str:
     key, theory, _ = key.partition(".theory")
+    value = value[:7] if key in ("source", "base.source") else value
     symbol = SYMBOLS.get(key, key.rpartition(".")[2].replace("_", " "))
     return f"{symbol} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
 

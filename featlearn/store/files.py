@@ -21,6 +21,10 @@ class StoreError(ValueError):
     """A folder that cannot be read or written as a store of this version; the message says why."""
 
 
+class StoreWarning(UserWarning):
+    """A store is read, but not all of it; the message says what is left out, and how to get it."""
+
+
 def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
     """Write a Parquet file with a footer, whole or not at all."""
     table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})

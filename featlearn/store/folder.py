@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,25 +112,27 @@ class Store:
             plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER])))
         return sorted(plans, key=lambda plan: plan.began)
 
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows of all parts, the earliest first, columns that a part lacks as null.
+    def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield the rows of every part, the earliest first.
 
-        columns: some of ROW, or None for all that there are. The column ``committed`` is the time (ns) of a row's part.
+        columns: some of ROW, or None for all that there are. The column ``committed`` is the time (ns) of the part.
         """
-        tables = [_dated(ROW.empty_table().select(columns or ROW.names), 0)]
         for file in sorted(self.path.glob("parts/[0-9]*-*.parquet")):
-            tables.append(_dated(read_table(file, columns), int(file.name.split("-")[0])))
-        return pa.concat_tables(tables, promote_options="permissive")
+            yield _dated(read_table(file, columns), int(file.name.split("-")[0]))
 
-    def current(self, table: pa.Table) -> list[int]:
-        """Return the positions of the rows of ``table`` that count, in the order of the sweeps' plans.
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of all parts."""
+        return joined(self.parts(columns), columns)
+
+    def current(self, table: pa.Table, plans: Iterable[Plan]) -> list[int]:
+        """Return the positions of the rows of ``table`` that count, in the order of ``plans``, others behind.
 
         A run that was committed twice counts once: as its result where there is one, else as its latest failure.
         """
         ids, statuses = table["run_id"].to_pylist(), table["status"].to_pylist()
         failures_first = sorted(range(len(ids)), key=lambda row: statuses[row] != "failed")
         winner = {ids[row]: row for row in failures_first}
-        planned = dict.fromkeys(run_id for plan in self.plans() for run_id in plan.run_ids)
+        planned = dict.fromkeys(run_id for plan in plans for run_id in plan.run_ids)
         return [winner.pop(run_id) for run_id in planned if run_id in winner] + list(winner.values())
 
     def finished(self) -> frozenset[str]:
@@ -138,6 +140,12 @@ class Store:
         table = self.read(["run_id", "status"])
         pairs = zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True)
         return frozenset(run_id for run_id, status in pairs if status != "failed")
+
+
+def joined(parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of several parts, columns that a part lacks as null; those of ROW are always there."""
+    empty = _dated(ROW.empty_table().select(columns or ROW.names), 0)
+    return pa.concat_tables([empty, *parts], promote_options="permissive")
 
 
 def _dated(table: pa.Table, committed: int) -> pa.Table:

@@ -16,8 +16,8 @@ class StoreStatus:
     """Numbers of runs of the latest sweep, and why runs failed.
 
     done: runs with a result; of these ``diverged`` diverged, ``fitted`` stopped at the wanted training loss, and
-    ``reused`` were there before the sweep last began. missing: neither done nor failed. others: runs in the store
-    that the latest sweep does not ask for. failures: how many runs failed, by message.
+    ``reused`` were there before the sweep last began. missing: neither done nor failed. others: runs with a result
+    in the store that the latest sweep does not ask for. failures: how many runs failed, by message.
     """
 
     n_runs: int
@@ -38,7 +38,7 @@ def status(path: str | Path) -> StoreStatus:
     plan = plans[-1] if plans else Plan([], "{}", 0)
     planned = set(plan.run_ids)
     table = store.read(["run_id", "status", "message"])
-    rows = table.take(pa.array(store.current(table), pa.int64())).to_pylist()
+    rows = table.take(pa.array(store.current(table, [plan]), pa.int64())).to_pylist()
     asked = [row for row in rows if row["run_id"] in planned]
     ends = Counter(row["status"] for row in asked)
     done = len(asked) - ends["failed"]
@@ -50,6 +50,6 @@ def status(path: str | Path) -> StoreStatus:
         diverged=ends["diverged"],
         fitted=ends["fitted"],
         missing=len(planned) - len(asked),
-        others=len(rows) - len(asked),
+        others=sum(row["status"] != "failed" and row["run_id"] not in planned for row in rows),
         failures=dict(Counter(row["message"] for row in asked if row["status"] == "failed").most_common()),
     )

@@ -14,11 +14,13 @@ class SweepReport:
     """Numbers of runs, counted while a sweep goes on.
 
     total: runs that were asked for. reused: found in the store. done: computed now, with a result; of these
-    ``diverged`` diverged. failed: ended with an error; the next call tries them again. seconds: since the start.
+    ``diverged`` diverged. failed: ended with an error; the next call tries them again. others: runs of earlier sweeps
+    that the store holds beside these. seconds: since the start.
     """
 
     total: int
     reused: int
+    others: int = 0
     done: int = 0
     failed: int = 0
     diverged: int = 0

@@ -41,8 +41,10 @@ def sweep(
     """Compute the runs of a config that the store ``out`` does not hold yet, and keep them there.
 
     The store may hold runs of other configs: a run is known by the hash of all its numbers, so it is found again
-    wherever two configs meet. Ctrl-C and SIGTERM commit what has finished and raise SweepInterrupted. Nothing is
-    written where the call, the config or the folder is wrong (SweepError, ConfigError, StoreError).
+    wherever two configs meet. ``load`` and ``summary`` then read those that the latest sweep asks for.
+
+    Ctrl-C and SIGTERM commit what has finished and raise SweepInterrupted. Nothing is written where the call, the
+    config or the folder is wrong (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file, then changed by ``set``.
     n_jobs: processes, -1 for one a core; a GPU is served by one, whatever is asked.
@@ -56,12 +58,15 @@ def sweep(
     jobs = checked_jobs(n_jobs, device)
     config = _loaded(config, set)
     found = Store.find(out)
-    plan = Plan.of(config.runs(), share, found.finished() if found else ())
+    finished = found.finished() if found else frozenset[str]()
+    plan = Plan.of(config.runs(), share, finished)
 
     store = Store.create(out, config.name)
-    store.add_plan(plan.run_ids.tolist(), config.to_json())
+    run_ids = plan.run_ids.tolist()
+    store.add_plan(run_ids, config.to_json())
     footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
-    report = SweepReport(total=int(plan.mine.sum()), reused=int((plan.mine & ~plan.todo).sum()))
+    reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
+    report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
     tables = results(plan.blocks(config.runs(), device), jobs, device)
     try:
         with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:

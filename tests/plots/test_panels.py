@@ -23,6 +23,8 @@ def test_panels_share_their_axes(n, shape):
         "sam rho=0.03",
         "msam micro_batch_size=5",
         "sam rho.theory=0.25 stop=400",
+        "my_rules.py:MySAM source=859008a3aaa5426c",
+        "my_rules.py:MemorySAMWithFriends",
         "sam lr=0.02 rho=0.03 data.signal_norm=2 data.dim=16000 network.n_filters=10",
     ],
 )

@@ -53,6 +53,7 @@ def test_titles():
     assert title("f_sam") == "F-SAM"
     assert title("msam micro_batch_size=5") == "mSAM, micro batch size = 5"
     assert title("my_rules.py:MySAM rho=1") == r"MySAM, $\rho$ = 1"
+    assert title("my_rules.py:MySAM source=859008a3aaa5426c") == "MySAM, source = 859008a"
     assert title("sam rho=0.03 stop=40") == r"SAM, $\rho$ = 0.03, stop = 40"
     assert title("sam rho.theory=0.5") == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
 
