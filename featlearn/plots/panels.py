@@ -33,7 +33,7 @@ def panels(n: int, *, in_a_row: int) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n]
 
 
-def legend_below(ax: Axes, columns: int = 1) -> None:
+def legend_below(ax: Axes) -> None:
     """Put the legend under the axes and their label, where it hides nothing; none if nothing is labelled."""
     if ax.get_legend_handles_labels()[0]:
         below = ax.transAxes + ScaledTranslation(0, -0.36, ax.figure.dpi_scale_trans)
@@ -42,8 +42,6 @@ def legend_below(ax: Axes, columns: int = 1) -> None:
             bbox_to_anchor=(0.5, 0),
             bbox_transform=below,
             handlelength=1.6,
-            ncols=columns,
-            columnspacing=1.0,
         )
 
 
