@@ -255,8 +255,9 @@ with paper():
 # %% [markdown]
 # ## What it says
 #
-# CPU, float64; the cells above recompute it. The first two points: 20 seeds, measured anew on 2026-11-26; the checks: 10
-# seeds, 2026-11-21, with the draws of that day. In the main sweep every resample crosses at every d: no end is open.
+# CPU, float64; the cells above recompute it. The first two points: 20 seeds, measured anew on 2026-11-26; the checks:
+# 10 seeds, 2026-11-21, with the draws of that day. In the main sweep every resample crosses at every d, so no end is
+# open.
 #
 # * **The exponents are those of the theorems.** From d = 1e3 to 1e9: SGD .250 [.249, .251], SAM -.002 [-.004, -.001].
 #   The boundary is |mu| = 3.11 to 99.8 for SGD, .59 (d/n)^(1/4) P noise_std at the end, and 1.93 to 1.92 for SAM,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -53,22 +53,28 @@ class Curve:
 
     def draw(self, ax: Axes, colour: Any, aside: float) -> None:
         """Draw the points with their intervals, `aside` points from their x, and the fitted law."""
-        (x, y, low, high, first, last), fit = self._points(), self.scaling.exponent
-        shift = partial(_shifted, ax, aside)
-        ends = np.clip([low, high], first, last)
-        bars = abs(y - ends)
-        ax.errorbar(x, y, bars, fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, color=colour, transform=shift(0))
-        for end, edge, marker, up in ((low, first, "v", -2), (high, last, "^", 2)):
-            shut = (first <= end) & (end <= last)
-            ax.plot(x[shut], end[shut], "_", ms=4, mew=0.9, color=colour, transform=shift(0))
-            far = ~shut & ~np.isnan(end)
-            ax.plot(x[far], edge[far], marker, ms=3, mew=0, color=colour, transform=shift(up))
+        x, fit, shift = self._points()[0], self.scaling.exponent, partial(_shifted, ax, aside)
+        self._draw_intervals(ax, colour, shift)
         for side, edge, marker in (("below", "first", "v"), ("above", "last", "^")):
-            lost = self.scaling.points[self.scaling.points["beyond"] == side]
-            ax.plot(lost.iloc[:, 0], lost[edge], marker, ms=4, mfc="white", mew=0.9, color=colour, transform=shift(0))
-        ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # what is shifted does not count by itself
+            points = self.scaling.points
+            lost = points.loc[points["beyond"] == side, [points.columns[0], edge]].to_numpy(dtype=float)
+            ax.plot(*lost.T, marker, ms=4, mfc="white", mew=0.9, color=colour, transform=shift(0))
+            ax.update_datalim(lost)
         words = f"fitted: {self._power(f'{fit.exponent:.3f}')}{_interval(fit.low, fit.high)}"
         ax.plot(x, fit.factor * x**fit.exponent, color=colour, lw=1.2, label=f"{title(self.optimizer)}, {words}")
+
+    def _draw_intervals(self, ax: Axes, colour: Any, shift: Callable[[float], Transform]) -> None:
+        """Draw circles and bars: a cap closes an end, an arrow at the end of the sweep leaves it open."""
+        x, y, low, high, first, last = self._points()
+        ends = np.clip([low, high], first, last)
+        ax.errorbar(
+            x, y, abs(y - ends), fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, color=colour, transform=shift(0)
+        )
+        for end, edge, marker, up in ((low, first, "v", -2), (high, last, "^", 2)):
+            shut, far = (first <= end) & (end <= last), (end < first) | (last < end)
+            ax.plot(x[shut], end[shut], "_", ms=4, mew=0.9, color=colour, transform=shift(0))
+            ax.plot(x[far], edge[far], marker, ms=3, mew=0, color=colour, transform=shift(up))
+        ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # what is shifted does not count by itself
 
     def draw_theory(self, ax: Axes, colour: Any) -> None:
         """Draw the slope of the theory, if any, below the points."""

@@ -102,6 +102,7 @@ def test_what_lies_beyond_the_sweep_is_drawn_open_and_said(short):
     assert legend(figure)[0].endswith(r",\,\infty)$")
     assert "over 2.5% of the draws do not cross within the sweep" in words(figure)
     assert "not in the fit: no crossing within the sweep at $d=$1000." in words(figure)
+    assert figure.axes[0].get_xlim()[0] < 1000 and figure.axes[0].get_ylim()[0] < 2
     marks = {line.get_marker(): line.get_xydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 1}
     assert marks["^"].tolist() == [[1000, short[short[X] == 1000][Y].max()]]  # the last that is drawn: the triangle
 
