@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import cycle
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import NDArray
 
-from featlearn.plots.caption import caption, loss_range
+from featlearn.plots.caption import loss_range, seeds
 from featlearn.plots.law import default_level, own_law
 from featlearn.plots.mesh import log_ticks, require_numbers
-from featlearn.plots.panels import legend_below, legend_inside, panels
+from featlearn.plots.panels import finish, legend_inside, panels
 from featlearn.plots.style import PALETTE, label, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, select
 from featlearn.tables.scaling import Scaling, boundary_scaling, fitted
@@ -25,6 +27,7 @@ from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
 
 SYMBOLS = {"data.dim": "d", "data.n_samples": "n", "data.n_patches": "P", "data.noise_std": r"\sigma_p"}
 ASIDE = 0.75  # the slope of a theory is drawn this factor below the points
+DODGE = 2.5  # points between optimizers at one x, so that their intervals can be told apart
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ class Curve:
     optimizer: str
     scaling: Scaling
     theory: float | None
+    seeds: pd.Series[int]  # how many there are in each cell
+
+    @property
+    def open(self) -> bool:
+        """Whether an end of an interval, of a point or of the exponent, lies beyond the sweep."""
+        points, fit = self.scaling.points.query("beyond == ''"), self.scaling.exponent
+        return bool(np.isinf([fit.low, fit.high, *points["high"]]).any() or (points["low"] == 0).any())
 
     def table(self) -> pd.DataFrame:
         """Return the boundary as it is drawn, with its exponents."""
@@ -41,13 +51,30 @@ class Curve:
         ends = {"exponent": fit.exponent, "exponent_low": fit.low, "exponent_high": fit.high, "theory": self.theory}
         return self.scaling.points.assign(optimizer=self.optimizer, **ends)
 
-    def draw(self, ax: Axes, colour: Any) -> None:
-        """Draw the points with their intervals, and the fitted law."""
-        (x, y, low, high), fit = self._points(), self.scaling.exponent
-        bars = abs(y - [low, high])
-        ax.errorbar(x, y, bars, fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, capsize=2, color=colour)
+    def draw(self, ax: Axes, colour: Any, aside: float) -> None:
+        """Draw the points with their intervals, `aside` points from their x, and the fitted law."""
+        x, fit, shift = self._points()[0], self.scaling.exponent, partial(_shifted, ax, aside)
+        self._draw_intervals(ax, colour, shift)
+        for side, edge, marker in (("below", "first", "v"), ("above", "last", "^")):
+            points = self.scaling.points
+            lost = points.loc[points["beyond"] == side, [points.columns[0], edge]].to_numpy(dtype=float)
+            ax.plot(*lost.T, marker, ms=4, mfc="white", mew=0.9, color=colour, transform=shift(0))
+            ax.update_datalim(lost)
         words = f"fitted: {self._power(f'{fit.exponent:.3f}')}{_interval(fit.low, fit.high)}"
         ax.plot(x, fit.factor * x**fit.exponent, color=colour, lw=1.2, label=f"{title(self.optimizer)}, {words}")
+
+    def _draw_intervals(self, ax: Axes, colour: Any, shift: Callable[[float], Transform]) -> None:
+        """Draw circles and bars: a cap closes an end, an arrow at the end of the sweep leaves it open."""
+        x, y, low, high, first, last = self._points()
+        ends = np.clip([low, high], first, last)
+        ax.errorbar(
+            x, y, abs(y - ends), fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, color=colour, transform=shift(0)
+        )
+        for end, edge, marker, up in ((low, first, "v", -2), (high, last, "^", 2)):
+            shut, far = (first <= end) & (end <= last), (end < first) | (last < end)
+            ax.plot(x[shut], end[shut], "_", ms=4, mew=0.9, color=colour, transform=shift(0))
+            ax.plot(x[far], edge[far], marker, ms=3, mew=0, color=colour, transform=shift(up))
+        ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # what is shifted does not count by itself
 
     def draw_theory(self, ax: Axes, colour: Any) -> None:
         """Draw the slope of the theory, if any, below the points."""
@@ -60,9 +87,10 @@ class Curve:
         ax.plot(x, ASIDE * middle * x**self.theory, color=colour, lw=0.9, ls=dashes, label=words)
 
     def _points(self) -> NDArray[np.float64]:
-        """Return x, y and the ends of y's interval, where there is a crossing."""
-        points = self.scaling.points.iloc[:, :4]
-        return points[points.iloc[:, 1].notna()].to_numpy(dtype=float).T
+        """Return x, y, the ends of y's interval and those of the sweep, where there is a crossing."""
+        points = self.scaling.points
+        x, y = points.columns[:2]
+        return points.loc[points[y].notna(), [x, y, "low", "high", "first", "last"]].to_numpy(dtype=float).T
 
     def _power(self, exponent: str) -> str:
         symbol = SYMBOLS.get(str(self.scaling.points.columns[0]), "x")
@@ -128,9 +156,10 @@ def _measure(
         law = own_law(part) if y == "data.signal_norm" else None
         theory = None if law is None or x not in SYMBOLS else law_exponent(law, x.removeprefix("data."))
         try:
-            curves.append(Curve(name, boundary_scaling(part, level, x=x, y=y, value=value), theory))
+            scaling = boundary_scaling(part, level, x=x, y=y, value=value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+        curves.append(Curve(name, scaling, theory, fitted(part).groupby([x, y]).size()))
     return level, curves
 
 
@@ -145,39 +174,76 @@ def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -
     with paper():
         figure, (ax,) = panels(1, in_a_row=1)
         _draw(curves, ax)
-        legend_below(ax, columns=2)
-        caption(figure, _notes(runs, curves, value, level))
+        finish(ax, _notes(runs, curves, value, level))
     return figure
 
 
 def _draw(curves: list[Curve], ax: Axes) -> None:
     """Draw all curves on logarithms, what is measured first, in the order of the legend."""
-    for draw in (Curve.draw, Curve.draw_theory):
-        for curve, colour in zip(curves, cycle(PALETTE)):
-            draw(curve, ax, colour)
+    middle = (len(curves) - 1) / 2
+    for i, (curve, colour) in enumerate(zip(curves, cycle(PALETTE))):
+        curve.draw(ax, colour, DODGE * (i - middle))
+    for curve, colour in zip(curves, cycle(PALETTE)):
+        curve.draw_theory(ax, colour)
     x, y = curves[0].scaling.points.columns[:2]
     ax.set(xscale="log", yscale="log", xlabel=label(x), ylabel=label(y))
+    ax.margins(x=0.05 + DODGE * middle / 180, y=0.06)  # a panel is about 180 points wide
+    ax.autoscale_view()
     log_ticks(ax.xaxis)
     log_ticks(ax.yaxis)
 
 
+def _shifted(ax: Axes, right: float, up: float) -> Transform:
+    """Return where the data of an axes are drawn, moved by points."""
+    return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
+
+
 def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> list[str]:
-    """Say what a point is, how sure it is, and how many runs it leaves out."""
-    counts = [
-        f"{c.scaling.points['left_out'].sum()} of {c.scaling.points[['n', 'left_out']].sum(axis=None)}" for c in curves
-    ]
-    left = ", ".join(f"{title(c.optimizer)} {count}" for c, count in zip(curves, counts, strict=True))
-    several = runs["seed"].nunique() > 1
+    """Say what a point is, how sure it is, which are missing, and how many runs are left out."""
+    several = any(c.scaling.exponent.n_resamples for c in curves)
+    open_ends = any(c.open for c in curves)
+    over = seeds(pd.concat([c.seeds for c in curves]))
     return [
-        f"Circles: where the mean {label(value)} over {runs['seed'].nunique()} seeds crosses {level:g}.",
+        f"Circles: where the mean {label(value)} over {over} crosses {level:g}.",
         "Bars (some within the circles) and brackets: 95% bootstrap over seeds."
         if several
         else "One seed has no interval.",
-        f"Left out, not fitted: {left}.",
+        "Arrows, $\\infty$: over 2.5% of the draws do not cross within the sweep." if open_ends else "",
+        _missing(curves),
+        _left_out(curves),
         loss_range(fitted(runs)),
         "Dashed: slopes of the theory, whose constants are open." if any(c.theory is not None for c in curves) else "",
     ]
 
 
+def _missing(curves: list[Curve]) -> str:
+    """Name the places without a crossing, and of which optimizers."""
+    missing: dict[str, list[str]] = {}
+    for curve in curves:
+        points = curve.scaling.points
+        for place in points.loc[points["beyond"] != "", points.columns[0]]:
+            missing.setdefault(f"{place:g}", []).append(title(curve.optimizer))
+    if not missing:
+        return ""
+    symbol = SYMBOLS.get(str(curves[0].scaling.points.columns[0]), "x")
+    places = "; ".join(
+        f"${symbol}=${place}" + f" ({', '.join(names)})" * (len(names) < len(curves))
+        for place, names in missing.items()
+    )
+    return f"Triangles, not in the fit: no crossing within the sweep at {places}."
+
+
+def _left_out(curves: list[Curve]) -> str:
+    """Count the runs that did not fit, of the optimizers that have any."""
+    sums = {title(c.optimizer): c.scaling.points[["n", "left_out"]].sum() for c in curves}
+    counts = [f"{name} {n['left_out']} of {n.sum()}" for name, n in sums.items() if n["left_out"]]
+    return f"Left out, not fitted: {', '.join(counts)}." if counts else ""
+
+
 def _interval(low: float, high: float) -> str:
-    return "" if np.isnan(low) else f" $[{low:.3f},\\,{high:.3f}]$".replace("-", "{-}")
+    """Return the ends of an interval, an open one as infinite; none for NaN."""
+    if np.isnan(low):
+        return ""
+    left = f"[{low:.3f}" if np.isfinite(low) else r"(-\infty"
+    right = f"{high:.3f}]" if np.isfinite(high) else r"\infty)"
+    return f" ${left},\\,{right}$".replace("-", "{-}")

@@ -6,15 +6,21 @@ import textwrap
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from featlearn.plots.style import GREY
 from featlearn.tables.columns import counted
 
 
-def caption(figure: Figure, sentences: list[str]) -> None:
-    """Write sentences below a figure, wrapped to its width; empty ones are left out."""
-    text = textwrap.fill(" ".join(s for s in sentences if s), int(21 * figure.get_figwidth()), break_on_hyphens=False)
-    figure.supxlabel(text, x=0.02, ha="left", fontsize=7.5, color=GREY)
+def caption(figure: Figure, sentences: list[str]) -> Text:
+    """Write sentences below a figure, wrapped to its width, and return them; empty ones are left out."""
+    text = " ".join(s for s in sentences if s)
+    words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
+    for letters in range(int(21 * figure.get_figwidth()), 20, -2):
+        words.set_text(textwrap.fill(text, letters, break_on_hyphens=False))
+        if words.get_window_extent().width < 0.96 * figure.bbox.width:
+            break
+    return words
 
 
 def seeds(n: pd.Series[int], word: str = "seed") -> str:

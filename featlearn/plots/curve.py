@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import caption, loss_range, seeds
+from featlearn.plots.caption import loss_range, seeds
 from featlearn.plots.mesh import geometric, log_ticks, require_numbers
-from featlearn.plots.panels import legend_below, legend_inside, panels
+from featlearn.plots.panels import finish, legend_inside, panels
 from featlearn.plots.style import PALETTE, label, paper, title
 from featlearn.tables.columns import (
     COUNTED,
@@ -119,7 +119,6 @@ def _figure(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str) -> Fig
     with paper():
         figure, (ax,) = panels(1, in_a_row=1)
         _draw(points, ax, x, value)
-        legend_below(ax, columns=2)
         several, lost = points["n"].max() > 1, int(points["lost"].sum())
         notes = [
             "Means over seeds at the last step"
@@ -128,7 +127,7 @@ def _figure(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str) -> Fig
             f"Diverged or failed runs ({lost}) are left out." if lost else "",
             loss_range(runs) if value != "train_loss" else "",
         ]
-        caption(figure, notes)
+        finish(ax, notes)
     return figure
 
 

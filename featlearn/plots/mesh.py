@@ -86,10 +86,12 @@ def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
 
 
 def log_ticks(axis: Axis) -> None:
-    """Label an axis on a logarithm, once its limits stand, at 1, 2 and 5 if it spans few decades."""
+    """Label an axis on a logarithm, once its limits stand: at 1, 2 and 5 over few decades, at more within one."""
     low, high = axis.get_view_interval()
     if high < 1e6 and high / low < 300:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        fine = {2.5: range(1, 10), 5: (1, 2, 3, 4, 5, 6, 8), 10: (1, 2, 3, 4, 6), np.inf: (1, 2, 5)}
+        digits = next(digits for span, digits in fine.items() if high / low < span)
+        axis.set_major_locator(LogLocator(subs=tuple(digits)))
         axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
         axis.set_minor_formatter(NullFormatter())
 

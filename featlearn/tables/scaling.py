@@ -5,6 +5,11 @@ that of the seeds: they are drawn with replacement, the same draw for all cells,
 their random streams and so their luck; every draw has its own means, crossings and line. Intervals are the
 percentiles of these draws (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13). With few seeds
 they are too short.
+
+A draw that does not cross at an x is not dropped there, which would cut the interval off at the end of the sweep: its
+boundary lies beyond, and the draw counts with these bounds (`featlearn.tables.resamples`). Every draw is fitted at the
+x where the sample itself crosses. Its exponent, sum_x w_x log y_x with w_x = (log x - mean) / sum of squares, lies
+between the sums of the lower and of the upper bounds of the terms w_x log y_x; these bound the exponent's percentiles.
 """
 
 from __future__ import annotations
@@ -15,18 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
-from featlearn.tables.cells import crossings
 from featlearn.tables.columns import counted, refuse_twins, require
-
-Floats = NDArray[np.float64]
+from featlearn.tables.resamples import Boundary, Floats, interval, resampled_boundary
 
 
 class Exponent(NamedTuple):
     """The exponent b of y = factor x^b, the ends of its interval, the number of points and of resamples.
 
-    A resample counts if it has two points or more. The interval is NaN where none does, as with one seed only.
+    `n_censored` of the resamples do not cross at all points. An end that falls among them is open, -inf or inf. The
+    interval is NaN without resamples, as with one seed only.
     """
 
     exponent: float
@@ -35,14 +38,17 @@ class Exponent(NamedTuple):
     factor: float
     n_points: int
     n_resamples: int
+    n_censored: int
 
 
 @dataclass(frozen=True)
 class Scaling:
     """A measured boundary and its exponent.
 
-    points: one row per x: x, y (NaN where there is no crossing), low and high (the ends of y's interval), crossings
-    (how many there are; the first is y), n (runs in the means), left_out (the others: not fitted, diverged or failed).
+    points: one row per x: x, y (NaN where there is no crossing), low and high (the ends of y's interval; 0 or inf where
+    it is open), crossings (how many there are; the first is y), beyond (without crossing, where the boundary lies:
+    "below" or "above" the swept y, or "unknown"), censored (the share of resamples without crossing), first and last
+    (the ends of the swept y), n (runs in the means), left_out (the others: not fitted, diverged or failed).
     """
 
     points: pd.DataFrame
@@ -78,13 +84,12 @@ def boundary_scaling(
     refuse_twins(runs, [x, y, "seed"])
     kept = fitted(runs).dropna(subset=value)
     cells = kept.pivot(index=[x, y], columns="seed", values=value).astype(float).sort_index()
-    found = _crossings(cells, _resamples(cells.shape[1], n_boot, seed), level)
-    places = found.map(lambda at: at[0] if len(at) else np.nan).astype(float)
-    if (n := places.iloc[:1].count().sum()) < 2:
+    found = resampled_boundary(cells, level, n_boot, seed)
+    if (n := found.place.iloc[:1].count().sum()) < 2:
         where = f"crosses {level:g} at {n} of {runs[x].nunique()} values of {x}"
         raise ValueError(f"the mean {value} of the runs that fitted {where}: an exponent needs two")
-    counts = {"crossings": found.iloc[0].map(len), "n": kept.groupby(x).size(), "all": runs.groupby(x).size()}
-    return Scaling(_points(places, x, y, confidence, counts), _exponent(places, confidence))
+    counts = {"n": kept.groupby(x).size(), "all": runs.groupby(x).size()}
+    return Scaling(_points(found, x, y, confidence, counts), _exponent(found, confidence))
 
 
 def boundary_exponent(summary: pd.DataFrame, level: float, **options: Any) -> Exponent:
@@ -92,67 +97,35 @@ def boundary_exponent(summary: pd.DataFrame, level: float, **options: Any) -> Ex
     return boundary_scaling(summary, level, **options).exponent
 
 
-def _resamples(n_seeds: int, n_boot: int, seed: int) -> Floats:
-    """Return how often every seed is drawn, a row a resample, below the sample itself; it is alone if of one seed."""
-    sample = np.ones((1, n_seeds))
-    if n_seeds < 2:
-        return sample
-    drawn = np.random.default_rng(seed).multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_boot)
-    return np.vstack([sample, drawn])
+def _points(found: Boundary, x: str, y: str, confidence: float, counts: Mapping[str, pd.Series[int]]) -> pd.DataFrame:
+    """Return the boundary as `Scaling` describes it; the first row of `found` is the sample."""
+    ends = {at: interval(found.low[at].iloc[1:], found.high[at].iloc[1:], confidence) for at in found.place}
+    table = pd.DataFrame(counts).join(pd.DataFrame.from_dict(ends, orient="index", columns=["low", "high"]))
+    sample = {name: getattr(found, name).iloc[0] for name in ("place", "first", "last")}
+    table = table.assign(**sample, censored=found.place.iloc[1:].isna().mean(), crossings=found.crossings.iloc[0])
+    low, high = (bound.iloc[0].reindex(table.index) for bound in (found.low, found.high))
+    table["beyond"] = np.select([table["place"].notna(), low > 0, np.isfinite(high)], ["", "above", "below"], "unknown")
+    whole = table[["crossings", "n", "all"]].fillna(0).astype(int)
+    table = table.assign(**whole, left_out=whole["all"] - whole["n"]).rename(columns={"place": y}).rename_axis(x)
+    return table[[y, "low", "high", "crossings", "beyond", "censored", "first", "last", "n", "left_out"]].reset_index()
 
 
-def _crossings(cells: pd.DataFrame, weights: Floats, level: float) -> pd.DataFrame:
-    """Return all crossings, from small y, of the weighted means over seeds: a row a resample, a column an x."""
-    weight = cells.notna().to_numpy(dtype=float) @ weights.T
-    total = cells.fillna(0).to_numpy() @ weights.T
-    means = pd.DataFrame(np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0), cells.index)
-    return pd.DataFrame({place: _along(rows.droplevel(0) - level) for place, rows in means.groupby(level=0)})
+def _exponent(found: Boundary, confidence: float) -> Exponent:
+    """Fit every resample at the x where the sample crosses."""
+    y = found.place.iloc[0].dropna()
+    log_x = np.log(y.index.to_numpy(dtype=float))
+    slope, constant = map(float, np.polyfit(log_x, np.log(y), 1))
+    low, high = (bound[y.index].iloc[1:] for bound in (found.low, found.high))
+    ends = interval(*_slopes(log_x, low.to_numpy(), high.to_numpy()), confidence)
+    censored = int(found.place[y.index].iloc[1:].isna().any(axis=1).sum())
+    return Exponent(slope, *ends, float(np.exp(constant)), len(y), len(low), censored)
 
 
-def _along(heights: pd.DataFrame) -> list[Floats]:
-    """Return, for every column, the places y of the index at which it changes sign, past cells without a mean."""
-    log_y = np.log(heights.index.to_numpy(dtype=float))
-    columns = heights.to_numpy().T
-    return [np.exp(crossings(log_y[known], h[known])) for h, known in zip(columns, ~np.isnan(columns), strict=True)]
-
-
-def _points(
-    places: pd.DataFrame, x: str, y: str, confidence: float, counts: Mapping[str, pd.Series[int]]
-) -> pd.DataFrame:
-    """Return the boundary as `Scaling` describes it; the first row of `places` is the sample."""
-    ends = {place: _percentiles(resampled, confidence) for place, resampled in places.iloc[1:].items()}
-    intervals = pd.DataFrame.from_dict(ends, orient="index", columns=["low", "high"])
-    table = pd.DataFrame(counts).fillna(0).astype(int).join(places.iloc[0].rename(y)).join(intervals)
-    table = table.assign(left_out=table["all"] - table["n"]).rename_axis(x)
-    return table[[y, "low", "high", "crossings", "n", "left_out"]].reset_index()
-
-
-def _exponent(places: pd.DataFrame, confidence: float) -> Exponent:
-    """Fit every row of `places`; the first is the sample."""
-    log_x = np.log(places.columns.to_numpy(dtype=float))
-    fits = np.array([_line(log_x, log_y) for log_y in np.log(places.to_numpy())])
-    slope, constant = map(float, fits[0])
-    n_points, n_resamples = int(places.iloc[0].count()), int(np.isfinite(fits[1:, 0]).sum())
-    return Exponent(slope, *_percentiles(fits[1:, 0], confidence), float(np.exp(constant)), n_points, n_resamples)
-
-
-def _line(x: Floats, y: Floats) -> tuple[float, float]:
-    """Return slope and constant of the least-squares line through the points that have a y; NaN below two."""
-    known = ~np.isnan(y)
-    if known.sum() < 2:
-        return np.nan, np.nan
-    slope, constant = np.polyfit(x[known], y[known], 1)
-    return float(slope), float(constant)
-
-
-def _percentiles(values: ArrayLike, confidence: float) -> tuple[float, float]:
-    """Return the ends of the central interval of resampled values, NaN if there are none.
-
-    Raises ValueError unless 0 < confidence < 1.
-    """
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence level lies between 0 and 1, not at {confidence:g}")
-    known = np.asarray(values, dtype=float)
-    known = known[~np.isnan(known)]
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2]) if len(known) else (np.nan, np.nan)
-    return float(low), float(high)
+def _slopes(log_x: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return between which slopes the least-squares line of every row lies, if its y do between low and high."""
+    off = log_x - log_x.mean()
+    off = np.where(np.isclose(off, 0, atol=1e-12), 0, off)  # the middle of a geometric axis has no say, not even at inf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.log(np.stack([low, high])) * off / (off**2).sum()
+    terms = np.where(off == 0, 0, ends)
+    return terms.min(axis=0).sum(axis=1), terms.max(axis=0).sum(axis=1)

@@ -40,7 +40,7 @@ def run_rows(optimizer, signal, dim, seed, steps):
     return pd.DataFrame({**head, **config, **fixed, "network.activation": "relu", **optimizer, **values})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rows():
     """Return a function that makes the rows of a grid."""
 

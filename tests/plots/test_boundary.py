@@ -1,17 +1,19 @@
 """The boundary figure shows the crossings, the law through them, the theory's slopes, and what was left out."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from featlearn.plots import boundary, boundary_figure
+from featlearn.plots import boundary, boundary_figure, save
 from featlearn.plots.boundary import law_exponent
 from featlearn.tables import boundary_scaling, last_rows
 
 X, Y = "data.dim", "data.signal_norm"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fine(make_rows):
     """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, but for the luck of the seeds."""
     df = make_rows(signals=tuple(np.geomspace(1, 60, 40)), dims=(10**3, 10**4, 10**5, 10**6))
@@ -69,7 +71,7 @@ def test_what_did_not_fit_is_left_out_and_counted(fine):
     bad = (fine["seed"] == 2) & (fine["optimizer.name"] == "sam")
     spoilt = fine.assign(status=fine["status"].mask(bad, "ok"), test_error=fine["test_error"].mask(bad, 0.5))
     figure, table = boundary_figure(spoilt)
-    assert "Left out, not fitted: SGD 0 of 480, SAM 160 of 480." in words(figure)
+    assert "over 2 to 3 seeds" in words(figure) and "Left out, not fitted: SAM 160 of 480." in words(figure)
     assert table.groupby("optimizer", sort=False)["left_out"].sum().tolist() == [0, 160]
     without, _ = boundary_figure(fine[~bad])
     assert legend(figure)[1] == legend(without)[1]
@@ -81,7 +83,53 @@ def test_the_caption_says_what_a_circle_is(fine):
     assert "where the mean test error (observed labels) over 3 seeds crosses 0.1." in text
     assert "95% bootstrap over seeds" in text and "slopes of the theory" in text
     assert table["level"].unique().tolist() == [0.1]
-    assert "Left out, not fitted: SGD 0 of 480" in text and "Final train losses of single runs: 0.05." in text
+    assert "Final train losses of single runs: 0.05." in text
+    assert not any(word in text for word in ("Left out", "Arrows", "Triangles"))
+
+
+@pytest.fixture
+def short(fine):
+    """The store of SGD without the signals above 2 at d = 1e3, and those past the boundary's cell at d = 1e6."""
+    sgd = fine[fine["optimizer.name"] == "sgd"]
+    at = boundary_scaling(last_rows(sgd), 0.1).points[Y].iloc[-1]
+    return sgd[sgd[Y] <= sgd[X].map({10**3: 2, 10**6: sgd[Y][sgd[Y] > at].min()}).fillna(100)]
+
+
+def test_what_lies_beyond_the_sweep_is_drawn_open_and_said(short):
+    figure, table = boundary_figure(short)
+    assert table["high"].tolist()[3] == np.inf and table["exponent_high"].unique() == [np.inf]
+    assert table["beyond"].tolist() == ["above", "", "", ""] and np.isnan(table[Y][0])
+    assert legend(figure)[0].endswith(r",\,\infty)$")
+    assert "over 2.5% of the draws do not cross within the sweep" in words(figure)
+    assert "not in the fit: no crossing within the sweep at $d=$1000." in words(figure)
+    assert figure.axes[0].get_xlim()[0] < 1000 and figure.axes[0].get_ylim()[0] < 2
+    marks = {line.get_marker(): line.get_xydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 1}
+    assert marks["^"].tolist() == [[1000, short[short[X] == 1000][Y].max()]]  # the last that is drawn: the triangle
+
+
+OPTIMIZERS = ["sgd", "random_perturbation", "momentum_sam", "asam_elementwise", "vasso", "looksam", "n_sam", "sampa"]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", [1, 2, 4, 8])
+def test_axes_keep_their_size_and_all_words_are_on_the_sheet(make_rows, tmp_path, n):
+    df = make_rows(signals=(2.0, 4.0, 8.0, 16.0), seeds=2, optimizers=[{"optimizer.name": o} for o in OPTIMIZERS[:n]])
+    spoilt = (df["seed"] == 1) & (df["data.signal_norm"] == 16)
+    figure, table = boundary_figure(df.assign(status=df["status"].mask(spoilt, "diverged")))
+    save(figure, table, tmp_path / "boundary.pdf")
+    figure.draw_without_rendering()
+    (ax,), sheet = figure.axes, figure.bbox
+    inches = ax.get_window_extent().width / figure.dpi, ax.get_window_extent().height / figure.dpi
+    assert inches == pytest.approx((2.8, 2.0), abs=0.15)
+    legend, caption = ax.get_legend().get_window_extent(), figure.findobj(lambda a: a is figure._supxlabel)[0]
+    for box in (legend, caption.get_window_extent()):
+        assert sheet.x0 <= box.x0 and box.x1 <= sheet.x1 and sheet.y0 <= box.y0
+    assert caption.get_window_extent().y1 < legend.y0 and legend.y1 < ax.xaxis.label.get_window_extent().y0
+    for axis, start, end in ((ax.xaxis, "x0", "x1"), (ax.yaxis, "y0", "y1")):
+        low, high = axis.get_view_interval()
+        boxes = [t.label1.get_window_extent() for t in axis.get_major_ticks() if low <= t.get_loc() <= high]
+        assert len(boxes) >= 3
+        assert all(getattr(a, end) < getattr(b, start) for a, b in pairwise(boxes))
 
 
 def test_one_seed_has_points_and_no_interval(fine):

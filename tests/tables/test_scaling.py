@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from featlearn.tables import boundary, boundary_exponent, boundary_scaling, fitted
+from featlearn.tables.resamples import resampled_boundary
 
 X, Y = "data.dim", "data.signal_norm"
 DIMS = 1000 * 10 ** np.arange(4)
@@ -83,7 +84,8 @@ class TestPoints:
     def test_they_are_the_measured_boundary_with_an_interval(self):
         table = sweep(luck=0.1)
         points = boundary_scaling(table, 0.1).points
-        assert points.columns.tolist() == [X, Y, "low", "high", "crossings", "n", "left_out"]
+        ends = ["low", "high", "crossings", "beyond", "censored", "first", "last", "n", "left_out"]
+        assert points.columns.tolist() == [X, Y, *ends]
         measured = boundary(table, X, Y, "test_error", 0.1, log=True)
         assert points[Y].tolist() == pytest.approx(measured[Y].tolist())
         assert (points["low"] < points[Y]).all() and (points[Y] < points["high"]).all()
@@ -98,17 +100,9 @@ class TestPoints:
         scaling = boundary_scaling(table[(table[X] != 10_000) | (table[Y] < 2)], 0.1)
         assert scaling.points[Y].isna().tolist() == [False, True, False, False]
         assert scaling.points["crossings"].tolist() == [1, 0, 1, 1]
+        assert scaling.points["beyond"].tolist() == ["", "above", "", ""]
         assert scaling.exponent.n_points == 3
         assert scaling.exponent.exponent == pytest.approx(0.25)
-
-    def test_a_crossing_that_some_resamples_miss_does_not_break_the_others(self):
-        """The third d crosses only thanks to seed 0, as the other seeds stay above the level."""
-        table = sweep(dims=DIMS[:3], seeds=3)
-        lost = (table[X] == DIMS[2]) & (table["seed"] > 0)
-        table["test_error"] = table["test_error"].mask(lost, 0.12)
-        found = boundary_exponent(table, 0.1)
-        assert found.n_points == 3 and found.n_resamples == 1000
-        assert np.isfinite([found.low, found.high]).all()
 
     def test_zero_signal_is_left_out(self):
         table = sweep()
@@ -134,6 +128,88 @@ class TestPoints:
             boundary_scaling(table, 0.1, x="data.dims")
         with pytest.raises(ValueError, match="between 0 and 1, not at 2"):
             boundary_scaling(table, 0.1, confidence=2)
+
+
+class TestCensored:
+    """Resamples without a crossing: their boundary lies beyond the sweep, as the same seeds in a wider sweep show."""
+
+    @pytest.fixture
+    def wide(self):
+        return sweep(seeds=6, luck=0.8, random=1)
+
+    @staticmethod
+    def cut(table, d, *, above=np.inf, below=0.0):
+        """Return the table without the signals of dimension d beyond these."""
+        return table[(table[X] != d) | table[Y].between(below, above)]
+
+    def test_an_end_among_them_is_open_and_the_other_stays(self, wide):
+        whole = boundary_scaling(wide, 0.1)
+        at = whole.points[Y].iloc[-1]
+        grid = np.sort(wide.loc[wide[X] == DIMS[-1], Y].unique())
+        table = self.cut(wide, DIMS[-1], above=grid[grid > at][0])
+        short = boundary_scaling(table, 0.1)
+        assert 0.025 < short.points["censored"].iloc[-1] < 0.5
+        assert short.points["high"].iloc[-1] == np.inf
+        assert short.points["low"].tolist() == whole.points["low"].tolist()
+        assert short.exponent.high == np.inf and short.exponent.low <= whole.exponent.low
+        assert short.exponent[:1] == whole.exponent[:1]
+        assert short.exponent.n_censored >= 1000 * short.points["censored"].iloc[-1]
+        cells = table.pivot(index=[X, Y], columns="seed", values="test_error")
+        crossed = resampled_boundary(cells, 0.1, 1000, 0).place[DIMS[-1]].iloc[1:]
+        _, high = np.nanquantile(crossed, [0.025, 0.975])  # negative control: of those that cross, as if all did,
+        assert high < grid[grid > at][0] < whole.points["high"].iloc[-1]  # the interval is cut off
+
+    @pytest.mark.parametrize("end", ["above", "below"])
+    @pytest.mark.parametrize("which", [0, 2, 3])
+    def test_no_shorter_sweep_has_a_narrower_interval(self, wide, end, which):
+        d = DIMS[which]
+        whole = boundary_scaling(wide, 0.1, n_boot=200)
+        for y in np.sort(wide.loc[wide[X] == d, Y].unique())[1:-1]:
+            table = self.cut(wide, d, **{end: y})
+            short = boundary_scaling(table, 0.1, n_boot=200)
+            assert (short.points["low"] <= whole.points["low"]).all()
+            assert (short.points["high"] >= whole.points["high"]).all()
+            if short.exponent.n_points == 4:
+                assert short.exponent.low <= whole.exponent.low and short.exponent.high >= whole.exponent.high
+
+    def test_their_share_is_that_of_the_draws_without_the_one_seed_that_crosses(self):
+        """Seeds 1 and 2 stay above the level at the third d: a draw crosses there unless it lacks seed 0, (2/3)^3."""
+        table = sweep(dims=DIMS[:3], seeds=3)
+        lost = (table[X] == DIMS[2]) & (table["seed"] > 0)
+        found = boundary_scaling(table.assign(test_error=table["test_error"].mask(lost, 0.12)), 0.1)
+        assert found.points["censored"].tolist() == [0, 0, pytest.approx((2 / 3) ** 3, abs=0.045)]
+        assert found.exponent.n_points == 3 and found.exponent.n_resamples == 1000
+        assert found.exponent.high == np.inf and np.isfinite(found.exponent.low)
+
+    def test_a_value_that_rises_is_bounded_on_the_same_side(self, wide):
+        table = self.cut(wide, DIMS[-1], above=20)
+        fall = boundary_scaling(table, 0.1)
+        rise = boundary_scaling(table.assign(test_error=-table["test_error"]), -0.1)
+        pd.testing.assert_frame_equal(fall.points, rise.points)
+        assert fall.exponent == rise.exponent
+
+    def test_the_middle_of_a_geometric_axis_has_no_say_in_the_slope(self):
+        table = sweep(dims=DIMS[:3], seeds=6, luck=0.8)
+        whole = boundary_scaling(table, 0.1)
+        y = whole.points[Y].iloc[1]
+        short = boundary_scaling(self.cut(table, DIMS[1], above=y * 1.2), 0.1)
+        assert short.points["high"].iloc[1] == np.inf
+        assert short.exponent[1:3] == pytest.approx(whole.exponent[1:3])
+
+    def test_a_dimension_without_crossing_says_on_which_side_its_boundary_lies(self, wide):
+        low, high = self.cut(wide, DIMS[0], above=0.6), self.cut(wide, DIMS[0], below=30)
+        for table, side in ((low, "above"), (high, "below")):
+            for seeds in (6, 1):
+                point = boundary_scaling(table[table["seed"] < seeds], 0.1).points.iloc[0]
+                assert np.isnan(point[Y]) and point["beyond"] == side
+        assert (point["first"], point["last"]) == (pytest.approx(36.0, abs=3), pytest.approx(50.0))
+
+    def test_where_no_run_is_drawn_nothing_is_known(self):
+        """One run of six seeds is there at the second d: it is not drawn in (5/6)^6 = .33 of the resamples."""
+        table = sweep(seeds=6)
+        points = boundary_scaling(table[(table[X] != DIMS[1]) | (table["seed"] == 2)], 0.1).points
+        assert points.loc[1, ["low", "high"]].tolist() == [0, np.inf]
+        assert points.loc[1, "censored"] == pytest.approx((5 / 6) ** 6, abs=0.045)
 
 
 class TestFitted:
