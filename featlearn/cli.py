@@ -249,7 +249,7 @@ def bench(
 @user_errors()
 def plot(
     kind: Annotated[
-        str, typer.Argument(help="curve, phase, difference, dynamics, boundary or edge.", show_default=False)
+        str, typer.Argument(help="curve, phase, difference, dynamics, boundary, edge.", show_default=False)
     ],
     store: StoreFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)],
@@ -267,10 +267,9 @@ def plot(
     theory: Annotated[str | None, typer.Option(help="Law to lay over a phase diagram.")] = None,
     constant: Annotated[float | None, typer.Option(help="The law's constant; fitted if not given.")] = None,
     level: Annotated[float | None, typer.Option(help="Value at which a boundary is measured.")] = None,
-    band: Annotated[str | None, typer.Option(help="What the bands of dynamics show.")] = None,
-    all_sweeps: Annotated[
-        bool, typer.Option("--all-sweeps", help="Also runs that only earlier sweeps ask for.")
-    ] = False,
+    band: Annotated[str | None, typer.Option(help="What the bands of dynamics show: quantiles or se.")] = None,
+    log: Annotated[bool | None, typer.Option("--log/--no-log", help="Steps of dynamics on a logarithm.")] = None,
+    all_sweeps: Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier sweeps too.")] = False,
 ) -> None:
     """Draw a figure of a store, with its table as CSV beside it."""
     options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out", "all_sweeps")}

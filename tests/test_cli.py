@@ -66,7 +66,7 @@ def test_from_config_to_figure(config, store, tmp_path):
     assert len(fl.load(store)) == 12 * 3
 
     drawn = call(
-        *("plot", "dynamics", store, "-o", tmp_path / "f.svg", "--column", "train_loss"),
+        *("plot", "dynamics", store, "-o", tmp_path / "f.svg", "--column", "train_loss", "--log"),
         *("--where", "data.signal_norm=1", "--optimizer", "sgd"),
     )
     assert drawn.exit_code == 0, drawn.stderr

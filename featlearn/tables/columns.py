@@ -19,7 +19,8 @@ def require(df: pd.DataFrame, columns: Iterable[str]) -> None:
     """Raise ValueError for the first of `columns` that the table lacks, with the nearest name."""
     for column in columns:
         if column not in df.columns:
-            near = get_close_matches(column, [str(c) for c in df.columns], n=1)
+            inside = [str(c) for c in df.columns if str(c).endswith(f".{column}")]  # dim is meant for data.dim
+            near = inside or get_close_matches(column, [str(c) for c in df.columns], n=1)
             raise ValueError(f"no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
