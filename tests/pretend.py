@@ -25,7 +25,9 @@ SAID = {"is_cuda": True, "device": CUDA}  # of a tensor on the device
 
 
 class Elsewhere(Tensor):
-    """A tensor on the device."""
+    """A tensor on the device. twin: what computes in its place; autograd knows tensors by identity."""
+
+    twin: Tensor
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -43,8 +45,14 @@ class Device(TorchFunctionMode):
 
 def moved(x: Any, to: type[Tensor]) -> Any:
     """Return a tensor as one of the device, or of the host: of the same memory."""
-    with torch._C.DisableTorchFunction():
-        return x.as_subclass(to) if isinstance(x, Tensor) else x
+    if not isinstance(x, Tensor) or isinstance(x, Elsewhere) == (to is Elsewhere):
+        return x
+    if to is Tensor:
+        return x.twin
+    with torch._C.DisableTorchFunction(), torch.no_grad():
+        there = x.detach().as_subclass(Elsewhere)
+    there.twin = x
+    return there
 
 
 def call(function: Any, args: Any, kwargs: Any) -> Any:
@@ -94,6 +102,26 @@ def pretended() -> Iterator[None]:
             body()
         return body
 
+    vectorize = torch.func.vmap
+
+    def vmap(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Vectorize on the device: within, what the function holds of it computes as it is."""
+
+        def call_there(*args: Any) -> Any:
+            there = {isinstance(x, Elsewhere) for x in tree_leaves(args)}
+            assert len(there) == 1, "expected all tensors to be on the same device"
+            with torch._C.DisableTorchFunction():
+                result = vectorize(function)(*tree_map(lambda x: moved(x, Tensor), args))
+            return tree_map(lambda x: moved(x, Elsewhere), result) if there == {True} else result
+
+        return call_there
+
     few = patch.object(law, "_lanes", lambda shape, device: 8)  # a device's share takes a CPU long
-    with few, patch.object(Launch, "__call__", launch), patch.object(graphs, "cuda_graph", capture), Device():
+    with (
+        few,
+        patch.object(torch.func, "vmap", vmap),
+        patch.object(Launch, "__call__", launch),
+        patch.object(graphs, "cuda_graph", capture),
+        Device(),
+    ):
         yield

@@ -99,10 +99,11 @@ def fits(problem: Problem) -> bool:
 
 
 def n_warps(size: int, dtype: torch.dtype) -> int:
-    """Return how many warps share matrices of ``size`` numbers: as many as need fewest instructions in all.
+    """Return how many warps share matrices of ``size`` numbers: in float32 so many that a thread's registers suffice.
 
-    In float64 the products are made by tensor cores, in tiles so large that more warps would do the same work twice.
-    Counted in the code compiled for sm_90 (``python -m featlearn.bench.compiled``).
+    In float64, where they spill in any case, as few as need least instructions: tensor cores make the products, in
+    tiles so large that more warps would do the same work twice. Counted in the code compiled for sm_90, not timed
+    (``python -m featlearn.bench.compiled``).
     """
     return max(1, size // 256 if dtype == torch.float32 else min(4, size // 512))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,9 @@ class Averaged(Perturbed):
     window, which has none, u = a g. Where |u| <= 1e-6 |a g| it is rounding, and there is no perturbation.
     """
 
+    @abstractmethod
     def mixture(self) -> tuple[Scalar, Scalar, Scalar]:
         """Return a, b and lam."""
-        raise NotImplementedError
 
     def formula(self, t: int) -> Hashable | None:
         """Return what tells step t from others: whether there is an average."""
