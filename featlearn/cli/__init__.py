@@ -1,0 +1,15 @@
+"""The command line: parse, call, exit code. What a command needs is imported when it is called.
+
+Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the config or the call is wrong;
+130 interrupted, resumable.
+"""
+
+from featlearn.cli import measuring, plotting, reading, running  # each adds its commands to the application
+from featlearn.cli.app import app
+
+__all__ = ["app", "main", "measuring", "plotting", "reading", "running"]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,95 @@
+"""What all commands share: the application, their common arguments, and what becomes of an error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from featlearn.config import SweepConfig
+
+RUNS_FAILED, WRONG, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Feature learning in two-layer convolutional networks: simulate, sweep, plot.",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(help="A YAML config.", show_default=False)]
+StoreFolder = Annotated[Path, typer.Argument(help="The folder of a sweep.", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as data.dim=2000; repeatable."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from featlearn import __version__
+
+        typer.echo(f"featlearn {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def _options(version: Version = False) -> None:
+    pass
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn what a user can cause into a message and an exit code; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        end(str(interruption) or "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        end(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}", WRONG)
+    except Exception as error:
+        if isinstance(error, typer.Exit) or not _is_the_users(error):
+            raise
+        end("\n".join(f"error: {line}" for line in str(error).splitlines()), WRONG)
+
+
+def _is_the_users(error: Exception) -> bool:
+    from featlearn.config import ConfigError
+
+    return isinstance(error, ConfigError | ValueError)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """Say why on standard error, and end with an exit code."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def telling(category: type[Warning]) -> Iterator[None]:
+    """Say warnings on standard error, in one line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", category)
+        yield
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+
+
+def load(path: Path, changes: list[str] | None) -> SweepConfig:
+    """Read a config with the changes of --set; its warnings go to standard error."""
+    from featlearn.config import ConfigWarning, load_config
+
+    with telling(ConfigWarning):
+        return load_config(path, set=changes or ())

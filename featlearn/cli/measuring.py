@@ -1,0 +1,37 @@
+"""``featlearn bench``: what a network costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featlearn.cli.app import Device, app, user_errors
+
+
+@app.command()
+@user_errors()
+def bench(
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write all figures.")] = None,
+    figures: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Also draw the cost against sizes.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few sizes, few rounds.")] = False,
+    only: Annotated[list[str] | None, typer.Option(metavar="SECTION", help="Measure this only; repeatable.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Time the Gram engine against an explicit PyTorch loop and its arithmetic limit; what each size costs."""
+    from featlearn.bench import Setting, run_benchmarks
+    from featlearn.bench.text import report_text
+
+    for folder in filter(None, (json_file and json_file.parent, figures)):
+        folder.mkdir(parents=True, exist_ok=True)
+    setting = Setting.on(device, quick=quick)
+    report = run_benchmarks(setting, only or (), lambda name: typer.echo(f"{name} ...", err=True))
+    if json_file:
+        json_file.write_text(json.dumps(report, indent=1))
+    if figures:
+        from featlearn.bench.figures import draw
+
+        draw(report, figures)
+    typer.echo(report_text(report))

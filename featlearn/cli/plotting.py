@@ -1,0 +1,67 @@
+"""``featlearn plot``: a figure of a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featlearn.cli.app import StoreFolder, app, telling, user_errors
+
+OVER_STEPS = ("dynamics", "edge")  # the plots that need every recorded step, not only the last
+
+
+@app.command()
+@user_errors()
+def plot(
+    kind: Annotated[
+        str, typer.Argument(help="curve, phase, difference, dynamics, boundary, edge.", show_default=False)
+    ],
+    store: StoreFolder,
+    out: Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)],
+    x: Annotated[str | None, typer.Option("-x", help="Column of the horizontal axis.")] = None,
+    y: Annotated[str | None, typer.Option("-y", help="Column of the vertical axis.")] = None,
+    value: Annotated[str | None, typer.Option(help="Column that the colour, or a curve, shows.")] = None,
+    columns: Annotated[list[str] | None, typer.Option("--column", help="Column over steps; repeatable.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Keep the runs with this value; repeatable.")
+    ] = None,
+    optimizer: Annotated[str | None, typer.Option(help="Draw this optimizer only.")] = None,
+    first: Annotated[str | None, typer.Option(help="Optimizer to subtract from; SGD if there is one.")] = None,
+    second: Annotated[str | None, typer.Option(help="Optimizer to subtract; the other of two.")] = None,
+    train_loss_tol: Annotated[float | None, typer.Option(help="Factor; leave out pairs that fit less alike.")] = None,
+    theory: Annotated[str | None, typer.Option(help="Law to lay over a phase diagram.")] = None,
+    constant: Annotated[float | None, typer.Option(help="The law's constant; fitted if not given.")] = None,
+    level: Annotated[float | None, typer.Option(help="Value at which a boundary is measured.")] = None,
+    band: Annotated[str | None, typer.Option(help="What the bands of dynamics show: quantiles or se.")] = None,
+    log: Annotated[bool | None, typer.Option("--log/--no-log", help="Steps of dynamics on a logarithm.")] = None,
+    all_sweeps: Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier sweeps too.")] = False,
+) -> None:
+    """Draw a figure of a store, with its table as CSV beside it."""
+    options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out", "all_sweeps")}
+    from featlearn.plots import KINDS, check_suffix, save
+    from featlearn.store import StoreWarning, load, status, summary
+
+    check_suffix(out)
+    if kind not in KINDS:
+        raise ValueError(f"no plot {kind!r}; there are {', '.join(KINDS)}")
+    with telling(StoreWarning):
+        rows = (load if kind in OVER_STEPS else summary)(store, all_sweeps=all_sweeps)
+    figure, table = KINDS[kind](rows, options | {"where": dict(map(_condition, where or []))})
+    for path in save(figure, table, out):
+        typer.echo(path)
+    if failed := status(store).failed:
+        typer.echo(f"warning: {failed} failed runs are not in it; featlearn status says why", err=True)
+
+
+def _condition(text: str) -> tuple[str, Any]:
+    """Read "key=value", the value as JSON where it is that."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

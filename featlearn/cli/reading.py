@@ -1,0 +1,70 @@
+"""The commands that read a config, or say what one may hold; ``export`` also trains its base run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featlearn.cli.app import ConfigFile, Settings, app, load, user_errors
+
+
+@app.command()
+@user_errors()
+def validate(
+    config: ConfigFile,
+    changes: Settings = None,
+    expand: Annotated[bool, typer.Option("--expand", help="Resolve every run; show the first and the last.")] = False,
+) -> None:
+    """Report every error of a config, or what it asks for."""
+    from featlearn.texts import config_text, expanded_text
+
+    loaded = load(config, changes)
+    typer.echo(expanded_text(loaded) if expand else config_text(loaded))
+
+
+@app.command()
+@user_errors()
+def export(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option("-o", "--out", help="An .npz file.", show_default=False)],
+    changes: Settings = None,
+) -> None:
+    """Write the base run of a config as plain arrays."""
+    loaded = load(config, changes)
+    from featlearn.export import export
+
+    arrays = export(loaded, out)
+    typer.echo(f"{out}: {', '.join(arrays)}")
+    if loaded.base_run().sampling == "gram":
+        typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
+
+
+@app.command("list")
+@user_errors()
+def list_(
+    kind: Annotated[
+        str | None, typer.Argument(help="data, models, optimizers, schedules, trackers or engines.")
+    ] = None,
+    word: Annotated[str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM.")] = None,
+) -> None:
+    """List what a config may name; of one kind with parameters, of one word with their bounds and meanings."""
+    from featlearn.config import describe
+    from featlearn.config.catalogue import KINDS
+    from featlearn.texts import brief_text, entry_text, words_text
+
+    if kind:
+        typer.echo("\n\n".join(map(entry_text if word else brief_text, describe(kind, word))))
+    else:
+        typer.echo("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
+
+
+@app.command()
+@user_errors()
+def schema() -> None:
+    """Print the JSON schema of a config, for editors."""
+    from featlearn.config import schema
+
+    typer.echo(json.dumps(schema(), indent=2))

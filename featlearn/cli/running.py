@@ -1,0 +1,66 @@
+"""The commands that compute, and the one that says how far they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featlearn.cli.app import RUNS_FAILED, ConfigFile, Device, Settings, StoreFolder, app, end, load, user_errors
+
+
+@app.command()
+@user_errors()
+def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -> None:
+    """Simulate the base run of a config; print how it ended."""
+    base = load(config, changes).base_run()
+    from featlearn.custom import FAILURES
+    from featlearn.simulation import simulate
+    from featlearn.sweeps.checks import checked_device
+    from featlearn.sweeps.worker import describe
+    from featlearn.texts import trajectory_text
+
+    device = checked_device(device)
+    try:
+        trajectory = simulate(base, device=device)
+    except FAILURES as error:
+        end(f"the run failed: {describe(error)}", RUNS_FAILED)
+    typer.echo(trajectory_text(trajectory))
+
+
+@app.command()
+@user_errors()
+def sweep(
+    config: ConfigFile,
+    out: Annotated[Path, typer.Option(help="Store: a new or empty folder, or one to resume.", show_default=False)],
+    changes: Settings = None,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 for one a core.")] = 1,
+    device: Device = "auto",
+    backend: Annotated[str, typer.Option(help="loky.")] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
+) -> None:
+    """Compute what a store lacks of a config's grid; resumable."""
+    loaded = load(config, changes)
+    from featlearn.sweeps import sweep
+
+    options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
+    report = sweep(loaded, out, scheduler=scheduler, shard=shard, **options)
+    typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
+    if report.others:
+        typer.echo(
+            f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
+        )
+    if report.failed:
+        end(f"{report.failed} runs failed: `featlearn status {out}` says why", RUNS_FAILED)
+
+
+@app.command()
+@user_errors()
+def status(store: StoreFolder) -> None:
+    """Say how far a sweep is; what failed, and why."""
+    from featlearn.store import status
+    from featlearn.texts import status_text
+
+    typer.echo(status_text(status(store), store))
