@@ -33,8 +33,14 @@ class Gram:
 
 
 def gram_of_vectors(vectors: np.ndarray, weights: np.ndarray) -> Gram:
-    """Compute the inner products of data vectors [k, d] and initial weights [f, d]."""
-    return Gram(vectors @ vectors.T, weights @ vectors.T, weights @ weights.T)
+    """Compute the inner products of data vectors [k, d] and initial weights [f, d].
+
+    torch's copies begin where a cache line does, so that the bits of a product do not depend on where the draws lie.
+    """
+    import torch
+
+    v, w = torch.tensor(vectors), torch.tensor(weights)
+    return Gram((v @ v.T).numpy(), (w @ v.T).numpy(), (w @ w.T).numpy())
 
 
 def law_reason(data: SignalNoise, network: TwoLayerCNN) -> str | None:

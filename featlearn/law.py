@@ -8,13 +8,13 @@ L_ii = sqrt(chi2_{d-1-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from featlearn.linalg import product
 from featlearn.streams.lanes import chi_squares, normals, uniforms
 
 
@@ -53,18 +53,15 @@ class Drawn:
 
 
 def draw(numbers: Numbers, shape: Shape) -> Drawn:
-    """Draw runs from the law of their geometry, each from its own seed.
-
-    A fixed number of lanes is drawn at a time, the last ones padded, because the rounding of a batched product may
-    depend on the size of the batch.
-    """
-    lanes = _lanes(shape, numbers.seeds.device)
-    parts = [_draw_lanes(part, shape) for part in _split(numbers, lanes)]
-    count = len(numbers.seeds)
-    return _by_field(Drawn, parts, lambda tensors: torch.cat(tensors)[:count] if len(parts) > 1 else tensors[0][:count])
+    """Draw runs from the law of their geometry, each from its own seed, as many at a time as fit a cache."""
+    at_once, count = _at_once(shape, numbers.seeds.device), len(numbers.seeds)
+    missing = -count % at_once if numbers.seeds.is_cuda else 0  # there a product may round by the size of its batch
+    columns = [torch.split(torch.cat([x, x[-1:].expand(missing)]), at_once) for x in vars(numbers).values()]
+    parts = [vars(_draw(Numbers(*part), shape)).values() for part in zip(*columns, strict=True)]
+    return Drawn(*(torch.cat(tensors)[:count] for tensors in zip(*parts, strict=True)))
 
 
-def _draw_lanes(numbers: Numbers, shape: Shape) -> Drawn:
+def _draw(numbers: Numbers, shape: Shape) -> Drawn:
     true_labels, labels = draw_labels(numbers, shape.n_samples)
     rows = 1 + shape.n_noises + shape.n_filters
     lower = bartlett(numbers.seeds, numbers.dim, rows)
@@ -73,7 +70,7 @@ def _draw_lanes(numbers: Numbers, shape: Shape) -> Drawn:
     stds = numbers.signal_norm, numbers.noise_std, numbers.init_std
     counts = 1, shape.n_noises, shape.n_filters
     lower *= torch.cat([std[:, None].expand(-1, count) for std, count in zip(stds, counts, strict=True)], 1)[..., None]
-    joint, k = lower @ lower.mT, 1 + shape.n_noises
+    joint, k = product(lower, lower.mT), 1 + shape.n_noises
     gram, align0, init_gram = joint[:, :k, :k], joint[:, k:, :k], joint[:, k:, k:]
     if shape.bias:
         biases = numbers.init_std[:, None] * normals(numbers.seeds, "law, biases", shape.n_filters)
@@ -109,18 +106,7 @@ def bartlett(seeds: Tensor, dim: Tensor, rows: int) -> Tensor:
     return entries.index_select(1, place.flatten()).reshape(-1, rows, rows)
 
 
-def _lanes(shape: Shape, device: torch.device) -> int:
-    """Return how many runs are drawn at a time: a power of two, with a matrix each that fit a cache, or a GPU."""
-    most = (2**24 if device.type == "cuda" else 2**18) // (1 + shape.n_noises + shape.n_filters) ** 2
-    return int(2 ** max(0, most.bit_length() - 1))
-
-
-def _split(numbers: Numbers, lanes: int) -> list[Numbers]:
-    """Cut into parts of ``lanes`` runs, the last one padded with copies of the last run."""
-    missing = -len(numbers.seeds) % lanes
-    columns = [torch.split(torch.cat([x, x[-1:].expand(missing)]), lanes) for x in vars(numbers).values()]
-    return [Numbers(*part) for part in zip(*columns, strict=True)]
-
-
-def _by_field(cls: type[Drawn], parts: list[Drawn], merge: Callable[[list[Tensor]], Tensor]) -> Drawn:
-    return cls(*(merge([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+def _at_once(shape: Shape, device: torch.device) -> int:
+    """Return how many runs are drawn at a time: with a matrix each that fit a cache, or a GPU."""
+    most = 2**24 if device.type == "cuda" else 2**18
+    return max(1, most // (1 + shape.n_noises + shape.n_filters) ** 2)

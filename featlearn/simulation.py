@@ -1,8 +1,9 @@
 """From runs to trajectories: draws, engine and loop of a block.
 
 A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
-mini-batches come from its own streams, and a block always has the same number of lanes, padded with copies, because
-the rounding of a batched product may depend on the size of the batch.
+mini-batches come from its own streams, what mixes its numbers is computed run by run (linalg.py), and a block always
+has the same number of lanes, padded with copies: one, or enough for whole vector registers, because torch may round
+what is left at the end of a tensor otherwise than the rest. ``places.py`` checks this on the machine at hand.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
+LEAST = 32  # lanes, if more than one: any tensor [b, ...] then fills registers of any kind, two at a time
 LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
@@ -80,14 +82,14 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     """Return how many runs make a full block, by the engine and shape of ``run`` and the kind of device alone.
 
     A power of two. Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers, 2^29 on a
-    GPU: half, down to 8, or 1.
+    GPU: half, down to LEAST, or 1.
     """
     if isinstance(run.network, Landscape):
         return LANDSCAPE_LANES if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
     most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
     size = LANES[device][run.engine]
-    while size > max(most, 8):
+    while size > max(most, LEAST):
         size //= 2
     return size if size <= most else 1
 

@@ -140,3 +140,16 @@ def multiply(left: Array, right: Array, out: Array) -> None:
             _tile(left, right, out, r, i, 1, VECTORS)
         for i in range(wide, n, lanes):
             _tile(left, right, out, r, i, 1, 1)
+
+
+@njit(cache=True, error_model="numpy")
+def multiply_all(left: Array, right: Array, out: Array) -> None:
+    """Write left @ right, [b, m, s] @ [b, s, n], into ``out``: C-ordered arrays of one precision and of any n."""
+    b, m, n = out.shape
+    lanes = DOUBLES if out.itemsize == 8 else SINGLES
+    width = (n + lanes - 1) // lanes * lanes
+    columns, found = np.zeros((right.shape[1], width), out.dtype), np.empty((m, width), out.dtype)
+    for lane in range(b):
+        columns[:, :n] = right[lane]
+        multiply(left[lane], columns, found)
+        out[lane] = found[:, :n]

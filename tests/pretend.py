@@ -87,7 +87,7 @@ def _local(x: Any) -> Any:
 @contextmanager
 def pretended() -> Iterator[None]:
     """Pretend that there is a device: kernels run in Triton's interpreter, and captured steps are run again."""
-    from featlearn import law
+    from featlearn import law, linalg
     from featlearn.engines.device import Launch
     from featlearn.loop import graphs
 
@@ -116,9 +116,16 @@ def pretended() -> Iterator[None]:
 
         return call_there
 
-    few = patch.object(law, "_lanes", lambda shape, device: 8)  # a device's share takes a CPU long
+    def product(left: Tensor, right: Tensor) -> Tensor:
+        """Multiply as a device does, which treats all matrices of a batch alike; a CPU's BLAS may not."""
+        with torch._C.DisableTorchFunction():
+            result = linalg._host_product(moved(left, Tensor), moved(right, Tensor))
+        return moved(result, Elsewhere)
+
+    few = patch.object(law, "_at_once", lambda shape, device: 8)  # a device's share takes a CPU long
     with (
         few,
+        patch.object(linalg, "_device_product", product),
         patch.object(torch.func, "vmap", vmap),
         patch.object(Launch, "__call__", launch),
         patch.object(graphs, "cuda_graph", capture),

@@ -19,6 +19,7 @@ ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
     {"types", "streams", "threads", "theory", "imports", "tiles"},
+    {"linalg"},
     {"custom"},
     {"provenance"},
     {"data", "models"},
@@ -45,10 +46,10 @@ SEES = {
     "streams": set(),
     "theory": set(),  # or theory against simulation would be no test
     "data": {"types", "streams"},
-    "models": {"types", "streams"},
+    "models": {"types", "streams", "linalg"},
     "optim": {"types"},
     "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
-    "trackers": {"types", "streams", "models", "tiles", "theory"},  # what theory says, beside what happened
+    "trackers": {"types", "streams", "models", "tiles", "linalg", "theory"},  # what theory says, beside what happened
     "store": {"types"},  # it knows rows, not runs
     "tables": {"theory", "types"},
     "plots": {"theory", "types", "tables"},

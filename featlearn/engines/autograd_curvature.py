@@ -12,8 +12,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from featlearn.engines.lanczos import eigh, lanczos, largest, normals
+from featlearn.engines.lanczos import lanczos, largest, normals
 from featlearn.engines.protocol import Vector
+from featlearn.linalg import eigh
 
 DENSE = 512  # parameters up to which the whole matrix is built
 AT_ONCE = 64  # products in one call

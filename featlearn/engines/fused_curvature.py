@@ -13,6 +13,7 @@ from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.lanczos_kernels import COORDINATES, MATRIX, SPAN
 from featlearn.engines.wide_geometry import WideGeometry
+from featlearn.linalg import product
 from featlearn.models.kernels import KINDS
 from featlearn.tiles import padded
 
@@ -35,7 +36,7 @@ class FusedGramCurvature(GramCurvature):
         regular = self._geometry.regular
         coef = vectors[:, 0, :, : self._align.shape[2]]
         if not regular.all():
-            coef = torch.where(regular[:, None, None], coef, coef @ self._geometry.inverse_factor)
+            coef = torch.where(regular[:, None, None], coef, product(coef, self._geometry.inverse_factor))
         return values[:, 0], coef
 
     @property

@@ -20,6 +20,7 @@ from featlearn.engines.patch_geometry import PatchGeometry
 from featlearn.engines.patches import PatchEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
+from featlearn.linalg import product
 from featlearn.models.losses import logistic_slope
 from featlearn.streams.lanes import chi_squares, normals
 
@@ -46,8 +47,8 @@ class GramEngine(PatchEngine):
         return Vector((alpha, coef, align))
 
     def direction(self, coef: Tensor) -> Vector:
-        """Return C V; the product is in float64, where its bits do not depend on a run's place in the block."""
-        align = (coef.double() @ self.problem.gram.double()).to(coef.dtype)
+        """Return C V, its alignments from a product in float64."""
+        align = product(coef.double(), self.problem.gram.double()).to(coef.dtype)
         return self.vector(coef.new_zeros(len(coef)), coef, align)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
@@ -89,7 +90,7 @@ class GramEngine(PatchEngine):
         if p.bias:
             parts.append(d_signal.sum(-1, keepdim=True) + d_noise.sum(-1, keepdim=True))
         coef = torch.cat(parts, -1)
-        return self.vector(torch.zeros_like(w.leaves[0]), coef, coef @ p.gram)
+        return self.vector(torch.zeros_like(w.leaves[0]), coef, product(coef, p.gram))
 
     def rows_square(self, u: Vector) -> Tensor:
         """Return |u_r|^2 = <C_r, (u V')_r> + alpha <W0_r, u_r> for every row, [b, f]; see PatchEngine."""
@@ -102,10 +103,9 @@ class GramEngine(PatchEngine):
     def rows_gram(self, u: Vector) -> Tensor:
         """Return u u' = alpha^2 W0 W0' + alpha A0 C' + C (u V')', [b, f, f], in float64."""
         alpha, coef, align = (leaf.double() for leaf in u.leaves)
-        alpha = alpha[:, None, None]
-        return (
-            alpha.square() * self.problem.init_gram + alpha * (self.problem.align0.double() @ coef.mT) + coef @ align.mT
-        )
+        alpha, p = alpha[:, None, None], self.problem
+        cross = alpha * product(p.align0.double(), coef.mT)
+        return alpha.square() * p.init_gram + cross + product(coef, align.mT)
 
     def scale_rows(self, u: Vector, x: Tensor) -> Vector:
         """Return the direction u with its rows multiplied by x [b, f]."""
@@ -115,7 +115,7 @@ class GramEngine(PatchEngine):
     def mix_rows(self, u: Vector, mix: Tensor) -> Vector:
         """Return M u for M [b, f, f] and a direction u."""
         alpha, coef, align = u.leaves
-        mixed = [(mix.double() @ leaf.double()).to(leaf.dtype) for leaf in (coef, align)]
+        mixed = [product(mix.double(), leaf.double()).to(leaf.dtype) for leaf in (coef, align)]
         return self.vector(torch.zeros_like(alpha), mixed[0], mixed[1])
 
     def part(self, samples: Tensor) -> GramEngine:
@@ -163,7 +163,7 @@ class GramEngine(PatchEngine):
     def _in_span(self, x: Tensor) -> Vector:
         """Return the direction with coordinates x [b, f, k], in float64, along the orthonormal rows behind G."""
         like, factors = self.problem.align0, (self._patches.inverse_factor, self._patches.factor.mT)
-        coef, align = ((x.to(like.device) @ factor).to(like.dtype) for factor in factors)
+        coef, align = (product(x.to(like.device), factor).to(like.dtype) for factor in factors)
         return self.vector(like.new_zeros(len(like)), coef, align)
 
     def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
@@ -178,8 +178,9 @@ class GramEngine(PatchEngine):
         """Describe w; W W' = alpha^2 W0W0' + alpha (A0 C' + C A0') + C G C', summed in float64 as its terms cancel."""
         p, (alpha, coef, align) = self.problem, w.leaves
         spread, c = alpha.double()[:, None, None], coef.double()
-        cross = spread * (p.align0.double() @ c.mT)
-        weight_gram = spread.square() * p.init_gram.double() + cross + cross.mT + c @ p.gram.double() @ c.mT
+        cross = spread * product(p.align0.double(), c.mT)
+        inside = product(product(c, p.gram.double()), c.mT)
+        weight_gram = spread.square() * p.init_gram.double() + cross + cross.mT + inside
         return Observation(
             align=align,
             coef=coef,

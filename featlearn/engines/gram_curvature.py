@@ -9,7 +9,7 @@ with s_fp = scale j_f count_p act'(<w_f, x_p>) over the patches of sample i, and
 scale j_f count_p act''(<w_f, x_p>) x_p x_p' on that row. For the ReLU act'' = 0 almost everywhere: H, where it exists,
 is its first part, and its nonzero spectrum is that of the n x n matrix sqrt(c_i l''_i) <g_i, g_k> sqrt(c_k l''_k).
 
-Everything is computed in float64: the bits of a run then do not depend on its neighbours.
+Everything is computed in float64.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from featlearn.engines.lanczos import eigh, eigvalsh, lanczos, largest, normals
+from featlearn.engines.lanczos import lanczos, largest, normals
 from featlearn.engines.patch_geometry import PatchGeometry
 from featlearn.engines.protocol import Vector
+from featlearn.linalg import eigh, eigvalsh, product
 from featlearn.models.losses import logistic_bend, logistic_slope
 
 DENSE = 64  # the largest matrix whose eigenvalues are found all at once
@@ -64,7 +65,7 @@ class GramCurvature:
         return self._vector(self._geometry.combined(self._weights_of_product(self._geometry.on_patches(v.leaves[2]))))
 
     def _vector(self, coef: Tensor) -> Vector:
-        align = coef @ self._geometry.problem.gram.double()
+        align = product(coef, self._geometry.problem.gram.double())
         return self._make(*(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
 
     def _weights_of_product(self, on_patches: Tensor) -> Tensor:
@@ -106,7 +107,7 @@ class GramCurvature:
     @cached_property
     def _gradient_gram(self) -> Tensor:
         """<g_i, g_k>, [b, n, n]."""
-        products = (self._slopes.mT @ self._slopes) * self._geometry.gram
+        products = product(self._slopes.mT, self._slopes) * self._geometry.gram
         return self._geometry.per_sample(self._geometry.per_sample(products).mT)
 
     @cached_property
@@ -126,7 +127,7 @@ class GramCurvature:
             return values[:, -1], self._from_samples(values[:, -1], vectors[..., -1])
         values, vectors = self._spectrum(1)
         coordinates = vectors[..., 0].reshape(*self._slopes.shape[:2], -1)
-        return values[:, 0], coordinates @ self._geometry.inverse_factor
+        return values[:, 0], product(coordinates, self._geometry.inverse_factor)
 
     def _from_samples(self, value: Tensor, vector: Tensor) -> Tensor:
         """Return the coefficients of H's unit eigenvector from the one of ``_sample_matrix``, [b, n]."""
@@ -141,11 +142,11 @@ class GramCurvature:
         if size <= DENSE:
             return self._dense
 
-        def product(x: Tensor) -> Tensor:
-            weights = self._weights_of_product(x.reshape(b, f, -1) @ self._geometry.rows)
-            return (weights @ self._geometry.rows.mT).reshape(b, -1)
+        def operator(x: Tensor) -> Tensor:
+            weights = self._weights_of_product(product(x.reshape(b, f, -1), self._geometry.rows))
+            return product(weights, self._geometry.rows.mT).reshape(b, -1)
 
-        return lanczos(product, normals(size, min(k, size), self._slopes), b)
+        return lanczos(operator, normals(size, min(k, size), self._slopes), b)
 
     @cached_property
     def _dense(self) -> tuple[Tensor, Tensor]:
@@ -154,8 +155,8 @@ class GramCurvature:
         assert bends is not None
         (b, f, n_patches), k = self._slopes.shape, rows.shape[1]
         gradients = self._geometry.per_sample((self._slopes[:, :, None] * rows[:, None]).reshape(b, f * k, n_patches))
-        matrix = (gradients * self._loss_bend[:, None]) @ gradients.mT
-        blocks = (bends[:, :, None] * rows[:, None]) @ rows.mT[:, None]
+        matrix = product(gradients * self._loss_bend[:, None], gradients.mT)
+        blocks = product(bends[:, :, None] * rows[:, None], rows.mT[:, None])
         matrix.view(b, f, k, f, k).diagonal(dim1=1, dim2=3).add_(blocks.permute(0, 2, 3, 1))
         return largest(*eigh(matrix), f * k)
 

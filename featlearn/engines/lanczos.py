@@ -17,11 +17,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from featlearn.linalg import eigh, times
 from featlearn.streams import stream
 
 FIRST_CHECK, GROWTH = 8, 1.25  # sizes of the Krylov space at which convergence is tested
 CAUTION = 10.0  # residuals by which the other end of a spectrum may still move, where it is within a tenth
 TOLERANCE = 1e-9  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta is of the order of its square
+TIE = 1e-10  # share of |theta_1| by which absolute values must differ to decide an order; rounding shall not
 
 
 def normals(size: int, k: int, like: Tensor) -> Tensor:
@@ -31,28 +33,22 @@ def normals(size: int, k: int, like: Tensor) -> Tensor:
 
 
 def by_size(values: Tensor) -> Tensor:
-    """Return values [b, k] by absolute value, the largest first."""
-    return values.gather(1, values.abs().argsort(dim=1, descending=True, stable=True))
+    """Return values [b, k] by absolute value, the largest first; of a tie (see TIE) the positive ones first."""
+    return values.gather(1, _order(values))
 
 
 def largest(values: Tensor, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return the k eigenvalues [b, k] of largest absolute value, with their columns of vectors [b, D, k]."""
-    order = values.abs().argsort(dim=1, descending=True, stable=True)[:, :k]
+    """Return the first k eigenvalues [b, k] in the order of ``by_size``, with their columns of vectors [b, D, k]."""
+    order = _order(values)[:, :k]
     return values.gather(1, order), vectors.gather(2, order[:, None, :].expand(-1, vectors.shape[1], -1))
 
 
-def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return torch.linalg.eigh of symmetric matrices [b, D, D], NaN for those that are not finite."""
-    finite = matrices.isfinite().all(-1).all(-1)
-    values, vectors = torch.linalg.eigh(matrices.where(finite[:, None, None], 0.0))
-    return values.where(finite[:, None], math.nan), vectors.where(finite[:, None, None], math.nan)
-
-
-def eigvalsh(matrices: Tensor) -> Tensor:
-    """Return torch.linalg.eigvalsh of symmetric matrices [b, D, D], NaN for those that are not finite."""
-    finite = matrices.isfinite().all(-1).all(-1)
-    values: Tensor = torch.linalg.eigvalsh(matrices.where(finite[:, None, None], 0.0))
-    return values.where(finite[:, None], math.nan)
+def _order(values: Tensor) -> Tensor:
+    order = values.abs().argsort(dim=1, descending=True, stable=True)
+    size, negative = values.abs().gather(1, order), values.gather(1, order) < 0
+    apart = size[:, :-1] - size[:, 1:] > TIE * size[:, :1]
+    tie = torch.nn.functional.pad(apart.cumsum(1), (1, 0))  # the number of the tie, counted from the largest
+    return order.gather(1, (2 * tie + negative).argsort(dim=1, stable=True))
 
 
 def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tuple[Tensor, Tensor]:
@@ -66,8 +62,7 @@ def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tup
     values, vectors = starts.new_zeros(b, 0), starts.new_zeros(b, dim, 0)
 
     def deflated(x: Tensor) -> Tensor:
-        along = values[:, :, None] * (vectors.mT @ x[:, :, None])
-        return operator(x) - (vectors @ along)[:, :, 0]
+        return operator(x) - times(vectors, values * times(vectors.mT, x))
 
     for start in starts:
         first = values[:, 0].abs() if values.shape[1] else starts.new_zeros(b)
@@ -132,7 +127,8 @@ class _Search:
         now = converged & ~self._done
         if now.any():
             self.value = torch.where(now[:, None], theta[:, :1], self.value)
-            self.vector = torch.where(now[:, None, None], self._basis[:, :size].mT @ s[:, :, :1], self.vector)
+            vector = times(self._basis[:, :size].mT, s[:, :, 0])[..., None]
+            self.vector = torch.where(now[:, None, None], vector, self.vector)
             self._done = self._done | now
         return bool(self._done.all())
 
@@ -149,7 +145,6 @@ class _Search:
 
 def _across(x: Tensor, basis: Tensor) -> Tensor:
     """Return the part of x [b, D] across the orthonormal rows of basis [b, s, D]; twice, as little may be left."""
-    column = x[:, :, None]
     for _ in range(2):
-        column = torch.baddbmm(column, basis.mT, basis @ column, alpha=-1)
-    return column[:, :, 0]
+        x = x - times(basis.mT, times(basis, x))
+    return x

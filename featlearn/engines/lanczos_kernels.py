@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from featlearn.engines.curvature_kernels import weigh
 from featlearn.engines.kernels import dot, gather, to_preactivations
+from featlearn.engines.lanczos import TIE
 from featlearn.engines.tridiagonal import above, end, vector
 from featlearn.tiles import multiply
 
@@ -64,7 +65,11 @@ def add_multiple(out: Array, factor: float, v: Array) -> None:
 @njit(error_model="numpy")
 def across(x: Array, coef: Array, align: Array) -> None:
     """Replace c of a vector by that of its part across an orthonormal basis, coef and align [s, D]."""
-    x -= np.dot(np.dot(align, x), coef)
+    along = np.empty(len(align))
+    for i in range(len(align)):
+        along[i] = dot(align[i], x)
+    for i in range(len(coef)):
+        add_multiple(x, -along[i], coef[i])
 
 
 @njit(error_model="numpy")
@@ -116,11 +121,14 @@ def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: b
 
 @njit(error_model="numpy")
 def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
-    """Return the eigenvalue of largest absolute value of the tridiagonal matrix, and write its unit vector into s."""
+    """Return the eigenvalue of largest absolute value of the tridiagonal matrix, and write its unit vector into s.
+
+    The positive one where the two ends tie.
+    """
     x, sign = end(1.0, diagonal, squares, guess), 1.0
     if math.isnan(above(x, -1.0, diagonal, squares)):
         y = end(-1.0, diagonal, squares, guess)
-        if y > x:
+        if y > x * (1 + TIE):
             x, sign = y, -1.0
     vector(x, sign, diagonal, squares, s)
     return sign * x
@@ -222,8 +230,11 @@ def longer(rows: Array) -> Array:
 @njit(error_model="numpy")
 def combined(s: Array, coef: Array, align: Array) -> Any:
     """Return c of the unit vector along the combination of a basis with the coefficients s."""
-    c = np.dot(s, coef)
-    return c / math.sqrt(dot(c, np.dot(s, align)))
+    c, a = np.zeros(coef.shape[1]), np.zeros(coef.shape[1])
+    for i in range(len(s)):
+        add_multiple(c, s[i], coef[i])
+        add_multiple(a, s[i], align[i])
+    return c / math.sqrt(dot(c, a))
 
 
 @njit(cache=True, error_model="numpy")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
+from featlearn.linalg import eigh
 
 
 class PatchGeometry:
@@ -45,17 +46,23 @@ class PatchGeometry:
         return torch.cat([plus, minus, x.repeat(1, self.problem.noises_per_sample)], 1)
 
     @cached_property
+    def _roots(self) -> tuple[Tensor, Tensor]:
+        """Square roots of G's eigenvalues [b, k], rising, and its eigenvectors [b, k, k], as columns."""
+        values, vectors = eigh(self.problem.gram.double())
+        return values.clamp(min=0).sqrt(), vectors
+
+    @cached_property
     def factor(self) -> Tensor:
         """F [b, k, k] with F F' = G, from eigenvalues, as G may be singular: V = F times orthonormal rows."""
-        values, vectors = torch.linalg.eigh(self.problem.gram.double())
-        factor: Tensor = vectors * values.clamp(min=0).sqrt()[:, None]
-        return factor
+        roots, vectors = self._roots
+        return vectors * roots[:, None]
 
     @cached_property
     def inverse_factor(self) -> Tensor:
         """The pseudo-inverse of ``factor``, [b, k, k]: from orthonormal coordinates to coefficients."""
-        inverse: Tensor = torch.linalg.pinv(self.factor, rtol=1e-10)
-        return inverse
+        roots, vectors = self._roots
+        counts = roots > 1e-10 * roots[:, -1:]
+        return torch.where(counts, 1 / roots.where(counts, 1.0), 0.0)[:, :, None] * vectors.mT
 
     @cached_property
     def rows(self) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from featlearn.engines.patch_geometry import PatchGeometry
+from featlearn.linalg import eigvalsh
 from featlearn.tiles import padded
 
 REGULAR = 1e-4  # smallest over largest eigenvalue of G, from which on coefficients are as good as coordinates
@@ -52,6 +53,6 @@ class WideGeometry(PatchGeometry):
     @cached_property
     def regular(self) -> Tensor:
         """Is G far from singular? [b]."""
-        values = torch.linalg.eigvalsh(self.problem.gram.double())
+        values = eigvalsh(self.problem.gram.double())
         regular: Tensor = values[:, 0] > REGULAR * values[:, -1]
         return regular

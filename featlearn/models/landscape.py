@@ -73,6 +73,16 @@ def activated(preactivations: Tensor, name: str) -> Tensor:
     return value
 
 
+def matmul(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right for matrices [m, s] and [s, n], differentiable as often as wanted.
+
+    In place of torch's ``@``, which in a block may round a run by its place among the others (see linalg.py).
+    """
+    from featlearn.models import matrices
+
+    return matrices.matmul(left, right)
+
+
 def half_square(residuals: Tensor) -> Tensor:
     """Return |r_i|^2 / 2 for residuals [n, outputs]: summed over the outputs, halved."""
     return residuals.square().sum(-1) / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from featlearn.models.landscape import Arrays, Landscape, Tensors, gaussian, half_square
+from featlearn.models.landscape import Arrays, Landscape, Tensors, gaussian, half_square, matmul
 from featlearn.types import Count, NonNegative
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ class LinearAutoencoder(Landscape):
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return |x_i - D E x_i|^2 / 2, [n]."""
         (encoder, decoder), (inputs,) = leaves, given
-        return half_square(inputs - inputs @ encoder.mT @ decoder.mT)
+        return half_square(inputs - matmul(matmul(inputs, encoder.mT), decoder.mT))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, half_square
+from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, half_square, matmul
 from featlearn.streams import stream
 from featlearn.types import Count, Positive
 
@@ -52,8 +52,8 @@ class MLP(Landscape):
         """Return the outputs [n, outputs] at inputs [n, d]."""
         *layers, last = zip(leaves[::2], leaves[1::2], strict=True)
         for weight, bias in layers:
-            inputs = activated(inputs @ weight.mT + bias, self.activation)
-        return inputs @ last[0].mT + last[1]
+            inputs = activated(matmul(inputs, weight.mT) + bias, self.activation)
+        return matmul(inputs, last[0].mT) + last[1]
 
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return the loss of every sample, [n]; targets of classes are one-hot."""

@@ -44,10 +44,12 @@ class Quadratic(Landscape):
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return sum_i lambda_i <v_i, w>^2 / 2."""
         (w,), (eigenvalues, eigenvectors) = leaves, given
-        return (eigenvalues * (eigenvectors @ w).square()).sum() / 2
+        return (eigenvalues * (eigenvectors * w).sum(-1).square()).sum() / 2
 
 
 def rotation(seed: int, size: int) -> np.ndarray:
     """Draw a uniformly distributed orthogonal matrix [size, size] (QR of a Gaussian one, signs made unique)."""
-    q, r = np.linalg.qr(stream(seed, "rotation").standard_normal((size, size)))
-    return np.asarray(q * np.sign(np.diagonal(r)))
+    import torch
+
+    q, r = torch.linalg.qr(torch.tensor(stream(seed, "rotation").standard_normal((size, size))))
+    return np.asarray((q * r.diagonal().sign()).numpy())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, gaussian
+from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, gaussian, matmul
 from featlearn.streams import stream
 from featlearn.types import Count, NonNegative
 
@@ -57,4 +57,4 @@ class TeacherStudent(Landscape):
         return (self._output(inputs, *leaves) - self._output(inputs, *teacher)).square() / 2
 
     def _output(self, inputs: Tensor, hidden: Tensor, outer: Tensor) -> Tensor:
-        return activated(inputs @ hidden.mT / inputs.shape[-1] ** 0.5, self.activation) @ outer
+        return (activated(matmul(inputs, hidden.mT) / inputs.shape[-1] ** 0.5, self.activation) * outer).sum(-1)

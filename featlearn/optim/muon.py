@@ -77,7 +77,6 @@ def orthogonal(loss: Objective, u: Vector, ns_steps: int) -> Vector:
     x = loss.unit(u)
     for _ in range(ns_steps):
         s = loss.engine.rows_gram(x)
-        q = B * s + C * (s @ s)
-        q.diagonal(dim1=1, dim2=2).add_(A)
-        x = loss.engine.mix_rows(x, q)
+        once = loss.engine.mix_rows(x, s)
+        x = A * x + B * once + C * loss.engine.mix_rows(once, s)
     return x

@@ -129,17 +129,20 @@ class _Integral:
         """Integrate with plain torch, as many runs at once as keep the pre-activations in _NUMBERS_AT_ONCE."""
         import torch
 
+        from featlearn.linalg import product
+
         chance = _radial_chance(self.directions.shape[1], self.degree) if self.degree else _plain_chance
         directions = self.directions.reshape(len(self.directions), p.noises_per_sample, -1).swapaxes(0, 1)
-        factors = semidefinite_cholesky(self.gram)[:, None] @ self.turns
-        at_once = max(1, _NUMBERS_AT_ONCE[directions.device.type] // self.directions.numel())
+        factors = product(semidefinite_cholesky(self.gram)[:, None], self.turns)
+        most = max(1, _NUMBERS_AT_ONCE[directions.device.type] // self.directions.numel())
+        at_once = 2 ** (most.bit_length() - 1)  # a full block is then cut into equal parts
         parts = [torch.split(x, at_once) for x in (self.signal, factors, self.bias, self.lengths)]
         rows = []
         for signal, factor, bias, length in zip(*parts, strict=True):
-            z = directions @ factor.mT
+            z = product(directions, factor.mT)
             if not self.degree:
                 z = length[:, None, :, None] * z + bias[:, None, None]
-            noise = p.scale * p.noise_count * (p.activation.value(z) @ p.signs.double()).sum((1, 3))
+            noise = p.scale * p.noise_count * (p.activation.value(z) * p.signs[:, 0].double()).sum((1, 3))
             both = chance(signal[:, :1], noise) + chance(-signal[:, 1:], -noise)
             rows.append(both.reshape(len(both), self.n_scrambles, -1).mean(2) / 2)
         return torch.cat(rows)
@@ -151,10 +154,10 @@ def noise_gram(view: PatchView) -> Tensor:
     """
     p, gram = view.problem, view.weight_gram
     if p.bias:
-        gram = gram - view.align[..., -1:] @ view.align[..., -1:].mT
+        gram = gram - view.align[..., -1:] * view.align[..., -1:].mT
     if p.orthogonal_noise:
         square = p.signal_norm.square()[:, None, None]
-        along = view.align[..., :1] @ view.align[..., :1].mT
+        along = view.align[..., :1] * view.align[..., :1].mT
         gram = gram - along / square.where(square > 0, 1.0)
     return gram
 

@@ -6,7 +6,8 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from featlearn.engines import lanczos_kernels
-from featlearn.engines.lanczos import TOLERANCE, eigh, eigvalsh, lanczos, largest, normals
+from featlearn.engines.lanczos import TOLERANCE, lanczos, largest, normals
+from featlearn.linalg import eigh, eigvalsh
 from featlearn.tiles import pad_columns
 
 

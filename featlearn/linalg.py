@@ -1,0 +1,78 @@
+"""Linear algebra of a block of runs: what a run gets depends on its own matrices alone, to the last bit.
+
+A batched routine of a BLAS or LAPACK may round a matrix differently at another place of its batch, as it may choose its
+instructions by the address or the number of the matrix. Products on a CPU are therefore compiled here (tiles.py), and
+eigenvalues are asked for one matrix at a time, each copied to where a cache line begins. On a GPU one launch treats all
+matrices of a batch alike. ``featlearn.places`` checks on the machine at hand that this holds.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right, [..., m, s] @ [..., s, n], of one precision; leading axes broadcast. Not differentiable."""
+    batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])  # type: ignore[no-untyped-call]
+    (m, s), n = left.shape[-2:], right.shape[-1]
+    left = left.expand(*batch, m, s).reshape(-1, m, s)
+    right = right.expand(*batch, s, n).reshape(-1, s, n)
+    multiply = _device_product if left.is_cuda else _host_product
+    return multiply(left, right).reshape(*batch, m, n)
+
+
+def times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Return the products [..., m] of matrices [..., m, s] with vectors [..., s]."""
+    return (matrices * vectors[..., None, :]).sum(-1)
+
+
+def _device_product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply [b, m, s] and [b, s, n] on a GPU, where all matrices of a batch are treated alike."""
+    return left @ right
+
+
+def _host_product(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply [b, m, s] and [b, s, n] on a CPU; without numba by ``plain_product``."""
+    try:
+        from featlearn.tiles import multiply_all
+    except ModuleNotFoundError:
+        return plain_product(left, right)
+    out = left.new_empty(len(left), left.shape[1], right.shape[2])
+    multiply_all(left.detach().contiguous().numpy(), right.detach().contiguous().numpy(), out.numpy())
+    return out
+
+
+def plain_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return left @ right summed term by term, each multiplication and each addition rounded as IEEE 754 has it."""
+    out = left.new_zeros(len(left), left.shape[1], right.shape[2])
+    for j in range(left.shape[2]):
+        out += left[:, :, j, None] * right[:, j, None, :]
+    return out
+
+
+def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues [b, D], rising, and eigenvectors [b, D, D], as columns, of symmetric matrices [b, D, D].
+
+    NaN for those that are not finite.
+    """
+    finite = matrices.isfinite().all(-1).all(-1)
+    safe = matrices.where(finite[:, None, None], 0.0)
+    found = [torch.linalg.eigh(part) for part in _parts(safe)]
+    values, vectors = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return values.where(finite[:, None], math.nan), vectors.where(finite[:, None, None], math.nan)
+
+
+def eigvalsh(matrices: Tensor) -> Tensor:
+    """Return the eigenvalues [b, D], rising, of symmetric matrices [b, D, D]; NaN for those that are not finite."""
+    finite = matrices.isfinite().all(-1).all(-1)
+    safe = matrices.where(finite[:, None, None], 0.0)
+    values = torch.cat([torch.linalg.eigvalsh(part) for part in _parts(safe)])
+    return values.where(finite[:, None], math.nan)
+
+
+def _parts(matrices: Tensor) -> tuple[Tensor, ...]:
+    """Cut a batch on a CPU into single matrices: LAPACK is given a copy of each, at an aligned address of its own."""
+    return (matrices,) if matrices.is_cuda or not len(matrices) else torch.split(matrices, 1)
