@@ -3,7 +3,7 @@
 A batched routine of a BLAS or LAPACK may round a matrix differently at another place of its batch, as it may choose its
 instructions by the address or the number of the matrix. Products on a CPU are therefore compiled here (tiles.py), and
 eigenvalues are asked for one matrix at a time, each copied to where a cache line begins. On a GPU one launch treats all
-matrices of a batch alike. ``featlearn.places`` checks on the machine at hand that this holds.
+matrices of a batch alike.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     """Return left @ right, [..., m, s] @ [..., s, n], of one precision; leading axes broadcast. Not differentiable."""
     batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])  # type: ignore[no-untyped-call]
     (m, s), n = left.shape[-2:], right.shape[-1]
-    left = left.expand(*batch, m, s).reshape(-1, m, s)
-    right = right.expand(*batch, s, n).reshape(-1, s, n)
+    left = left.expand(*batch, m, s).reshape(math.prod(batch), m, s)
+    right = right.expand(*batch, s, n).reshape(math.prod(batch), s, n)
     multiply = _device_product if left.is_cuda else _host_product
     return multiply(left, right).reshape(*batch, m, n)
 

@@ -3,7 +3,7 @@
 A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
 mini-batches come from its own streams, what mixes its numbers is computed run by run (linalg.py), and a block always
 has the same number of lanes, padded with copies: one, or enough for whole vector registers, because torch may round
-what is left at the end of a tensor otherwise than the rest. ``places.py`` checks this on the machine at hand.
+what is left at the end of a tensor otherwise than the rest (independence.py checks that on the machine at hand).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Vector
 from featlearn.engines.weights import WeightEngine
 from featlearn.geometry import draw_run
+from featlearn.independence import LEAST, check_independence
 from featlearn.law import Drawn, Numbers, Shape, draw
 from featlearn.loop import MiniBatches, Outcome, train
 from featlearn.loop.state import ENDS
@@ -33,8 +34,7 @@ from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
-LEAST = 32  # lanes, if more than one: any tensor [b, ...] then fills registers of any kind, two at a time
-LANDSCAPE_LANES, SMALL = 32, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
+LANDSCAPE_LANES, SMALL = LEAST, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
 def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
@@ -163,6 +163,7 @@ class Block:
 def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
     with one_thread():
+        check_independence(device)
         engine, first = _engine(block, device), block.settings[0]
         batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)
         return train(engine, block.rule(engine.labels), batches.losses(engine), first.train, first.record)

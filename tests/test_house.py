@@ -20,7 +20,7 @@ ROOT = Path(featlearn.__file__).parent
 FLOORS = [
     {"types", "streams", "threads", "theory", "imports", "tiles"},
     {"linalg"},
-    {"custom"},
+    {"custom", "independence"},
     {"provenance"},
     {"data", "models"},
     {"geometry", "law"},

@@ -6,7 +6,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from featlearn.engines import lanczos_kernels
-from featlearn.engines.lanczos import TOLERANCE, lanczos, largest, normals
+from featlearn.engines.lanczos import TOLERANCE, by_size, lanczos, largest, normals
 from featlearn.linalg import eigh, eigvalsh
 from featlearn.tiles import pad_columns
 
@@ -91,3 +91,29 @@ def test_the_order_is_by_absolute_value_with_signs_kept():
     values = torch.tensor([[-3.0, -1.0, 0.0, 2.0, 3.5]])
     assert largest(values, torch.eye(5)[None], 3)[0].tolist() == [[3.5, -3.0, 2.0]]
     assert largest(values, torch.eye(5)[None], 3)[1][0].T.argmax(1).tolist() == [4, 0, 3]
+
+
+@pytest.mark.parametrize("search", [solve, solve_compiled])
+@pytest.mark.parametrize("off", [0.0, 1e-13, -1e-13])
+@pytest.mark.parametrize("rest", [np.linspace(-3, 3, 40), np.array([0.5])])
+def test_of_a_tie_the_positive_eigenvalue_comes_first(search, off, rest):
+    spectra = np.stack([np.concatenate([[-4.0 + off, 4.0], rest]), np.concatenate([[-4.0 + off, -4.0], rest])])
+    matrices = symmetric(spectra)
+    for k in (1, 2):
+        values, vectors = search(matrices, k)
+        expected = torch.tensor([[4.0, -4.0], [-4.0, -4.0]], dtype=torch.float64)[:, :k]
+        assert torch.allclose(values, expected, rtol=1e-12)
+        assert torch.allclose(matrices @ vectors, vectors * values[:, None], atol=1e-7)
+
+
+@pytest.mark.parametrize("search", [solve, solve_compiled])
+def test_a_difference_that_is_not_rounding_decides(search):
+    matrices = symmetric(np.concatenate([[-4.0 - 1e-8, 4.0], np.linspace(-3, 3, 40)])[None])
+    assert search(matrices, 1)[0].item() < 0
+
+
+def test_a_tie_is_ordered_alike_in_any_order():
+    tied = torch.tensor([[3.0, -5.0, 5.0, -5.0 - 1e-12, 0.0, 5.0 + 1e-12, torch.nan]], dtype=torch.float64)[:, :6]
+    for shift in range(6):
+        found = by_size(tied.roll(shift, 1))[0]
+        assert found.sign().tolist() == [1, 1, -1, -1, 1, 0] and found[4] == 3
