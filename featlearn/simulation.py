@@ -28,13 +28,13 @@ from featlearn.law import Drawn, Numbers, Shape, draw
 from featlearn.loop import MiniBatches, Outcome, train
 from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
+from featlearn.models.landscape import SMALL
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
-LANDSCAPE_LANES, SMALL = LEAST, 2**14  # a landscape of few samples times parameters costs its calls, not its arithmetic
 
 
 def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
@@ -85,7 +85,7 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     GPU: half, down to LEAST, or 1.
     """
     if isinstance(run.network, Landscape):
-        return LANDSCAPE_LANES if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
+        return LEAST if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
     most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
     size = LANES[device][run.engine]

@@ -46,7 +46,7 @@ SEES = {
     "streams": set(),
     "theory": set(),  # or theory against simulation would be no test
     "data": {"types", "streams"},
-    "models": {"types", "streams", "linalg"},
+    "models": {"types", "streams"},
     "optim": {"types"},
     "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
     "trackers": {"types", "streams", "models", "tiles", "linalg", "theory"},  # what theory says, beside what happened

@@ -123,6 +123,7 @@ OWN_WORK = {  # what is allowed to ask a BLAS or LAPACK, and why
     "linalg.py": "the only place for blocks",
     "geometry.py": "a single run's vectors, copied to aligned memory",
     "models/quadratic.py": "a single run's rotation, likewise",
+    "models/landscape.py": "a run too large to share a block",
     "engines/weights.py": "blocks of one run on a CPU",
     "engines/device_kernels.py": "a program a run",
 }

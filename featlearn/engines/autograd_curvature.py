@@ -55,11 +55,10 @@ class AutogradCurvature:
         """Return H x for x [b, D], or for ``several`` at once [s, b, D]."""
         if not self._gradient.requires_grad:  # a loss that is linear in all of w
             return torch.zeros_like(x)
-        return (torch.func.vmap(self._single) if several else self._single)(x).detach()
-
-    def _single(self, x: Tensor) -> Tensor:
-        found = torch.autograd.grad(self._gradient, self._leaves, x, retain_graph=True, materialize_grads=True)
-        return torch.cat([h.flatten(1) for h in found], 1)
+        found = torch.autograd.grad(
+            self._gradient, self._leaves, x, retain_graph=True, is_grads_batched=several, materialize_grads=True
+        )
+        return torch.cat([h.flatten(2 if several else 1) for h in found], -1).detach()
 
     def _vector(self, flat: Tensor) -> Vector:
         sizes = [leaf[0].numel() for leaf in self._leaves]

@@ -17,6 +17,8 @@ from featlearn.streams import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
+SMALL = 2**14  # samples times parameters up to which runs share a block, as it costs its calls, not its arithmetic
+
 Arrays = tuple[np.ndarray, ...]
 Tensors = tuple["Tensor", ...]
 
@@ -74,13 +76,14 @@ def activated(preactivations: Tensor, name: str) -> Tensor:
 
 
 def matmul(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right for matrices [m, s] and [s, n], differentiable as often as wanted.
+    """Return left @ right for matrices [m, s] and [s, n] of a run, differentiable as often as wanted.
 
-    In place of torch's ``@``, which in a block may round a run by its place among the others (see linalg.py).
+    Written out up to SMALL multiplications, as in any block of several runs: there a batched product of torch's may
+    round a run by its place among the others (see linalg.py).
     """
-    from featlearn.models import matrices
-
-    return matrices.matmul(left, right)
+    if left.numel() * right.shape[-1] > SMALL:
+        return left @ right
+    return (left[:, None] * right.mT).sum(-1)
 
 
 def half_square(residuals: Tensor) -> Tensor:

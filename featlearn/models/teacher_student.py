@@ -48,13 +48,17 @@ class TeacherStudent(Landscape):
         return stream(seed, "teacher").standard_normal((self.n_teacher, data.dim)), np.ones(self.n_teacher)
 
     def given(self, seed: int, data: Any) -> Arrays:
-        """Draw the inputs [n, d] and the teacher's layers."""
-        return (*data.draw(seed), *self.teacher(seed, data))
+        """Draw the inputs [n, d]; the teacher gives their targets [n]."""
+        import torch
+
+        (inputs,) = data.draw(seed)
+        tensors = [torch.tensor(array) for array in (inputs, *self.teacher(seed, data))]
+        return inputs, self._output(*tensors).numpy()
 
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return (f(x_i) - f*(x_i))^2 / 2, [n]."""
-        inputs, *teacher = given
-        return (self._output(inputs, *leaves) - self._output(inputs, *teacher)).square() / 2
+        inputs, targets = given
+        return (self._output(inputs, *leaves) - targets).square() / 2
 
     def _output(self, inputs: Tensor, hidden: Tensor, outer: Tensor) -> Tensor:
         return (activated(matmul(inputs, hidden.mT) / inputs.shape[-1] ** 0.5, self.activation) * outer).sum(-1)

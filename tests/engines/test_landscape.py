@@ -10,6 +10,7 @@ from helpers import landscape_engine, make_landscape_run, same_bits
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.none import NoData
+from featlearn.models.landscape import matmul
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
 from featlearn.models.product import Product
@@ -45,6 +46,27 @@ def test_a_run_in_company_has_the_bits_of_the_run_alone(case, dtype):
     filler = [replace(runs[0], seed=9)] * 29
     for block in (runs, [*filler, *runs]):
         assert all(map(same_bits, alone, simulate_block(block)[-3:]))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_block_of_several_runs_asks_no_library_for_products(case, monkeypatch):
+    network, data = CASES[case]
+    run = make_landscape_run(network, SAM(rho=0.02, base=SGD(lr=0.03)), data, trackers=(Position(),))
+
+    def refuse(self, other):
+        raise AssertionError("a batched product")
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", refuse)
+    assert lanes(run) > 1 and simulate(run).status == "ok"
+
+
+@pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 1, 1), (40, 20, 25)])
+def test_products_are_right_on_both_sides_of_the_size_of_a_block(sizes):
+    (m, s, n), rng = sizes, np.random.default_rng(0)
+    left, right = (torch.tensor(rng.normal(size=size), requires_grad=True) for size in ((m, s), (s, n)))
+    assert torch.allclose(matmul(left, right), left @ right, rtol=1e-13, atol=1e-14)
+    if m < 40:
+        assert torch.autograd.gradgradcheck(matmul, (left, right))
 
 
 def test_a_run_that_diverges_leaves_its_neighbours_alone():

@@ -55,7 +55,7 @@ def linear_autoencoder(model, leaves, given):
 
 
 def teacher_student(model, leaves, given):
-    (w, v), (x, teacher, outer) = leaves, given
+    (w, v), (x, _), (teacher, outer) = leaves, given, model.teacher(SEED, CLOUD)
     act = {"erf": np.vectorize(math.erf), "tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}[model.activation]
     slope = {
         "erf": lambda z: 2 / math.sqrt(math.pi) * np.exp(-(z**2)),
