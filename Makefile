@@ -1,4 +1,4 @@
-# make demo: install, run the quickstart sweep, draw its phase diagrams.   make test: install, check, test.
+# make demo: install, run three sweeps, draw the figures of the claim.   make test: install, check, test.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -17,10 +17,13 @@ $(VENV)/.test: $(VENV)/.base
 	touch $@
 
 demo: $(VENV)/.base
+	$(BIN)/featlearn sweep configs/chen2023_dynamics.yaml --out results/chen2023_dynamics --jobs 2
+	$(BIN)/featlearn sweep configs/chen2023_theorem.yaml --out results/chen2023_theorem --jobs 2
 	$(BIN)/featlearn sweep configs/quickstart.yaml --out results/quickstart --jobs 2
-	$(BIN)/featlearn plot dynamics results/quickstart -o results/dynamics.png --where data.dim=20000 --where data.signal_norm=5
-	$(BIN)/featlearn plot difference results/quickstart -o results/difference.png
-	$(BIN)/featlearn plot phase results/quickstart -o results/phase.png
+	$(BIN)/featlearn plot phase results/quickstart -o results/fixed_radius_phase.png
+	$(BIN)/featlearn plot difference results/quickstart -o results/fixed_radius_difference.png
+	$(BIN)/featlearn plot dynamics results/chen2023_dynamics -o results/dynamics.png
+	$(BIN)/featlearn plot phase results/chen2023_theorem -o results/phase.png
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

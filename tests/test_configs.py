@@ -13,6 +13,7 @@ SIZES = {
     "quickstart": 4200,
     "chen2023_phase": 8400,
     "chen2023_dynamics": 120,
+    "chen2023_theorem": 4200,
     "kou2023_heatmap": 100_000,
     "boundary_scaling": 10_080,
     "fsam_components": 5760,
