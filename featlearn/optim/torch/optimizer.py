@@ -266,9 +266,12 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._conclude(g, own)
 
     def _conclude(self, g: Vector, own: Any) -> None:
-        """Take the step with the gradient g."""
+        """Take the step with the gradient g, and let the rule add what it keeps out of the base's."""
         self.space.hand_over(g)
         self.base.step()
+        if type(self._rule).conclude is not Wrapper.conclude and self._rule.active(self._steps):
+            w, own = self._present().conclude(self.space.read(), own, self._steps)
+            self.space.write(w)
         self._own, self._halfway = own, None
         self._steps += 1
 
