@@ -85,9 +85,9 @@ class RuleGroups(Sharing):
             option(self.rule_class, "rho", group["rho"])
 
     def _complete(self, group: dict[str, Any]) -> None:
-        """Give a group its radius, and the learning rate at which it is that."""
-        if isinstance(self._rule, Perturbed):
-            group.setdefault("rho", self._rule.rho)
+        """Give a group the options that it lacks, its radius among them, and the learning rate at which it is that."""
+        for name, value in self.defaults.items():
+            group.setdefault(name, value)
         if isinstance(getattr(self._rule, "rho_schedule", None), FollowLR):
             group.setdefault("rho_lr", float(group.get("initial_lr", group["lr"])))
             if not group["rho_lr"] > 0:
