@@ -31,11 +31,16 @@ def unit(u):
 
 
 def descend(base, w, samples, gradient):
-    """The weights after an SGD step on each batch, along gradient(t, w, chosen, buffer) with decay and momentum."""
+    """The weights after an SGD step on each batch, along gradient(t, w, chosen, buffer) with decay and momentum.
+
+    Of two that it returns the second stays out of the buffer.
+    """
     buffer = 0 * w
     for t, chosen in enumerate(samples):
-        buffer = base.momentum * buffer + gradient(t, w, chosen, buffer) + base.weight_decay * w
-        w = w - base.lr * buffer
+        found = gradient(t, w, chosen, buffer)
+        g, beside = found if isinstance(found, tuple) else (found, 0.0)
+        buffer = base.momentum * buffer + g + base.weight_decay * w
+        w = w - base.lr * (buffer + beside)
     return w
 
 

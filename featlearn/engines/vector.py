@@ -114,4 +114,4 @@ def spread(x: Scalar, like: Tensor) -> Tensor:
     """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
     if not isinstance(x, Tensor):
         return like.new_full((), x)  # made on the device: a copy from the host would wait
-    return x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x
+    return (x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x).to(like.device)

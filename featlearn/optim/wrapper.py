@@ -61,6 +61,10 @@ class Wrapper(ABC):
         """Return the wrapper's own memory before the first step."""
         return None
 
+    def conclude(self, w: Vector, own: Any, t: int) -> tuple[Vector, Any]:
+        """Return the parameters after step t and the wrapper's own memory, given w, where the base's step has led."""
+        return w, own
+
     def after(self, loss: Objective, w: Vector, own: Any, t: int) -> Any:
         """Return the wrapper's own memory, given where step t led: what the next one needs of this one's mini-batch."""
         return own
@@ -96,7 +100,10 @@ class Wrapper(ABC):
         """Take step t of the base rule, with this wrapper's gradient within the window."""
         g, own = self.descent(loss, w, memory, t)
         w, base = pair(self.base.update, loss, w, g, memory.base, t)
-        return w, Memory(base, self.after(loss, w, own, t) if self.active(t) else own)
+        if self.active(t):
+            w, own = self.conclude(w, own, t)
+            own = self.after(loss, w, own, t)
+        return w, Memory(base, own)
 
     def probe(self, loss: Objective, w: Vector, memory: Memory, t: int) -> Vector:
         """Return w: the gradient is taken where the parameters are."""

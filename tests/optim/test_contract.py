@@ -171,7 +171,10 @@ MIXED = {
     "looksam": [
         LookSAM(rho=rho, k=3, alpha=alpha, base=SGD(lr=0.1)) for rho, alpha in ((0.1, 0.0), (0.1, 0.5), (0.0, 1.0))
     ],
-    "wsam": [WSAM(rho=0.1, gamma=gamma, base=SGD(lr=0.1)) for gamma in (0.0, 0.5, 0.9)],
+    "wsam": [
+        WSAM(rho=0.1, gamma=gamma, base=SGD(lr=0.1, momentum=m)) for gamma, m in ((0.0, 0.5), (0.5, 0.0), (0.9, 0.3))
+    ],
+    "wsam coupled": [WSAM(rho=0.1, gamma=gamma, decoupled=False, base=SGD(lr=0.1)) for gamma in (0.0, 0.5, 0.9)],
     "momentum_sam": [MomentumSAM(rho=rho, base=SGD(lr=0.1, momentum=m)) for rho, m in ((0.0, 0.5), (0.1, 0.9))],
     "label_noise": [LabelNoiseGD(flip_rate=rate, base=SGD(lr=0.1)) for rate in (0.0, 0.2, 0.4)],
     "msam": [MSAM(rho=rho, micro_batch_size=1, base=SGD(lr=lr)) for rho, lr in ((0.0, 0.1), (0.2, 0.1), (0.1, 0.3))],

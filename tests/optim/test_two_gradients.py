@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from equations import HEAVY, PLAIN, error, length, run_of, unit
-from helpers import advance, drawn_batches, engine_of, loss_on
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, loss_on
 
 from featlearn.engines.protocol import Loss
 from featlearn.optim import GSAM, SAM, WSAM, LookSAM
+from featlearn.optim.schedules import StepDecay
 
 BASES = pytest.mark.parametrize("base", [PLAIN, HEAVY], ids=["plain", "heavy"])
 RHO = 0.2
@@ -30,11 +32,14 @@ def surrogate_gap(alpha):
     return equation
 
 
-def weighted(gamma):
+def weighted(gamma, decoupled):
+    """dlrover's code: the sharpness is in the base's gradient, or follows its step at the learning rate."""
+
     def equation(plain):
         def gradient(t, w, chosen, buffer):
             g, s = both(plain, w, chosen)
-            return g + gamma / (1 - gamma) * (s - g)
+            sharpness = gamma / (1 - gamma) * (s - g)
+            return (g, sharpness) if decoupled else g + sharpness
 
         return gradient
 
@@ -71,10 +76,39 @@ def test_gsam_follows_its_equation(base, alpha):
 
 
 @BASES
+@pytest.mark.parametrize("decoupled", [True, False])
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 0.9])
-def test_wsam_follows_its_equation(base, gamma):
-    rule = WSAM(rho=RHO, gamma=gamma, base=base)
-    assert error(rule, weighted(gamma)) < 1e-12 < 1e-4 < error(rule, weighted(gamma + 0.05))
+@pytest.mark.parametrize("engine", ["gram", "weights"])
+def test_wsam_follows_its_equation(base, gamma, decoupled, engine):
+    """With momentum and decay, of which the decoupled sharpness, the default, knows nothing."""
+    rule = WSAM(rho=RHO, gamma=gamma, base=base, **({} if decoupled else {"decoupled": False}))
+    assert error(rule, weighted(gamma, decoupled), engine=engine) < 1e-12
+    assert error(rule, weighted(gamma + 0.05, decoupled), engine=engine) > 1e-4
+    other = error(rule, weighted(gamma, not decoupled), engine=engine)
+    assert other > 1e-4 if gamma and base.momentum else other < 1e-12
+
+
+def test_the_decoupled_sharpness_follows_the_rate():
+    """By hand over a rate that falls: w - lr_t (buffer + sharpness), within a window of steps."""
+    falls = StepDecay(every=4, gamma=0.3)
+    rule = WSAM(rho=RHO, gamma=0.8, start=2, base=replace(HEAVY, lr_schedule=falls))
+    run = run_of(rule)
+    plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, 12)
+    w, buffer = plain.start, 0 * plain.start
+    for t, chosen in enumerate(samples):
+        g, s = both(plain, w, chosen)
+        buffer = 0.9 * buffer + g + 0.05 * w
+        w = w - 0.05 * falls.factor(t) * (buffer + (4 * (s - g) if t >= 2 else 0))
+    assert np.abs(explicit(advance(engine_of(run), rule, batches)[0], plain) - w).max() < 1e-12
+
+
+def test_a_base_without_a_rate_is_refused_where_the_sharpness_needs_one():
+    class Rateless:
+        """It steps, at no rate that can be asked for."""
+
+    with pytest.raises(ValueError, match=r"decoupled: Rateless has no rate\(t\)"):
+        WSAM(rho=RHO, gamma=0.5, base=Rateless())
+    assert WSAM(rho=RHO, gamma=0.5, decoupled=False, base=Rateless()).weight == 1
 
 
 @BASES
@@ -112,8 +146,9 @@ def end(rule):
 def test_at_their_ends_they_are_sam_or_the_base():
     sam, base = end(SAM(rho=RHO, base=HEAVY)), end(HEAVY)
     look = LookSAM(rho=RHO, k=1, alpha=0.5, base=HEAVY)
-    exact = [(GSAM(rho=RHO, alpha=0.0, base=HEAVY), sam), (look, sam), (WSAM(rho=RHO, gamma=0.0, base=HEAVY), base)]
+    none = [WSAM(rho=RHO, gamma=0.0, decoupled=decoupled, base=HEAVY) for decoupled in (True, False)]
+    exact = [(GSAM(rho=RHO, alpha=0.0, base=HEAVY), sam), (look, sam), *((rule, base) for rule in none)]
     assert all(torch.equal(a, b) for rule, other in exact for a, b in zip(end(rule), other, strict=True))
-    half = end(WSAM(rho=RHO, gamma=0.5, base=HEAVY))
+    half = end(WSAM(rho=RHO, gamma=0.5, decoupled=False, base=HEAVY))
     assert all(torch.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(half, sam, strict=True))
     assert not any(torch.allclose(a, b) for a, b in zip(end(replace(look, k=2))[1:], sam[1:], strict=True))

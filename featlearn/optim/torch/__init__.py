@@ -69,6 +69,7 @@ Half precision parameters are perturbed in float32.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from featlearn.optim import OPTIMIZERS
@@ -77,9 +78,23 @@ from featlearn.optim.torch.refusals import Refused
 from featlearn.optim.wrapper import Wrapper
 
 
+@cache
 def optimizer_class(rule: type[Wrapper]) -> type[RuleOptimizer]:
-    """Return the optimizer of torch that follows a rule, a built-in one or your own."""
-    return type(rule.__name__, (RuleOptimizer,), {"rule_class": rule, "__doc__": rule.__doc__, "__module__": __name__})
+    """Return the optimizer of torch that follows a rule, a built-in one or your own: one class for each."""
+    parts = {"rule_class": rule, "__doc__": rule.__doc__, "__module__": __name__, "__reduce__": _reduce}
+    return type(rule.__name__, (RuleOptimizer,), parts)
+
+
+def _reduce(optimizer: RuleOptimizer) -> tuple[Any, ...]:
+    """Return what pickle needs: a class made here is found again by its rule, one made from it by its own name."""
+    cls = type(optimizer)
+    made = cls is optimizer_class(cls.rule_class)
+    return _blank, (cls.rule_class if made else cls,), optimizer.__getstate__()
+
+
+def _blank(kind: type[Wrapper | RuleOptimizer]) -> RuleOptimizer:
+    cls = kind if issubclass(kind, RuleOptimizer) else optimizer_class(kind)
+    return cls.__new__(cls)
 
 
 RULES = {rule.__name__: optimizer_class(rule) for rule in OPTIMIZERS.values() if issubclass(rule, Wrapper)}

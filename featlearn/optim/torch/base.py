@@ -13,6 +13,7 @@ from torch import Tensor
 
 from featlearn.engines.protocol import Objective, Scalar, Vector
 from featlearn.optim.torch.numbers import per_part
+from featlearn.optim.torch.plain import plain
 
 if TYPE_CHECKING:
     from featlearn.optim.torch.optimizer import RuleOptimizer
@@ -40,8 +41,8 @@ class TorchBase:
 
     @property
     def momentum(self) -> float:
-        """The momentum that a parameter group has by default; 0 for a base without."""
-        return float(self._optimizer.base.defaults.get("momentum", 0.0))
+        """The largest momentum of a parameter group; 0 for a base without."""
+        return max(float(group.get("momentum", 0.0)) for group in self._optimizer.param_groups)
 
     @property
     def lr_schedule(self) -> Following:
@@ -56,7 +57,7 @@ class TorchBase:
         return per_part(self._optimizer.param_groups, lambda group: group["lr"])
 
     def memory(self, w: Vector) -> Vector | None:
-        """Return the momentum buffers, zero before the first step; None for a base without momentum."""
+        """Return the momentum buffers, zero where there is none yet; None for a base without momentum."""
         if self.momentum == 0:
             return None
         state = self._optimizer.state
@@ -102,4 +103,4 @@ def _tried(base: torch.optim.Optimizer, parameters: list[Tensor]) -> Iterator[No
 
 
 def _buffer(found: Tensor | None, part: Tensor) -> Tensor:
-    return torch.zeros_like(part) if found is None else found.to(part.dtype)[None]
+    return torch.zeros_like(part) if found is None else plain(found).to(part.dtype)[None]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Vector
+from featlearn.optim.torch.plain import plain
 
 
 def pack(memory: Any) -> Any:
@@ -26,10 +27,19 @@ def unpack(packed: Any, parameters: Sequence[Tensor]) -> Any:
     return _mapped(packed, vector, lambda x: isinstance(x, dict) and x.keys() == {"parts", "factor"})
 
 
-def extended(memory: Any, added: Sequence[Tensor]) -> Any:
-    """Return the memory with zeros for parameters that came later."""
-    zeros = tuple(torch.zeros_like(p, dtype=torch.promote_types(p.dtype, torch.float32))[None] for p in added)
-    return _mapped(memory, lambda u: Vector((*u.parts, *zeros), u.factor))
+def carried(memory: Any, before: Sequence[Tensor], now: Sequence[Tensor]) -> Any:
+    """Return the memory of the parameters ``before`` for those that there are now: zeros for new ones."""
+    places = {id(p): i for i, p in enumerate(before)}
+
+    def vector(u: Vector) -> Vector:
+        return Vector(tuple(u.parts[places[id(p)]] if id(p) in places else _empty(p) for p in now), u.factor)
+
+    return _mapped(memory, vector)
+
+
+def _empty(p: Tensor) -> Tensor:
+    numbers = plain(p)
+    return torch.zeros_like(numbers, dtype=torch.promote_types(numbers.dtype, torch.float32))[None]
 
 
 def _is_vector(x: Any) -> bool:

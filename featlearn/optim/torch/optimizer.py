@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from featlearn.engines.protocol import Vector
 from featlearn.optim.perturbed import Perturbed
-from featlearn.optim.schedules import FollowLR
 from featlearn.optim.torch.base import TorchBase
-from featlearn.optim.torch.memory import extended, pack, unpack
-from featlearn.optim.torch.numbers import option, per_part
+from featlearn.optim.torch.groups import RuleGroups
+from featlearn.optim.torch.memory import pack, unpack
+from featlearn.optim.torch.numbers import option
 from featlearn.optim.torch.objective import Elsewhere, Evaluated, known
 from featlearn.optim.torch.passes import Closure, Of, Passes, Statistics, mean_value
 from featlearn.optim.torch.refusals import (
+    GRADIENTS_BEFORE,
     Refused,
     refuse_base,
     refuse_count,
+    refuse_places,
     refuse_rule,
+    refuse_twice,
     refuse_two_steps,
     refuse_unknown,
 )
@@ -43,7 +45,7 @@ class Halfway(NamedTuple):
     finite: Tensor
 
 
-class RuleOptimizer(torch.optim.Optimizer):
+class RuleOptimizer(RuleGroups):
     """The rule ``rule_class`` for the parameters of any module; a subclass names the rule (see ``optimizer_class``).
 
     params: what any optimizer of torch takes. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
@@ -57,9 +59,6 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     base: the optimizer that takes the steps; it shares the parameter groups and the state.
     """
-
-    rule_class: ClassVar[type[Wrapper]]
-    base: torch.optim.Optimizer
 
     def __init__(
         self,
@@ -80,11 +79,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._statistics = Statistics(model)
         self._halfway: Halfway | None = None
         self._away = False
-        super().__init__(params, {})
-        self.base = base_class(self.param_groups, **options)
+        super().__init__(params, base_class, options)
         if "rho" in own and "rho" in self.base.defaults:
             raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
-        self.base.param_groups, self.state = self.param_groups, self.base.state
         self._base_of_rule = TorchBase(self)
         self._rule = self.rule_class(base=self._base_of_rule, **own)
         self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
@@ -94,36 +91,25 @@ class RuleOptimizer(torch.optim.Optimizer):
         """Give every group its radius, and start the rule anew."""
         for group in self.param_groups:
             self._complete(group)
+        self._spanned = self.parameters
+        refuse_twice(self._spanned)
         self._steps, self._own = 0, self._rule.remember(self.space.read())
-
-    def _complete(self, group: dict[str, Any]) -> None:
-        """Give a group its radius, and the learning rate at which it is that."""
-        if "rho" in self.defaults:
-            group.setdefault("rho", self.defaults["rho"])
-        if isinstance(getattr(self._rule, "rho_schedule", None), FollowLR):
-            group.setdefault("rho_lr", float(group.get("initial_lr", group["lr"])))
-            if not group["rho_lr"] > 0:
-                raise ValueError(f"the radius follows lr, which must be > 0 at first: found {group['rho_lr']}")
-
-    @classmethod
-    def _names(cls) -> set[str]:
-        return {field.name for field in fields(cls.rule_class)} - {"base"}
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """The parameters of all groups, in their order."""
-        return [p for group in self.param_groups for p in group["params"]]
+        self.space.keep_gradients(self._spanned)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters, with its own options where it gives them."""
-        if common := sorted(self._names() & param_group.keys() - {"rho"}):
-            raise ValueError(f"{', '.join(common)}: of {self.rule_class.__name__} only rho may differ between groups")
-        if "rho" in param_group:
-            option(self.rule_class, "rho", param_group["rho"])
+        self._refuse_halfway("add_param_group()")
         super().add_param_group(param_group)
-        if hasattr(self, "base"):
-            self._complete(self.param_groups[-1])
-            self._own = extended(self._own, param_group["params"])
+
+    def _ready(self, call: str) -> None:
+        """Make sure that a step can begin."""
+        self._refuse_halfway(call)
+        self.space.keep_gradients(self._catch_up())
+        for group in self.param_groups:
+            self._check(group)
+        refuse_twice(self._spanned)
+        refuse_places(self._spanned)
+        self.space.begin()
 
     @torch.no_grad()
     def step(
@@ -138,43 +124,55 @@ class RuleOptimizer(torch.optim.Optimizer):
         closure: computes the loss, calls backward, returns the loss; it need not clear the gradients. It is called as
         often as the rule needs a gradient, each time with the parameters where the rule needs it. A list of closures is
         one for each micro-batch, all of the same weight. Without a closure this is ``second_step``.
+        Raises RuntimeError where gradients are there already, which would be lost.
         full, other: the same for the whole training set and for another mini-batch, where the rule asks for these.
         Returns what the closure returned first: for nearly all rules the loss at the parameters before the step; of a
         list the mean, or the list of what was returned where that is not numbers.
         """
         if closure is None:
             return self._finish("step()")
-        self._refuse_halfway("step(closure)")
-        self._check_radii()
+        self._ready("step(closure)")
+        if self.space.has_new_gradients():
+            raise RuntimeError(GRADIENTS_BEFORE)
         closures = list(closure) if isinstance(closure, Sequence) else [closure]
         refuse_count(self._rule, len(closures))
         given = {name: call for name, call in {"full": full, "other": other}.items() if call is not None}
-        with self._statistics.step():
-            return self._closure_step(closures, given)
+        try:
+            with self._statistics.step():
+                return self._closure_step(closures, given)
+        finally:
+            self.space.keep_gradients(self._spanned)
 
     @torch.no_grad()
-    def first_step(self) -> None:
-        """Move the parameters from where the gradients are to where the rule wants them next; clear the gradients."""
-        self._refuse_halfway("first_step()")
-        self._check_radii()
+    def first_step(self, zero_grad: bool = True) -> None:
+        """Move the parameters from where the gradients are to where the rule wants them next.
+
+        zero_grad: clear the gradients, so that the next backward pass does not add to them.
+        """
         refuse_two_steps(self._rule)
-        self.space.begin()
+        self._ready("first_step()")
         w, gradient = self.space.read(), self.space.gradients("what came before first_step()")
         statistics = self._statistics.save()
-        moved, finite = False, gradient.finite()
+        moved, finite = False, self.space.finite(gradient)
         try:
             self._descent(self._evaluated(w, [known(w, gradient)]), w)
         except Elsewhere as asked:
             self.space.write(asked.point)
-            moved, finite = True, finite & asked.point.finite()
+            moved, finite = True, finite & self.space.finite(asked.point)
         self._halfway, self._away = Halfway(w, gradient, statistics, moved, finite), True
-        self.space.clear_gradients()
+        if zero_grad:
+            self.space.clear_gradients()
 
-    def second_step(self) -> None:
-        """Go back, and take the step with the gradients that were found where ``first_step`` had gone."""
+    def second_step(self, zero_grad: bool = False) -> None:
+        """Go back, and take the step with the gradients that were found where ``first_step`` had gone.
+
+        zero_grad: clear the gradients after it.
+        """
         if self._halfway is None:
             raise RuntimeError("second_step() comes after first_step(), and a backward pass between them")
         self.step()
+        if zero_grad:
+            self.space.clear_gradients()
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -196,6 +194,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the base as its own ``state_dict`` has it, and that of the rule under "rule"."""
         self._refuse_halfway("state_dict()")
+        self._catch_up()
         rule = {"name": self.rule_class.__name__, "steps": self._steps, "seed": self.seed, "own": pack(self._own)}
         return {**super().state_dict(), "rule": rule}
 
@@ -207,7 +206,6 @@ class RuleOptimizer(torch.optim.Optimizer):
         if rule is not None and rule["name"] != self.rule_class.__name__:
             raise ValueError(f"the state is one of {rule['name']}, not of {self.rule_class.__name__}")
         super().load_state_dict(state_dict)
-        self.base.__setstate__({"state": self.state, "param_groups": self.param_groups})
         self._halfway = None
         self._begin()
         if rule is not None:
@@ -215,19 +213,14 @@ class RuleOptimizer(torch.optim.Optimizer):
             self._own = unpack(rule["own"], self.parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        mine = ("base", "space", "seed", "_statistics", "_base_of_rule", "_rule", "_own", "_steps", "_halfway", "_away")
-        return {**super().__getstate__(), **{name: getattr(self, name) for name in mine}}
+        mine = ("base", "space", "seed", "_statistics", "_base_of_rule", "_rule", "_own", "_spanned", "_steps")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in (*mine, "_halfway", "_away")}}
 
     def _refuse_halfway(self, call: str) -> None:
         if self._away:
             raise RuntimeError(f"{call} within a step: first_step() waits for second_step(), or for restore()")
 
-    def _check_radii(self) -> None:
-        for group in self.param_groups if "rho" in self.defaults else ():
-            option(self.rule_class, "rho", group["rho"])
-
     def _closure_step(self, closures: Sequence[Closure], given: dict[str, Closure]) -> Any:
-        self.space.begin()
         w = self.space.read()
         others = {name: self._evaluated(w, self._passes(w, [call], Of.OTHERS)) for name, call in given.items()}
         passes = self._passes(w, closures)
@@ -241,11 +234,6 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _evaluated(self, w: Vector, sources: Sequence[Any], others: dict[str, Evaluated] | None = None) -> Evaluated:
         return Evaluated(self.space, w, sources, others, self._steps)
-
-    def _present(self) -> Wrapper:
-        """Return the rule with the radii that the groups have now."""
-        radius = {"rho": per_part(self.param_groups, lambda group: group["rho"])} if "rho" in self.defaults else {}
-        return replace(self._rule, **radius)
 
     def _descent(self, loss: Evaluated, w: Vector) -> tuple[Vector, Any]:
         """Return the gradient that the rule gives its base, and the rule's own memory."""
@@ -264,11 +252,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         except Elsewhere:
             raise Refused("the rule needs gradients at more than two points: give step a closure") from None
         self._conclude(g, own)
+        self.space.keep_gradients(self._spanned)
 
     def _conclude(self, g: Vector, own: Any) -> None:
-        """Take the step with the gradient g."""
+        """Take the step with the gradient g, and let the rule add what it keeps out of the base's."""
         self.space.hand_over(g)
         self.base.step()
+        if type(self._rule).conclude is not Wrapper.conclude and self._rule.active(self._steps):
+            w, own = self._present().conclude(self.space.read(), own, self._steps)
+            self.space.write(w)
         self._own, self._halfway = own, None
         self._steps += 1
 

@@ -96,7 +96,7 @@ class Passes:
             try:
                 self._call()
                 if away:
-                    self._space.void_gradients(unless=point.finite())
+                    self._space.void_gradients(unless=self._space.finite(point))
                 self._seen.add(away)
                 return self._space.gradients("the closure")
             finally:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from featlearn.optim.torch_rule import evaluates_loss
 from featlearn.optim.wrapper import Wrapper
 
 PROVIDES = frozenset({"coordinates", "patches"})  # of patches: filters and micro-batches
 _REASONS = {"labels": "it changes the labels, and these are the data loader's: flip them there"}
+
+GRADIENTS_BEFORE = (
+    "step(closure) finds gradients that it would throw away: closures compute all that a step needs. To step with what "
+    "several backward passes add up to, make them all within the closure, or call first_step() and second_step(); "
+    "gradients that are not needed any more are cleared by zero_grad()"
+)
 
 
 class Refused(ValueError):
@@ -59,8 +67,31 @@ def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
         raise TypeError(f"the base is an optimizer without a base of its own, not {base_class.__name__}")
     if evaluates_loss(base_class):
         raise TypeError(f"{base_class.__name__} calls the closure itself, so it cannot be the base of a rule")
-    if options.get("maximize"):
+    refuse_group(options)
+
+
+def refuse_group(group: dict[str, Any]) -> None:
+    """Raise ValueError where the options of a parameter group, or those of all, turn the rule into another."""
+    if group.get("maximize"):
         raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
+
+
+def refuse_twice(parameters: Sequence[Tensor]) -> None:
+    """Raise ValueError where a parameter is given twice."""
+    if len({id(p) for p in parameters}) < len(parameters):
+        raise ValueError("a parameter is given twice: it would count twice in norms, and move twice")
+
+
+def refuse_places(parameters: Sequence[Tensor]) -> None:
+    """Raise Refused where the numbers of a parameter are not here, or other processes have more of it."""
+    if any(p.is_meta for p in parameters):
+        raise Refused("a parameter is on the meta device, which holds no numbers: give it some before a step")
+    flat = any(getattr(p, "_fsdp_flattened", False) for p in parameters)
+    if flat and torch.distributed.get_world_size() > 1:
+        raise Refused(
+            "FullyShardedDataParallel does not say which processes hold the rest of a parameter, so that norms are not "
+            "known: use torch.distributed.fsdp.fully_shard"
+        )
 
 
 def refuse_unknown(rule: type[Wrapper], own: set[str], base_class: type, options: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Vector
+from featlearn.optim.torch.plain import aligned, local, over_processes, part_of, plain, shaped, total
 from featlearn.optim.torch.refusals import Unserved
 from featlearn.streams import stream
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 class ParameterSpace:
     """Parameters as Vectors with one lane: parts [1, *shape], in the order of the groups; a rule's engine.
 
-    Half precision is widened to float32: products of small numbers vanish in it, and the norm with them. Parameters
-    are read and written by copy; their storage, which others may share, stays where it is.
+    Parts are plain and real (see plain.py), each on the device of its parameter, and numbers of all parameters on that
+    of the first. Half precision is widened to float32: products of small numbers vanish in it, and the norm with them.
+    Parameters are read and written by copy; their storage, which others may share, stays where it is.
     """
 
     def __init__(self, optimizer: RuleOptimizer) -> None:
@@ -36,7 +39,7 @@ class ParameterSpace:
 
     def read(self) -> Vector:
         """Return a copy of the parameters."""
-        return Vector(tuple(_lane(p.detach()) for p in self._optimizer.parameters))
+        return Vector(tuple(_lane(plain(p)) for p in self._optimizer.parameters))
 
     def begin(self) -> None:
         """Forget which parameters had gradients."""
@@ -45,7 +48,7 @@ class ParameterSpace:
     def write(self, w: Vector) -> None:
         """Set the parameters; what autocast had cached of them goes."""
         for p, leaf in zip(self._optimizer.parameters, w.leaves, strict=True):
-            p.copy_(leaf[0])
+            p.copy_(shaped(leaf[0], p))
         torch.clear_autocast_cache()
 
     def clear_gradients(self) -> None:
@@ -58,7 +61,7 @@ class ParameterSpace:
         factor = torch.where(unless[0], 1.0, torch.nan)
         for p in self._optimizer.parameters:
             if p.grad is not None:
-                p.grad.mul_(factor)
+                local(p.grad).mul_(factor.to(p.device))
 
     def gradients(self, whence: str) -> Vector:
         """Return a copy of the gradients: dense, zero where there is none. Raises RuntimeError where all are None."""
@@ -67,8 +70,7 @@ class ParameterSpace:
         if not found:
             raise RuntimeError(f"{whence} left no gradient in any parameter: call backward() on the loss")
         self._took_part.update(found)
-        dense = [torch.zeros_like(p) if p.grad is None else p.grad.detach().to_dense() for p in parameters]
-        return Vector(tuple(_lane(g) for g in dense))
+        return Vector(tuple(_lane(_gradient(p)) for p in parameters))
 
     def hand_over(self, g: Vector, to_all: bool = False) -> None:
         """Make g the gradients; a parameter without one since ``begin`` gets none, unless g has something for it.
@@ -79,15 +81,31 @@ class ParameterSpace:
             if p not in self._took_part and not (p.requires_grad and (to_all or leaf.any())):
                 p.grad = None
             elif p.grad is None or p.grad.is_sparse:
-                p.grad = leaf[0].to(p.dtype)
+                p.grad = shaped(leaf[0], p)
             else:
-                p.grad.copy_(leaf[0])  # it may be a view into a bucket of DistributedDataParallel
+                p.grad.copy_(shaped(leaf[0], p))  # it may be a view into a bucket of DistributedDataParallel
+
+    def keep_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Note that the gradients there are have served: the next step may throw them away."""
+        for p in parameters:
+            if p.grad is not None:
+                p.grad.left_at = _versions(p.grad)  # type: ignore[attr-defined]
+
+    def has_new_gradients(self) -> bool:
+        """Return whether a gradient has come since, or been changed, that is not zero."""
+        found = (p.grad for p in self._optimizer.parameters if p.grad is not None)
+        return any(getattr(g, "left_at", None) != _versions(g) and bool(plain(g).any()) for g in found)
 
     # what rules ask of an engine
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the inner product over all parameters, [1]."""
-        return torch.stack([(a * b).sum() for a, b in zip(u.leaves, v.leaves, strict=True)]).sum(0, keepdim=True)
+        products = [(a * b).sum() for a, b in zip(u.leaves, v.leaves, strict=True)]
+        return total(products, self._optimizer.parameters)
+
+    def finite(self, u: Vector) -> Tensor:
+        """Return [1], whether all numbers of u are finite, and small enough that their squares can be added."""
+        return self.inner(u, u).isfinite()
 
     def rows_square(self, w: Vector) -> Tensor:
         """Return the squared norms of the filters of all parameters, one after the other, [1, f].
@@ -95,7 +113,9 @@ class ParameterSpace:
         The filters of a parameter are its rows along the first axis; one with a single axis, such as a bias, counts as
         a filter of norm 1.
         """
-        return torch.cat([_squares(leaf) if _has_rows(leaf) else leaf.new_ones(1, 1) for leaf in w.leaves], 1)
+        pairs = zip(w.leaves, self._optimizer.parameters, strict=True)
+        squares = [_squares(leaf, p) if _has_rows(leaf) else leaf.new_ones(1, 1) for leaf, p in pairs]
+        return torch.cat([x.to(squares[0].device) for x in squares], 1)
 
     def scale_rows(self, u: Vector, x: Tensor) -> Vector:
         """Return u with its filters multiplied by x [1, f]."""
@@ -112,13 +132,14 @@ class ParameterSpace:
     def n_parameters(self) -> Tensor:
         """How many numbers are trained, [1]."""
         first, *_ = parameters = self._optimizer.parameters
-        count = sum(p.numel() for p in parameters if p.requires_grad)
+        count = sum(p.numel() * (2 if p.is_complex() else 1) for p in parameters if p.requires_grad)
         return torch.tensor([count], dtype=_wide(first), device=first.device)
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
 
-        Each device draws for itself, from a generator that the seed, the name and t set.
+        Each device draws for itself, from a generator that the seed, the name and t set; of a parameter that is divided
+        over processes, each of them draws the whole.
         """
         key = int(stream(self._optimizer.seed, name, t).integers(2**63))
         devices = {p.device for p in self._optimizer.parameters}
@@ -132,26 +153,34 @@ class ParameterSpace:
 
 
 def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.promote_types(tensor.dtype, torch.float32)
+    return torch.promote_types(tensor.dtype.to_real(), torch.float32)
 
 
 def _lane(tensor: Tensor) -> Tensor:
     return tensor.to(_wide(tensor), copy=True).unsqueeze(0)
 
 
+def _gradient(p: Tensor) -> Tensor:
+    return torch.zeros_like(plain(p)) if p.grad is None else plain(aligned(p.grad, p))
+
+
+def _versions(g: Tensor) -> tuple[int, int]:
+    return g._version, local(g)._version
+
+
 def _has_rows(leaf: Tensor) -> bool:
     return leaf.ndim > 2
 
 
-def _squares(leaf: Tensor) -> Tensor:
-    return leaf.square().flatten(2).sum(2)
+def _squares(leaf: Tensor, p: Tensor) -> Tensor:
+    return over_processes(leaf.square().flatten(2).sum(2), p, within_rows=True)
 
 
 def _beside(leaf: Tensor, x: Tensor) -> Tensor:
     """Return x, one for each row of the leaf or one for all, as it broadcasts."""
-    return x.to(leaf.dtype).reshape([1, -1, *[1] * leaf.ndim][: leaf.ndim])
+    return x.to(leaf).reshape([1, -1, *[1] * leaf.ndim][: leaf.ndim])
 
 
 def _normal(p: Tensor, generator: torch.Generator) -> Tensor:
-    u = torch.empty((1, *p.shape), dtype=_wide(p), device=p.device)
-    return u.normal_(generator=generator) if p.requires_grad else u.zero_()
+    u = torch.empty((*p.shape, *[2] * p.is_complex()), dtype=_wide(p), device=p.device)
+    return part_of(u.normal_(generator=generator) if p.requires_grad else u.zero_(), p).unsqueeze(0)

@@ -10,7 +10,7 @@ from torch import nn
 from training import apart, batches, closure_of, loss_of, network, parts_of, plain_train, same, samples, train, weights
 
 from featlearn.engines.random_direction import isotropic
-from featlearn.optim.torch import ASAM, MSAM, RandomPerturbation, SAMPa
+from featlearn.optim.torch import ASAM, MSAM, WSAM, RandomPerturbation, SAMPa
 
 SGD = torch.optim.SGD
 
@@ -252,3 +252,32 @@ def test_what_is_frozen_is_not_drawn():
     model[0].requires_grad_(False)
     (eps,) = perturbations(model, 1, rho=0.3)
     assert not any(part.any() for part in eps[:2]) and length(eps) == pytest.approx(0.3, rel=1e-12)
+
+
+# WSAM
+
+
+@pytest.mark.parametrize("style", ["closure", "two steps"])
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_the_sharpness_of_wsam_stays_out_of_the_momentum_or_not(style, decoupled):
+    """Each group at its own learning rate, which falls; the parameters of dlrover's two forms, written out."""
+    model, weight = network(), 0.8 / (1 - 0.8)
+    params = list(model.parameters())
+    groups = [{"params": params[:2]}, {"params": params[2:], "lr": 0.02}]
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, **({} if decoupled else {"decoupled": False})}
+    optimizer = WSAM(groups, SGD, rho=0.3, gamma=0.8, **options)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    train(model, optimizer, 5, style=style, scheduler=scheduler)
+    w, v = weights(network()), [torch.zeros_like(p) for p in params]
+    for t, batch in zip(range(5), batches(), strict=False):
+        rates = [lr * 0.5 ** (t // 2) for lr in (0.1, 0.1, 0.02, 0.02)]
+        g = gradient(model, w, batch)
+        s = gradient(model, plus(w, ascent(g, 0.3)), batch)
+        sharpness = [weight * (a - b) for a, b in zip(s, g, strict=True)]
+        inside = g if decoupled else plus(g, sharpness)
+        v = [0.9 * old + part + 0.01 * x for old, part, x in zip(v, inside, w, strict=True)]
+        w = [x - rate * part for x, part, rate in zip(w, v, rates, strict=True)]
+        if decoupled:
+            w = [x - rate * part for x, part, rate in zip(w, sharpness, rates, strict=True)]
+    assert apart(model, w) < 1e-14
+    assert apart(model, network()) > 1e-2

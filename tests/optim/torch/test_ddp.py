@@ -1,4 +1,4 @@
-"""Two gloo processes under DistributedDataParallel against one process that computes what they should."""
+"""Two gloo processes, under DistributedDataParallel or with half of the parameters each, against one process."""
 
 import os
 import pickle
@@ -20,22 +20,31 @@ STEPS = 6
 BASE = {"lr": 0.1, "momentum": 0.9}
 
 
-def case(rule, style, bucket_views=False):
+def case(rule, style, kind="copies"):
     options = {**own_numbers(rule), **BASE}
     return {
         "rule": type(rule).__name__,
         "options": options,
         "style": style,
         "steps": STEPS,
-        "bucket_views": bucket_views,
+        "kind": kind,
     }
 
 
+DIVIDED = {  # the network has an odd number of rows
+    **{f"{name}, fully sharded": case(rule, "closure", "fully sharded") for name, rule in ONE_OF_EACH.items()},
+    **{
+        f"{name}, fully sharded, two steps": case(TWO_STEP[name], "two steps", "fully sharded")
+        for name in ("usam", "gsam")
+    },
+    **{f"{name}, cut": case(ONE_OF_EACH[name], "closure", "cut") for name in ("usam", "asam", "random_perturbation")},
+}
 JOINED = {
+    **DIVIDED,
     **{name: case(rule, "closure") for name, rule in ONE_OF_EACH.items()},
     **{f"{name}, two steps": case(TWO_STEP[name], "two steps") for name in ("usam", "gsam")},
-    "bucket views": case(TWO_STEP["usam"], "two steps", bucket_views=True),
-    "bucket views, closure": case(ONE_OF_EACH["sampa momentum, decay"], "closure", bucket_views=True),
+    "bucket views": case(TWO_STEP["usam"], "two steps", kind="bucket views"),
+    "bucket views, closure": case(ONE_OF_EACH["sampa momentum, decay"], "closure", kind="bucket views"),
 }
 APART = {
     "m-sam": case(SAM(rho=0.3, base=SGD(lr=0.1)), "unsynchronised"),
@@ -101,3 +110,8 @@ def test_unsynchronised_every_worker_perturbs_for_itself(ends, name, normalised)
     by_hand = m_sam_by_hand(0.3, normalised)
     assert apart(ends[0][name], by_hand) < 1e-12
     assert apart(by_hand, alone(APART[name])) > 1e-4
+
+
+def test_the_first_version_of_sharding_is_refused(ends):
+    for end in ends:
+        assert "use torch.distributed.fsdp.fully_shard" in end["the first version"]

@@ -261,6 +261,71 @@ def test_micro_batches_in_a_list_are_the_batch():
     assert same(joined, listed)
 
 
+LEFT = pytest.raises(RuntimeError, match=r"finds gradients that it would throw away: .* first_step\(\)")
+
+
+def test_gradients_that_wait_for_a_closure_are_not_thrown_away():
+    """Micro-batches before step(closure), as a trainer accumulates them: the closure alone would train."""
+    model = network()
+    optimizer = SAM(model.parameters(), SGD, rho=0.1, **{"lr": 0.1, "momentum": 0.9})
+    for _ in range(2):  # with gradients of this optimizer's own about, too
+        start = weights(model)
+        loss_of(model, samples()).backward()
+        with LEFT:
+            optimizer.step(closure_of(model, samples()))
+        assert same(model, start)
+        optimizer.zero_grad(set_to_none=False)
+        optimizer.step(closure_of(model, samples()))
+        assert not same(model, start)
+    loss_of(model, samples()).backward()  # upon what the step has left
+    with LEFT:
+        optimizer.step(closure_of(model, samples()))
+
+
+def test_gradients_that_have_served_are_in_no_ones_way():
+    """Those of a step, of a plain optimizer before, of a closure that failed, and of parameters that come later."""
+    model = network()
+    params = list(model.parameters())
+    plain_train(model, SGD(params, lr=0.1), 1)
+    optimizer = SAM(params[:2], SGD, rho=0.1, lr=0.1)
+    train(model, optimizer, 2)
+    optimizer.add_param_group({"params": params[2:]})
+
+    def fails():
+        closure_of(model, samples())()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(fails)
+    train(model, optimizer, 1, style="two steps")
+    train(model, optimizer, 1)
+    plain = SGD([{"params": params[:2]}, {"params": params[2:]}], lr=0.1)
+    plain_train(model, plain, 1)
+    optimizer.load_state_dict(plain.state_dict())
+    train(model, optimizer, 1)
+
+
+def test_two_steps_with_the_words_of_other_packages():
+    """first_step(zero_grad=True) and second_step(zero_grad=True); without it, who calls them clears the gradients."""
+    ours, theirs, by_hand = network(), network(), network()
+    optimizers = [SAM(model.parameters(), SGD, rho=0.3, lr=0.1, momentum=0.9) for model in (ours, theirs, by_hand)]
+    train(ours, optimizers[0], 4, style="two steps")
+    for _, batch in zip(range(4), batches(), strict=False):
+        loss_of(theirs, batch).backward()
+        optimizers[1].first_step(zero_grad=True)
+        loss_of(theirs, batch).backward()
+        optimizers[1].second_step(zero_grad=True)
+        assert all(p.grad is None for p in theirs.parameters())
+        loss_of(by_hand, batch).backward()
+        optimizers[2].first_step(zero_grad=False)
+        assert all(p.grad is not None for p in by_hand.parameters())
+        optimizers[2].zero_grad()
+        loss_of(by_hand, batch).backward()
+        optimizers[2].second_step(zero_grad=False)
+        optimizers[2].zero_grad()
+    assert same(ours, theirs) and same(ours, by_hand)
+
+
 def test_gradients_may_be_clipped_between_the_passes():
     model, free = network(), network()
     for twin, limit in ((model, 1e-3), (free, 1e9)):

@@ -3,13 +3,15 @@
 import copy
 import io
 import pickle
+from dataclasses import dataclass
 
 import pytest
 import torch
 from torch_rules import ALLOWED, ONE_OF_EACH, like
 from training import loss_of, network, plain_train, same, samples, train
 
-from featlearn.optim.torch import SAM, USAM
+from featlearn.optim import SAM as SAMRule
+from featlearn.optim.torch import SAM, USAM, optimizer_class
 
 BASES = {
     "sgd": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
@@ -127,3 +129,32 @@ def test_a_loaded_state_reaches_the_base():
     state["param_groups"][0]["lr"] = 0.5
     optimizer.load_state_dict(state)
     assert optimizer.base.param_groups is optimizer.param_groups and optimizer.base.param_groups[0]["lr"] == 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(SAMRule):
+    """A rule of one's own, which a module holds."""
+
+
+class Named(optimizer_class(Mine)):
+    """Its optimizer, under a name of its own."""
+
+
+@pytest.mark.parametrize("cls", [optimizer_class(Mine), Named])
+def test_the_optimizer_of_a_rule_of_ones_own_is_copied_pickled_and_saved(cls):
+    model, file = network(), io.BytesIO()
+    optimizer = cls(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1, momentum=0.9)
+    train(model, optimizer, 3)
+    torch.save((model, optimizer), file)
+    file.seek(0)
+    twins = [copy.deepcopy((model, optimizer)), pickle.loads(pickle.dumps((model, optimizer)))]
+    twins.append(torch.load(file, weights_only=False))
+    train(model, optimizer, 3, start=3)
+    for twin, copied in twins:
+        assert type(copied) is cls and copied.param_groups is copied.base.param_groups
+        train(twin, copied, 3, start=3)
+        assert same(model, twin)
+
+
+def test_a_rule_has_one_optimizer():
+    assert optimizer_class(Mine) is optimizer_class(Mine) and optimizer_class(SAMRule) is SAM
