@@ -1,8 +1,11 @@
-"""Without a GPU, Triton's kernels run in its interpreter: it asks when it is first imported."""
+"""What has to be said before libraries are imported."""
 
 import os
 
+# With more threads than cores, as where two test processes have two each, threads that spin wait for one another.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 
-if not torch.cuda.is_available():
+if not torch.cuda.is_available():  # Triton's kernels run in its interpreter; it asks when it is first imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
