@@ -13,6 +13,9 @@ Closure style: the optimizer calls the closure wherever the rule needs a gradien
 
     loss = optimizer.step(closure)
 
+Gradients that backward passes have left before it would be lost, and are refused: micro-batches of a trainer that
+accumulates by itself are for the two-step style, or all within the closure.
+
 Two-step style, for rules that need one further gradient at most (not SAMPa, mSAM and those with further closures); clip
 between the second backward and the step::
 
@@ -21,6 +24,9 @@ between the second backward and the step::
     optimizer.first_step()  # to the perturbed point, gradients cleared
     criterion(model(inputs), targets).backward()
     optimizer.second_step()  # back, and the step
+
+(``first_step(zero_grad=True)`` and ``second_step(zero_grad=True)`` of davda54/sam do the same, and clear the gradients
+after the step too.)
 
 Further closures: ``step(closure, full=..., other=...)`` for n-SAM, DNSAM and ComponentSAM, which ask for the loss on
 the whole training set or on another mini-batch. A list of closures is one for each micro-batch, all of the same weight:
@@ -64,7 +70,13 @@ all-reduce a step. Only for rules whose first gradient does nothing but perturb:
 the step too, so that workers would drift apart. A rule's own memory (the average of F-SAM) is then each worker's own.
 Random perturbations are the same on every worker, of one kind of device, unless their seeds differ.
 
-Half precision parameters are perturbed in float32.
+fully_shard, and other DTensors: norms are over all processes, random perturbations those of the whole parameters, and
+what a rule remembers is divided as they are. The first FullyShardedDataParallel is refused: what it hands out does not
+say of what it is a part.
+
+Half precision parameters are perturbed in float32, and the point is rounded to what they hold: a radius so small that
+no number changes by it is none. Complex parameters are the pairs of real ones that ``torch.view_as_real`` makes of
+them, so that for ASAM the complex numbers of a vector are filters. Parameters may lie on several devices.
 """
 
 from __future__ import annotations

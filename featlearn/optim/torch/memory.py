@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Vector
-from featlearn.optim.torch.plain import plain
+from featlearn.optim.torch.plain import plain, wide
 
 
 def pack(memory: Any) -> Any:
@@ -38,8 +38,7 @@ def carried(memory: Any, before: Sequence[Tensor], now: Sequence[Tensor]) -> Any
 
 
 def _empty(p: Tensor) -> Tensor:
-    numbers = plain(p)
-    return torch.zeros_like(numbers, dtype=torch.promote_types(numbers.dtype, torch.float32))[None]
+    return torch.zeros_like(plain(p), dtype=wide(p))[None]
 
 
 def _is_vector(x: Any) -> bool:

@@ -25,6 +25,12 @@ def local(tensor: Tensor) -> Tensor:
     return part
 
 
+def wide(tensor: Tensor) -> torch.dtype:
+    """Return the real precision to compute with: float32, or that of the tensor if it is higher."""
+    real = tensor.dtype.to_real()
+    return real if real.is_floating_point and real.itemsize > 4 else torch.float32
+
+
 def shaped(numbers: Tensor, p: Tensor) -> Tensor:
     """Return the tensor such as p whose plain numbers these are."""
     part = torch.view_as_complex(numbers.contiguous()) if p.is_complex() else numbers
@@ -74,7 +80,7 @@ def over_processes(x: Tensor, p: Tensor, *, within_rows: bool = False) -> Tensor
     from torch.distributed.tensor import DTensor, Partial, Replicate
 
     mesh, placements = _division(p)
-    cut = [where.is_shard() and not (within_rows and where.is_shard(0)) for where in placements]
+    cut = [not where.is_replicate() and not (within_rows and where.dim == 0) for where in placements]
     return DTensor.from_local(x, mesh, [Partial() if is_cut else Replicate() for is_cut in cut]).full_tensor()
 
 

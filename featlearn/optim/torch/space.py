@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Vector
-from featlearn.optim.torch.plain import aligned, local, over_processes, part_of, plain, shaped, total
+from featlearn.optim.torch.plain import aligned, local, over_processes, part_of, plain, shaped, total, wide
 from featlearn.optim.torch.refusals import Unserved
 from featlearn.streams import stream
 
@@ -48,7 +48,8 @@ class ParameterSpace:
     def write(self, w: Vector) -> None:
         """Set the parameters; what autocast had cached of them goes."""
         for p, leaf in zip(self._optimizer.parameters, w.leaves, strict=True):
-            p.copy_(shaped(leaf[0], p))
+            if p.is_floating_point() or p.is_complex():  # integers have no gradient: they stay what they are
+                p.copy_(shaped(leaf[0], p))
         torch.clear_autocast_cache()
 
     def clear_gradients(self) -> None:
@@ -133,7 +134,7 @@ class ParameterSpace:
         """How many numbers are trained, [1]."""
         first, *_ = parameters = self._optimizer.parameters
         count = sum(p.numel() * (2 if p.is_complex() else 1) for p in parameters if p.requires_grad)
-        return torch.tensor([count], dtype=_wide(first), device=first.device)
+        return torch.tensor([count], dtype=wide(first), device=first.device)
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
@@ -152,12 +153,8 @@ class ParameterSpace:
         return loss.one_by_one()
 
 
-def _wide(tensor: Tensor) -> torch.dtype:
-    return torch.promote_types(tensor.dtype.to_real(), torch.float32)
-
-
 def _lane(tensor: Tensor) -> Tensor:
-    return tensor.to(_wide(tensor), copy=True).unsqueeze(0)
+    return tensor.to(wide(tensor), copy=True).unsqueeze(0)
 
 
 def _gradient(p: Tensor) -> Tensor:
@@ -182,5 +179,5 @@ def _beside(leaf: Tensor, x: Tensor) -> Tensor:
 
 
 def _normal(p: Tensor, generator: torch.Generator) -> Tensor:
-    u = torch.empty((*p.shape, *[2] * p.is_complex()), dtype=_wide(p), device=p.device)
+    u = torch.empty((*p.shape, *[2] * p.is_complex()), dtype=wide(p), device=p.device)
     return part_of(u.normal_(generator=generator) if p.requires_grad else u.zero_(), p).unsqueeze(0)

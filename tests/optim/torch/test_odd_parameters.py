@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch_rules import ONE_OF_EACH, TWO_STEP, like
 from training import apart, batches, network, same, train, weights
 
 from featlearn.optim.torch import SAM
@@ -83,6 +84,53 @@ def test_sparse_gradients_are_dense_ones(style):
         return weights(table)
 
     assert same(run(True), run(False))
+
+
+EITHER_WAY = [*((name, "closure") for name in ONE_OF_EACH), *((name, "two steps") for name in TWO_STEP)]
+
+
+@pytest.mark.parametrize(("name", "style"), EITHER_WAY)
+def test_every_precision_has_its_part(name, style):
+    """Numbers of 16, 32 and 64 bits side by side, as if all had 64, but for the rounding of what they hold."""
+
+    def run(dtypes):
+        params = [
+            nn.Parameter(torch.linspace(0.5, 1.5, n).to(dtype)) for n, dtype in zip((4, 3, 2), dtypes, strict=True)
+        ]
+        optimizer = like(ONE_OF_EACH[name], params, SGD, lr=0.01, momentum=0.5)
+
+        def closure():
+            loss = sum((p.double() ** 3).sum() for p in params) + sum(p.double().sum() for p in params).square()
+            loss.backward()
+            return loss.detach()
+
+        for _ in range(3):
+            if style == "closure":
+                optimizer.step([closure] * getattr(optimizer._rule, "n_shards", 1), full=closure, other=closure)
+            else:
+                optimizer.zero_grad()
+                closure(), optimizer.first_step(), closure(), optimizer.second_step()
+        assert [p.dtype for p in params] == dtypes
+        return [p.detach().double() for p in params]
+
+    low, high = run([torch.bfloat16, torch.float32, torch.float64]), run([torch.float64] * 3)
+    assert 0 < apart(low, high) < 0.02 < 0.2 < apart(high, [torch.linspace(0.5, 1.5, n).double() for n in (4, 3, 2)])
+
+
+def test_numbers_without_a_gradient_stay_to_the_bit():
+    """Integers and eighths of bytes that a frozen layer may hold, also those that no float32 holds."""
+    kept = [
+        torch.tensor([2**40 + 1, -3]),
+        torch.tensor([True, False]),
+        torch.tensor([0.5, 2.0]).to(torch.float8_e4m3fn),
+    ]
+    frozen = [nn.Parameter(x.clone(), requires_grad=False) for x in kept]
+    p = nn.Parameter(torch.ones(3))
+    train_one = SAM([*frozen, p], SGD, rho=0.3, lr=0.1)
+    for _ in range(2):
+        train_one.step(lambda: p.square().sum().backward())
+    assert same([x.detach().float() for x in frozen], [x.float() for x in kept]) and frozen[0][0] == 2**40 + 1
+    assert not torch.equal(p, torch.ones(3))
 
 
 def test_hooks_of_an_optimizer_run():
