@@ -84,7 +84,6 @@ class ShardEngine(GramEngine):
             x.gather(1, samples.reshape(b, -1)).reshape(-1, size) for x in (whole.labels, whole.true_labels)
         )
         self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (whole.seeds, whole.n_parameters))
-        self._parts = {}
         self.vectors = whole.vectors_of(samples).flatten(0, 1)
         f = len(whole.signs)
         self._signs = np.zeros(padded(f, whole.gram.itemsize), gram.dtype)
