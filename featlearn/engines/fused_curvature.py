@@ -13,7 +13,7 @@ from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.lanczos_kernels import COORDINATES, MATRIX, SPAN
 from featlearn.engines.wide_geometry import WideGeometry
-from featlearn.models.kernels import KINDS
+from featlearn.models.kernels import kind_of
 from featlearn.tiles import padded
 
 
@@ -58,7 +58,7 @@ class FusedGramCurvature(GramCurvature):
             p.labels.double().numpy(),
             p.true_labels.double().numpy(),
             self._batch.contiguous().numpy(),
-            KINDS[p.activation.name],
+            kind_of(p.activation.name),
             p.scale,
             p.noise_count,
             p.n_noises,

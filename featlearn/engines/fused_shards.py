@@ -17,7 +17,7 @@ from featlearn.engines.packed import PackedVector
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Scalar, Vector
 from featlearn.engines.vector import spread
-from featlearn.models.kernels import KINDS
+from featlearn.models.kernels import kind_of
 from featlearn.tiles import padded
 
 
@@ -120,7 +120,7 @@ class ShardEngine(GramEngine):
             self.vectors.numpy(),
             self._gram,
             self._signs,
-            KINDS[p.activation.name],
+            kind_of(p.activation.name),
             p.scale,
             p.noise_count,
             p.bias,

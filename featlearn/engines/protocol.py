@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, assert_never
 
 import numpy as np
 from torch import Tensor
@@ -65,7 +65,11 @@ class View:
     def loss(self, samples: Samples) -> Loss:
         """Return the training loss on the whole set, or on the mini-batch."""
         loss = Loss(self.engine, self.batch, step=self.step)
-        return loss if samples == "batch" else loss.full
+        if samples == "batch":
+            return loss
+        if samples == "full":
+            return loss.full
+        assert_never(samples)
 
     @cached_property
     def grad_norm(self) -> Tensor:
