@@ -27,8 +27,9 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
 
     patches [n, P, d], labels and true_labels [n], signal [d], noise [n_noises, d], init_weights and final_weights
     [2, m, d] (sign +1 first; with a bias also init_biases and final_biases [2, m]), batches [T, B] (the samples of
-    each step, -1 where the last batch of an epoch is smaller), steps and every tracked column, signal_coef [2, m] and
-    noise_coef [2, m, n_noises] at the end, config (JSON).
+    each step in the order they were drawn in, which is that of mSAM's micro-batches; -1 where the last batch of an
+    epoch is smaller), steps and every tracked column, signal_coef [2, m] and noise_coef [2, m, n_noises] at the end,
+    config (JSON).
 
     The run is drawn from explicit vectors and trained in the weight engine, so the dimension must fit in memory. Where
     the config draws Gram matrices from their law (sampling: gram), this is another draw of the same law.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["ok", "fitted", "diverged", "failed"]
+WORDS = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,14 @@ class RunConfig:
     train: Train
     record: Record
     theory: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse words that mean nothing, and explicit weights of a run whose data are never explicit."""
+        for key, words in WORDS.items():
+            if getattr(self, key) not in words:
+                raise ValueError(f"{key}: expected one of {', '.join(words)}; found {getattr(self, key)!r}")
+        if (self.engine, self.sampling) == ("weights", "gram"):
+            raise ValueError("sampling: gram draws no vectors, and the engine weights needs them: use vectors")
 
     @cached_property
     def run_id(self) -> str:

@@ -83,4 +83,4 @@ Fraction = Annotated[float, Bound(ge=0, lt=1)]
 Count = Annotated[int, Bound(ge=1)]
 Step = Annotated[int, Bound(ge=0)]
 
-SCHEMA_VERSION = 2  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning
+SCHEMA_VERSION = 3  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning

@@ -8,10 +8,11 @@ import torch
 from helpers import RULES, make_run, with_steps
 
 from featlearn.export import export
+from featlearn.optim import MSAM
 
 
-def retrain(arrays, *, lr, rho, momentum=0.0, scale):
-    """Plain torch, written from the definition of the model and of SAM."""
+def retrain(arrays, *, lr, rho, momentum=0.0, scale, n_shards=1):
+    """Plain torch, written from the definition of the model, of SAM and of mSAM."""
     weight = torch.tensor(arrays["init_weights"], requires_grad=True)
     bias = torch.tensor(arrays["init_biases"], requires_grad=True)
     x, y = torch.tensor(arrays["patches"]), torch.tensor(arrays["labels"], dtype=torch.float64)
@@ -24,13 +25,15 @@ def retrain(arrays, *, lr, rho, momentum=0.0, scale):
         f = scale * (torch.relu(pre).sum((1, 3)) * sign).sum(-1)
         return torch.autograd.grad(torch.log1p(torch.exp(-y[batch] * f)).mean(), parameters)
 
-    w = [weight.detach(), bias.detach()]
-    for row in arrays["batches"]:
-        batch = row[row >= 0]
+    def descent(w, batch):
         g = gradient(w, batch)
         norm = torch.sqrt(sum((part**2).sum() for part in g))
-        if rho:
-            g = gradient([p + rho * part / norm for p, part in zip(w, g, strict=True)], batch)
+        return gradient([p + rho * part / norm for p, part in zip(w, g, strict=True)], batch) if rho else g
+
+    w = [weight.detach(), bias.detach()]
+    for row in arrays["batches"]:
+        of_shards = [descent(w, shard) for shard in np.split(row[row >= 0], n_shards)]
+        g = [sum(parts) / n_shards for parts in zip(*of_shards, strict=True)]
         velocity = [momentum * v + part for v, part in zip(velocity, g, strict=True)]
         w = [p - lr * v for p, v in zip(w, velocity, strict=True)]
     return w
@@ -46,6 +49,16 @@ def test_a_stranger_reproduces_the_final_weights(tmp_path, rule, numbers):
     assert np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12
     assert np.abs(bias.numpy() - arrays["final_biases"]).max() < 1e-12
     assert np.abs(arrays["final_weights"] - arrays["init_weights"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("batch_size", [12, 6], ids=["full", "half"])
+def test_a_stranger_cuts_the_batches_as_msam_does(tmp_path, batch_size):
+    rule = MSAM(rho=0.2, n_shards=3, base=RULES["sgd"])
+    run = make_run(rule, data__n_samples=12, data__flip_prob=0.2, network__bias=True)
+    arrays = export(with_steps(run, 20, batch_size=batch_size), tmp_path / "run.npz")
+    for batches, agree in ((arrays["batches"], True), (np.sort(arrays["batches"]), False)):
+        weight, _ = retrain({**arrays, "batches": batches}, lr=0.1, rho=0.2, scale=1 / 3, n_shards=3)
+        assert (np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12) == agree
 
 
 def test_shapes_and_names_are_those_of_the_contract(tmp_path):

@@ -70,7 +70,7 @@ class SignalNoise:
     @property
     def noises_per_sample(self) -> int:
         """Distinct noise vectors a sample has: 1 if shared, P - 1 if independent."""
-        return 1 if self.noise == "shared" else self.n_patches - 1
+        return {"shared": 1, "independent": self.n_patches - 1}[self.noise]
 
     @property
     def noise_count(self) -> int:

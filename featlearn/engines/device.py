@@ -44,6 +44,13 @@ class Launch:
 class DeviceGramEngine(GramEngine):
     """GramEngine whose steps are played by one kernel; everything else is plain torch."""
 
+    def __init__(self, problem: Problem) -> None:
+        """Raise ValueError for an activation that the kernel has no formula of."""
+        if problem.activation.name not in device_kernels.ACTIVATIONS:
+            known = ", ".join(device_kernels.ACTIVATIONS)
+            raise ValueError(f"activation {problem.activation.name}: the kernels know {known}")
+        super().__init__(problem)
+
     def play(
         self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
     ) -> tuple[list[Vector], Fate]:

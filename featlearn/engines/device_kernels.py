@@ -10,6 +10,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+ACTIVATIONS = ("relu", "relu2", "relu3", "softplus")  # that ``value`` and ``slope`` have; no other is compiled
+
 
 @triton.jit
 def value(z, KIND: tl.constexpr):
@@ -22,6 +24,7 @@ def value(z, KIND: tl.constexpr):
     elif KIND == "relu3":
         return r * r * r
     else:
+        tl.static_assert(KIND == "softplus", "no formula is compiled for this activation")
         return softplus(z)
 
 
@@ -36,6 +39,7 @@ def slope(z, KIND: tl.constexpr):
     elif KIND == "relu3":
         return 3 * r * r
     else:
+        tl.static_assert(KIND == "softplus", "no formula is compiled for this activation")
         return 1 / (1 + tl.exp(-z))
 
 

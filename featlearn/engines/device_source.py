@@ -73,6 +73,8 @@ def _step(program: Program) -> tuple[list[str], set[int]]:
             batch = "full" if name == "full gradient" else "batch"
             lines.append(f"coef_{out}, align_{out} = gradient({at}, {batch}, {NETWORK})")
             in_span.add(out)
+        elif name not in ("scale", "add"):
+            raise ValueError(f"the kernel has no operation {name!r}")
         else:
             terms = [f"{times}{{}}_{u}"] if name == "scale" else [f"{{}}_{u}", f"{times}{{}}_{v}"]
             lines += [f"{part}_{out} = {' + '.join(terms).format(part, part)}" for part in ("coef", "align")]
@@ -89,6 +91,8 @@ def _number(name: str, u: int, v: int, a: int, in_span: set[int]) -> str:
         return f"{name}(number_{u}, number_{a})"
     if name == "multiply":
         return f"number_{u} * number_{a}"
+    if name != "inner":
+        raise ValueError(f"the kernel has no operation {name!r}")
     span, along = f"inner(coef_{u}, align_{v})", f"alpha_{u} * inner(coef_{v}, start)"
     if u in in_span:
         return span

@@ -19,7 +19,7 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.engines.tape import Program
 from featlearn.engines.wide_geometry import WideGeometry
-from featlearn.models.kernels import KINDS
+from featlearn.models.kernels import kind_of
 from featlearn.tiles import pad_columns
 
 Fate = tuple[Tensor, Tensor]
@@ -36,7 +36,7 @@ class FusedGramEngine(ShardedGramEngine):
         self._true_labels = problem.true_labels.numpy()
         self._room = kernels.room_for(self._initial.rows, problem.n_samples)
         self._network = (
-            KINDS[problem.activation.name],
+            kind_of(problem.activation.name),
             problem.scale,
             problem.noise_count,
             problem.n_noises,

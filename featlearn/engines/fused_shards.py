@@ -17,7 +17,7 @@ from featlearn.engines.packed import PackedVector
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Scalar, Vector
 from featlearn.engines.vector import spread
-from featlearn.models.kernels import KINDS
+from featlearn.models.kernels import kind_of
 from featlearn.tiles import padded
 
 
@@ -84,7 +84,6 @@ class ShardEngine(GramEngine):
             x.gather(1, samples.reshape(b, -1)).reshape(-1, size) for x in (whole.labels, whole.true_labels)
         )
         self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (whole.seeds, whole.n_parameters))
-        self._parts = {}
         self.vectors = whole.vectors_of(samples).flatten(0, 1)
         f = len(whole.signs)
         self._signs = np.zeros(padded(f, whole.gram.itemsize), gram.dtype)
@@ -121,7 +120,7 @@ class ShardEngine(GramEngine):
             self.vectors.numpy(),
             self._gram,
             self._signs,
-            KINDS[p.activation.name],
+            kind_of(p.activation.name),
             p.scale,
             p.noise_count,
             p.bias,

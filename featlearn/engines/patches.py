@@ -21,7 +21,6 @@ class PatchEngine(ABC):
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.labels, self.seeds, self.n_parameters = problem.labels, problem.seeds, problem.n_parameters
-        self._parts: dict[int, PatchEngine] = {}  # of the whole set, whose micro-batches are the same at every step
 
     @abstractmethod
     def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
@@ -68,13 +67,10 @@ class PatchEngine(ABC):
         if size == loss.size:
             return whole(loss)
         samples = cut(loss, size)
-        if loss.samples is None and size not in self._parts:
-            self._parts[size] = self.part(samples)
-        engine = self._parts[size] if loss.samples is None else self.part(samples)
         labels = None if loss.labels is None else loss.labels.gather(1, samples.flatten(1)).reshape(-1, size)
         count = samples.shape[1]
         batch = loss.batch.new_full((len(samples) * count, size), 1 / size)
-        part = replace(loss, engine=cast(Engine, engine), batch=batch, samples=None, labels=labels)
+        part = replace(loss, engine=cast(Engine, self.part(samples)), batch=batch, samples=None, labels=labels)
         return Shards(part, count, partial(self.split, samples), partial(self.mean, samples))
 
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from featlearn.data import SignalNoise
 from featlearn.geometry import Draw
 from featlearn.law import Drawn, Numbers
-from featlearn.models.activations import ACTIVATIONS, Activation
+from featlearn.models.activations import Activation, activation
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 
 
@@ -140,7 +140,7 @@ def make_problem(
         signal_norm=tensor(numbers.signal_norm),
         n_parameters=tensor(2 * network.n_filters * (numbers.dim + network.bias)),
         signs=tensor(torch.as_tensor(network.signs))[:, None],
-        activation=ACTIVATIONS[network.activation],
+        activation=activation(network.activation),
         scale=network.scale(data.n_patches),
         noises_per_sample=data.noises_per_sample,
         noise_count=data.noise_count,

@@ -7,21 +7,19 @@ wherever the parameters live: as coefficients (gram.py) or as explicit weights (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, assert_never
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from featlearn.engines.numbers import Numbers
+from featlearn.engines.loss import Loss as Loss  # part of the protocol
+from featlearn.engines.loss import batch_weights as batch_weights
 from featlearn.engines.problem import Problem
-from featlearn.engines.random_direction import Law, isotropic
-from featlearn.engines.vector import Scalar as Scalar  # part of the protocol
+from featlearn.engines.random_direction import Law
+from featlearn.engines.vector import Scalar as Scalar
 from featlearn.engines.vector import Vector as Vector
-from featlearn.engines.vector import spread
-from featlearn.streams.lanes import permutations, uniforms
 
 Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch about to be used
 
@@ -66,8 +64,12 @@ class View:
 
     def loss(self, samples: Samples) -> Loss:
         """Return the training loss on the whole set, or on the mini-batch."""
-        loss = Loss(self.engine, self.batch)
-        return loss if samples == "batch" else loss.full
+        loss = Loss(self.engine, self.batch, step=self.step)
+        if samples == "batch":
+            return loss
+        if samples == "full":
+            return loss.full
+        assert_never(samples)
 
     @cached_property
     def grad_norm(self) -> Tensor:
@@ -158,65 +160,6 @@ class Engine(Protocol):
 
     def curvature(self, w: Vector, batch: Tensor) -> Curvature:
         """Return the Hessian at w of sum_i batch_i loss_i."""
-
-
-@dataclass(frozen=True)
-class Loss(Numbers):
-    """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
-
-    batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
-    all in their own order. step: t, by which the draws of a step are found again. labels [b, n]: the observed ones
-    unless given.
-    """
-
-    engine: Engine
-    batch: Tensor
-    samples: Tensor | None = None
-    step: int = 0
-    labels: Tensor | None = None
-
-    @property
-    def size(self) -> int:
-        """The number of samples of the mini-batch."""
-        return (self.batch if self.samples is None else self.samples).shape[1]
-
-    def gradient(self, w: Vector) -> Vector:
-        """Return the mini-batch gradient at w."""
-        return self.engine.gradient(w, self.batch, self.labels)
-
-    @property
-    def full(self) -> Loss:
-        """The loss on the whole training set."""
-        return replace(self, batch=torch.full_like(self.batch, 1 / self.batch.shape[1]), samples=None)
-
-    @property
-    def other(self) -> Loss:
-        """The loss on another mini-batch of the same size, drawn independently of this one."""
-        if self.samples is None:
-            return self
-        size = self.samples.shape[1]
-        samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
-        return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
-
-    def flipped(self, odds: Scalar) -> Loss:
-        """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
-        draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
-        flips = draws <= spread(odds, draws)
-        labels = self.engine.labels if self.labels is None else self.labels
-        return replace(self, labels=torch.where(flips, -labels, labels))
-
-    def isotropic(self, law: Law) -> Vector:
-        """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
-        return isotropic(self.engine, law, self.step)
-
-    def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>, [b]."""
-        return self.engine.inner(u, v)
-
-
-def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
-    """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
-    return torch.zeros_like(like).scatter_(1, samples, 1 / samples.shape[1])
 
 
 class Objective(Protocol):

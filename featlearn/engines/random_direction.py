@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, assert_never
 
 from torch import Tensor
 
@@ -35,5 +35,7 @@ def isotropic(engine: Draws, law: Law, step: int) -> Vector:
         return size.rsqrt() * u
     if law == "sphere":
         return square.rsqrt() * u
-    uniform = uniforms(engine.seeds, "perturbation, length", 1, step)[:, 0].to(square.device)
-    return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
+    if law == "ball":
+        uniform = uniforms(engine.seeds, "perturbation, length", 1, step)[:, 0].to(square.device)
+        return ((uniform ** (1 / size)).to(square.dtype) * square.rsqrt()) * u
+    assert_never(law)

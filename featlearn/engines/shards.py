@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -39,10 +38,11 @@ def whole(loss: Loss) -> Shards:
 
 
 def cut(loss: Loss, size: int) -> Tensor:
-    """Return the samples [b, s, size] of the micro-batches, in the order in which the mini-batch was drawn."""
-    b, n = loss.batch.shape
-    drawn = torch.arange(n, device=loss.batch.device).expand(b, -1) if loss.samples is None else loss.samples
-    return drawn.reshape(b, -1, size)
+    """Return the samples [b, s, size] of the micro-batches, in the order in which the mini-batch was drawn.
+
+    So they are random, and others at every step, on the whole set too.
+    """
+    return loss.order.reshape(len(loss.batch), -1, size)
 
 
 def repeated(w: Vector, count: int) -> Vector:

@@ -62,6 +62,8 @@ def operate(op: Array, work: Work, numbers: Array, batch: Array, run: Run, netwo
         x, y, factor = vectors[places[u]], vectors[places[out]], numbers[a]
         for i in range(len(x)):
             y[i] = factor * x[i]
+    elif code != _GRADIENT and code != _FULL_GRADIENT:
+        raise ValueError("an operation that is not compiled")
     else:
         x, y = vectors[places[u], size : 2 * size], vectors[places[max(v, 0)], size : 2 * size]
         combine(x, numbers[a], y, v >= 0, room[0])

@@ -8,16 +8,16 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from featlearn.engines.protocol import Engine, Loss, batch_weights
-from featlearn.streams.lanes import permutations
+from featlearn.engines.loss import Loss, batch_weights, shuffled
+from featlearn.engines.protocol import Engine
 
 
 class MiniBatches:
     """The mini-batches of every step.
 
     Each epoch shuffles the samples of a run by its own stream, found from its seed in ``seeds`` [b], and cuts them into
-    batches of ``size``; the last one is smaller where that does not divide n. A full batch draws nothing. ``like``
-    [b, n] gives shape, precision and device.
+    batches of ``size``; the last one is smaller where that does not divide n. A full batch is shuffled only where
+    somebody asks for its order (see Loss.order). ``like`` [b, n] gives shape, precision and device.
     """
 
     def __init__(self, seeds: Tensor, size: int, like: Tensor) -> None:
@@ -27,7 +27,7 @@ class MiniBatches:
         """Yield the samples [b, size] of the batch of each step, for ever."""
         epoch, n = 0, self._like.shape[1]
         while True:
-            yield from torch.split(permutations(self._seeds, "batches", n, epoch), self._size, 1)
+            yield from torch.split(shuffled(self._seeds, n, epoch), self._size, 1)
             epoch += 1
 
     def losses(self, engine: Engine) -> Iterator[Loss]:

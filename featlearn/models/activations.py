@@ -47,3 +47,10 @@ ACTIVATIONS = {
         None,
     ),
 }
+
+
+def activation(name: str) -> Activation:
+    """Return the activation of a name. Raises ValueError for one that is not here."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}; found {name}")
+    return ACTIVATIONS[name]

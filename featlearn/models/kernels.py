@@ -1,4 +1,8 @@
-"""The activations as numba compiles them into the hot loops; activations.py is their plain twin."""
+"""The activations as numba compiles them into the hot loops; activations.py is their plain twin.
+
+Loops know an activation by its number in KINDS. Every choice among the numbers ends by raising: what has no formula
+here is trained nowhere as something else.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,14 @@ Array = NDArray[Any]
 
 KINDS = {"relu": 0, "relu2": 1, "relu3": 2, "softplus": 3}
 _RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
+_UNKNOWN = "no formula is compiled for this activation"
+
+
+def kind_of(activation: str) -> int:
+    """Return the number of an activation. Raises ValueError for one that the compiled loops do not know."""
+    if activation not in KINDS:
+        raise ValueError(f"activation {activation}: the compiled loops know {', '.join(KINDS)}")
+    return KINDS[activation]
 
 
 @njit(inline="always")
@@ -25,7 +37,9 @@ def value(kind: int, z: float) -> Any:
         return r * r
     if kind == _RELU3:
         return r * r * r
-    return r + math.log1p(math.exp(-abs(z)))
+    if kind == _SOFTPLUS:
+        return r + math.log1p(math.exp(-abs(z)))
+    raise ValueError(_UNKNOWN)
 
 
 @njit(inline="always")
@@ -39,7 +53,9 @@ def slope(kind: int, z: float) -> Any:
         return r + r
     if kind == _RELU3:
         return type(z)(3) * r * r
-    return one / (one + math.exp(-z))
+    if kind == _SOFTPLUS:
+        return one / (one + math.exp(-z))
+    raise ValueError(_UNKNOWN)
 
 
 @njit(inline="always")
@@ -67,9 +83,11 @@ def values(kind: int, z: Array, out: Array) -> None:
     elif kind == _RELU3:
         for i in range(len(z)):
             out[i] = value(_RELU3, z[i])
-    else:
+    elif kind == _SOFTPLUS:
         for i in range(len(z)):
             out[i] = value(_SOFTPLUS, z[i])
+    else:
+        raise ValueError(_UNKNOWN)
 
 
 @njit(error_model="numpy", fastmath={"contract"})
@@ -84,6 +102,8 @@ def slopes(kind: int, factor: Array, z: Array, out: Array) -> None:
     elif kind == _RELU3:
         for i in range(len(z)):
             out[i] = factor[i] * slope(_RELU3, z[i])
-    else:
+    elif kind == _SOFTPLUS:
         for i in range(len(z)):
             out[i] = factor[i] * slope(_SOFTPLUS, z[i])
+    else:
+        raise ValueError(_UNKNOWN)

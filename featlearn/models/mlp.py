@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
 
 from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, half_square, matmul
 from featlearn.streams import stream
@@ -61,7 +61,9 @@ class MLP(Landscape):
         outputs = self.outputs(leaves, inputs)
         if self.loss == "half_square":
             return half_square(outputs - targets)
-        return outputs.logsumexp(-1) - (outputs * targets).sum(-1)
+        if self.loss == "cross_entropy":
+            return outputs.logsumexp(-1) - (outputs * targets).sum(-1)
+        assert_never(self.loss)
 
     def margins(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return the right class's output minus the largest of the others, [n]; [0] for a single output."""

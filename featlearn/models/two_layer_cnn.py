@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 import numpy as np
 
@@ -49,8 +49,9 @@ class TwoLayerCNN:
 
     def scale(self, n_patches: int) -> float:
         """Return a s, what one activation is multiplied with besides its sign j."""
-        filter_scale = 1 / self.n_filters if self.filters == "mean" else 1.0
-        return filter_scale * (1 / n_patches if self.patches == "mean" else 1.0)
+        filters = {"mean": 1 / self.n_filters, "sum": 1.0}
+        patches = {"mean": 1 / n_patches, "sum": 1.0}
+        return filters[self.filters] * patches[self.patches]
 
     def std(self, dim: int) -> float:
         """Return the standard deviation of the initial weights; torch's default has bound 1/sqrt(dim)."""
@@ -71,4 +72,6 @@ class TwoLayerCNN:
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
         if self.init == "gaussian":
             return std * rng.standard_normal(shape)
-        return std * math.sqrt(3) * rng.uniform(-1, 1, shape)
+        if self.init == "uniform":
+            return std * math.sqrt(3) * rng.uniform(-1, 1, shape)
+        assert_never(self.init)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
 
 from featlearn.optim.directions import projection, significant
 from featlearn.optim.perturbed import Perturbed
@@ -48,8 +48,11 @@ class ComponentSAM(Perturbed):
         if self.component == "full":
             return full
         g = loss.gradient(w)
-        removed = full if self.component == "noise" else projection(loss, g, full)
-        return significant(loss, g - removed, g)
+        if self.component == "noise":
+            return significant(loss, g - full, g)
+        if self.component == "orthogonal":
+            return significant(loss, g - projection(loss, g, full), g)
+        assert_never(self.component)
 
     def on_full_batch(self) -> str:
         """Say what is left: no noise, or no difference to SAM."""

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class MSAM(Perturbed):
     """The base rule with the mean over micro-batches b of gradient_b(w + rho g_b / |g_b|), where g_b = gradient_b(w).
 
-    The batch is cut, in the order in which it was drawn, into disjoint micro-batches of equal size. Trackers see the
-    mean of the perturbed points. Give n_shards or micro_batch_size.
+    The batch is cut, in the order in which it was drawn, into disjoint micro-batches of equal size: so they are random,
+    and others at every step, on the full batch too. Trackers see the mean of the perturbed points. Give n_shards or
+    micro_batch_size.
 
     n_shards: how many micro-batches there are; 1 is SAM.
     micro_batch_size: samples of a micro-batch; 1 is 1-SAM.

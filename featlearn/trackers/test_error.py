@@ -109,7 +109,7 @@ class _Integral:
     def fused(self, p: Problem) -> Tensor:
         """Integrate run by run in one pass each, on a CPU; without numba as ``plain``."""
         try:
-            from featlearn.models.kernels import KINDS
+            from featlearn.models.kernels import kind_of
             from featlearn.tiles import pad_columns
             from featlearn.trackers.kernels import error_by_scramble, workspace
         except ModuleNotFoundError:
@@ -122,7 +122,7 @@ class _Integral:
         turns = pad_columns(self.turns.numpy())
         arrays = gram, signal, bias, directions, turns, lengths.contiguous().numpy()
         work = workspace(directions, turns, lengths.shape[2], p.scale * p.noise_count)
-        error_by_scramble(*arrays, KINDS[p.activation.name], self.degree, work, out.numpy())
+        error_by_scramble(*arrays, kind_of(p.activation.name), self.degree, work, out.numpy())
         return out
 
     def plain(self, p: Problem) -> Tensor:

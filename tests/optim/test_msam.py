@@ -21,7 +21,7 @@ from helpers import (
 from featlearn.data.gaussian import Gaussian
 from featlearn.engines.fused import FusedGramEngine
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.protocol import Loss, batch_weights
+from featlearn.engines.loss import Loss, batch_weights
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import MSAM, SAM
 
@@ -44,8 +44,7 @@ def in_drawn_order(run, count):
     """The losses of the run's own mini-batches, and their samples as they were drawn."""
     engine = engine_of(run)
     losses = list(islice(mini_batches(engine.labels, run).losses(engine), count))
-    orders = [range(8) if loss.samples is None else loss.samples[0].tolist() for loss in losses]
-    return engine, losses, [list(order) for order in orders]
+    return engine, losses, [loss.order[0].tolist() for loss in losses]
 
 
 def trained(rule, engine, losses):
@@ -77,8 +76,8 @@ def test_each_micro_batch_is_perturbed_and_evaluated_on_itself(batch_size, split
     assert np.abs(explicit(ours, plain) - theirs()).max() < 1e-12
     assert np.abs(explicit(ours, plain) - theirs(whole=True)).max() > 1e-4  # a trap of published code
     sorted_orders = [sorted(order) for order in orders]
-    if batch_size < 8 and size != 1:  # the order in which samples were drawn decides who shares a micro-batch
-        other = descend(base, plain.start, sorted_orders, by_equation(rule, plain, size or 2))
+    if size != 1:  # the order in which samples were drawn decides who shares a micro-batch
+        other = descend(base, plain.start, sorted_orders, by_equation(rule, plain, size or batch_size // 2))
         assert np.abs(explicit(ours, plain) - other).max() > 1e-4
 
 
@@ -105,7 +104,9 @@ def test_one_micro_batch_is_sam(engine):
     assert error(replace(rule, n_shards=None, micro_batch_size=1), sam, engine=engine) > 1e-3
 
 
-@pytest.mark.parametrize(("batch_size", "split"), [(12, {"micro_batch_size": 1}), (6, {"n_shards": 2})])
+@pytest.mark.parametrize(
+    ("batch_size", "split"), [(12, {"micro_batch_size": 1}), (12, {"n_shards": 3}), (6, {"n_shards": 2})]
+)
 def test_on_a_landscape_each_micro_batch_is_perturbed_and_evaluated_on_itself(batch_size, split):
     rule, students = MSAM(rho=0.2, **split, base=PLAIN), Gaussian(n_samples=12, dim=4)
     runs = [make_landscape_run(TeacherStudent(n_hidden=3), rule, students, seed=seed) for seed in (3, 4)]
@@ -114,8 +115,7 @@ def test_on_a_landscape_each_micro_batch_is_perturbed_and_evaluated_on_itself(ba
     losses = list(islice(mini_batches(engine.labels, *runs).losses(engine), 8))
     size, w = batch_size // split.get("n_shards", batch_size), engine.initial()
     for loss in losses:
-        order = torch.arange(12).expand(2, -1) if loss.samples is None else loss.samples
-        shards = [replace(loss, batch=batch_weights(part, loss.batch)) for part in order.split(size, 1)]
+        shards = [replace(loss, batch=batch_weights(part, loss.batch)) for part in loss.order.split(size, 1)]
         points = [w + 0.2 * shard.unit(shard.gradient(w)) for shard in shards]
         for shard, point in zip(shards, points, strict=True):
             w = w - 0.1 / len(shards) * shard.gradient(point)
@@ -135,14 +135,24 @@ def test_one_micro_batch_is_sam_bit_for_bit(engine, split):
     assert not any(torch.equal(a, b) for a, b in zip(other.leaves[1:], sam.leaves[1:], strict=True))
 
 
-def test_runs_of_a_block_are_cut_each_in_its_own_order():
+@pytest.mark.parametrize("batch_size", [4, 8])
+def test_runs_of_a_block_are_cut_each_in_its_own_order(batch_size):
     rule = MSAM(rho=0.2, n_shards=2, base=PLAIN)
-    runs = [run_of(rule, batch_size=4, seed=seed) for seed in range(3)]
+    runs = [run_of(rule, batch_size=batch_size, seed=seed) for seed in range(3)]
     engine = engine_of(*runs)
     together = trained(rule, engine, islice(mini_batches(engine.labels, *runs).losses(engine), 6))
     for lane, run in enumerate(runs):
         built, losses, _ = in_drawn_order(run, 6)
         assert torch.allclose(together.leaves[1][lane], trained(rule, built, losses).leaves[1][0], rtol=0, atol=1e-13)
+
+
+def test_the_full_batch_is_cut_anew_at_each_step_as_by_mini_batches_of_all():
+    run = run_of(MSAM(rho=0.2, n_shards=3, base=PLAIN), data__n_samples=12, batch_size=12)
+    engine, losses, orders = in_drawn_order(run, 5)
+    assert orders == [batch[0].tolist() for batch in islice(mini_batches(engine.labels, run).indices(), 5)]
+    assert all(loss.samples is None for loss in losses)
+    partitions = [frozenset(frozenset(order[i : i + 4]) for i in (0, 4, 8)) for order in orders]
+    assert len(set(partitions)) == 5 and all(sorted(order) == list(range(12)) for order in orders)
 
 
 @ENGINES
@@ -155,7 +165,7 @@ def test_labels_that_stand_in_for_others_are_cut_too(engine):
     minus = run_of(rule, engine=engine)
     plain = PlainNetwork(minus)
     plain.labels = -plain.labels
-    expected = by_equation(rule, plain, 2)(0, plain.start, list(range(8)), None)
+    expected = by_equation(rule, plain, 2)(0, plain.start, loss.order[0].tolist(), None)
     assert np.abs(explicit(flipped, plain) - expected).max() < 1e-12
 
 
@@ -165,8 +175,9 @@ def test_trackers_see_the_mean_of_the_points(engine):
     run = run_of(rule, engine=engine)
     built, plain = engine_of(run), PlainNetwork(run)
     w = built.initial()
-    point = rule.probe(loss_on(built, full_batches(built, 1)[0]), w, rule.init(w), 0)
-    shards = [range(i, i + 2) for i in range(0, 8, 2)]
+    loss = loss_on(built, full_batches(built, 1)[0])
+    point = rule.probe(loss, w, rule.init(w), 0)
+    shards = [part.tolist() for part in loss.order[0].split(2)]
     mean = sum(unit(plain.gradient(plain.start, shard)) for shard in shards) / 4
     assert np.abs(explicit(point, plain) - plain.start - 0.2 * mean).max() < 1e-12
 

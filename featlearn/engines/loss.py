@@ -1,0 +1,88 @@
+"""The training loss on a mini-batch, as an update rule sees it: an Objective (see protocol.py) in the engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.numbers import Numbers
+from featlearn.engines.random_direction import Law, isotropic
+from featlearn.engines.vector import Scalar, Vector, spread
+from featlearn.streams.lanes import permutations, uniforms
+
+if TYPE_CHECKING:
+    from featlearn.engines.protocol import Engine
+
+
+@dataclass(frozen=True)
+class Loss(Numbers):
+    """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
+
+    batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
+    the whole set, whose order is drawn when it is asked for. step: t, by which the draws of a step are found again.
+    labels [b, n]: the observed ones unless given.
+    """
+
+    engine: Engine
+    batch: Tensor
+    samples: Tensor | None = None
+    step: int = 0
+    labels: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of samples of the mini-batch."""
+        return (self.batch if self.samples is None else self.samples).shape[1]
+
+    @property
+    def order(self) -> Tensor:
+        """The samples of the mini-batch in the order they were drawn, [b, B]; the whole set is an epoch of one step."""
+        if self.samples is None:
+            return shuffled(self.engine.seeds, self.batch.shape[1], self.step)
+        return self.samples
+
+    def gradient(self, w: Vector) -> Vector:
+        """Return the mini-batch gradient at w."""
+        return self.engine.gradient(w, self.batch, self.labels)
+
+    @property
+    def full(self) -> Loss:
+        """The loss on the whole training set."""
+        return replace(self, batch=torch.full_like(self.batch, 1 / self.batch.shape[1]), samples=None)
+
+    @property
+    def other(self) -> Loss:
+        """The loss on another mini-batch of the same size, drawn independently of this one."""
+        if self.samples is None:
+            return self
+        size = self.samples.shape[1]
+        samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
+        return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
+
+    def flipped(self, odds: Scalar) -> Loss:
+        """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
+        draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
+        flips = draws <= spread(odds, draws)
+        labels = self.engine.labels if self.labels is None else self.labels
+        return replace(self, labels=torch.where(flips, -labels, labels))
+
+    def isotropic(self, law: Law) -> Vector:
+        """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
+        return isotropic(self.engine, law, self.step)
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return <u, v>, [b]."""
+        return self.engine.inner(u, v)
+
+
+def shuffled(seeds: Tensor, n: int, epoch: int) -> Tensor:
+    """Return the order [b, n] in which the runs with these seeds [b] see their n samples in an epoch."""
+    return permutations(seeds, "batches", n, epoch)
+
+
+def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
+    """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
+    return torch.zeros_like(like).scatter_(1, samples, 1 / samples.shape[1])
