@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+import tokenize
 import traceback
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
@@ -90,10 +91,11 @@ def find_class(word: str, folder: Path) -> type:
 
 def _read(path: Path) -> ModuleType:
     try:
-        text = path.read_text("utf-8")
+        with tokenize.open(path) as file:  # in the encoding in which Python would run it
+            text = file.read()
     except OSError as error:
         raise CustomError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, SyntaxError):
         raise CustomError(f"cannot read {path}: not a text in UTF-8") from None
     try:
         return importlib.import_module(_note(str(path), text))

@@ -54,7 +54,8 @@ class Record:
 class RunConfig:
     """One run, resolved: no default, no theory scale and no ``auto`` is left open.
 
-    theory: the c of every number that was given as {theory: c}, by dotted key; for tables only, not part of the id.
+    theory: the c of every number that was given as {theory: c}, by dotted key; for tables only, not part of the id,
+    and neither is whether the data's signal_norm was given or its snr.
     """
 
     name: str
@@ -82,7 +83,7 @@ class RunConfig:
         """Hash of everything that decides the run's rows, and of the schema version of the store."""
         head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}"
         sections = [
-            _text(_data_columns, self.data),
+            _text(_data_numbers, self.data),
             _text(_network_columns, self.network, self.data.dim),
             _text(_rule_columns, self.optimizer),
             _text(vars, self.train),
@@ -120,12 +121,18 @@ def _sources(rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
     return frozenset(sources(rule, *trackers))
 
 
-def _data_columns(data: Any) -> dict[str, Any]:
-    """Return the data's parameters, both signal_norm and snr = signal_norm / (noise_std sqrt(dim)) among them."""
+def _data_numbers(data: Any) -> dict[str, Any]:
+    """Return what decides the draws, the same whether signal_norm was given or snr: both follow from the norm."""
     if not isinstance(data, SignalNoise):
         return _named(data, DATA, "model")
     snr = float(data.strength / (data.noise_std * np.sqrt(data.dim)))
     return {**_named(data, DATA, "model"), "signal_norm": data.strength, "snr": snr}
+
+
+def _data_columns(data: Any) -> dict[str, Any]:
+    """Return the data's parameters, both signal_norm and snr: the one that was given as it is, the other from it."""
+    given = isinstance(data, SignalNoise) and data.snr is not None
+    return {**_data_numbers(data), **({"snr": data.snr} if given else {})}
 
 
 def _network_columns(network: Any, dim: int) -> dict[str, Any]:

@@ -71,10 +71,12 @@ def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device:
         columns = {"status": np.array(ENDS)[outcome.end], "stopped_step": outcome.stopped, "step": outcome.steps}
         parts.append({"seed": own, **{name: c[: len(own)] for name, c in (columns | outcome.values).items()}})
     most = max(part["step"].shape[1] for part in parts)  # a block that stops early has fewer rows
-    by_row = parts[0].keys() - {"seed", "status", "stopped_step"}
+    alone = ("seed", "status", "stopped_step")
+    by_row = {name: c.shape[2:] for part in parts for name, c in part.items() if name not in alone}
     for part in parts:
         rows = np.minimum(np.arange(most), part["step"].shape[1] - 1)
-        part |= {name: part[name][:, rows] for name in by_row}
+        lacking = {name: np.full((*part["step"].shape, *shape), np.nan) for name, shape in by_row.items()}
+        part |= {name: part.get(name, lacking[name])[:, rows] for name in by_row}  # a tracker may write it later on
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

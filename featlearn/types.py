@@ -83,4 +83,14 @@ Fraction = Annotated[float, Bound(ge=0, lt=1)]
 Count = Annotated[int, Bound(ge=1)]
 Step = Annotated[int, Bound(ge=0)]
 
+# The columns of every run beside its sections' keys, and the sections
+HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
+SECTIONS = ("data", "network", "optimizer", "train", "record")
+
+
+def reserved(column: str) -> bool:
+    """Whether a tracker cannot write a column of this name: a run's own, or that of a key of a config, known or not."""
+    return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
+
+
 SCHEMA_VERSION = 3  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning

@@ -74,6 +74,26 @@ def test_from_config_to_figure(config, store, tmp_path):
     assert pd.read_csv(tmp_path / "f.csv")["step"].max() == 6
 
 
+def test_where_reads_values_as_set_does(store, tmp_path):
+    plot = (
+        "plot",
+        "dynamics",
+        store,
+        "-o",
+        tmp_path / "f.svg",
+        "--column",
+        "train_loss",
+        "--where",
+        "data.signal_norm=1.",
+    )
+    where = "network.bias=False", "data.flip_prob=.0", "data.noise=shared", "optimizer.lr=1e-1", "optimizer.name='sgd'"
+    drawn = call(*plot, *[word for condition in where for word in ("--where", condition)])
+    assert drawn.exit_code == 0, drawn.stderr
+    for wrong, said in (("seed=01", "--where: seed: 01 has a leading zero"), ("seed=[", "--where: seed: not YAML")):
+        refused = call(*plot, "--where", wrong)
+        assert refused.exit_code == 2 and said in refused.stderr
+
+
 def test_run_prints_how_the_base_run_ended(config):
     result = call("run", config, "--set", "train.n_steps=2")
     assert result.exit_code == 0

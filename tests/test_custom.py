@@ -416,3 +416,38 @@ def test_a_rule_is_read_without_torch(lab):
     code = "import featlearn as fl, sys; print(fl.load_config('own.yaml').n_runs, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["3", "False"]
+
+
+MIXED = '''
+from dataclasses import dataclass
+from typing import Literal
+
+from featlearn.optim import Perturbed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(Perturbed):
+    """SAM with a cut.
+
+    cut: a number, a switch, or a word.
+    """
+
+    cut: float | bool | Literal["auto"] | None = None
+
+    def perturbation(self, loss, w, memory, t):
+        return self.radius(t) * loss.unit(loss.gradient(w)), memory.own
+'''
+
+
+def test_a_setting_of_several_types_is_kept_as_it_is(lab):
+    """In one block, in several parts, and beside a sweep in which it has another type."""
+    Path("mixed.py").write_text(MIXED)
+    cuts = ["auto", 0.5, True, None]
+    for swept in (cuts, [1.5]):
+        optimizer = [{"name": "mixed.py:Mine", "lr": 0.1, "rho": 0.1, "cut": swept}]
+        changes = {"record.trackers": ["loss"], "sweep": {"optimizer": optimizer, "seed": [0, 1]}}
+        report = sweep("own.yaml", "store", set=changes, device="cpu", progress=False)
+        assert (report.done, report.failed) == (2 * len(swept), 0)
+    expected = [cut for cut in (*cuts, 1.5) for _ in range(2)]
+    found = [*fl.summary("store", all_sweeps=True)["optimizer.cut"]]
+    assert found == expected and [*map(type, found)] == [*map(type, expected)]

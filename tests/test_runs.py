@@ -1,6 +1,7 @@
 """A run's identity: every number that decides its rows changes the id, nothing else does."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields, replace
@@ -112,6 +113,16 @@ def test_snr_and_signal_norm_are_two_words_for_one_run():
     default = replace(RUN, network=replace(RUN.network, init_std=None))
     written = replace(RUN, network=replace(RUN.network, init_std=RUN.network.std(60) * 0 + default.network.std(60)))
     assert default.run_id == written.run_id and default.columns() == written.columns()
+
+
+@pytest.mark.parametrize("dim", [60, 1000, 1821, 3317])
+def test_the_name_of_the_signal_that_was_given_keeps_every_bit_and_the_other_follows(dim):
+    snrs = np.geomspace(0.01, 0.2, 40).tolist()
+    by_snr = [make_run(data__dim=dim, data__signal_norm=None, data__snr=snr).columns() for snr in snrs]
+    assert [columns["data.snr"] for columns in by_snr] == snrs
+    assert [columns["data.signal_norm"] for columns in by_snr] == [snr * math.sqrt(dim) for snr in snrs]
+    by_norm = [make_run(data__dim=dim, data__signal_norm=norm).columns() for norm in snrs]
+    assert [columns["data.signal_norm"] for columns in by_norm] == snrs
 
 
 @pytest.mark.parametrize("numbers", [(2, 2.0), (-0.0, 0.0, 0)])

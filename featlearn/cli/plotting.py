@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,11 +56,15 @@ def plot(
 
 
 def _condition(text: str) -> tuple[str, Any]:
-    """Read "key=value", the value as JSON where it is that."""
+    """Read "key=value", the value in YAML, as --set has it."""
+    from featlearn.config.problems import ConfigError, Problem
+    from featlearn.config.source import read_yaml
+
     key, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    problems: list[Problem] = []
+    node = read_yaml(value, "--where", key, problems)
+    if problems:
+        raise ConfigError(problems)
+    return key, node and node.plain

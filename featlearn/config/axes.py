@@ -1,7 +1,8 @@
 """The axes of a sweep: the keys that move, and the values that they take.
 
 An axis is a list, {linspace: [first, last, how many]}, {geomspace: [first, last, how many]}, or {range: [start, stop,
-step]} as Python's. Spaced values of an integer key are rounded, equal ones counting once. ``zip: {key: axis, ...}``
+step]} as Python's. Spaced values are exact (see spaced.py); of an integer key they are rounded, equal ones counting
+once, with a warning. ``zip: {key: axis, ...}``
 moves keys together; a list of such mappings makes several axes. In a list of whole sections a key may be an axis of its
 own: {name: sam, rho: [0.1, 0.2]} stands for two sections.
 """
@@ -15,13 +16,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from featlearn.config.parameters import STRICT, integral, single
 from featlearn.config.problems import Problem, show, suggest
 from featlearn.config.sections import SECTIONS, known_keys
 from featlearn.config.source import BROKEN, Node
+from featlearn.config.spaced import geomspace, linspace
 from featlearn.types import Bound, Positive
 
 Known = Mapping[str, Any]  # the keys that can be swept, each with its type
@@ -67,14 +68,8 @@ def _range(*arguments: int) -> Sequence[int]:
 
 _HowMany = Annotated[int, Bound(ge=1, le=MAX_VALUES)]
 SPACINGS = {
-    "linspace": Spacing(
-        tuple[float, float, _HowMany], "[first, last, how many]", lambda *args: np.linspace(*args).tolist()
-    ),
-    "geomspace": Spacing(
-        tuple[Positive, Positive, _HowMany],
-        "[first > 0, last > 0, how many]",
-        lambda *args: np.geomspace(*args).tolist(),
-    ),
+    "linspace": Spacing(tuple[float, float, _HowMany], "[first, last, how many]", linspace),
+    "geomspace": Spacing(tuple[Positive, Positive, _HowMany], "[first > 0, last > 0, how many]", geomspace),
     "range": Spacing(
         Annotated[tuple[int, ...], Field(min_length=1, max_length=3)], "[start, stop, step], integers", _range
     ),
@@ -189,13 +184,13 @@ def _values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
         return node.value
     if not node.broken:
         try:
-            return _spaced(hint, node)
+            return _spaced(hint, node, problems)
         except ValueError as error:
             problems.append(node.problem(str(error)))
     return [_broken(node)]
 
 
-def _spaced(hint: Any, node: Node) -> list[Node]:
+def _spaced(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
     """Return the values of an axis of this type that is given by a rule. Raises ValueError, in a sentence."""
     word = next(iter(node.value), "") if isinstance(node.value, dict) else ""
     if word not in SPACINGS or len(node.value) > 1:
@@ -206,10 +201,12 @@ def _spaced(hint: Any, node: Node) -> list[Node]:
         arguments = TypeAdapter(spacing.arguments, config=STRICT).validate_python(_as_tuple(given))
     except ValidationError:
         raise ValueError(f"expected {word}: {spacing.usage}, found {show(given)}") from None
-    with np.errstate(all="ignore"):  # numbers that overflow are refused by the key that they are for
-        values = spacing.values(*arguments)
+    values = spacing.values(*arguments)
     if integral(hint):
-        values = list(dict.fromkeys(round(value) for value in values))
+        values, asked = list(dict.fromkeys(round(value) for value in values)), len(values)
+        if len(values) < asked:
+            few = f"of {asked} values {len(values)} are left, rounded to integers"
+            problems.append(replace(node.problem(few), caution=True))
     if not values:
         raise ValueError(f"has no values: {word}: {show(given)}")
     return [Node(value, node.place, f"{node.key}[{i}]") for i, value in enumerate(values)]

@@ -33,7 +33,7 @@ def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ())
     chain = (*chain, path)
     parent = read_file(_extended(root, chain), problems, chain)
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
-    return merge(replace(parent, value=inherited), child)
+    return merge(replace(parent, value=inherited), child, problems)
 
 
 def _spelled_out(tree: Node) -> Node:
@@ -56,18 +56,45 @@ def _extended(root: Node, chain: Sequence[Path]) -> Path:
     return target
 
 
-def merge(parent: Node, child: Node) -> Node:
+def merge(parent: Node, child: Node, problems: list[Problem]) -> Node:
     """Return the parent with the keys of the child: sections key by key, everything deeper as a whole.
 
-    A section of another kind (data.model, optimizer.name) replaces the parent's.
+    A section of another kind (data.model, optimizer.name) replaces the parent's. A key with nothing after it says
+    nothing, so that what is inherited stays; null takes it away.
     """
     merged = dict(parent.value)
     for name, node in child.value.items():
         old = merged.get(name)
         if old is not None and _same_kind(name, old, node):
-            node = replace(node, value={**old.value, **node.value})
-        merged[name] = node
+            if name == "sweep":
+                _notice_zip(old, node, problems)
+            node = replace(node, value={**old.value, **_said(node, old)})
+        merged |= _said(Node({name: node}, node.place), parent)
     return replace(child, value=merged)
+
+
+def _said(child: Node, parent: Node) -> dict[str, Node]:
+    """Return the keys of a child that say something: a blank one does where the parent has no such key."""
+    return {key: node for key, node in child.value.items() if not (node.blank and key in parent.value)}
+
+
+def _notice_zip(parent: Node, child: Node, problems: list[Problem]) -> None:
+    """Say so where the zip of a child drops that of the parent."""
+    old, new = parent.value.get("zip"), child.value.get("zip")
+    if old is None or old.value is None or new is None or new.value is None:
+        return
+    lost = [key for key in _zipped(old) if key not in (*_zipped(new), *child.value)]
+    if lost:
+        what = f"takes the place of the zip at {old.place}: {', '.join(lost)} are not swept any more"
+        problems.append(
+            replace(new.problem(f"{what}; list both mappings to keep them, or null to drop it"), caution=True)
+        )
+
+
+def _zipped(node: Node) -> list[str]:
+    """Return the keys of a zip, or of a list of them."""
+    items = node.value if isinstance(node.value, list) else [node]
+    return [key for item in items if isinstance(item.value, dict) for key in item.value]
 
 
 def _same_kind(name: str, old: Node, new: Node) -> bool:

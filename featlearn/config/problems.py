@@ -11,11 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: where it stands ("configs/x.yaml:12" or "--set"), the key, and what is the matter."""
+    """One thing that is wrong: where it stands ("configs/x.yaml:12" or "--set"), the key, and what is the matter.
+
+    caution: it can be run, and is hardly what was meant.
+    """
 
     place: str
     key: str
     message: str
+    caution: bool = False
 
     @property
     def line(self) -> tuple[str, int]:
@@ -28,10 +32,14 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A config that cannot be run; ``problems`` says why in the order of the file, and str() prints one a line."""
+    """A config that cannot be run; ``problems`` says why in the order of the file, and str() prints one a line.
+
+    Cautions are left out.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(dict.fromkeys(problems), key=lambda problem: problem.line))
+        wrong = dict.fromkeys(problem for problem in problems if not problem.caution)
+        self.problems = tuple(sorted(wrong, key=lambda problem: problem.line))
         super().__init__(self.problems)
 
     def __str__(self) -> str:

@@ -35,12 +35,13 @@ BROKEN = object()  # the value of a node whose problem has been reported: nothin
 class Node:
     """A value, its place ("configs/x.yaml:12") and its dotted key.
 
-    value: a scalar, a list of nodes, or a dict of nodes by key.
+    value: a scalar, a list of nodes, or a dict of nodes by key. blank: nothing is written after the key, not even null.
     """
 
     value: Any
     place: str
     key: str = ""
+    blank: bool = False
 
     @property
     def plain(self) -> Any:
@@ -69,7 +70,7 @@ class Node:
 
 
 def read_yaml(text: str, name: str, key: str = "", problems: list[Problem] | None = None) -> Node | None:
-    """Read YAML text; None if it is empty. ``name`` is its file, or "--set", and ``key`` the key it belongs to.
+    """Read YAML text; None if it is empty. ``name`` is its file, or its option (--set), and ``key`` the key it is for.
 
     Values that cannot be read are reported in ``problems`` and BROKEN. Raises ConfigError if the text is not YAML.
     """
@@ -116,8 +117,8 @@ class _Reader:
     problems: list[Problem]
 
     def place(self, line: int) -> str:
-        """Return the place of a line, counted from 0; --set has no lines."""
-        return self.name if self.name == "--set" else f"{self.name}:{line + 1}"
+        """Return the place of a line, counted from 0; an option of the command line has no lines."""
+        return self.name if self.name.startswith("--") else f"{self.name}:{line + 1}"
 
     def node(self, raw: yaml.Node, key: str, line: int | None = None) -> Node:
         """Return the node of a composed value; it stands where its key stands."""
@@ -127,8 +128,9 @@ class _Reader:
         if isinstance(raw, yaml.SequenceNode):
             items = [self.node(item, f"{key}[{i}]") for i, item in enumerate(raw.value)]
             return Node(items, place, key)
-        quoted = isinstance(raw, yaml.ScalarNode) and raw.style
-        return Node(raw.value if quoted else self.scalar(raw.value, place, key), place, key)
+        if isinstance(raw, yaml.ScalarNode) and raw.style:
+            return Node(raw.value, place, key)
+        return Node(self.scalar(raw.value, place, key), place, key, blank=raw.value == "")
 
     def mapping(self, raw: yaml.MappingNode, key: str) -> dict[str, Node]:
         """Return the children of a mapping; the first of equal keys counts."""

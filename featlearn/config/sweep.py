@@ -85,9 +85,9 @@ def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
     name, base = str(top["name"].plain), Node(top, tree.place)
     config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
     problems += config.grid.problems()
-    if problems:
+    if any(not problem.caution for problem in problems):
         raise ConfigError(problems)
-    for caution in config.grid.cautions():
+    for caution in [*problems, *config.grid.cautions()]:
         warnings.warn(str(caution), ConfigWarning, stacklevel=2)
     return config
 

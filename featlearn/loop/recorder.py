@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Scalar, Vector, View
+from featlearn.loop.records import Records
 from featlearn.loop.state import State
 from featlearn.optim.answers import columns, number, vector
 
@@ -67,8 +68,8 @@ class Outcome:
     """A block at its end: what was recorded r times, and how every run ended.
 
     steps [b, r]: how many steps the run's parameters had taken; it stays the same once a run has stopped, and so does
-    its row. values: column -> [b, r], list columns [b, r, length]. end [b]: place in ENDS. stopped [b]: steps after
-    which the parameters were frozen, n_steps if they were not.
+    its row. values: column -> [b, r], list columns [b, r, length]; NaN at a record at which a column was not written.
+    end [b]: place in ENDS. stopped [b]: steps after which the parameters were frozen, n_steps if they were not.
     """
 
     steps: np.ndarray
@@ -85,7 +86,7 @@ class Recorder:
         self._active = torch.ones_like(engine.seeds, dtype=torch.bool)
         self._prospect: Prospect | None = None
         self._steps: list[np.ndarray] = []
-        self._rows: list[dict[str, np.ndarray]] = []
+        self._records = Records()
 
     def notice(self, state: State, t: int) -> None:
         """Keep the prospects of runs that have stopped since the last look; t is how many steps have been taken.
@@ -106,15 +107,15 @@ class Recorder:
         """Append a row for every run."""
         self._prospect = self._look(state, t).where(state.active, self._prospect)
         view = observe(self._engine, state.w, t, self._prospect)
-        found = [columns(tracker, view, len(view.batch)) for tracker in self._trackers]
+        self._records.add([(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers])
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
-        self._rows.append({name: column.cpu().numpy() for part in found for name, column in part.items()})
 
     def outcome(self, state: State) -> Outcome:
         """Return all rows, and how the runs ended."""
-        values = {name: np.stack([row[name] for row in self._rows], 1) for name in self._rows[0]}
         stopped = torch.where(state.active, state.clock, state.stopped)
-        return Outcome(np.stack(self._steps, 1), values, state.end.cpu().numpy(), stopped.cpu().numpy())
+        return Outcome(
+            np.stack(self._steps, 1), self._records.columns(), state.end.cpu().numpy(), stopped.cpu().numpy()
+        )
 
     def _look(self, state: State, t: int) -> Prospect:
         return Prospect.of(self._rule, state.loss(self._engine, t), state.w, state.memory, t)

@@ -50,14 +50,16 @@ def number(method: Callable[..., Any], t: int) -> Scalar:
 
 
 def columns(tracker: Callable[..., Any], view: Any, n_runs: int) -> dict[str, Tensor]:
-    """Return tracker(view): a tensor [b] or [b, length] for each name of a column. Raises AnswerError."""
+    """Return tracker(view): a real tensor [b] or [b, length] for each name of a column. Raises AnswerError."""
     answer, method = tracker(view), getattr_static(type(tracker), "__call__")
-    expected = f"a dict of tensors whose first axis is the {n_runs} runs of the block"
+    expected = f"a dict of tensors of real numbers, [{n_runs}] or [{n_runs}, length]: a row for each run of the block"
     if not isinstance(answer, dict):
         raise AnswerError(method, expected, _told(answer))
     for name, column in answer.items():
-        if not isinstance(name, str) or not hasattr(column, "cpu") or tuple(column.shape)[:1] != (n_runs,):
-            raise AnswerError(method, expected, f"{_told(column)} under {name!r}")
+        tensor = hasattr(column, "cpu") and not column.is_complex() and column.ndim in (1, 2)
+        if not isinstance(name, str) or not tensor or len(column) != n_runs:
+            kind = f" of {column.dtype}" if hasattr(column, "cpu") and column.is_complex() else ""
+            raise AnswerError(method, expected, f"{_told(column)}{kind} under {name!r}")
     return answer
 
 

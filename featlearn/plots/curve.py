@@ -22,9 +22,10 @@ from featlearn.tables.columns import (
     counted,
     last_rows,
     listed,
+    mixed_columns,
     of_optimizer,
+    places,
     select,
-    varying,
 )
 from featlearn.tables.intervals import half_width, moments
 
@@ -99,6 +100,7 @@ def _points(runs: pd.DataFrame, x: str, value: str, optimizer: str | None) -> pd
 def _line(runs: pd.DataFrame, x: str, value: str) -> pd.DataFrame:
     """Average the runs of one optimizer at every place; NaN is the place of one that has no x."""
     _refuse_cells(runs, x)
+    runs = places(runs, [x])
     runs = runs.assign(place=runs[x].astype(float).fillna(np.inf))
     lost = (~runs["status"].isin(COUNTED)).groupby(runs["place"]).sum().rename("lost")
     line = moments(counted(runs), ["place"], value).reindex(lost.index).join(lost)
@@ -109,8 +111,7 @@ def _line(runs: pd.DataFrame, x: str, value: str) -> pd.DataFrame:
 
 def _refuse_cells(runs: pd.DataFrame, x: str) -> None:
     """Raise ValueError if the runs of one line differ in more than x and the seed."""
-    free = [c for c in cell_columns(runs) if c not in (x, "optimizer.name") and c in varying(runs)]
-    if free:
+    if free := mixed_columns(runs, [x]):
         takes = "; ".join(f"{c} takes {listed(runs[c])}" for c in free)
         raise ValueError(f"several cells would be mixed over {x}: {takes}. Choose one, by `where`")
 

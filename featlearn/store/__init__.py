@@ -1,9 +1,21 @@
 """Parquet in, Parquet out: a folder of immutable files with one row a run. It knows rows, not how a run is computed."""
 
+from featlearn.store.columns import concat
 from featlearn.store.files import StoreError, StoreWarning
 from featlearn.store.folder import Store
 from featlearn.store.frames import load, summary
 from featlearn.store.rows import failed_rows, rows
 from featlearn.store.status import StoreStatus, status
 
-__all__ = ["Store", "StoreError", "StoreStatus", "StoreWarning", "failed_rows", "load", "rows", "status", "summary"]
+__all__ = [
+    "Store",
+    "StoreError",
+    "StoreStatus",
+    "StoreWarning",
+    "concat",
+    "failed_rows",
+    "load",
+    "rows",
+    "status",
+    "summary",
+]

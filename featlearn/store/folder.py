@@ -22,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from featlearn.store.columns import concat
 from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_table, write_table, writing
 from featlearn.types import SCHEMA_VERSION
 
@@ -145,7 +146,7 @@ class Store:
 def joined(parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
     """Return the rows of several parts, columns that a part lacks as null; those of ROW are always there."""
     empty = _dated(ROW.empty_table().select(columns or ROW.names), 0)
-    return pa.concat_tables([empty, *parts], promote_options="permissive")
+    return concat([empty, *parts])
 
 
 def _dated(table: pa.Table, committed: int) -> pa.Table:

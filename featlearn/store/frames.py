@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
-
-HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
+from featlearn.types import HEAD
 
 
 def load(store: str | Path, *, all_sweeps: bool = False) -> pd.DataFrame:
@@ -63,20 +63,19 @@ class _Runs:
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
         """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none."""
-        scalars = _without_null_type(self.table.drop_columns(self.lists))
-        left = scalars.to_pandas().take(rows).reset_index(drop=True)
+        scalars = {f.name: f for f in self.table.schema if f.name not in self.lists}
+        columns = {name: series(self.table[name], field) for name, field in scalars.items()}
+        left = pd.DataFrame(columns).take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)
-        order: list[str] = sorted([*scalars.column_names, *self.lists], key=_place)
+        order: list[str] = sorted([*scalars, *self.lists], key=_place)
         return whole[order]
 
     def _flat(self, name: str) -> np.ndarray:
         """Return all elements of a list column in one array, NaN for the rows that lack it."""
         column = self.table[name]
-        parts = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-        present = column.is_valid().to_numpy()
-        flat = np.concatenate(parts)
+        flat, present = elements(column, self.table.schema.field(name)), column.is_valid().to_numpy()
         if present[self.lengths > 0].all():
             return flat
         full = np.full(self.ends[-1], np.nan, dtype=flat.dtype if flat.dtype == object else np.float64)
@@ -104,9 +103,3 @@ def _parts_of(plan: Plan, store: Store) -> list[pa.Table]:
 def _place(name: str) -> tuple[int, str]:
     """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
     return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)
-
-
-def _without_null_type(table: pa.Table) -> pa.Table:
-    """Return the table with columns that are null everywhere as numbers, NaN everywhere."""
-    fields = [f.with_type(pa.float64()) if pa.types.is_null(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))

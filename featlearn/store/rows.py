@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from featlearn.store.columns import settings_table
+
 if TYPE_CHECKING:
     from featlearn.runs import RunConfig, Trajectory
 
@@ -15,21 +17,21 @@ if TYPE_CHECKING:
 def rows(trajectories: Sequence[Trajectory]) -> pa.Table:
     """Return one row a run; all runs have the same trackers."""
     ends = [{"status": t.status, "message": t.message, "stopped_step": t.stopped_step} for t in trajectories]
-    scalars = _scalars([t.run for t in trajectories], ends)
-    steps = _list_array([np.asarray(t.steps, np.int64) for t in trajectories])
-    values = {name: _tracked([t.values[name] for t in trajectories]) for name in trajectories[0].values}
-    return pa.table({**scalars, "step": steps, **values})
+    table = _settings([t.run for t in trajectories], ends)
+    lists = {"step": _list_array([np.asarray(t.steps, np.int64) for t in trajectories])}
+    lists |= {name: _tracked([t.values[name] for t in trajectories]) for name in trajectories[0].values}
+    for name, array in lists.items():
+        table = table.append_column(name, array)
+    return table
 
 
 def failed_rows(runs: Sequence[RunConfig], message: str) -> pa.Table:
     """Return the rows of runs that ended with an error: no step, the message instead."""
-    return pa.table(_scalars(runs, [{"status": "failed", "message": message}] * len(runs)))
+    return _settings(runs, [{"status": "failed", "message": message}] * len(runs))
 
 
-def _scalars(runs: Sequence[RunConfig], ends: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    records = [{"run_id": run.run_id, **end, **run.columns()} for run, end in zip(runs, ends, strict=True)]
-    names = dict.fromkeys(name for record in records for name in record)
-    return {name: [record.get(name) for record in records] for name in names}
+def _settings(runs: Sequence[RunConfig], ends: Sequence[dict[str, Any]]) -> pa.Table:
+    return settings_table([{"run_id": run.run_id, **end, **run.columns()} for run, end in zip(runs, ends, strict=True)])
 
 
 def _tracked(arrays: Sequence[np.ndarray]) -> pa.ListArray:

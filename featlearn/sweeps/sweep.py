@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pyarrow as pa
 
 from featlearn.provenance import provenance
-from featlearn.store import Store
+from featlearn.store import Store, concat
 from featlearn.sweeps.blocks import Plan, Shard
 from featlearn.sweeps.checks import SweepError, check_backend, checked_device, checked_jobs, device_name
 from featlearn.sweeps.pool import results
@@ -96,7 +96,7 @@ def _keep(
 
 def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> None:
     if pending:
-        store.add_part(pa.concat_tables(pending, promote_options="permissive"), footer)
+        store.add_part(concat(pending), footer)
         pending.clear()
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
-from featlearn.store.rows import failed_rows, rows
+from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
 
 PACKAGE = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def run_block(block: Block, device: str) -> pa.Table:
             return failed_rows(block, describe(error))
     half = len(block) // 2
     halves = [run_block(block[:half], device), run_block(block[half:], device)]
-    return pa.concat_tables(halves, promote_options="permissive")
+    return concat(halves)
 
 
 def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from featlearn.tables.columns import config_columns, counted, refuse_twins, require, varying
+from featlearn.tables.columns import config_columns, counted, places, refuse_twins, require, varying
 from featlearn.tables.intervals import mean_interval, moments
 from featlearn.theory.boundaries import ARGUMENTS, Law
 
@@ -28,7 +28,7 @@ def phase_grid(summary: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFram
     counted run has a NaN mean. As a matrix: `grid.pivot(index=y, columns=x, values="mean")`.
     """
     require(summary, ["status", "seed", x, y, value])
-    runs = summary.dropna(subset=[x, y])
+    runs = places(summary.dropna(subset=[x, y]), [x, y])
     refuse_twins(runs, [x, y, "seed"])
     ends = {end: (runs["status"] == end).groupby([runs[x], runs[y]]).sum() for end in ("diverged", "failed")}
     table = pd.DataFrame(ends).join(moments(counted(runs), [x, y], value)).reset_index()

@@ -12,6 +12,8 @@ import pandas as pd
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
 SIGNALS = ("data.signal_norm", "data.snr")  # one follows from the other, at a given dimension and noise
+FOLLOWING = ("network.init_std", "train.batch_size", *SIGNALS)  # where left to a default or to the signal's other name
+ROUNDING = 1e-12  # relative: values closer than that are one, computed along several ways
 SECTIONS = ("data.", "network.", "optimizer.", "train.")
 
 
@@ -65,9 +67,11 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
 
     Only what tells optimizers of one name apart within a cell is spelled out, so a radius that follows
     the dimension leaves the name alone; of a radius given as `{theory: c}` it is c that is spelled, `sam rho.theory=1`.
-    Columns in `ignore` are axes and count as part of the cell.
+    Columns in `ignore` are axes and count as part of the cell, and so do the constant of theory and the number that
+    follows from it, whichever of the two is an axis.
     """
     require(df, ["run_id", "optimizer.name"])
+    ignore = [name for c in ignore for name in (c.removesuffix(".theory"), f"{c.removesuffix('.theory')}.theory")]
     runs = df.drop_duplicates("run_id")
     free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, "optimizer.name")]
     cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
@@ -82,15 +86,57 @@ def cell_columns(df: pd.DataFrame) -> list[str]:
     """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does.
 
     Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
-    as `{theory: c}`, and an init_std that is the same wherever all else is.
+    as `{theory: c}`, and an init_std, batch size or signal that is the same wherever all else is.
     """
     columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
-    signals = sorted({*SIGNALS} & {*columns}, key=lambda c: (df[c].nunique(), c))
-    columns = [column for column in columns if column not in signals[1:]]
-    rest = [column for column in columns if column != "network.init_std"]
-    if rest and len(df[rest].drop_duplicates()) == len(df[columns].drop_duplicates()):
-        columns = rest
+    columns = [column for column in columns if column not in _signals(df)[1:]]
+    for column in FOLLOWING:
+        rest = [c for c in columns if c != column]
+        if rest and len(df[rest].drop_duplicates()) == len(df[columns].drop_duplicates()):
+            columns = rest
     return columns or ["optimizer.name"]
+
+
+def mixed_columns(runs: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """Return the columns in which cells differ that share a place on the axes; the optimizer's name is none of them."""
+    columns = [c for c in cell_columns(runs) if c not in (*axes, "optimizer.name")]
+    groups = runs.groupby([*axes], dropna=False)
+    return [c for c in columns if groups[c].nunique(dropna=False).max() > 1]
+
+
+def places(df: pd.DataFrame, axes: Iterable[str], by: Iterable[str] = ("seed",)) -> pd.DataFrame:
+    """Return the table with values of the axes that differ by rounding alone as one, the shortest decimal of them.
+
+    A number that follows from others, as the signal norm does from the snr, may be computed to other last bits at two
+    places. Where that would put two rows of one seed (`by`) into one cell the table is returned as it is.
+    """
+    keys = list(dict.fromkeys([*axes, *by]))
+    joined = df.assign(**{c: _joined(df[c]) for c in axes})
+    return df if joined.duplicated(keys).sum() > df.duplicated(keys).sum() else joined
+
+
+def _joined(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column with the values that differ by rounding alone as one."""
+    if not pd.api.types.is_float_dtype(column):
+        return column
+    values = np.unique(column.dropna().to_numpy(dtype=float))
+    apart = np.diff(values) > ROUNDING * np.maximum(abs(values[1:]), abs(values[:-1]))
+    if apart.all():
+        return column
+    groups = np.split(values, np.flatnonzero(apart) + 1)
+    return column.map({v: min(group, key=lambda v: (len(repr(float(v))), v)) for group in groups for v in group})
+
+
+def _signals(df: pd.DataFrame) -> list[str]:
+    """Return which names of the signal vary: the one of fewer values first, that which was given if they take as many.
+
+    The one that was given has the other computed from it, to the last bit.
+    """
+    known = {*SIGNALS, "data.noise_std", "data.dim"} <= {*df}
+    by_snr = known and df["data.signal_norm"].eq(df["data.snr"] * df["data.noise_std"] * np.sqrt(df["data.dim"])).all()
+    first = SIGNALS[::-1] if by_snr else SIGNALS
+    there = {c: _joined(df[c]).nunique() for c in varying(df) if c in SIGNALS}
+    return sorted((c for c, n in there.items() if n > 1), key=lambda c: (there[c], first.index(c)))
 
 
 def _in_theory(df: pd.DataFrame, column: str) -> bool:
@@ -140,15 +186,15 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
     ValueError unless this leaves one choice, naming the candidates.
     """
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
-    signals = sorted({*SIGNALS} & {*free}, key=lambda c: (df[c].nunique(), c))
-    rest = [c for c in free if c not in (*SIGNALS, x, y)]
-    x = x or next((c for c in signals if c != y), None)
+    cells = cell_columns(df)
+    rest = [c for c in cells if c in free and c not in (*SIGNALS, x, y)]
+    x = x or next((c for c in _signals(df) if c != y), None)
     candidates = ["data.dim"] if "data.dim" in rest else rest
     y = y or (candidates[0] if len(candidates) == 1 else None)
     if x is None or y is None:
         if not free:
             raise ValueError("there are no axes to draw over: nothing varies but optimizers and seeds")
-        if len(only := [c for c in cell_columns(df) if c in free]) == 1:
+        if len(only := [c for c in cells if c in free]) == 1:
             raise ValueError(f"a diagram has two axes, and but for optimizers and seeds only {only[0]} varies")
         raise ValueError(f"say which columns are x and y; these vary: {', '.join(free)}")
     return x, y

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featlearn.tables.columns import COUNTED, listed, refuse_twins, require, varying
+from featlearn.tables.columns import COUNTED, listed, places, refuse_twins, require, varying
 from featlearn.tables.intervals import half_width, moments
 
 
@@ -58,6 +58,7 @@ def difference_grid(pairs: pd.DataFrame, cells: Sequence[str], level: float = 0.
     are no pair.
     """
     require(pairs, [*cells, "seed", "difference"])
+    pairs = places(pairs, cells)
     refuse_twins(pairs, [*cells, "seed"], "pair")
     table = moments(pairs, cells, "difference")
     half = half_width(table["se"], table["n"], level)

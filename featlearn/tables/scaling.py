@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from featlearn.tables.columns import counted, refuse_twins, require
+from featlearn.tables.columns import counted, places, refuse_twins, require
 from featlearn.tables.resamples import Boundary, Floats, interval, resampled_boundary
 
 
@@ -80,7 +80,7 @@ def boundary_scaling(
     crosses at fewer than two x, or if two runs of one seed share a cell.
     """
     require(summary, ["status", "seed", x, y, value])
-    runs = summary[(summary[x] > 0) & (summary[y] > 0)]
+    runs = places(summary[(summary[x] > 0) & (summary[y] > 0)], [x, y])
     refuse_twins(runs, [x, y, "seed"])
     kept = fitted(runs).dropna(subset=value)
     cells = kept.pivot(index=[x, y], columns="seed", values=value).astype(float).sort_index()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from featlearn.config import ConfigError, SweepConfig, load_config
+from featlearn.config import ConfigError, ConfigWarning, SweepConfig, load_config
 
 Load = Callable[..., SweepConfig]
 Problems = Callable[..., list[str]]
@@ -60,6 +60,45 @@ class TestExtends:
         config = load_config(write(f"extends: parent.yaml\nsweep: {sweep}"))
         assert [(axis.keys, len(axis)) for axis in config.axes] == [(("data.dim",), 3), (("optimizer.rho",), 2)]
         assert load_config(write("extends: parent.yaml\nsweep: null")).n_runs == 1
+
+    @pytest.mark.parametrize(
+        "child",
+        [
+            "data:\n  # dim: 600\nnetwork:\noptimizer:\ntrain:\nrecord:\nsweep:",
+            "data: {n_samples: , dim: }\nnetwork: {init_std: }\nrecord: {every: , trackers: }",
+            "optimizer:\n  rho:  # 0.3\ntrain: {n_steps: }\nsweep:\n  data.dim:\n  seed: # [1, 2]\n",
+            "network: {}\nsweep: {}",
+        ],
+    )
+    def test_what_is_left_empty_says_nothing(self, write: Write, child: str) -> None:
+        parent = load_config(write(PARENT, "parent.yaml"))
+        found = load_config(write(f"extends: parent.yaml\n{child}\n"))
+        assert [run.run_id for run in found.runs()] == [run.run_id for run in parent.runs()]
+        middle = write("extends: x.yaml\nnetwork:\ntrain: {n_steps: 60}\nsweep:\n", "y.yaml")
+        assert load_config(middle).base == {**parent.base, "train": {"n_steps": 60}, "name": "y"}
+
+    def test_null_takes_away_what_is_inherited(self, write: Write) -> None:
+        write(PARENT, "parent.yaml")
+        child = "extends: parent.yaml\nnetwork: null\nrecord: {every: 7, trackers: ~}\nsweep: {seed: null}"
+        with pytest.raises(ConfigError, match=r"x.yaml:3: record.trackers: expected a list"):
+            load_config(write(child))
+        config = load_config(write(child.replace(", trackers: ~", "")))
+        assert config.base_run().network.init_std is None
+        assert [axis.keys for axis in config.axes] == [("data.dim",)]
+
+    def test_a_zip_that_takes_the_place_of_another_says_what_is_lost(self, write: Write) -> None:
+        axes = "data.dim: [500, 600], optimizer.lr: [0.1, 0.2], optimizer.rho: [0.1, 0.2]"
+        write(PARENT + f"  zip: {{{axes}}}\n".replace("data.dim", "data.n_samples"), "parent.yaml")
+        child = (
+            "extends: parent.yaml\nsweep: {optimizer.rho: [1, 2], zip: {optimizer.lr: [1, 2], train.n_steps: [5, 6]}}"
+        )
+        lost = (
+            r"^x.yaml:2: sweep.zip: takes the place of the zip at parent.yaml:11: data.n_samples are not swept any more"
+        )
+        with pytest.warns(ConfigWarning, match=lost):
+            load_config(write(child))
+        for quiet in ("zip: null", "zip: ", f"zip: [{{data.n_samples: [5, 6]}}, {{{axes[22:]}}}]", "seed: [5]"):
+            load_config(write(f"extends: parent.yaml\nsweep: {{{quiet}}}"))  # a warning is an error here
 
     def test_the_name_is_that_of_the_file_unless_given(self, write: Write) -> None:
         write(PARENT, "parent.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING
 from pathlib import Path
@@ -313,6 +314,17 @@ def test_a_file_that_cannot_be_read(
     write(text, "my_rules.py")
     (line,) = problems(base="optimizer: {name: 'my_rules.py:MySAM', lr: 0.01}" + REST)
     assert line == f"x.yaml:1: optimizer.name: {message}"
+
+
+@pytest.mark.parametrize(("encoding", "first"), [("utf-8-sig", ""), ("latin-1", "# coding: latin-1\n")])
+def test_a_file_is_read_in_the_encoding_that_python_runs_it_in(
+    write: Callable[..., Path], load: Callable[..., SweepConfig], encoding: str, first: str
+) -> None:
+    text = first + RULES + "\nNAME = 'Pers\u00e9e'\n"
+    write(text.encode(encoding), "my_rules.py")
+    run = load(set=["optimizer=" + own("Tilted", rho=0.1, lr=0.2)]).base_run()
+    assert sys.modules[type(run.optimizer).__module__].NAME == "Pers\u00e9e"
+    assert next(iter(run.sources)).text == text
 
 
 def test_data_and_networks_are_not_open_to_classes(rules: Path, problems: Problems) -> None:

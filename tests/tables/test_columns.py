@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from featlearn.config import load_config
 from featlearn.tables import (
     by_optimizer,
     cell_columns,
@@ -13,6 +14,9 @@ from featlearn.tables import (
     select,
     varying,
 )
+from featlearn.tables.cells import phase_grid
+from featlearn.tables.columns import mixed_columns, places
+from featlearn.tables.pairs import difference_grid, paired_difference
 
 SAM = {"optimizer.name": "sam"}
 
@@ -122,3 +126,91 @@ class TestMainAxes:
         assert main_axes(df, "network.n_filters", "data.dim") == ("network.n_filters", "data.dim")
         with pytest.raises(ValueError, match=r"these vary: data.dim, network.n_filters"):
             main_axes(df)
+
+
+RECIPE = "optimizer: [{name: sgd, lr: 0.01}, {name: sam, lr: 0.01, rho: {theory: 1}}], seed: [0, 1]"
+SNR = "data: {dim: 1000, snr: 0.1}"
+NORM = "data: {dim: 1000, signal_norm: 5}"
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """The runs of a sweep as a table, as if each had been trained."""
+
+    def table(data, sweep, more=""):
+        base = (
+            f"{data}\ntrain: {{n_steps: 5}}\noptimizer: {{name: sam, lr: 0.01, rho: 0.03}}\n{more}\nsweep: {{{sweep}}}"
+        )
+        (tmp_path / "x.yaml").write_text(base)
+        runs = load_config(tmp_path / "x.yaml").runs()
+        head = {"step": 5, "status": "ok", "test_error": 0.1}
+        return pd.DataFrame([{"run_id": run.run_id, **run.columns(), **head} for run in runs])
+
+    return table
+
+
+class TestGivenAndDerived:
+    SIGNALS = "data.snr: {geomspace: [0.01, 0.2, 9]}, data.dim: {geomspace: [1000, 20000, 6]}"
+
+    def test_a_given_snr_is_an_axis_like_any_other(self, planned):
+        df = planned(SNR, f"{self.SIGNALS}, {RECIPE}")
+        assert (df["data.snr"].nunique(), df["data.dim"].nunique()) == (9, 6)
+        assert main_axes(df) == ("data.snr", "data.dim")
+        assert {"data.snr", "data.dim"} == {c for c in cell_columns(df) if c.startswith("data.")}
+        sgd = by_optimizer(df, ignore=("data.snr", "data.dim"))["sgd"]
+        assert phase_grid(sgd, "data.snr", "data.dim", "test_error")["n"].tolist() == [2] * 54
+        grid = difference_grid(paired_difference(df, "test_error"), ["data.snr", "data.dim"])
+        assert grid["n"].tolist() == [2] * 54
+        assert mixed_columns(sgd, ["data.snr"]) == ["data.dim"]
+        for dim in df["data.dim"].unique():
+            one = select(sgd, {"data.dim": int(dim)})
+            assert mixed_columns(one, ["data.snr"]) == mixed_columns(one, ["data.signal_norm"]) == []
+            assert one["data.signal_norm"].nunique() == 9
+
+    @pytest.mark.parametrize(
+        ("data", "sweep", "axes"),
+        [
+            (SNR, "data.dim: [1000, 1821, 3317]", ["data.dim"]),  # the norm follows
+            (SNR, "data.noise_std: [0.1, 0.3, 0.7]", ["data.noise_std"]),
+            (NORM, "data.noise_std: [0.1, 0.3, 0.7]", ["data.noise_std", "data.snr"]),
+            (NORM, "data.signal_norm: [0.3, 0.7, 1.1]", ["data.signal_norm", "data.snr"]),
+            (NORM, "data.n_samples: [10, 20]", ["data.n_samples", "train.batch_size"]),  # full
+            (NORM, "data.dim: [1000, 4000]", ["data.dim", "network.init_std"]),
+            (NORM, "zip: {data.dim: [1000, 4000], optimizer.lr: [0.02, 0.005]}", ["data.dim", "optimizer.lr"]),
+            (NORM, "zip: {data.dim: [1000, 4000], network.n_filters: [5, 9]}", ["data.dim", "network.n_filters"]),
+            (NORM, "network.init_std.theory: [0.1, 0.3]", ["network.init_std.theory", "network.init_std"]),
+            (NORM, "optimizer.rho.theory: [0.1, 0.3]", ["optimizer.rho.theory", "optimizer.rho"]),
+            (
+                NORM,
+                "optimizer.lr_schedule.name: [step], zip: {train.n_steps: [5, 9], optimizer.lr_schedule.every: [2, 3]}",
+                ["train.n_steps", "optimizer.lr_schedule.every"],
+            ),
+        ],
+    )
+    def test_either_of_two_keys_is_an_axis_where_one_follows_from_the_other(self, planned, data, sweep, axes):
+        df = planned(data, f"{sweep}, seed: [0, 1]", "network: {init_std: {theory: 1}}")
+        for axis in axes:
+            (part,) = by_optimizer(df, ignore=(axis,)).values()
+            assert mixed_columns(part, [axis]) == []
+            assert phase_grid(part, axis, "optimizer.name", "test_error")["n"].tolist() == [2] * df[axis].nunique()
+
+    def test_what_follows_is_no_second_axis(self, planned):
+        df = planned(NORM, "data.signal_norm: [1, 2], data.n_samples: [10, 20], seed: [0, 1]")
+        assert main_axes(df) == ("data.signal_norm", "data.n_samples")
+        df = planned(
+            NORM, "data.signal_norm: [1, 2], network.init_std.theory: [1, 2]", "network: {init_std: {theory: 1}}"
+        )
+        assert main_axes(df) == ("data.signal_norm", "network.init_std.theory")
+        assert main_axes(planned(SNR, "data.snr: [0.3, 0.7], network.n_filters: [3, 4]"))[0] == "data.snr"
+
+    def test_values_that_differ_by_rounding_alone_are_one_place(self, planned):
+        df = planned(NORM, "zip: {data.signal_norm: [0.7, 2.1], data.dim: [1000, 9000]}, seed: [0, 1]")
+        assert df["data.snr"].nunique() == 2  # 0.7 / sqrt(1000), to the last bit
+        assert phase_grid(df, "data.snr", "data.dim", "test_error")["data.snr"].nunique() == 1
+        near = df.assign(**{"data.snr": [0.3, 0.1 + 0.2, 0.4, 0.3]})
+        assert places(near, ["data.snr"], by=["run_id"])["data.snr"].tolist() == [0.3, 0.3, 0.4, 0.3]
+        assert places(near.assign(seed=0), ["data.snr"])["data.snr"].tolist() == near["data.snr"].tolist()
+
+    def test_cells_that_are_mixed_are_told(self, planned):
+        df = planned(NORM, "data.dim: [1000, 4000], data.signal_norm: [1, 2], network.bias: [true, false]")
+        assert mixed_columns(df, ["data.dim"]) == ["data.signal_norm", "network.bias"]

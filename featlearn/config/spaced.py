@@ -1,0 +1,27 @@
+"""Equally spaced numbers, exact: of the decimals as they are written, rounded once.
+
+So {linspace: [0.1, 0.5, 5]} is [0.1, 0.2, 0.3, 0.4, 0.5], number by number, on any machine, where floating point would
+give 0.30000000000000004: another run, and another cell, than 0.3 in a list.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+DIGITS = 50  # far more than a number of 64 bits has, so that one rounding is left
+
+
+def linspace(first: float, last: float, n: int) -> list[float]:
+    """Return n numbers, equally spaced from first to last; first alone if n = 1."""
+    a, b = Fraction(repr(first)), Fraction(repr(last))
+    return [float(a + (b - a) * i / max(n - 1, 1)) for i in range(n)]
+
+
+def geomspace(first: float, last: float, n: int) -> list[float]:
+    """Return n positive numbers, equally spaced in the logarithm from first to last; first alone if n = 1."""
+    with localcontext(prec=DIGITS):
+        a, b = Decimal(repr(first)), Decimal(repr(last))
+        step = (b / a).ln() / max(n - 1, 1)
+        inner = [float(a * (step * i).exp()) for i in range(1, n - 1)]
+    return [float(first), *inner, float(last)][:n]
