@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "imports", "tiles"},
+    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup"},
     {"custom"},
     {"provenance"},
     {"data", "models"},
@@ -49,8 +49,8 @@ SEES = {
     "optim": {"types"},
     "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
     "trackers": {"types", "streams", "models", "tiles", "theory"},  # what theory says, beside what happened
-    "store": {"types"},  # it knows rows, not runs
-    "tables": {"theory", "types"},
+    "store": {"types", "lookup"},  # it knows rows, not runs
+    "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables"},
 }
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines"}, "store": {"runs"}}
