@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup"},
+    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup", "devices"},
     {"custom"},
     {"provenance"},
     {"data", "models"},
@@ -28,6 +28,7 @@ FLOORS = [
     {"runs"},
     {"loop"},
     {"config", "simulation"},
+    {"calls"},
     {"export", "store"},
     {"sweeps"},
     {"tables"},
