@@ -45,4 +45,6 @@ def simulate(
     """
     from featlearn.simulation import simulate
 
-    return simulate(config if isinstance(config, RunConfig) and not set else loaded(config, set), device=device)
+    if isinstance(config, RunConfig) and set:
+        raise ValueError("set changes a path or a mapping; a RunConfig is changed by dataclasses.replace")
+    return simulate(config if isinstance(config, RunConfig) else loaded(config, set), device=device)

@@ -108,6 +108,8 @@ def room(module):
         return None
     if ".".join(parts[1:3]) in FLOOR:
         return ".".join(parts[1:3])
+    if parts[1:] == ["__main__"]:
+        return "cli"  # it only calls it
     return "" if len(parts) == 1 or parts[1].startswith("__") else parts[1]
 
 

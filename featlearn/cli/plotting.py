@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from featlearn.cli.app import StoreFolder, app, telling, user_errors
+from featlearn.cli.app import Once, StoreFolder, app, telling, user_errors
 
 OVER_STEPS = ("dynamics", "edge")  # the plots that need every recorded step, not only the last
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def plot(
     kind: Annotated[

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import ConfigFile, Settings, app, load, user_errors
+from featlearn.cli.app import ConfigFile, Once, Settings, app, load, user_errors
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def validate(
     config: ConfigFile,
@@ -25,7 +25,7 @@ def validate(
     typer.echo(expanded_text(loaded) if expand else config_text(loaded))
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def export(
     config: ConfigFile,
@@ -42,7 +42,7 @@ def export(
         typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
 
 
-@app.command("list")
+@app.command("list", cls=Once)
 @user_errors()
 def list_(
     kind: Annotated[
@@ -61,7 +61,7 @@ def list_(
         typer.echo("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def schema() -> None:
     """Print the JSON schema of a config, for editors."""
