@@ -55,7 +55,7 @@ class Once(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words of a call."""
-        order = self.make_parser(ctx).parse_args(args=list(args))[2] if not ctx.resilient_parsing else []
+        order: list[Any] = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(args=list(args))[2]
         twice = [parameter for parameter in order if order.count(parameter) > 1 and not parameter.multiple]
         if twice and not twice[0].is_eager:
             raise typer.BadParameter("given twice, where one value counts", ctx=ctx, param=twice[0])
