@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,12 @@ def require(df: pd.DataFrame, columns: Iterable[str]) -> None:
 def config_columns(df: pd.DataFrame) -> list[str]:
     """Return the columns that hold what decides a run: its seed, its engine, and the dotted keys."""
     return [column for column in df.columns if column in TOP or column.startswith(SECTIONS)]
+
+
+def tracked(df: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers that trackers wrote."""
+    known = {"run_id", "step", "status", "stopped_step", "message", "name", *config_columns(df)}
+    return [str(column) for column in df if column not in known and pd.api.types.is_numeric_dtype(df[column])]
 
 
 def varying(df: pd.DataFrame) -> list[str]:
@@ -103,22 +109,25 @@ def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(names, index=df.index, name="cell", dtype="str")
 
 
-def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+def by_optimizer(
+    df: pd.DataFrame, optimizer: str | Collection[str] | None = None, ignore: Sequence[str] = ()
+) -> dict[str, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 
-    With `optimizer`, only that label, or all labels of that name. Raises ValueError, listing the labels,
-    if there is no such optimizer.
+    With `optimizer`, only that label, or all labels of that name; or of any of several. Raises ValueError, listing
+    the labels, if there is no such optimizer.
     """
     if df.empty:
         raise ValueError("the table has no rows")
     labels = optimizer_labels(df, ignore)
-    meant = (labels == optimizer) | (df["optimizer.name"] == optimizer) | (optimizer is None)
-    if not meant.any():
-        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(labels)}")
+    chosen = {*labels} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
+    if unknown := chosen - {*labels} - {*df["optimizer.name"]}:
+        raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(labels)}")
+    meant = labels.isin(chosen) | df["optimizer.name"].isin(chosen)
     return {name: df[labels == name] for name in labels[meant].unique()}
 
 
-def of_optimizer(df: pd.DataFrame, optimizer: str | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
+def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows that ``by_optimizer`` keeps."""
     return pd.concat(by_optimizer(df, optimizer, ignore).values())
 
