@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featlearn import plots, tables, theory
+    from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
-    from featlearn.simulation import simulate
     from featlearn.store import load, summary
     from featlearn.sweeps import sweep
 
@@ -32,7 +32,7 @@ __all__ = [
 _HOMES = {
     "ConfigError": "config",
     "load_config": "config",
-    "simulate": "simulation",
+    "simulate": "calls",
     "load": "store",
     "summary": "store",
     "sweep": "sweeps",

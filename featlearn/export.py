@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from featlearn.calls import loaded
 from featlearn.engines.protocol import Engine
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, train
@@ -25,6 +26,8 @@ MOST_NUMBERS = 2**30  # 8 GiB in float64
 def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
     """Write the base run of ``config`` to an .npz file and return its arrays.
 
+    config: a RunConfig, what ``load_config`` returns, the path of a YAML file, or its content as a mapping.
+
     patches [n, P, d], labels and true_labels [n], signal [d], noise [n_noises, d], init_weights and final_weights
     [2, m, d] (sign +1 first; with a bias also init_biases and final_biases [2, m]), batches [T, B] (the samples of
     each step in the order they were drawn in, which is that of mSAM's micro-batches; -1 where the last batch of an
@@ -37,7 +40,7 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
     Raises ValueError for another suffix, a missing folder, arrays above 8 GiB, or a dimension so low that the data
     vectors are dependent and the coefficients not unique.
     """
-    run: RunConfig = config if isinstance(config, RunConfig) else config.base_run()
+    run: RunConfig = config if isinstance(config, RunConfig) else loaded(config).base_run()
     _check(run, Path(path))
     run = replace(run, engine="weights", sampling="vectors")
     arrays: dict[str, Any] = {**_drawn(run), **_trained(run), "config": np.array(json.dumps(run.columns()))}

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.devices import chosen_device
 from featlearn.engines.gram import GramEngine
 from featlearn.engines.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
@@ -37,17 +38,16 @@ LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
 
 
-def simulate(config: Any, *, device: str = "cpu") -> Trajectory:
+def simulate(config: Any, *, device: str = "auto") -> Trajectory:
     """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep left aside).
 
-    Raises TypeError for something else, and ValueError for a device that is not there.
+    device: cpu, cuda, or auto: cuda where there is one. Raises TypeError for something else than a config, and
+    ValueError for a device that is not there.
     """
     if not isinstance(config, RunConfig) and not hasattr(config, "base_run"):
         raise TypeError(f"expected a RunConfig, or what load_config returns; found {config!r}")
-    if device not in LANES or (device == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f"expected the device cpu, or cuda where torch finds one; found {device!r}")
     run = config if isinstance(config, RunConfig) else config.base_run()
-    return simulate_block([run], device=device)[0]
+    return simulate_block([run], device=chosen_device(device))[0]
 
 
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featlearn.config import Entry, SweepConfig
+    from featlearn.config import Entry, Key, SweepConfig
     from featlearn.runs import RunConfig, Trajectory
     from featlearn.store import StoreStatus
+
+MOST_KINDS = 4  # that a line names
 
 
 def trajectory_text(trajectory: Trajectory) -> str:
@@ -84,6 +85,23 @@ def entry_text(entry: Entry) -> str:
     return "\n".join([f"{entry.name}: {entry.doc}", *source, engines, *[f"  {row}" for row in _columns(rows)], *beside])
 
 
+def keys_text(keys: Sequence[Key]) -> str:
+    """Return keys of a config, one a line: default, meaning, type and bounds, and the kinds that have it."""
+    rows = []
+    for key in keys:
+        few = [*key.kinds[:MOST_KINDS], *(["..."] if len(key.kinds) > MOST_KINDS else [])]
+        of = f" of {', '.join(few)}" if few else ""
+        rows.append((key.name, _given(key.default), f"{key.doc.rstrip('.')} ({key.expected}){of}"))
+    return "\n".join(_columns(rows))
+
+
+def key_text(key: Key) -> str:
+    """Return one key of a config with all that is known of it."""
+    told = {"type": key.expected, "default": _given(key.default).removeprefix("default "), "example": key.example}
+    of = {"of": ", ".join(key.kinds)} if key.kinds else {}
+    return "\n".join([f"{key.name}: {key.doc}", *_aligned({**told, **of})])
+
+
 def _defaults(entry: Entry) -> list[tuple[str, Any]]:
     """Return the parameters of a word with their defaults, MISSING for those that must be given."""
     return [*((p.name, p.shown_default) for p in entry.parameters), *(("base", word) for word in entry.bases[:1])]
@@ -94,7 +112,9 @@ def _given(default: Any) -> str:
 
 
 def _spelled(default: Any) -> str:
-    return default if isinstance(default, str) else json.dumps(default)
+    from featlearn.config.reference import in_yaml
+
+    return default if isinstance(default, str) else in_yaml(default)
 
 
 def _cell(run: RunConfig) -> Any:

@@ -186,6 +186,9 @@ def test_schema_version_and_list():
     assert "  steps  final=0.0  warmup=0\n" in brief and "step (gram, weights; " in brief
     assert "CosineAnnealingLR" in long and "a number >= 0 and <= 1" in long and "step (" not in long
     assert {"sgd", "gram", "weights", "signal_noise", "test_error"} <= set(call("list").stdout.split())
+    assert {"train.n_steps", "record.every", "sampling", "dtype"} <= set(call("list", "config").stdout.split())
+    assert "  default  {log: 50}\n" in call("list", "config", "record.every").stdout
+    assert "did you mean 'record.every'" in call("list", "config", "evry").stderr
 
 
 def test_export_writes_plain_arrays(config, tmp_path):

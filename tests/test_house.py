@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "imports", "tiles"},
+    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup", "devices"},
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},
@@ -29,6 +29,7 @@ FLOORS = [
     {"runs"},
     {"loop"},
     {"config", "simulation"},
+    {"calls"},
     {"export", "store"},
     {"sweeps"},
     {"tables"},
@@ -50,8 +51,8 @@ SEES = {
     "optim": {"types"},
     "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
     "trackers": {"types", "streams", "models", "tiles", "linalg", "theory"},  # what theory says, beside what happened
-    "store": {"types"},  # it knows rows, not runs
-    "tables": {"theory", "types"},
+    "store": {"types", "lookup"},  # it knows rows, not runs
+    "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables"},
 }
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines"}, "store": {"runs"}}
@@ -108,6 +109,8 @@ def room(module):
         return None
     if ".".join(parts[1:3]) in FLOOR:
         return ".".join(parts[1:3])
+    if parts[1:] == ["__main__"]:
+        return "cli"  # it only calls it
     return "" if len(parts) == 1 or parts[1].startswith("__") else parts[1]
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from helpers import make_run
 
+from featlearn.lookup import selected
 from featlearn.runs import Trajectory
 from featlearn.store import Store, StoreError, StoreWarning, failed_rows, load, rows, status, summary
 from featlearn.store.folder import MARKER
@@ -241,3 +243,66 @@ def test_flipped_bytes_in_a_part_are_found(tmp_path, seed):
     part.write_bytes(damaged)
     with pytest.raises(StoreError, match=r"damaged.*delete it and sweep again"):
         load(tmp_path / "s")
+
+
+class TestColumnsAndConditions:
+    @pytest.fixture
+    def path(self, tmp_path):
+        """Runs of three radii, SGD among them without one, in parts with other columns."""
+        first = [trajectory(seed, optimizer__lr=0.1 / 3) for seed in range(3)]
+        second = [trajectory(seed, optimizer__lr=0.2, columns=("train_loss", "test_error")) for seed in range(3)]
+        filled(tmp_path / "s", first, second)
+        return tmp_path / "s"
+
+    @pytest.mark.parametrize("read", [load, summary])
+    def test_the_columns_asked_for_come_in_their_order_and_bits(self, path, read):
+        names = ["test_error", "optimizer.lr", "step", "status"]
+        pd.testing.assert_frame_equal(read(path, columns=names), read(path)[names], check_exact=True)
+        assert list(read(path, columns="optimizer.lr")) == ["optimizer.lr"]
+
+    def test_nothing_else_is_read_from_the_files(self, path, monkeypatch):
+        asked = []
+        whole = pq.ParquetFile.read
+        monkeypatch.setattr(
+            pq.ParquetFile, "read", lambda *args: asked.append({*args[-1]} if args[1:] else {}) or whole(*args)
+        )
+        load(path, columns=["test_error", "seed"], where={"optimizer.lr": 0.2}, all_sweeps=True)
+        always = {"run_id", "status", "step", "seed", "optimizer.lr"}
+        assert [columns for columns in asked if "seed" in columns] == [always, always | {"test_error"}]
+
+    @pytest.mark.parametrize("read", [load, summary])
+    @pytest.mark.parametrize(
+        "where",
+        [
+            {"optimizer.lr": 0.0333333},
+            {"seed": [0, 2]},
+            {"seed": range(1, 3), "optimizer.lr": [0.2]},
+            {"step": 20},
+            {"test_error": None, "seed": 1},
+        ],
+    )
+    def test_conditions_keep_the_rows_that_meet_them(self, path, read, where):
+        whole = read(path)
+        expected = whole[selected(whole, where)].reset_index(drop=True)
+        assert 0 < len(expected) < len(whole) or where == {"step": 20}
+        pd.testing.assert_frame_equal(read(path, where=where), expected, check_exact=True)
+        names = ["run_id", "train_loss"]
+        pd.testing.assert_frame_equal(read(path, columns=names, where=where), expected[names], check_exact=True)
+
+    @pytest.mark.parametrize("read", [load, summary])
+    def test_what_the_store_lacks_is_refused(self, path, read):
+        with pytest.raises(ValueError, match=r"no column 'dim'; did you mean 'data.dim'"):
+            read(path, columns=["dim"])
+        with pytest.raises(ValueError, match=r"no column 'tset_error'; did you mean 'test_error'"):
+            read(path, where={"tset_error": 1})
+        with pytest.raises(ValueError, match=r"no row has seed = 7; it takes 0, 1, 2"):
+            read(path, columns=["seed"], where={"seed": 7})
+
+    def test_a_column_of_earlier_sweeps_only_is_said_to_be_there(self, path):
+        Store.open(path).add_plan([trajectory(0, optimizer__lr=0.1 / 3).run.run_id], "{}")
+        with pytest.warns(StoreWarning), pytest.raises(ValueError, match=r"no column 'test_error' in the latest sweep"):
+            load(path, columns=["test_error"])
+
+    def test_an_empty_store_has_none_of_them(self, tmp_path):
+        Store.create(tmp_path / "e", "test")
+        assert summary(tmp_path / "e", columns=["test_error"], where={"seed": 1}).empty

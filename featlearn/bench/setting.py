@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
+from featlearn.devices import chosen_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Setting:
     def on(cls, device: str, *, quick: bool = False) -> Setting:
         """Return what suits a device (auto: CUDA where there is one)."""
         full = cls()
-        if available(device) == "cuda":
+        if chosen_device(device) == "cuda":
             full = cls(device="cuda", blocks=(1024, 4096, 16_384, 65_536), million=10**6)
         return full.shortened() if quick else full
 
@@ -37,12 +37,3 @@ class Setting:
         """Return few sizes, in two rounds."""
         few = replace(self, repeats=2, against=(1000,), dims=(10**3, 10**12), n_samples=(10, 20), n_filters=(5, 10))
         return replace(few, blocks=self.blocks[1::2], million=self.million // 20)
-
-
-def available(device: str) -> str:
-    """Return cpu or cuda; auto takes cuda where there is one. ValueError where there is none and it is asked for."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda; found {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, but torch finds no CUDA device here; use cpu or auto")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

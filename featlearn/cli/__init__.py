@@ -12,4 +12,4 @@ __all__ = ["app", "main", "measuring", "plotting", "reading", "running"]
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="featlearn")

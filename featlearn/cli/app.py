@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
@@ -17,7 +18,7 @@ RUNS_FAILED, WRONG, INTERRUPTED = 1, 2, 130
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Feature learning in two-layer convolutional networks: simulate, sweep, plot.",
@@ -29,6 +30,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as data.dim=2000; repeatable."),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -46,6 +48,18 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 @app.callback()
 def _options(version: Version = False) -> None:
     pass
+
+
+class Once(TyperCommand):
+    """A command that refuses an option that is given twice, where only the last would count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words of a call."""
+        order: list[Any] = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(args=list(args))[2]
+        twice = [parameter for parameter in order if order.count(parameter) > 1 and not parameter.multiple]
+        if twice and not twice[0].is_eager:
+            raise typer.BadParameter("given twice, where one value counts", ctx=ctx, param=twice[0])
+        return super().parse_args(ctx, args)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import Device, app, user_errors
+from featlearn.cli.app import Device, Once, Quiet, app, user_errors
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def bench(
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write all figures.")] = None,
@@ -19,6 +19,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Few sizes, few rounds.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="SECTION", help="Measure this only; repeatable.")] = None,
     device: Device = "auto",
+    quiet: Quiet = False,
 ) -> None:
     """Time the Gram engine against an explicit PyTorch loop and its arithmetic limit; what each size costs."""
     from featlearn.bench import Setting, run_benchmarks
@@ -27,11 +28,16 @@ def bench(
     for folder in filter(None, (json_file and json_file.parent, figures)):
         folder.mkdir(parents=True, exist_ok=True)
     setting = Setting.on(device, quick=quick)
-    report = run_benchmarks(setting, only or (), lambda name: typer.echo(f"{name} ...", err=True))
+    report = run_benchmarks(setting, only or (), (lambda name: None) if quiet else _announce)
     if json_file:
         json_file.write_text(json.dumps(report, indent=1))
     if figures:
         from featlearn.bench.figures import draw
 
         draw(report, figures)
-    typer.echo(report_text(report))
+    if not quiet:
+        typer.echo(report_text(report))
+
+
+def _announce(name: str) -> None:
+    typer.echo(f"{name} ...", err=True)

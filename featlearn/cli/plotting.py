@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featlearn.cli.app import StoreFolder, app, telling, user_errors
+from featlearn.cli.app import Once, StoreFolder, app, telling, user_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OVER_STEPS = ("dynamics", "edge")  # the plots that need every recorded step, not only the last
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def plot(
     kind: Annotated[
@@ -25,9 +29,14 @@ def plot(
     value: Annotated[str | None, typer.Option(help="Column that the colour, or a curve, shows.")] = None,
     columns: Annotated[list[str] | None, typer.Option("--column", help="Column over steps; repeatable.")] = None,
     where: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Keep the runs with this value; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE,...", help="Keep the runs with this value, or one of these; repeatable."),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="Draw this optimizer only.")] = None,
+    optimizer: Annotated[list[str] | None, typer.Option(help="Draw this optimizer only; repeatable.")] = None,
+    step: Annotated[int | None, typer.Option(metavar="N", help="Read runs at this step, not at their last.")] = None,
+    at_train_loss: Annotated[
+        float | None, typer.Option(metavar="L", help="Read runs when their train loss first reaches this.")
+    ] = None,
     first: Annotated[str | None, typer.Option(help="Optimizer to subtract from; SGD if there is one.")] = None,
     second: Annotated[str | None, typer.Option(help="Optimizer to subtract; the other of two.")] = None,
     train_loss_tol: Annotated[float | None, typer.Option(help="Factor; leave out pairs that fit less alike.")] = None,
@@ -39,32 +48,60 @@ def plot(
     all_sweeps: Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier sweeps too.")] = False,
 ) -> None:
     """Draw a figure of a store, with its table as CSV beside it."""
-    options = {key: value for key, value in locals().items() if key not in ("kind", "store", "out", "all_sweeps")}
+    options = {
+        key: value
+        for key, value in locals().items()
+        if key not in ("kind", "store", "out", "all_sweeps", "step", "at_train_loss")
+    }
     from featlearn.plots import KINDS, check_suffix, save
     from featlearn.store import StoreWarning, load, status, summary
 
     check_suffix(out)
     if kind not in KINDS:
         raise ValueError(f"no plot {kind!r}; there are {', '.join(KINDS)}")
+    conditions, at = _conditions(where or []), _checked_moment(kind, step, at_train_loss)
     with telling(StoreWarning):
-        rows = (load if kind in OVER_STEPS else summary)(store, all_sweeps=all_sweeps)
-    figure, table = KINDS[kind](rows, options | {"where": dict(map(_condition, where or []))})
+        rows = (load if at or kind in OVER_STEPS else summary)(store, all_sweeps=all_sweeps)
+    figure, table = KINDS[kind](at(rows) if at else rows, options | {"where": conditions})
     for path in save(figure, table, out):
         typer.echo(path)
     if failed := status(store).failed:
         typer.echo(f"warning: {failed} failed runs are not in it; featlearn status says why", err=True)
 
 
-def _condition(text: str) -> tuple[str, Any]:
-    """Read "key=value", the value in YAML, as --set has it."""
+def _checked_moment(kind: str, step: int | None, loss: float | None) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
+    """Return what reads the runs elsewhere than at their last step, None if they are read there."""
+    from featlearn.tables import at_step, at_train_loss
+
+    given = [name for name, value in (("--step", step), ("--at-train-loss", loss)) if value is not None]
+    if given and kind in OVER_STEPS:
+        raise ValueError(f"{given[0]} reads every run once; {kind} shows it over all steps")
+    if len(given) > 1:
+        raise ValueError("--step and --at-train-loss both say where a run is read: give one of them")
+    if step is not None:
+        return lambda rows: at_step(rows, step)
+    return None if loss is None else lambda rows: at_train_loss(rows, loss)
+
+
+def _conditions(texts: list[str]) -> dict[str, list[Any]]:
+    """Read every "key=value,value" in YAML; the values of a key that is given twice add up."""
+    found: dict[str, list[Any]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not equals:
+            raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
+        found.setdefault(key, []).extend(_values(key, values))
+    return found
+
+
+def _values(key: str, text: str) -> list[Any]:
+    """Read values with commas between them as --set reads one; nothing at all is a missing value."""
     from featlearn.config.problems import ConfigError, Problem
     from featlearn.config.source import read_yaml
 
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
     problems: list[Problem] = []
-    node = read_yaml(value, "--where", key, problems)
+    read = read_yaml(f"[{text}]", "--where", key, problems)
     if problems:
         raise ConfigError(problems)
-    return key, node and node.plain
+    values: list[Any] = read.plain if read else []
+    return values or [None]

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import ConfigFile, Settings, app, load, user_errors
+from featlearn.cli.app import ConfigFile, Once, Settings, app, load, user_errors
+
+MOST_WHOLE = 8  # keys that `list config` describes in full; more are a table
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def validate(
     config: ConfigFile,
@@ -25,7 +27,7 @@ def validate(
     typer.echo(expanded_text(loaded) if expand else config_text(loaded))
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def export(
     config: ConfigFile,
@@ -42,26 +44,45 @@ def export(
         typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
 
 
-@app.command("list")
+@app.command("list", cls=Once)
 @user_errors()
 def list_(
     kind: Annotated[
-        str | None, typer.Argument(help="data, models, optimizers, schedules, trackers or engines.")
+        str | None, typer.Argument(help="config, data, models, optimizers, schedules, trackers or engines.")
     ] = None,
-    word: Annotated[str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM.")] = None,
+    word: Annotated[
+        str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM; of config a key or a section.")
+    ] = None,
 ) -> None:
-    """List what a config may name; of one kind with parameters, of one word with their bounds and meanings."""
+    """List what a config may name; of one kind with parameters, of one word with their bounds and meanings.
+
+    `list config` lists every key with its default, type and bounds; `list config KEY` says all about it.
+    """
     from featlearn.config import describe
     from featlearn.config.catalogue import KINDS
+    from featlearn.config.problems import suggest
     from featlearn.texts import brief_text, entry_text, words_text
 
-    if kind:
+    if kind == "config":
+        typer.echo(_keys(word))
+    elif kind:
+        if kind not in (listed := [*KINDS, "engines", "config"]):
+            raise ValueError(f"there are no {kind}; {suggest(kind, listed)}")
         typer.echo("\n\n".join(map(entry_text if word else brief_text, describe(kind, word))))
     else:
         typer.echo("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
 
 
-@app.command()
+def _keys(word: str | None) -> str:
+    from featlearn.config import reference
+    from featlearn.texts import key_text, keys_text
+
+    keys = reference(word)
+    whole = word is not None and len({key.name for key in keys}) <= MOST_WHOLE
+    return "\n\n".join(map(key_text, keys)) if whole else keys_text(keys)
+
+
+@app.command(cls=Once)
 @user_errors()
 def schema() -> None:
     """Print the JSON schema of a config, for editors."""

@@ -7,10 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from featlearn.cli.app import RUNS_FAILED, ConfigFile, Device, Settings, StoreFolder, app, end, load, user_errors
+from featlearn.cli.app import (
+    RUNS_FAILED,
+    ConfigFile,
+    Device,
+    Once,
+    Quiet,
+    Settings,
+    StoreFolder,
+    app,
+    end,
+    load,
+    user_errors,
+)
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -> None:
     """Simulate the base run of a config; print how it ended."""
@@ -29,26 +41,28 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     typer.echo(trajectory_text(trajectory))
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def sweep(
     config: ConfigFile,
     out: Annotated[Path, typer.Option(help="Store: a new or empty folder, or one to resume.", show_default=False)],
     changes: Settings = None,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 for one a core.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one a core.")] = 1,
     device: Device = "auto",
-    backend: Annotated[str, typer.Option(help="loky.")] = "loky",
-    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
+    quiet: Quiet = False,
+    backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden until there is another
+    scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Compute what a store lacks of a config's grid; resumable."""
     loaded = load(config, changes)
     from featlearn.sweeps import sweep
 
     options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
-    report = sweep(loaded, out, scheduler=scheduler, shard=shard, **options)
-    typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
-    if report.others:
+    report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
+    if not quiet:
+        typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
+    if report.others and not quiet:
         typer.echo(
             f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
         )
@@ -56,7 +70,7 @@ def sweep(
         end(f"{report.failed} runs failed: `featlearn status {out}` says why", RUNS_FAILED)
 
 
-@app.command()
+@app.command(cls=Once)
 @user_errors()
 def status(store: StoreFolder) -> None:
     """Say how far a sweep is; what failed, and why."""

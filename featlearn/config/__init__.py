@@ -1,4 +1,6 @@
-"""YAML to runs: ``load_config`` reads, checks and expands a config; ``describe`` and ``schema`` say what one may hold.
+"""YAML to runs: ``load_config`` reads, checks and expands a config.
+
+``reference``, ``describe`` and ``schema`` say what one may hold.
 
 source.py text -> nodes that know their line; files.py ``extends`` and ``--set``; parameters.py, sections.py what may be
 given, read from the classes; drafts.py one section; resolve.py one run; axes.py, grid.py the sweep; sweep.py all of it.
@@ -6,7 +8,19 @@ given, read from the classes; drafts.py one section; resolve.py one run; axes.py
 
 from featlearn.config.catalogue import Entry, describe
 from featlearn.config.problems import ConfigError, ConfigWarning, Problem
+from featlearn.config.reference import Key, reference
 from featlearn.config.schema import schema
 from featlearn.config.sweep import SweepConfig, load_config
 
-__all__ = ["ConfigError", "ConfigWarning", "Entry", "Problem", "SweepConfig", "describe", "load_config", "schema"]
+__all__ = [
+    "ConfigError",
+    "ConfigWarning",
+    "Entry",
+    "Key",
+    "Problem",
+    "SweepConfig",
+    "describe",
+    "load_config",
+    "reference",
+    "schema",
+]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from featlearn.config.drafts import read_section, spelled_out
@@ -27,11 +27,23 @@ def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ())
         raise ConfigError([*problems, Problem(str(path), "", "the file is empty")])
     if not isinstance(root.value, dict):
         raise ConfigError([*problems, root.problem(f"expected a mapping of keys, found {show(root.plain)}")])
+    return _completed(root, path.parent, problems, (*chain, path))
+
+
+def read_mapping(content: Mapping[str, Any], problems: list[Problem]) -> Node:
+    """Read a config that is given in Python; what it extends is relative to the working folder."""
+    try:
+        return _completed(node_of(content, "", ""), Path(), problems, ())
+    except RecursionError:
+        raise ConfigError([Problem("", "", "a mapping that makes no sense: nested too deeply")]) from None
+
+
+def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[Path, ...]) -> Node:
+    """Return a config with what it extends; ``folder`` is where it lies."""
     child = _spelled_out(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
     if "extends" not in root.value:
         return child
-    chain = (*chain, path)
-    parent = read_file(_extended(root, chain), problems, chain)
+    parent = read_file(_extended(root, folder, chain), problems, chain)
     inherited = {key: node for key, node in parent.value.items() if key != "name"}
     return merge(replace(parent, value=inherited), child, problems)
 
@@ -42,12 +54,12 @@ def _spelled_out(tree: Node) -> Node:
     return replace(tree, value={**tree.value, **{key: spelled_out(SECTIONS[key], words[key]) for key in words}})
 
 
-def _extended(root: Node, chain: Sequence[Path]) -> Path:
-    """Return the file that ``root``, the last of the chain, extends; its name is relative to that of ``root``."""
+def _extended(root: Node, folder: Path, chain: Sequence[Path]) -> Path:
+    """Return the file that ``root``, the last of the chain, extends; its name is relative to ``folder``."""
     name = root.value["extends"].plain
     if not isinstance(name, str):
         raise ConfigError([root.problem(f"expected the name of a file, found {show(name)}", "extends")])
-    target = chain[-1].parent / name
+    target = folder / name
     if not os.path.isfile(target):
         raise ConfigError([root.problem(f"no such file: {target}", "extends")])
     if any(os.path.samefile(target, link) for link in chain):
@@ -135,15 +147,19 @@ def _settings(settings: Settings, problems: list[Problem]) -> Iterable[tuple[str
             problems += error.problems
 
 
-def node_of(value: Any, key: str) -> Node:
-    """Return a value given in Python as a node."""
+def node_of(value: Any, key: str, place: str = "--set") -> Node:
+    """Return a value given in Python as a node; arrays and ranges are lists, and a path is a text."""
     if isinstance(value, Mapping):
-        return Node({str(k): node_of(v, f"{key}.{k}") for k, v in value.items()}, "--set", key)
-    if isinstance(value, list | tuple):
-        return Node([node_of(v, f"{key}[{i}]") for i, v in enumerate(value)], "--set", key)
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return Node(int(value), "--set", key)  # numpy's integers too
-    return Node(float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value, "--set", key)
+        return Node({str(k): node_of(v, f"{key}.{k}" if key else str(k), place) for k, v in value.items()}, place, key)
+    if hasattr(value, "tolist"):
+        value = value.tolist()  # of numpy and pandas, and of numpy's numbers Python's own
+    if isinstance(value, list | tuple | range):
+        return Node([node_of(v, f"{key}[{i}]", place) for i, v in enumerate(value)], place, key)
+    if isinstance(value, PurePath):
+        return Node(str(value), place, key)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return Node(int(value) if isinstance(value, Integral) else float(value), place, key)
+    return Node(value, place, key)
 
 
 def path_of(key: str) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def expected(hint: Any) -> str:
     if is_typeddict(hint):
         inside = get_type_hints(hint, include_extras=True).items()
         return f"{{{', '.join(f'{key}: {expected(part)}' for key, part in inside)}}}"
-    return _NAMES.get(hint, "a value")
+    return "a mapping" if origin is dict else _NAMES.get(hint, "a value")
 
 
 _NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "text", NoneType: "null"}

@@ -1,12 +1,13 @@
 """The JSON schema of a config, for editors: completion, meanings, and typing errors underlined.
 
 It is read from the classes, like everything here, and it is looser than ``load_config``: it demands no key, since a
-file may leave the rest to what it extends, and it knows nothing of how keys fit together.
+file may leave the rest to what it extends, and it knows nothing of how keys fit together. What occurs several times is
+a definition under $defs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import MISSING
 from typing import Any, Literal
 
@@ -14,48 +15,112 @@ from pydantic import TypeAdapter
 
 from featlearn.config.axes import SPACINGS
 from featlearn.config.catalogue import first_line
-from featlearn.config.parameters import Parameter
-from featlearn.config.sections import SECTIONS, Section, known_keys, nested
+from featlearn.config.parameters import Parameter, parameters
+from featlearn.config.reference import EXTENDS, SWEEP, ZIP
+from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 
 Schema = dict[str, Any]
 
 
 def schema() -> Schema:
     """Return the JSON schema of a config."""
-    values, definitions = _value_schemas()
-    sections = {name: _section(section, values) for name, section in SECTIONS.items()}
-    head = sections.pop("")["properties"]
-    extends = {"type": "string", "description": "A config that this one extends, relative to this file."}
-    top = _object({"extends": extends, **head, **sections, "sweep": _sweep()}, "A featlearn config.")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, **definitions}
+    return _Schema().whole()
 
 
-def _value_schemas() -> tuple[dict[Parameter, Schema], Schema]:
-    """Return pydantic's schema of the value of every parameter, and the definitions that they share."""
-    everything = [p for section in _all_sections() for kind in section.kinds.values() for p in kind.parameters.values()]
-    mode: Literal["validation"] = "validation"
-    found, definitions = TypeAdapter.json_schemas([(p, mode, p.adapter) for p in dict.fromkeys(everything)])
-    return {p: value for (p, _), value in found.items()}, definitions
+class _Schema:
+    """A schema in the making: the values of parameters, as pydantic has them, and the definitions made so far."""
+
+    def __init__(self) -> None:
+        kinds = [kind for section in _all_sections() for kind in section.kinds.values()]
+        everything = dict.fromkeys(p for kind in kinds for p in kind.parameters.values())
+        mode: Literal["validation"] = "validation"
+        found, definitions = TypeAdapter.json_schemas([(p, mode, p.adapter) for p in everything])
+        self.values: dict[Parameter, Schema] = {p: value for (p, _), value in found.items()}
+        self.definitions: Schema = dict(definitions["$defs"])
+
+    def whole(self) -> Schema:
+        """Return the schema of a config."""
+        sections = {name: self.section(name, section) for name, section in SECTIONS.items()}
+        head = sections.pop("")["properties"]
+        extends = {"type": "string", "description": EXTENDS}
+        top = _object({"extends": extends, **head, **sections, "sweep": self.sweep()}, "A featlearn config.")
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": self.definitions}
+
+    def shared(self, name: str, value: Schema) -> Schema:
+        """Return a reference to a definition, made of the name and, where others have it, a number."""
+        number, free = 1, name
+        while self.definitions.setdefault(free, value) != value:
+            number += 1
+            free = f"{name}.{number}"
+        return {"$ref": f"#/$defs/{free}"}
+
+    def section(self, name: str, section: Section) -> Schema:
+        """Return the schema of a section: one of its kinds, or the word of one that needs no more."""
+        if not section.word:
+            (kind,) = section.kinds.values()
+            return _object(self.properties(name, kind.cls), first_line(kind.cls.__doc__))
+        around = any(map(wraps, section.table.values()))
+        kinds = {word: kind for (word, _), kind in section.kinds.items()}  # of a rule around another any one
+        make = self.rule if around else self.kind
+        words = [{"enum": [*kinds]}, *_own(section)]
+        return {"anyOf": [*words, *(make(name, section, word, kind) for word, kind in kinds.items())]}
+
+    def kind(self, name: str, section: Section, word: str, kind: Kind) -> Schema:
+        """Return the schema of a kind."""
+        named = {section.word: {"const": word}}
+        return _object(named | self.properties(name, kind.cls), first_line(kind.cls.__doc__))
+
+    def rule(self, name: str, section: Section, word: str, kind: Kind) -> Schema:
+        """Return the schema of a rule, which may be the base of others, or have one whose keys stand beside its own."""
+        parts = [self.shared(f"{name}.{word}", {"properties": self.properties(name, kind.cls)})]
+        parts += [self.shared(f"{name}.base", self.bases(name, section))] if kind.base else []
+        named = {
+            "type": "object",
+            "description": first_line(kind.cls.__doc__),
+            "properties": {section.word: {"const": word}},
+        }
+        return {**named, "allOf": parts, "unevaluatedProperties": False}
+
+    def bases(self, name: str, section: Section) -> Schema:
+        """Return the schema of the keys that a base has: the first of all where none is named."""
+        ways: list[Schema] = []
+        for word, cls in section.bases.items():
+            keys = self.shared(f"{name}.{word}", {"properties": self.properties(name, cls)})
+            ways.append(
+                {"properties": {"base": {"const": word}}, "required": ["base"] if ways else [], "allOf": [keys]}
+            )
+        return {"anyOf": ways}
+
+    def properties(self, name: str, cls: type) -> Schema:
+        """Return the schemas of the parameters of a class."""
+        return {key: self.parameter(f"{name}.{key}".lstrip("."), p) for key, p in parameters(cls).items()}
+
+    def parameter(self, name: str, parameter: Parameter) -> Schema:
+        """Return the schema of a parameter."""
+        value = {key: part for key, part in self.values[parameter].items() if key != "title"}
+        if parameter.named is not None:
+            words = self.shared(f"{name}.kinds", self.section(name, nested(parameter.named)))
+            value = {"type": "array", "items": words} if parameter.many else words
+        default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
+        return self.shared(name, {**value, "description": parameter.doc, **default})
+
+    def sweep(self) -> Schema:
+        """Return the schema of the axes: any key, in any of the ways to write an axis."""
+        numbers = {"type": "array", "items": {"type": "number"}}
+        ways = [{"type": "array", "minItems": 1}, {"type": "null"}]
+        ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
+        key, axis = self.shared("key", {"enum": list(known_keys())}), self.shared("axis", {"anyOf": ways})
+        own = {"pattern": r"^optimizer\."}  # one of the user's may have any
+        axes = {"type": "object", "propertyNames": {"anyOf": [key, own]}, "additionalProperties": axis}
+        together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": ZIP}
+        names = {"anyOf": [key, {"const": "zip"}, own]}
+        return {**axes, "propertyNames": names, "properties": {"zip": together}, "description": SWEEP}
 
 
 def _all_sections() -> Iterator[Section]:
     for section in SECTIONS.values():
         yield section
         yield from (nested(p.named) for p in section.keys.values() if p is not None and p.named is not None)
-
-
-def _section(section: Section, values: Mapping[Parameter, Schema]) -> Schema:
-    """Return the schema of a section: one of its kinds, or the word of one that needs no more."""
-    kinds = []
-    for (word, base), kind in section.kinds.items():
-        named = {section.word: {"const": word}} if section.word else {}
-        named |= {"base": {"const": base}} if base else {}
-        properties = {name: _parameter(p, values) for name, p in kind.parameters.items()}
-        kinds.append(_object(named | properties, first_line(kind.cls.__doc__)))
-    if not section.word:
-        return kinds[0]
-    words = dict.fromkeys(word for word, _ in section.kinds)
-    return {"anyOf": [{"enum": [*words]}, *kinds, *_own(section)]}
 
 
 def _own(section: Section) -> Iterator[Schema]:
@@ -65,28 +130,6 @@ def _own(section: Section) -> Iterator[Schema]:
         yield own
         for key in (section.word, "base"):
             yield {"type": "object", "properties": {key: own}, "required": [key]}
-
-
-def _parameter(parameter: Parameter, values: Mapping[Parameter, Schema]) -> Schema:
-    value = values[parameter]
-    if parameter.named is not None:
-        words = _section(nested(parameter.named), values)
-        value = {"type": "array", "items": words} if parameter.many else words
-    default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
-    return {**value, "description": parameter.doc, **default}
-
-
-def _sweep() -> Schema:
-    """Return the schema of the axes: any key, in any of the ways to write an axis."""
-    numbers = {"type": "array", "items": {"type": "number"}}
-    ways = [{"type": "array", "minItems": 1}, {"type": "null"}]
-    ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
-    axes = {"type": "object", "propertyNames": {"enum": list(known_keys())}, "additionalProperties": {"anyOf": ways}}
-    together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": "Keys that move together."}
-    names = {
-        "anyOf": [{"enum": [*known_keys(), "zip"]}, {"pattern": r"^optimizer\."}]
-    }  # one of the user's may have any
-    return {**axes, "propertyNames": names, "properties": {"zip": together}, "description": "The axes of the sweep."}
 
 
 def _object(properties: Schema, doc: str = "") -> Schema:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from featlearn.config.axes import Axis, read_axes
-from featlearn.config.files import Settings, apply_settings, read_file
+from featlearn.config.files import Settings, apply_settings, read_file, read_mapping
 from featlearn.config.grid import Grid
 from featlearn.config.own import own_keys
 from featlearn.config.problems import ConfigError, ConfigWarning, Problem
@@ -19,12 +19,15 @@ from featlearn.config.source import Node
 from featlearn.models import MODELS, Landscape
 from featlearn.runs import RunConfig
 
+UNNAMED = "unnamed"  # the name of a config that is given in Python and has none
+
 
 @dataclass(frozen=True, eq=False)
 class SweepConfig:
     """A base run and the axes to sweep over it, from ``load_config``.
 
-    tree: the base as it was written, every value with its file and line; sweep: the axes as they were written.
+    path: of its file, if it has one. tree: the base as it was written, every value with its file and line; sweep: the
+    axes as they were written.
     """
 
     name: str
@@ -65,25 +68,32 @@ class SweepConfig:
         return json.dumps({**self.base, "sweep": self.sweep, "path": self.path})
 
 
-def load_config(path: str | Path, set: Settings = ()) -> SweepConfig:
+def load_config(path: str | Path | Mapping[str, Any], set: Settings = ()) -> SweepConfig:
     """Read a config, and check every run that it describes.
 
+    path: of a YAML file; or its content, as a mapping of the same keys. What that extends, and rules of your own in
+    files, are then relative to the working folder.
     set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
     that is set is not swept any more; one inside sections that an axis gives is set in each whose kind knows it.
 
-    Raises ConfigError with everything that is wrong, each with file, line and key. Warns (ConfigWarning) of runs that
+    Raises ConfigError with everything that is wrong, each with file, line and key, and TypeError for what is neither a
+    path nor a mapping. Warns (ConfigWarning) of runs that
     are hardly what was meant.
     """
-    path, problems = Path(path), list[Problem]()
-    tree = apply_settings(read_file(path, problems), set, problems)
+    problems = list[Problem]()
+    if not isinstance(path, str | Path | Mapping):
+        raise TypeError(f"expected the path of a YAML file, or its content as a mapping; found {path!r}")
+    read = read_mapping(path, problems) if isinstance(path, Mapping) else read_file(Path(path), problems)
+    tree = apply_settings(read, set, problems)
+    path, stem = ("", UNNAMED) if isinstance(path, Mapping) else (str(path), Path(path).stem)
     top = dict(tree.value)
     sweep = top.pop("sweep", None)
-    top.setdefault("name", Node(path.stem, str(path), "name"))
+    top.setdefault("name", Node(stem, tree.place, "name"))
     if "data" not in top and (sees := _seen_by(top.get("network"))):
         top["data"] = Node({"model": Node(sees, tree.place, "data.model")}, tree.place, "data")
     axes = read_axes(sweep, problems, own_keys(tree))
     name, base = str(top["name"].plain), Node(top, tree.place)
-    config = SweepConfig(name, str(path), base, (sweep.plain if sweep else None) or {}, axes)
+    config = SweepConfig(name, path, base, (sweep.plain if sweep else None) or {}, axes)
     problems += config.grid.problems()
     if any(not problem.caution for problem in problems):
         raise ConfigError(problems)

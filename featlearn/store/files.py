@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -50,11 +50,27 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink()
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file, or some of its columns; StoreError with its name if it is damaged."""
+def read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
+    """Read a Parquet file, or those of some columns that it has; StoreError with its name if it is damaged."""
+    with _reading(path) as file:
+        if columns is None:
+            return file.read()
+        names = [name for name in file.schema_arrow.names if name in columns]
+        return file.read(names).select(names)  # pyarrow reads a.b.c too where a.b is asked for
+
+
+def read_names(path: Path) -> list[str]:
+    """Return the names of the columns of a Parquet file."""
+    with _reading(path) as file:
+        names: list[str] = file.schema_arrow.names
+        return names
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns)
+            yield file
     except (OSError, ValueError) as error:
         what = f"it is damaged or no part of a store ({' '.join(str(error).split())})"
         raise StoreError(f"cannot read {path}: {what}; delete it and sweep again to compute its runs anew") from None

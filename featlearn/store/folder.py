@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 
 from featlearn.store.columns import concat
-from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_table, write_table, writing
+from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_names, read_table, write_table, writing
 from featlearn.types import SCHEMA_VERSION
 
 MARKER = "featlearn.json"
@@ -113,15 +113,22 @@ class Store:
             plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER])))
         return sorted(plans, key=lambda plan: plan.began)
 
-    def parts(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    def parts(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
         """Yield the rows of every part, the earliest first.
 
-        columns: some of ROW, or None for all that there are. The column ``committed`` is the time (ns) of the part.
+        columns: only these, as far as the part has them; None for all. ``committed`` is the time (ns) of the part.
         """
-        for file in sorted(self.path.glob("parts/[0-9]*-*.parquet")):
+        for file in self._part_files():
             yield _dated(read_table(file, columns), int(file.name.split("-")[0]))
 
-    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def column_names(self) -> list[str]:
+        """Return the names of the columns that some part has."""
+        return [*dict.fromkeys(name for file in self._part_files() for name in read_names(file))]
+
+    def _part_files(self) -> list[Path]:
+        return sorted(self.path.glob("parts/[0-9]*-*.parquet"))
+
+    def read(self, columns: Collection[str] | None = None) -> pa.Table:
         """Return the rows of all parts."""
         return joined(self.parts(columns), columns)
 
@@ -143,9 +150,9 @@ class Store:
         return frozenset(run_id for run_id, status in pairs if status != "failed")
 
 
-def joined(parts: Iterable[pa.Table], columns: Sequence[str] | None = None) -> pa.Table:
-    """Return the rows of several parts, columns that a part lacks as null; those of ROW are always there."""
-    empty = _dated(ROW.empty_table().select(columns or ROW.names), 0)
+def joined(parts: Iterable[pa.Table], columns: Collection[str] | None = None) -> pa.Table:
+    """Return the rows of several parts, columns that a part lacks as null; those of ROW that are meant always there."""
+    empty = _dated(ROW.empty_table().select([name for name in ROW.names if columns is None or name in columns]), 0)
     return concat([empty, *parts])
 
 

@@ -3,74 +3,123 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from featlearn.lookup import require_names, selected
 from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
 from featlearn.types import HEAD
 
+NEEDED = ("run_id", "status", "step")  # to tell which rows count, and how long their lists are
 
-def load(store: str | Path, *, all_sweeps: bool = False) -> pd.DataFrame:
+
+def load(
+    store: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    all_sweeps: bool = False,
+) -> pd.DataFrame:
     """Return one row per run and recorded step of the store's latest sweep, in its order.
 
     Columns: run_id, step, status, stopped_step, the config under its dotted keys, what the trackers wrote. A run that
-    failed has no step and no row. StoreError if there is no store that this version reads.
+    failed has no step and no row.
 
+    columns: these only, in this order; nothing else is read from the files but what ``where`` asks for.
+    where: keep the rows that have, in each of these columns, the value given, or one of several in a list; None stands
+    for a missing value, and numbers agree to nine digits, or as messages spell them.
     all_sweeps: also the runs of earlier sweeps that the latest does not ask for. Where any are left out, a StoreWarning
     says how many. A store that knows of no sweep is read whole.
+
+    Raises StoreError if there is no store that this version reads, and ValueError for a column that it lacks or a
+    condition that no row meets.
     """
-    runs = _Runs(store, all_sweeps)
+    runs = _Runs(store, all_sweeps, _names(columns), where or {})
     lengths = runs.lengths[runs.current]
     start = runs.ends[runs.current] - lengths
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return runs.frame(np.repeat(runs.current, lengths), np.repeat(start, lengths) + within).drop(columns="message")
+    rows = runs.frame(np.repeat(runs.current, lengths), np.repeat(start, lengths) + within)
+    return rows.drop(columns="message") if columns is None else rows
 
 
-def summary(store: str | Path, *, all_sweeps: bool = False) -> pd.DataFrame:
+def summary(
+    store: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    all_sweeps: bool = False,
+) -> pd.DataFrame:
     """Return one row per run, at its last recorded step, in the order of the sweep.
 
-    The runs and columns of ``load``, and the message that says how the run ended. A run that failed has no numbers
-    (NaN).
+    The runs and columns of ``load``, which see for the options, and the message that says how the run ended. A run that
+    failed has no numbers (NaN).
     """
-    runs = _Runs(store, all_sweeps)
+    runs = _Runs(store, all_sweeps, _names(columns), where or {})
     recorded = runs.lengths[runs.current] > 0
     return runs.frame(runs.current, np.where(recorded, runs.ends[runs.current] - 1, -1))
 
 
-class _Runs:
-    """The rows of a store; its list columns laid end to end, that of row i up to ``ends[i]``, ``lengths[i]`` long."""
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    """Return the names of the columns to give, each once."""
+    return None if columns is None else [*dict.fromkeys([columns] if isinstance(columns, str) else columns)]
 
-    def __init__(self, path: str | Path, all_sweeps: bool) -> None:
+
+class _Runs:
+    """The rows of a store; its list columns laid end to end, that of row i up to ``ends[i]``, ``lengths[i]`` long.
+
+    ``current`` are the rows that count and meet the conditions on what a run has once; ``frame`` applies the others.
+    """
+
+    def __init__(self, path: str | Path, all_sweeps: bool, names: list[str] | None, where: Mapping[str, Any]) -> None:
         store = Store.open(path)
         plans = store.plans()
+        wanted = None if names is None else {*NEEDED, *names, *where}
         if plans and not all_sweeps:
             plans = plans[-1:]
-            table = joined(_parts_of(plans[0], store))
+            table = joined(_parts_of(plans[0], store, wanted), wanted)
         else:
-            table = store.read()
+            table = store.read(wanted)
+        self.names = names
         self.table = table.drop_columns("committed")
+        if self.table.num_rows:
+            _refuse_unknown(store, self.table.column_names, [*(names or ()), *where])
         self.current = np.array(store.current(self.table, plans), dtype=np.int64)
         self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
         self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)
         self.ends = np.cumsum(self.lengths)
+        self.where = {name: value for name, value in where.items() if name in self.lists}
+        once = {name: value for name, value in where.items() if name not in self.lists}
+        if once and self.table.num_rows:
+            scalars = self._scalars(list(once)).take(self.current)
+            self.current = self.current[selected(scalars, once)]
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
-        """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none."""
-        scalars = {f.name: f for f in self.table.schema if f.name not in self.lists}
-        columns = {name: series(self.table[name], field) for name, field in scalars.items()}
-        left = pd.DataFrame(columns).take(rows).reset_index(drop=True)
+        """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none.
+
+        Only the rows that meet the conditions on list columns are kept.
+        """
+        once = [name for name in self.table.column_names if name not in self.lists]
+        left = self._scalars(once).take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)
-        order: list[str] = sorted([*scalars, *self.lists], key=_place)
-        return whole[order]
+        order: list[str] = sorted([*once, *self.lists], key=_place)
+        if self.where:
+            whole = whole[selected(whole, self.where)].reset_index(drop=True)
+        return whole[order if self.names is None else [name for name in self.names if name in whole]]
+
+    def _scalars(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return columns that a run has once, a row each row of the store."""
+        return pd.DataFrame({name: series(self.table[name], self.table.schema.field(name)) for name in names})
 
     def _flat(self, name: str) -> np.ndarray:
         """Return all elements of a list column in one array, NaN for the rows that lack it."""
@@ -83,10 +132,10 @@ class _Runs:
         return full
 
 
-def _parts_of(plan: Plan, store: Store) -> list[pa.Table]:
+def _parts_of(plan: Plan, store: Store, columns: Collection[str] | None) -> list[pa.Table]:
     """Return the rows of one sweep, as if no others were there; warn of these if they hold results."""
     planned, others, parts = set(plan.run_ids), set[str](), []
-    for part in store.parts():
+    for part in store.parts(columns):
         ids, statuses = part["run_id"].to_pylist(), part["status"].to_pylist()
         mask = [run_id in planned for run_id in ids]
         if any(mask):  # a part of other sweeps brings no columns along
@@ -98,6 +147,14 @@ def _parts_of(plan: Plan, store: Store) -> list[pa.Table]:
         message = f"left out {why}; all_sweeps=True (plot: --all-sweeps) reads all"
         warnings.warn(message, StoreWarning, stacklevel=4)  # the line that calls load or summary
     return parts
+
+
+def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
+    """Raise ValueError for a column that was asked for and is in no part that was read."""
+    if not set(asked) <= set(read):
+        require_names(dict.fromkeys([*read, *store.column_names()]), asked)
+        missing = next(name for name in asked if name not in read)
+        raise ValueError(f"no column {missing!r} in the latest sweep; earlier ones have it: all_sweeps=True reads them")
 
 
 def _place(name: str) -> tuple[int, str]:

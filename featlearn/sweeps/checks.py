@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from joblib import cpu_count
 
+from featlearn.devices import chosen_device
+
 
 class SweepError(ValueError):
     """A call that cannot be served; the message says why."""
@@ -29,11 +31,10 @@ def checked_jobs(n_jobs: int, device: str) -> int:
 
 def checked_device(device: str) -> str:
     """Return cpu or cuda; auto takes cuda where there is one."""
-    if device not in ("auto", "cpu", "cuda"):
-        raise SweepError(f"device must be auto, cpu or cuda; found {device!r}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SweepError("device cuda was asked for, but torch finds no CUDA device here; use cpu or auto")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    try:
+        return chosen_device(device)
+    except ValueError as error:
+        raise SweepError(str(error)) from None
 
 
 def device_name(device: str) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pyarrow as pa
 
+from featlearn.calls import Settings, loaded
 from featlearn.provenance import provenance
 from featlearn.store import Store, concat
 from featlearn.sweeps.blocks import Plan, Shard
-from featlearn.sweeps.checks import SweepError, check_backend, checked_device, checked_jobs, device_name
+from featlearn.sweeps.checks import check_backend, checked_device, checked_jobs, device_name
 from featlearn.sweeps.pool import results
 from featlearn.sweeps.progress import showing
 from featlearn.sweeps.report import SweepInterrupted, SweepReport
@@ -27,12 +28,12 @@ COMMIT_SECONDS = 5.0
 
 
 def sweep(
-    config: SweepConfig | str | Path,
+    config: SweepConfig | Mapping[str, Any] | str | Path,
     out: str | Path,
     *,
     n_jobs: int = 1,
     device: str = "auto",
-    set: Mapping[str, Any] | Sequence[str] = (),
+    set: Settings = (),
     backend: str = "loky",
     scheduler: str | None = None,
     shard: str | None = None,
@@ -46,7 +47,7 @@ def sweep(
     Ctrl-C and SIGTERM commit what has finished and raise SweepInterrupted. Nothing is written where the call, the
     config or the folder is wrong (SweepError, ConfigError, StoreError).
 
-    config: from ``load_config``, or the path of a YAML file, then changed by ``set``.
+    config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one a core; a GPU is served by one, whatever is asked.
     device: cpu, cuda, or auto: cuda where there is one.
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
@@ -56,7 +57,7 @@ def sweep(
     share = Shard.parse(shard) if shard else Shard()
     device = checked_device(device)
     jobs = checked_jobs(n_jobs, device)
-    config = _loaded(config, set)
+    config = loaded(config, set)
     found = Store.find(out)
     finished = found.finished() if found else frozenset[str]()
     plan = Plan.of(config.runs(), share, finished)
@@ -98,16 +99,6 @@ def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> No
     if pending:
         store.add_part(concat(pending), footer)
         pending.clear()
-
-
-def _loaded(config: SweepConfig | str | Path, changes: Mapping[str, Any] | Sequence[str]) -> SweepConfig:
-    if isinstance(config, str | Path):
-        from featlearn.config import load_config
-
-        return load_config(config, set=changes)
-    if changes:
-        raise SweepError("set goes with a config file; this config is loaded already: give set to load_config")
-    return config
 
 
 @contextmanager

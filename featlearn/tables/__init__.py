@@ -22,6 +22,7 @@ from featlearn.tables.edge import edge_in_use, edge_ratio, edge_ratio_grid
 from featlearn.tables.intervals import Interval, mean_interval
 from featlearn.tables.pairs import difference_grid, paired_difference
 from featlearn.tables.scaling import Exponent, Scaling, boundary_exponent, boundary_scaling, fitted
+from featlearn.tables.steps import at_step
 from featlearn.tables.times import at_train_loss, half_time, seed_quantiles
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Exponent",
     "Interval",
     "Scaling",
+    "at_step",
     "at_train_loss",
     "boundary",
     "boundary_exponent",

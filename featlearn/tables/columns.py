@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from featlearn.lookup import listed as listed  # the other tables and the figures take it from here
+from featlearn.lookup import require_names, selected
 
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
@@ -19,16 +21,18 @@ SECTIONS = ("data.", "network.", "optimizer.", "train.")
 
 def require(df: pd.DataFrame, columns: Iterable[str]) -> None:
     """Raise ValueError for the first of `columns` that the table lacks, with the nearest name."""
-    for column in columns:
-        if column not in df.columns:
-            inside = [str(c) for c in df.columns if str(c).endswith(f".{column}")]  # dim is meant for data.dim
-            near = inside or get_close_matches(column, [str(c) for c in df.columns], n=1)
-            raise ValueError(f"no column {column!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    require_names(df.columns, columns)
 
 
 def config_columns(df: pd.DataFrame) -> list[str]:
     """Return the columns that hold what decides a run: its seed, its engine, and the dotted keys."""
     return [column for column in df.columns if column in TOP or column.startswith(SECTIONS)]
+
+
+def tracked(df: pd.DataFrame) -> list[str]:
+    """Return the columns of numbers that trackers wrote."""
+    known = {"run_id", "step", "status", "stopped_step", "message", "name", *config_columns(df)}
+    return [str(column) for column in df if column not in known and pd.api.types.is_numeric_dtype(df[column])]
 
 
 def varying(df: pd.DataFrame) -> list[str]:
@@ -48,18 +52,12 @@ def last_rows(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows in which every column of `where` has the given value; numbers to nine digits.
+    """Return the rows that have, in every column of `where`, the value given there, or one of several in a list.
 
-    Raises ValueError, listing the values there are, if no row is left.
+    None stands for a missing value. Numbers agree to nine digits, or as messages spell them. Raises ValueError, listing
+    the values there are, for a value that no row has, and where no row is left.
     """
-    require(df, where)
-    for column, value in where.items():
-        close = pd.api.types.is_float_dtype(df[column]) and isinstance(value, int | float)
-        chosen = df[np.isclose(df[column], value, rtol=1e-9, atol=0) if close else df[column] == value]
-        if chosen.empty:
-            raise ValueError(f"no row has {column} = {value!r}; it takes {listed(df[column])}")
-        df = chosen
-    return df
+    return df[selected(df, where)]
 
 
 def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[str]:
@@ -158,22 +156,25 @@ def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(names, index=df.index, name="cell", dtype="str")
 
 
-def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+def by_optimizer(
+    df: pd.DataFrame, optimizer: str | Collection[str] | None = None, ignore: Sequence[str] = ()
+) -> dict[str, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 
-    With `optimizer`, only that label, or all labels of that name. Raises ValueError, listing the labels,
-    if there is no such optimizer.
+    With `optimizer`, only that label, or all labels of that name; or of any of several. Raises ValueError, listing
+    the labels, if there is no such optimizer.
     """
     if df.empty:
         raise ValueError("the table has no rows")
     labels = optimizer_labels(df, ignore)
-    meant = (labels == optimizer) | (df["optimizer.name"] == optimizer) | (optimizer is None)
-    if not meant.any():
-        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(labels)}")
+    chosen = {*labels} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
+    if unknown := chosen - {*labels} - {*df["optimizer.name"]}:
+        raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(labels)}")
+    meant = labels.isin(chosen) | df["optimizer.name"].isin(chosen)
     return {name: df[labels == name] for name in labels[meant].unique()}
 
 
-def of_optimizer(df: pd.DataFrame, optimizer: str | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
+def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows that ``by_optimizer`` keeps."""
     return pd.concat(by_optimizer(df, optimizer, ignore).values())
 
@@ -212,12 +213,6 @@ def refuse_twins(runs: pd.DataFrame, keys: Sequence[str], what: str = "run") -> 
     place = ", ".join(f"{key} = {pair[key].iloc[0]}" for key in keys)
     differ = "; ".join(f"{c} ({listed(pair[c])})" for c in varying(pair) if c not in keys)
     raise ValueError(f"{len(pair)} {what}s share {place}; they differ in {differ or 'no config column'}: choose one")
-
-
-def listed(column: pd.Series[Any], most: int = 6) -> str:
-    """Spell the distinct values of a column, the first few of them."""
-    values = [_text(value) for value in column.drop_duplicates()]
-    return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
 
 
 def _settings(columns: Sequence[str], values: Sequence[Any]) -> list[str]:

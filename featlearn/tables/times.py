@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featlearn.tables.columns import COUNTED, config_columns, counted, refuse_twins, require
+from featlearn.tables.columns import COUNTED, config_columns, counted, refuse_twins, require, tracked
 
 
 def seed_quantiles(
@@ -34,16 +34,18 @@ def seed_quantiles(
     return pd.concat(tables, names=by).reset_index(by).reset_index(drop=True)
 
 
-def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str]) -> pd.DataFrame:
+def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read every run when its train loss first reaches `level`.
 
-    One row per run: its config, step, columns, and `reached`. Between two records, values are linear in
+    One row per run: its config, step, columns (every number that was tracked if not given), and `reached`. The figures
+    take it as they take that of `featlearn.summary`. Between two records, values are linear in
     log(train_loss). A run already at the level in its first record is read there; a run that never
     reaches it has reached = False and NaN. Raises ValueError unless level > 0, and for a table of one row a run
     (`featlearn.summary`), which does not know when.
     """
     if not level > 0:
         raise ValueError(f"a train loss level is positive, not {level:g}")
+    columns = tracked(df) if columns is None else columns
     require(df, ["run_id", "step", "train_loss", *columns])
     if not df.empty and not df["run_id"].duplicated().any():
         raise ValueError(

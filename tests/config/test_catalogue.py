@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,9 @@ class TestSchema:
             "optimizer: {name: sam, rho: 1, base: 'lab.rules:Base', rate: 2}",
             "optimizer: {name: sgd, lr: 1, lr_schedule: constant}",
             "record: {trackers: [loss, 'mine.py:Tracker', {name: 'mine.py:Other', often: true}]}",
+            "optimizer: {name: sam, rho: 1, momentum: 0.9}",
+            "optimizer: {name: sam, rho: 1, base: adam, beta1: 0.9, lr_schedule: {name: step, every: 5}}",
+            "optimizer: {base: sgd, rho_schedule: lr}",
             "sweep: {optimizer.tilt: [1, 2], optimizer.lr_schedule.steps: [3, 4]}",
             "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
         ],
@@ -94,6 +99,11 @@ class TestSchema:
             "optimizer: {name: smm}",
             "optimizer: {name: sgd, lr: 1, rho: 1}",
             "optimizer: {name: sam, rho: {theory: -1}}",
+            "optimizer: {name: sam, rho: 1, base: adam, momentum: 0.9}",
+            "optimizer: {name: sam, rho: 1, beta1: 0.9}",
+            "optimizer: {name: sam, rho: 1, k: 3}",
+            "optimizer: {name: sam, rho: 1, base: usam}",
+            "optimizer: {name: sgd, lr: 1, base: adam}",
             "optimizer: {name: sgd, lr: 1, lr_schedule: cosin}",
             "optimizer: {name: sgd, lr: 1, lr_schedule: {name: cosine, step: 5}}",
             "record: {trackers: [los]}",
@@ -107,19 +117,31 @@ class TestSchema:
         assert not self.valid(text)
 
     def test_meanings_and_defaults_come_from_the_classes(self) -> None:
-        kinds: Any = schema()["properties"]["optimizer"]["anyOf"]
-        found = [kind["properties"] for kind in kinds if "properties" in kind]
-        (sam,) = [p for p in found if p.get("name") == {"const": "sam"} and p["base"] == {"const": "sgd"}]
-        assert sam["rho"]["description"].startswith("radius of the perturbation")
-        assert sam["momentum"] == {
+        whole: Any = schema()
+
+        def resolved(value: Any) -> Any:
+            name = value.get("$ref", "").removeprefix("#/$defs/")
+            return {**resolved(whole["$defs"][name]), **value} if name else value
+
+        def parameter(rule: str, name: str) -> Any:
+            return resolved(resolved(whole["$defs"][f"optimizer.{rule}"])["properties"][name])
+
+        assert parameter("sam", "rho")["description"].startswith("radius of the perturbation")
+        momentum = parameter("sgd", "momentum")
+        del momentum["$ref"]
+        assert momentum == {
             "type": "number",
             "minimum": 0,
             "exclusiveMaximum": 1,
             "default": 0.0,
             "description": "share of the buffer kept at each step.",
         }
-        assert schema()["properties"]["record"]["properties"]["trackers"]["default"] == [
-            "loss",
-            "decomposition",
-            "test_error",
-        ]
+        trackers = resolved(resolved(whole["properties"]["record"])["properties"]["trackers"])
+        assert trackers["default"] == ["loss", "decomposition", "test_error"]
+
+    def test_what_is_shared_is_written_once(self) -> None:
+        """A fiftieth of what every rule with every base would take; every definition is used, and every use defined."""
+        text = json.dumps(schema())
+        assert len(text) < 60_000
+        used = {*re.findall(r'"#/\$defs/([^"]+)"', text)}
+        assert used == {*schema()["$defs"]} and not [name for name in used if not re.fullmatch(r"[\w.]+", name)]

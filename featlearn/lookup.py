@@ -1,0 +1,144 @@
+"""Finding columns by name and rows by value, as people write them: what the store and the tables share.
+
+A message spells a number in six digits, or in as many more as tell the values of its column apart; what a message
+spells can be copied into a condition and finds the value it stands for.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FEWEST, MOST = 6, 17  # digits of a number in a message; 17 tell any two floats apart
+SAME = 1e-9  # numbers that differ by less, relatively, are one: they differ by how they were computed
+
+
+def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
+    """Raise ValueError for the first of ``names`` that is not ``known``, with the nearest one."""
+    there = [str(name) for name in known]
+    for name in names:
+        if name not in there:
+            inside = [other for other in there if other.endswith(f".{name}")]  # dim is meant for data.dim
+            near = inside or get_close_matches(str(name), there, n=1)
+            raise ValueError(f"no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def selected(df: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Return which rows have, in every column of ``where``, the value given there or one of the values listed there.
+
+    None stands for a missing value. Numbers agree to nine digits, or as a message spells them. A table without rows
+    has none. Raises ValueError, listing the values there are, for a column or a value that the table lacks, for a
+    number that is short for several, and where no row meets all conditions.
+    """
+    require_names(df.columns, where)
+    keep = np.ones(len(df), dtype=bool)
+    for column, wanted in where.items() if len(df) else ():
+        keep &= _matches(df[column], column, wanted)
+    if len(df) and not keep.any():
+        told = " and ".join(f"{column} = {_shown(wanted)}" for column, wanted in where.items())
+        raise ValueError(f"no row has {told}; each is there, but not together")
+    return keep
+
+
+def listed(column: pd.Series[Any], most: int = 6) -> str:
+    """Spell the distinct values of a column, the first few of them."""
+    values = spelled(column.drop_duplicates().tolist())
+    return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
+
+
+def spelled(values: Collection[Any]) -> list[str]:
+    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null."""
+    values = [None if _is_missing(value) else value for value in values]
+    floats = {value for value in values if isinstance(value, float)}
+    for digits in range(FEWEST, MOST + 1):
+        texts = {value: f"{value:.{digits}g}" for value in floats}
+        if len({*texts.values()}) == len(floats):
+            break
+    return ["null" if v is None else texts[v] if isinstance(v, float) else str(v) for v in values]
+
+
+def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_]:
+    """Return which values of a column are wanted."""
+    if column.dtype == object and any(isinstance(value, list | np.ndarray) for value in column):
+        raise ValueError(f"{name} holds lists, which no condition can choose by")
+    distinct: list[Any] = column.drop_duplicates().dropna().tolist()
+    keep = np.zeros(len(column), dtype=bool)
+    for item in _alternatives(wanted, distinct):
+        found = column.isna() if _is_missing(item) else column.isin(_equal(distinct, name, item))
+        if not found.any():
+            raise ValueError(f"no row has {name} = {_shown(item)}; it takes {listed(column)}")
+        keep |= found.to_numpy(dtype=bool)
+    return keep
+
+
+def _alternatives(wanted: Any, distinct: list[Any]) -> list[Any]:
+    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them."""
+    if not isinstance(wanted, list | tuple | set | frozenset | range | np.ndarray | pd.Series | pd.Index):
+        return [wanted.item() if isinstance(wanted, np.generic) else wanted]
+    items = [item.item() if isinstance(item, np.generic) else item for item in wanted]
+    return [items] if any(_read_alike(text, items) for text in distinct) else items
+
+
+def _equal(distinct: list[Any], name: str, item: Any) -> list[Any]:
+    """Return the values that a given one stands for; ValueError if a number is the rounding of several."""
+    if exact := [value for value in distinct if _one(value, item)]:
+        return exact
+    if not _is_number(item):
+        return []
+    if told := [value for value, text in zip(distinct, spelled(distinct), strict=True) if _reads(text, item)]:
+        return told
+    near = [value for value in distinct if isinstance(value, float) and _rounds_to(value, float(item))]
+    if any(not _one(value, near[0]) for value in near):
+        raise ValueError(f"{name} = {item!r} is short for several values: {', '.join(spelled(near))}")
+    return near
+
+
+def _one(value: Any, item: Any) -> bool:
+    """Whether two values are one."""
+    if _is_number(value) and _is_number(item):
+        whole = isinstance(value, int) and isinstance(item, int)
+        return bool(value == item) if whole else math.isclose(value, item, rel_tol=SAME)
+    if isinstance(item, list | dict):
+        return _read_alike(value, item)
+    return isinstance(value, bool) == isinstance(item, bool) and bool(value == item)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _reads(text: str, item: float) -> bool:
+    """Whether a spelling of a column is that of a number."""
+    try:
+        return float(text) == item
+    except ValueError:
+        return False
+
+
+def _rounds_to(value: float, item: float) -> bool:
+    return any(float(f"{value:.{digits}g}") == item for digits in range(FEWEST, MOST + 1))
+
+
+def _read_alike(text: Any, item: Any) -> bool:
+    """Whether a text is that of a list or a mapping, as columns keep these."""
+    if not (isinstance(text, str) and text[:1] in ("[", "{")):
+        return False
+    try:
+        return bool(json.loads(text) == item)
+    except ValueError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(value)

@@ -1,0 +1,93 @@
+"""What a message spells can be copied into a condition; several values are a union; nothing is chosen in silence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featlearn.lookup import listed, selected, spelled
+
+RHO = float(0.5 / np.sqrt(20))  # 0.111803398...
+TABLE = pd.DataFrame(
+    {
+        "rho": [RHO, 0.25, np.nan, 0.5],
+        "dim": [1000, 20000, 10**15, 10**15 + 1],
+        "name": ["sam", "usam", "sgd", "sam"],
+        "steps": ["[1.0, 2.0]", "[3.0]", "[1.0, 2.0]", None],
+        "bias": [True, False, True, False],
+    }
+)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "nullable", "arrow", "object"])
+@pytest.mark.parametrize(
+    ("column", "wanted", "rows"),
+    [
+        ("rho", 0.111803, [0]),
+        ("rho", 0.1118034, [0]),
+        ("rho", RHO * (1 + 1e-12), [0]),
+        ("rho", [0.111803, 0.5], [0, 3]),
+        ("rho", None, [2]),
+        ("rho", [None, 0.25], [1, 2]),
+        ("dim", 1e3, [0]),
+        ("dim", 10**15, [2]),
+        ("dim", np.array([1000, 20000]), [0, 1]),
+        ("dim", range(1000, 1001), [0]),
+        ("name", "sam", [0, 3]),
+        ("name", ("usam", "sgd"), [1, 2]),
+        ("steps", [1, 2], [0, 2]),
+        ("steps", [[1, 2], [3]], [0, 1, 2]),
+        ("bias", True, [0, 2]),
+    ],
+)
+def test_what_a_condition_keeps(column, wanted, rows, kind):
+    table = {
+        "numpy": TABLE,
+        "nullable": TABLE.convert_dtypes(),
+        "arrow": TABLE.convert_dtypes(dtype_backend="pyarrow"),
+        "object": TABLE.astype(object),
+    }[kind]
+    assert np.flatnonzero(selected(table, {column: wanted})).tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"rho": 0.1118}, r"^no row has rho = 0.1118; it takes 0.111803, 0.25, null, 0.5$"),
+        ({"rho": [0.25, 0.3]}, r"^no row has rho = 0.3; it takes"),
+        ({"name": ["sam", "smm"]}, r"^no row has name = 'smm'; it takes sam, usam, sgd$"),
+        ({"dim": True}, "no row has dim = True"),
+        ({"bias": 1}, "no row has bias = 1; it takes True, False"),
+        ({"rho": 0.25, "name": "sgd"}, "^no row has rho = 0.25 and name = 'sgd'; each is there, but not together$"),
+        ({"nmae": "sam"}, "no column 'nmae'; did you mean 'name'"),
+    ],
+)
+def test_what_no_row_has_is_refused(where, message):
+    with pytest.raises(ValueError, match=message):
+        selected(TABLE, where)
+
+
+def test_a_number_that_is_short_for_several_values_is_refused_and_their_spellings_find_them():
+    near = pd.DataFrame({"rho": [0.1118034, 0.1118031, 0.2]})
+    with pytest.raises(ValueError, match=r"^rho = 0.111803 is short for several values: 0.1118034, 0.1118031$"):
+        selected(near, {"rho": 0.111803})
+    assert listed(near["rho"]) == "0.1118034, 0.1118031, 0.2"
+    assert [np.flatnonzero(selected(near, {"rho": float(text)})).tolist() for text in ("0.1118034", "0.1118031")] == [
+        [0],
+        [1],
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_spelling_finds_its_own_value(seed):
+    """Values from far apart to neighbours in the last bits but four."""
+    drawn = np.random.default_rng(seed).uniform(0.1, 1, 40)
+    values = np.concatenate([drawn, drawn * (1 + 1e-7), drawn * 10.0 ** np.arange(-20, 20)])
+    table = pd.DataFrame({"v": values})
+    for row, text in enumerate(spelled(values.tolist())):
+        assert selected(table, {"v": float(text)})[row]
+
+
+def test_a_table_without_rows_has_none_and_lists_are_no_values():
+    assert selected(TABLE.head(0), {"rho": 3}).tolist() == []
+    with pytest.raises(ValueError, match="holds lists"):
+        selected(pd.DataFrame({"v": [[1], [2]]}), {"v": 1})
