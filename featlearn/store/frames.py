@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
+from featlearn.store.given import as_given
 from featlearn.types import HEAD
 
 
@@ -55,7 +56,7 @@ class _Runs:
             table = joined(_parts_of(plans[0], store))
         else:
             table = store.read()
-        self.table = table.drop_columns("committed")
+        self.table, self.plans = table.drop_columns("committed"), plans
         self.current = np.array(store.current(self.table, plans), dtype=np.int64)
         self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
         self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)
@@ -65,11 +66,11 @@ class _Runs:
         """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none."""
         scalars = {f.name: f for f in self.table.schema if f.name not in self.lists}
         columns = {name: series(self.table[name], field) for name, field in scalars.items()}
-        left = pd.DataFrame(columns).take(rows).reset_index(drop=True)
+        left = as_given(pd.DataFrame(columns), self.plans).take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)
-        order: list[str] = sorted([*scalars, *self.lists], key=_place)
+        order: list[str] = sorted([*left, *self.lists], key=_place)
         return whole[order]
 
     def _flat(self, name: str) -> np.ndarray:
