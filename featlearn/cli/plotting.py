@@ -61,7 +61,7 @@ def _condition(text: str) -> tuple[str, Any]:
     from featlearn.config.source import read_yaml
 
     key, equals, value = text.partition("=")
-    if not equals:
+    if not equals or not value.strip():
         raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
     problems: list[Problem] = []
     node = read_yaml(value, "--where", key, problems)
