@@ -96,6 +96,12 @@ class RunConfig:
         """What the user wrote of this run: rule, base, schedules, trackers."""
         return _sources(self.optimizer, self.record.trackers)
 
+    @property
+    def given(self) -> dict[str, float]:
+        """The columns that say how numbers were given, such as a signal by its snr: they may differ where ids agree."""
+        snr = {"data.snr": _data_columns(self.data)["snr"]} if isinstance(self.data, SignalNoise) else {}
+        return {**snr, **{f"{key}.theory": c for key, c in self.theory}}
+
     def columns(self) -> dict[str, Any]:
         """Return the config under its dotted keys, as stored beside every recorded number."""
         head = {name: getattr(self, name) for name in ("name", "seed", "engine", "sampling", "dtype")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,19 @@ def trajectory_text(trajectory: Trajectory) -> str:
 
 
 def config_text(config: SweepConfig) -> str:
-    """Return how many runs a config asks for, and what computes the first."""
+    """Return how many runs a config asks for, what computes the first, and which axes were rounded to integers."""
     run = config.base_run()
-    return f"{config.name}: {_count(config.n_runs, 'run')}; base run: {_route(run)}"
+    head = f"{config.name}: {_count(config.n_runs, 'run')}; base run: {_route(run)}"
+    return "\n".join([head, *_rounded(config)])
+
+
+def _rounded(config: SweepConfig) -> Iterator[str]:
+    """Yield the axes of spaced values of a key that takes integers."""
+    for axis in config.axes:
+        values = [point[0] for point in axis.values]
+        if axis.spacing in ("linspace", "geomspace") and all(isinstance(value, int) for value in values):
+            shown = ", ".join(map(str, values if len(values) < 8 else [*values[:3], "...", values[-1]]))
+            yield f"  {axis.keys[0]} rounded to integers: {shown}"
 
 
 def expanded_text(config: SweepConfig) -> str:

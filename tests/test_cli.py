@@ -176,6 +176,8 @@ def test_validate_counts_and_expands(config):
     assert "12 different runs in 4 cells" in expanded
     assert any(line.split() == ["data.signal_norm", "1", "3"] for line in expanded.splitlines())
     assert "1 run" in call("validate", config, "--set", "sweep=null").stdout
+    spaced = call("validate", config, "--set", "sweep.data.dim={geomspace: [30, 4000, 5]}").stdout
+    assert "data.dim rounded to integers: 30, 102, 346, 1177, 4000" in spaced
 
 
 def test_schema_version_and_list():

@@ -84,24 +84,25 @@ def _checked_moment(kind: str, step: int | None, loss: float | None) -> Callable
 
 
 def _conditions(texts: list[str]) -> dict[str, list[Any]]:
-    """Read every "key=value,value" in YAML; the values of a key that is given twice add up."""
+    """Read every "key=value,value"; the values of a key that is given twice add up."""
     found: dict[str, list[Any]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
-        if not equals:
+        if not equals or not values.strip():
             raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
         found.setdefault(key, []).extend(_values(key, values))
     return found
 
 
 def _values(key: str, text: str) -> list[Any]:
-    """Read values with commas between them as --set reads one; nothing at all is a missing value."""
+    """Read a value as --set reads one, or several with commas between them."""
     from featlearn.config.problems import ConfigError, Problem
     from featlearn.config.source import read_yaml
 
+    several = "," in text
     problems: list[Problem] = []
-    read = read_yaml(f"[{text}]", "--where", key, problems)
+    read = read_yaml(f"[{text}]" if several else text, "--where", key, problems)
     if problems:
         raise ConfigError(problems)
-    values: list[Any] = read.plain if read else []
-    return values or [None]
+    value = read and read.plain
+    return list(value) if several and isinstance(value, list) else [value]

@@ -1,7 +1,8 @@
 """The folder of a store.
 
     featlearn.json              the marker: schema version, name, time of creation
-    plans/<hash>.parquet        the run_ids of one sweep, in its order; its config in the footer
+    plans/<hash>.parquet        the run_ids of one sweep, in its order, and how it gives their numbers (see given.py);
+                                its config in the footer
     parts/<time>-<hex>.parquet  one row a run; config and provenance in the footer
 
 A file appears by one rename, and a part never changes: a killed sweep leaves whole files only, and several processes
@@ -14,12 +15,13 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from featlearn.store.columns import concat
@@ -40,11 +42,15 @@ ROW = pa.schema(  # what every row has, whatever its config and trackers; null w
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns)."""
+    """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns).
+
+    given: the columns that say how the runs' numbers were given; none in plans that were written before there were any.
+    """
 
     run_ids: list[str]
     config: str
     began: int
+    given: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Store:
@@ -94,11 +100,15 @@ class Store:
                 file.write(json.dumps(marker, indent=2).encode())
         return found or cls(path)
 
-    def add_plan(self, run_ids: Sequence[str], config: str) -> None:
-        """Note which runs a sweep is made of; ``status`` and the order of rows follow from it."""
+    def add_plan(self, run_ids: Sequence[str], config: str, given: Mapping[str, Sequence[float | None]] = {}) -> None:
+        """Note which runs a sweep is made of; ``status`` and the order of rows follow from it.
+
+        given: the columns that say how the runs' numbers were given, where these are no part of their ids.
+        """
         digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
         footer = {"config": config, "began": time.time_ns()}
-        write_table(self.path / "plans" / f"{digest}.parquet", pa.table({"run_id": run_ids}), footer)
+        words = {name: pa.array(column, pa.float64()) for name, column in given.items()}
+        write_table(self.path / "plans" / f"{digest}.parquet", pa.table({"run_id": run_ids, **words}), footer)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
         """Commit the rows of finished runs."""
@@ -110,7 +120,8 @@ class Store:
         plans = []
         for file in self.path.glob("plans/*.parquet"):
             table = read_table(file)
-            plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER])))
+            given = {name: table[name].to_numpy() for name in table.column_names if name != "run_id"}
+            plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER]), given=given))
         return sorted(plans, key=lambda plan: plan.began)
 
     def parts(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:

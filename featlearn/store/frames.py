@@ -17,6 +17,7 @@ from featlearn.lookup import require_names, selected
 from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
+from featlearn.store.given import as_given
 from featlearn.types import HEAD
 
 NEEDED = ("run_id", "status", "step")  # to tell which rows count, and how long their lists are
@@ -74,8 +75,9 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
 
 
 class _Runs:
-    """The rows of a store; its list columns laid end to end, that of row i up to ``ends[i]``, ``lengths[i]`` long.
+    """The rows of a store: what a run has ``once``, and its list columns laid end to end.
 
+    The list of row i ends at ``ends[i]`` and is ``lengths[i]`` long.
     ``current`` are the rows that count and meet the conditions on what a run has once; ``frame`` applies the others.
     """
 
@@ -90,36 +92,33 @@ class _Runs:
             table = store.read(wanted)
         self.names = names
         self.table = table.drop_columns("committed")
-        if self.table.num_rows:
-            _refuse_unknown(store, self.table.column_names, [*(names or ()), *where])
         self.current = np.array(store.current(self.table, plans), dtype=np.int64)
         self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
+        fields = [field for field in self.table.schema if field.name not in self.lists]
+        once = pd.DataFrame({field.name: series(self.table[field.name], field) for field in fields})
+        self.once = as_given(once, plans)
+        if self.table.num_rows:
+            _refuse_unknown(store, [*self.once, *self.lists], [*(names or ()), *where])
         self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)
         self.ends = np.cumsum(self.lengths)
         self.where = {name: value for name, value in where.items() if name in self.lists}
-        once = {name: value for name, value in where.items() if name not in self.lists}
-        if once and self.table.num_rows:
-            scalars = self._scalars(list(once)).take(self.current)
-            self.current = self.current[selected(scalars, once)]
+        others = {name: value for name, value in where.items() if name not in self.lists}
+        if others and self.table.num_rows:
+            self.current = self.current[selected(self.once.take(self.current), others)]
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
-        """Return the scalar columns at ``rows`` beside the list columns at ``elements``, -1 standing for none.
+        """Return what a run has once at ``rows`` beside the list columns at ``elements``, -1 standing for none.
 
         Only the rows that meet the conditions on list columns are kept.
         """
-        once = [name for name in self.table.column_names if name not in self.lists]
-        left = self._scalars(once).take(rows).reset_index(drop=True)
+        left = self.once.take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)
-        order: list[str] = sorted([*once, *self.lists], key=_place)
         if self.where:
             whole = whole[selected(whole, self.where)].reset_index(drop=True)
-        return whole[order if self.names is None else [name for name in self.names if name in whole]]
-
-    def _scalars(self, names: Sequence[str]) -> pd.DataFrame:
-        """Return columns that a run has once, a row each row of the store."""
-        return pd.DataFrame({name: series(self.table[name], self.table.schema.field(name)) for name in names})
+        order = sorted(map(str, whole), key=_place) if self.names is None else self.names
+        return whole[[name for name in order if name in whole]]
 
     def _flat(self, name: str) -> np.ndarray:
         """Return all elements of a list column in one array, NaN for the rows that lack it."""

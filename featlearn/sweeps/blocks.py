@@ -36,31 +36,41 @@ class Plan:
     """The runs of a sweep in order, by run_id, and masks over them: ``mine`` of this shard, ``todo`` not finished.
 
     A run that the grid names twice is in neither mask the second time. Only ids are kept, so that the size of a sweep
-    is not limited by memory; and ``sources``, what of the runs the user wrote.
+    is not limited by memory; and ``sources``, what of the runs the user wrote, and ``given``, the columns that say how
+    their numbers were given, None where a run has no such number.
     """
 
     run_ids: np.ndarray
     mine: np.ndarray
     todo: np.ndarray
     sources: frozenset[Source]
+    given: dict[str, list[float | None]]
 
     @classmethod
     def of(cls, runs: Iterable[RunConfig], shard: Shard, finished: Collection[str]) -> Plan:
         """Go through all runs once."""
         own: set[Source] = set()
-        run_ids = np.array([_noted(run, own).run_id for run in runs])
+        given: dict[str, list[float | None]] = {}
+        run_ids = np.array([_noted(run, n, own, given).run_id for n, run in enumerate(runs)])
         mine = np.zeros(len(run_ids), dtype=bool)
         mine[np.unique(run_ids, return_index=True)[1]] = True
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
-        return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own))
+        return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own), given)
 
     def blocks(self, runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
         """Yield the unfinished ones of the same runs, in blocks."""
         return blocks(compress(runs, self.todo), device)
 
 
-def _noted(run: RunConfig, own: set[Source]) -> RunConfig:
+def _noted(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
+    """Return the run, the n-th, its sources and how its numbers were given being noted."""
     own |= run.sources
+    words = run.given
+    for name in (*given, *words):
+        column = given.setdefault(name, [])
+        column += [None] * (n - len(column))
+        if len(column) == n:
+            column.append(words.get(name))
     return run
 
 

@@ -64,7 +64,7 @@ def sweep(
 
     store = Store.create(out, config.name)
     run_ids = plan.run_ids.tolist()
-    store.add_plan(run_ids, config.to_json())
+    store.add_plan(run_ids, config.to_json(), plan.given)
     footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
     reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
     report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)

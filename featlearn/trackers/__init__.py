@@ -1,4 +1,7 @@
-"""What is watched: pure functions of a View, one file a tracker. Each call returns columns, one number a run."""
+"""What is watched: pure functions of a View, one file a tracker. Each call returns columns: name -> tensor [b] or
+[b, length] of real numbers. A column that a call leaves out is NaN at that record. No name may be that of a run (step,
+seed, ...), of a section or a key of a config, or of another tracker.
+"""
 
 from featlearn.trackers.average_sharpness import AverageSharpness
 from featlearn.trackers.deactivation import Deactivation
