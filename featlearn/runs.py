@@ -80,8 +80,12 @@ class RunConfig:
 
     @cached_property
     def run_id(self) -> str:
-        """Hash of everything that decides the run's rows, and of the schema version of the store."""
-        head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}"
+        """Hash of everything that decides the run's rows, and of the schema version of the store.
+
+        A rule's ``revision`` is part of it: raised where its steps have changed their meaning, not its parameters.
+        """
+        revision = getattr(type(self.optimizer), "revision", "")
+        head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}{revision and f' {revision}'}"
         sections = [
             _text(_data_numbers, self.data),
             _text(_network_columns, self.network, self.data.dim),

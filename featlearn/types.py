@@ -93,4 +93,4 @@ def reserved(column: str) -> bool:
     return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
 
 
-SCHEMA_VERSION = 3  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning
+SCHEMA_VERSION = 2  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning

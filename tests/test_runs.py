@@ -180,3 +180,10 @@ def test_a_trajectory_makes_one_row_a_step():
     assert frame["step"].tolist() == [0, 12] and frame["train_loss"].tolist() == [0.7, 0.1]
     assert frame["stopped_step"].tolist() == [12, 12] and frame["signal_coef"][0].tolist() == [0.0] * 6
     assert set(run.columns()) <= set(frame.columns)
+
+
+def test_a_rule_whose_steps_have_changed_their_meaning_is_another_run(monkeypatch):
+    plain, msam = make_run(RULES["sam"]), make_run(RULES["msam"])
+    before = msam.run_id
+    monkeypatch.setattr(type(msam.optimizer), "revision", 99)
+    assert replace(msam).run_id != before and replace(plain).run_id == plain.run_id

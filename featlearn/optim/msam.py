@@ -33,6 +33,7 @@ class MSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Behdin et al. 2023, arXiv 2302.09693"
+    revision: ClassVar[int] = 2  # micro-batches of a full batch are random; they were consecutive samples
 
     n_shards: Count | None = None
     micro_batch_size: Count | None = None
