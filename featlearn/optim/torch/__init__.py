@@ -13,8 +13,8 @@ Closure style: the optimizer calls the closure wherever the rule needs a gradien
 
     loss = optimizer.step(closure)
 
-Gradients that backward passes have left before it would be lost, and are refused: micro-batches of a trainer that
-accumulates by itself are for the two-step style, or all within the closure.
+Where backward passes have left gradients before, which the closure would replace, ``step`` raises. A trainer that
+accumulates micro-batches by itself takes the two-step style, or runs all of them within the closure.
 
 Two-step style, for rules that need one further gradient at most (not SAMPa, mSAM and those with further closures); clip
 between the second backward and the step::
@@ -70,13 +70,13 @@ all-reduce a step. Only for rules whose first gradient does nothing but perturb:
 the step too, so that workers would drift apart. A rule's own memory (the average of F-SAM) is then each worker's own.
 Random perturbations are the same on every worker, of one kind of device, unless their seeds differ.
 
-fully_shard, and other DTensors: norms are over all processes, random perturbations those of the whole parameters, and
-what a rule remembers is divided as they are. The first FullyShardedDataParallel is refused: what it hands out does not
-say of what it is a part.
+fully_shard, and other DTensors: norms are over all processes, random perturbations those of the unsharded model, and
+the rule's own memory is sharded as the parameters are. FullyShardedDataParallel, the older class, is refused: its
+parameters do not say over which processes they are sharded.
 
-Half precision parameters are perturbed in float32, and the point is rounded to what they hold: a radius so small that
-no number changes by it is none. Complex parameters are the pairs of real ones that ``torch.view_as_real`` makes of
-them, so that for ASAM the complex numbers of a vector are filters. Parameters may lie on several devices.
+Half precision parameters are perturbed in float32, and the perturbed point is rounded to their precision: a radius too
+small to change any number has no effect. Complex parameters are treated as their real view (``torch.view_as_real``), as
+torch.optim treats them; so for ASAM each entry of a complex vector is a filter. Parameters may be on several devices.
 """
 
 from __future__ import annotations

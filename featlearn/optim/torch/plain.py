@@ -1,6 +1,6 @@
 """The numbers of a parameter that are here, as a plain real tensor, and back.
 
-Complex numbers are pairs of real ones, as torch.optim has them. A parameter that is divided over processes (a DTensor,
+Complex numbers are pairs of real ones, as torch.optim has them. A parameter that is sharded over processes (a DTensor,
 as of ``fully_shard``) gives its part; sums over its numbers are taken over all processes.
 """
 
@@ -14,14 +14,14 @@ from torch import Tensor
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """Return the numbers of a tensor, dense and real: the part of a divided one, [..., 2] of a complex one."""
+    """Return the numbers of a tensor, dense and real: the part of a sharded one, [..., 2] of a complex one."""
     part = local(tensor.detach()).to_dense()
     return torch.view_as_real(part.resolve_conj()) if part.is_complex() else part
 
 
 def local(tensor: Tensor) -> Tensor:
     """Return the part of a tensor that this process has, which shares its memory."""
-    part: Tensor = tensor.to_local() if is_divided(tensor) else tensor  # type: ignore[attr-defined]
+    part: Tensor = tensor.to_local() if is_sharded(tensor) else tensor  # type: ignore[attr-defined]
     return part
 
 
@@ -35,7 +35,7 @@ def shaped(numbers: Tensor, p: Tensor) -> Tensor:
     """Return the tensor such as p whose plain numbers these are."""
     part = torch.view_as_complex(numbers.contiguous()) if p.is_complex() else numbers
     part = part.to(p.dtype)
-    if not is_divided(p):
+    if not is_sharded(p):
         return part
     from torch.distributed.tensor import DTensor
 
@@ -44,26 +44,26 @@ def shaped(numbers: Tensor, p: Tensor) -> Tensor:
 
 
 def aligned(g: Tensor, p: Tensor) -> Tensor:
-    """Return the gradient g of p divided over the processes as p is."""
-    return g.redistribute(p.device_mesh, p.placements) if is_divided(g) else g  # type: ignore[attr-defined]
+    """Return the gradient g of p sharded over the processes as p is."""
+    return g.redistribute(p.device_mesh, p.placements) if is_sharded(g) else g  # type: ignore[attr-defined]
 
 
 def part_of(whole: Tensor, p: Tensor) -> Tensor:
     """Return what this process has of a tensor of the shape of p, or one axis more, that every process holds whole."""
-    if not is_divided(p):
+    if not is_sharded(p):
         return whole
     from torch.distributed.tensor import distribute_tensor
 
     there: Any = p
-    divided = distribute_tensor(whole, there.device_mesh, there.placements, src_data_rank=None)
-    return local(divided).to(whole.device)
+    sharded = distribute_tensor(whole, there.device_mesh, there.placements, src_data_rank=None)
+    return local(sharded).to(whole.device)
 
 
 def total(sums: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:
     """Return the sum [1] of a number for each parameter, over all devices and processes, on the first's device."""
     places: dict[Any, list[tuple[Tensor, Tensor]]] = {}
     for x, p in zip(sums, parameters, strict=True):
-        places.setdefault((x.device, *_division(p)), []).append((x, p))
+        places.setdefault((x.device, *_sharding(p)), []).append((x, p))
     found = [_total_of(pairs) for pairs in places.values()]
     return sum((x.to(found[0].device) for x in found[1:]), found[0])
 
@@ -74,20 +74,20 @@ def _total_of(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def over_processes(x: Tensor, p: Tensor, *, within_rows: bool = False) -> Tensor:
-    """Return the sum of x over the processes that p is divided over; within_rows: only those that cut its rows."""
-    if not is_divided(p):
+    """Return the sum of x over the processes that p is sharded over; within_rows: only those that cut its rows."""
+    if not is_sharded(p):
         return x
     from torch.distributed.tensor import DTensor, Partial, Replicate
 
-    mesh, placements = _division(p)
+    mesh, placements = _sharding(p)
     cut = [not where.is_replicate() and not (within_rows and where.dim == 0) for where in placements]
     return DTensor.from_local(x, mesh, [Partial() if is_cut else Replicate() for is_cut in cut]).full_tensor()
 
 
-def is_divided(tensor: Tensor) -> bool:
+def is_sharded(tensor: Tensor) -> bool:
     """Return whether a tensor is a DTensor; asked in a way that does not import it."""
     return hasattr(tensor, "device_mesh") and hasattr(tensor, "placements")
 
 
-def _division(p: Any) -> tuple[Any, ...]:
-    return (p.device_mesh, p.placements) if is_divided(p) else ()
+def _sharding(p: Any) -> tuple[Any, ...]:
+    return (p.device_mesh, p.placements) if is_sharded(p) else ()

@@ -83,14 +83,14 @@ def refuse_twice(parameters: Sequence[Tensor]) -> None:
 
 
 def refuse_places(parameters: Sequence[Tensor]) -> None:
-    """Raise Refused where the numbers of a parameter are not here, or other processes have more of it."""
+    """Raise Refused where a parameter has no numbers yet, or is a shard of unknown processes."""
     if any(p.is_meta for p in parameters):
         raise Refused("a parameter is on the meta device, which holds no numbers: give it some before a step")
     flat = any(getattr(p, "_fsdp_flattened", False) for p in parameters)
     if flat and torch.distributed.get_world_size() > 1:
         raise Refused(
-            "FullyShardedDataParallel does not say which processes hold the rest of a parameter, so that norms are not "
-            "known: use torch.distributed.fsdp.fully_shard"
+            "the parameters of FullyShardedDataParallel do not say over which processes they are sharded, so that "
+            "norms over all of them cannot be computed: use torch.distributed.fsdp.fully_shard"
         )
 
 

@@ -79,7 +79,7 @@ class ParameterSpace:
         to_all: none is left out that can have one.
         """
         for p, leaf in zip(self._optimizer.parameters, g.leaves, strict=True):
-            if p not in self._took_part and not (p.requires_grad and (to_all or leaf.any())):
+            if p not in self._took_part and not (p.requires_grad and (to_all or _something(leaf, p))):
                 p.grad = None
             elif p.grad is None or p.grad.is_sparse:
                 p.grad = shaped(leaf[0], p)
@@ -139,7 +139,7 @@ class ParameterSpace:
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
 
-        Each device draws for itself, from a generator that the seed, the name and t set; of a parameter that is divided
+        Each device draws for itself, from a generator that the seed, the name and t set; of a parameter that is sharded
         over processes, each of them draws the whole.
         """
         key = int(stream(self._optimizer.seed, name, t).integers(2**63))
@@ -159,6 +159,11 @@ def _lane(tensor: Tensor) -> Tensor:
 
 def _gradient(p: Tensor) -> Tensor:
     return torch.zeros_like(plain(p)) if p.grad is None else plain(aligned(p.grad, p))
+
+
+def _something(leaf: Tensor, p: Tensor) -> bool:
+    """Return whether a leaf has a number other than 0, on any process."""
+    return bool(over_processes(leaf.any().to(leaf.dtype), p))
 
 
 def _versions(g: Tensor) -> tuple[int, int]:

@@ -75,8 +75,8 @@ def run(case, rank):
     return [p.full_tensor() if hasattr(p, "full_tensor") else p for p in weights(model)]
 
 
-def first_version():
-    """Return what is said of parameters of the first FullyShardedDataParallel."""
+def older_class():
+    """Return why parameters of FullyShardedDataParallel, the older class, are refused."""
     model = FullyShardedDataParallel(network(), device_id=torch.device("cpu"), use_orig_params=True)
     optimizer = RULES["SAM"](model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
     try:
@@ -90,7 +90,7 @@ def work(rank, folder):
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     cases = pickle.loads((folder / "cases.pickle").read_bytes())
     found = {name: run(case, rank) for name, case in cases.items()}
-    torch.save({**found, "the first version": first_version()}, folder / f"{rank}.pt")
+    torch.save({**found, "the older class": older_class()}, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 

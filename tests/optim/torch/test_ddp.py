@@ -31,7 +31,7 @@ def case(rule, style, kind="copies"):
     }
 
 
-DIVIDED = {  # the network has an odd number of rows
+SHARDED = {  # the network has an odd number of rows
     **{f"{name}, fully sharded": case(rule, "closure", "fully sharded") for name, rule in ONE_OF_EACH.items()},
     **{
         f"{name}, fully sharded, two steps": case(TWO_STEP[name], "two steps", "fully sharded")
@@ -40,7 +40,7 @@ DIVIDED = {  # the network has an odd number of rows
     **{f"{name}, cut": case(ONE_OF_EACH[name], "closure", "cut") for name in ("usam", "asam", "random_perturbation")},
 }
 JOINED = {
-    **DIVIDED,
+    **SHARDED,
     **{name: case(rule, "closure") for name, rule in ONE_OF_EACH.items()},
     **{f"{name}, two steps": case(TWO_STEP[name], "two steps") for name in ("usam", "gsam")},
     "bucket views": case(TWO_STEP["usam"], "two steps", kind="bucket views"),
@@ -112,6 +112,6 @@ def test_unsynchronised_every_worker_perturbs_for_itself(ends, name, normalised)
     assert apart(by_hand, alone(APART[name])) > 1e-4
 
 
-def test_the_first_version_of_sharding_is_refused(ends):
+def test_the_older_class_is_refused(ends):
     for end in ends:
-        assert "use torch.distributed.fsdp.fully_shard" in end["the first version"]
+        assert "use torch.distributed.fsdp.fully_shard" in end["the older class"]
