@@ -28,6 +28,7 @@ from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
+from featlearn.surroundings import undisturbed
 from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
@@ -160,7 +161,7 @@ class Block:
 
 def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
-    with one_thread():
+    with undisturbed(), one_thread():
         engine, first = _engine(block, device), block.settings[0]
         batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)
         return train(engine, block.rule(engine.labels), batches.losses(engine), first.train, first.record)

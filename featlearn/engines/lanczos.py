@@ -43,16 +43,27 @@ def largest(values: Tensor, vectors: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return torch.linalg.eigh of symmetric matrices [b, D, D], NaN for those that are not finite."""
-    finite = matrices.isfinite().all(-1).all(-1)
-    values, vectors = torch.linalg.eigh(matrices.where(finite[:, None, None], 0.0))
-    return values.where(finite[:, None], math.nan), vectors.where(finite[:, None, None], math.nan)
+    moderate, size = _moderate(matrices)
+    values, vectors = torch.linalg.eigh(moderate)
+    return values * size, vectors.where(size[..., None].isfinite(), math.nan)
 
 
 def eigvalsh(matrices: Tensor) -> Tensor:
     """Return torch.linalg.eigvalsh of symmetric matrices [b, D, D], NaN for those that are not finite."""
-    finite = matrices.isfinite().all(-1).all(-1)
-    values: Tensor = torch.linalg.eigvalsh(matrices.where(finite[:, None, None], 0.0))
-    return values.where(finite[:, None], math.nan)
+    moderate, size = _moderate(matrices)
+    values: Tensor = torch.linalg.eigvalsh(moderate)
+    return values * size
+
+
+def _moderate(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return matrices over a power of two that leaves their largest number near 1, and that power, [b, 1].
+
+    LAPACK may fail at the ends of the range. What is not finite becomes zero, its power NaN.
+    """
+    largest = matrices.abs().amax((1, 2))[:, None]
+    finite = largest.isfinite() & ~matrices.isnan().any(-1).any(-1)[:, None]
+    size = torch.where(finite & (largest > 0), largest, 1.0).log2().floor().exp2()
+    return torch.where(finite[..., None], matrices / size[..., None], 0.0), size.where(finite, math.nan)
 
 
 def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tuple[Tensor, Tensor]:
