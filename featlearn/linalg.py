@@ -58,19 +58,27 @@ def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
     NaN for those that are not finite.
     """
-    finite = matrices.isfinite().all(-1).all(-1)
-    safe = matrices.where(finite[:, None, None], 0.0)
-    found = [torch.linalg.eigh(part) for part in _parts(safe)]
+    moderate, size = _moderate(matrices)
+    found = [torch.linalg.eigh(part) for part in _parts(moderate)]
     values, vectors = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return values.where(finite[:, None], math.nan), vectors.where(finite[:, None, None], math.nan)
+    return values * size, vectors.where(size[..., None].isfinite(), math.nan)
 
 
 def eigvalsh(matrices: Tensor) -> Tensor:
     """Return the eigenvalues [b, D], rising, of symmetric matrices [b, D, D]; NaN for those that are not finite."""
-    finite = matrices.isfinite().all(-1).all(-1)
-    safe = matrices.where(finite[:, None, None], 0.0)
-    values = torch.cat([torch.linalg.eigvalsh(part) for part in _parts(safe)])
-    return values.where(finite[:, None], math.nan)
+    moderate, size = _moderate(matrices)
+    return torch.cat([torch.linalg.eigvalsh(part) for part in _parts(moderate)]) * size
+
+
+def _moderate(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return matrices over a power of two that leaves their largest number near 1, and that power, [b, 1].
+
+    LAPACK may fail at the ends of the range. What is not finite becomes zero, its power NaN.
+    """
+    largest = matrices.abs().amax((1, 2))[:, None]
+    finite = largest.isfinite() & ~matrices.isnan().any(-1).any(-1)[:, None]
+    size = torch.where(finite & (largest > 0), largest, 1.0).log2().floor().exp2()
+    return torch.where(finite[..., None], matrices / size[..., None], 0.0), size.where(finite, math.nan)
 
 
 def _parts(matrices: Tensor) -> tuple[Tensor, ...]:

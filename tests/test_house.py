@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup", "devices"},
+    {"types", "streams", "surroundings", "threads", "theory", "imports", "tiles", "lookup", "devices"},
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -49,9 +50,14 @@ class AutogradEngine(ABC):
         total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))
 
+    @abstractmethod
+    def double(self) -> Self:
+        """Return the engine with what its losses read in float64."""
+
     def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
         """Return the Hessian at w of sum_i batch_i loss_i."""
-        return AutogradCurvature(self.losses, w, batch)
+        exact = self if batch.dtype == torch.float64 else self.double()
+        return AutogradCurvature(exact.losses, w, batch)
 
     def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
         """Return a direction of independent standard normal coordinates, each run's from its own generator."""

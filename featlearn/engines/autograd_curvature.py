@@ -6,6 +6,7 @@ the weights, with every run's losses a function of its own weights alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -24,18 +25,21 @@ class AutogradCurvature:
     """The Hessian at w of sum_i batch_i losses(w)_i; see the protocol Curvature.
 
     Up to DENSE parameters from the whole matrix, beyond by Lanczos. The trace is exact and costs one product with
-    the Hessian for every parameter.
+    the Hessian for every parameter. All is computed in float64, as products of single ones overflow; where H itself
+    does, what is asked of it is NaN.
     """
 
     def __init__(self, losses: Callable[[Vector], Tensor], w: Vector, batch: Tensor) -> None:
-        self._leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * losses(Vector(self._leaves))).sum()
+        """``losses`` takes w in float64, w may be in another precision: what is returned has that."""
+        self._dtype = batch.dtype
+        self._leaves = tuple(leaf.detach().double().requires_grad_() for leaf in w.leaves)
+        total = (batch.double() * losses(Vector(self._leaves))).sum()
         gradients = torch.autograd.grad(total, self._leaves, create_graph=True)
         self._gradient = torch.cat([g.flatten(1) for g in gradients], 1)
 
     def top(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
-        return self._spectrum(k)[0][:, :k]
+        return self._spectrum(k)[0][:, :k].to(self._dtype)
 
     def principal(self) -> Vector:
         """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
@@ -45,11 +49,12 @@ class AutogradCurvature:
     def trace(self) -> Tensor:
         """Return the sum of all eigenvalues, [b]."""
         diagonals = [rows.diagonal(start, 1, 2).sum(1) for start, rows in self._rows()]
-        return torch.stack(diagonals).sum(0)
+        trace = torch.stack(diagonals).sum(0)
+        return trace.where(trace.isfinite(), math.nan).to(self._dtype)
 
     def hvp(self, v: Vector) -> Vector:
         """Return H v."""
-        return self._vector(self._product(torch.cat([leaf.flatten(1) for leaf in v.leaves], 1)))
+        return self._vector(self._product(torch.cat([leaf.double().flatten(1) for leaf in v.leaves], 1)))
 
     def _product(self, x: Tensor, *, several: bool = False) -> Tensor:
         """Return H x for x [b, D], or for ``several`` at once [s, b, D]."""
@@ -63,7 +68,7 @@ class AutogradCurvature:
     def _vector(self, flat: Tensor) -> Vector:
         sizes = [leaf[0].numel() for leaf in self._leaves]
         parts = zip(torch.split(flat, sizes, 1), self._leaves, strict=True)
-        return Vector(tuple(part.reshape(leaf.shape) for part, leaf in parts))
+        return Vector(tuple(part.reshape(leaf.shape).to(self._dtype) for part, leaf in parts))
 
     def _rows(self) -> Iterator[tuple[int, Tensor]]:
         """Yield the matrix in pieces [b, rows, D], each with the number of its first row."""

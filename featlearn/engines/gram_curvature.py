@@ -14,6 +14,7 @@ Everything is computed in float64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 
@@ -26,6 +27,7 @@ from featlearn.engines.protocol import Vector
 from featlearn.linalg import eigh, eigvalsh, product
 from featlearn.models.losses import logistic_bend, logistic_slope
 
+LARGE = 2.0**300  # from which on slopes are scaled before they are multiplied
 DENSE = 64  # the largest matrix whose eigenvalues are found all at once
 
 
@@ -55,10 +57,11 @@ class GramCurvature:
 
     def trace(self) -> Tensor:
         """Return the sum of all eigenvalues, [b]."""
-        trace = (self._loss_bend * self._gradient_gram.diagonal(dim1=1, dim2=2)).sum(1)
+        squares = self._gradient_gram.diagonal(dim1=1, dim2=2)
+        trace = (self._loss_bend * squares * self._size * self._size).sum(1)  # l'' may be 0 where squares overflow
         if self._bends is not None:
             trace = trace + (self._bends.sum(1) * self._geometry.gram.diagonal(dim1=1, dim2=2)).sum(1)
-        return trace.to(self._dtype)
+        return trace.where(trace.isfinite(), math.nan).to(self._dtype)
 
     def hvp(self, v: Vector) -> Vector:
         """Return H v."""
@@ -105,15 +108,23 @@ class GramCurvature:
         return p.scale * p.signs * self._geometry.count
 
     @cached_property
+    def _size(self) -> Tensor:
+        """A power of two, [b, 1]: about the largest slope where products of slopes overflow, else 1."""
+        largest = self._slopes.abs().amax((1, 2))[:, None]
+        large = (largest > LARGE) & largest.isfinite()
+        return torch.where(large, largest.where(large, 1.0).log2().floor().exp2(), 1.0)
+
+    @cached_property
     def _gradient_gram(self) -> Tensor:
-        """<g_i, g_k>, [b, n, n]."""
-        products = product(self._slopes.mT, self._slopes) * self._geometry.gram
+        """<g_i, g_k> over the square of ``_size``, [b, n, n]."""
+        slopes = self._slopes / self._size[..., None]
+        products = product(slopes.mT, slopes) * self._geometry.gram
         return self._geometry.per_sample(self._geometry.per_sample(products).mT)
 
     @cached_property
     def _sample_matrix(self) -> Tensor:
         """The matrix over samples [b, n, n] that shares the nonzero eigenvalues of H's first part."""
-        root = self._loss_bend.sqrt()
+        root = self._loss_bend.sqrt() * self._size
         return root[:, :, None] * self._gradient_gram * root[:, None]
 
     def _values(self, k: int) -> Tensor:

@@ -59,6 +59,12 @@ class LandscapeEngine(AutogradEngine):
         losses: Tensor = self._losses(w.leaves, self._given)
         return losses.reshape(self.labels.shape)
 
+    def double(self) -> LandscapeEngine:
+        """Return the engine with what was drawn in float64."""
+        exact = copy(self)
+        exact._given = tuple(array.double() for array in self._given)
+        return exact
+
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
         """Show the point w to trackers; mistakes are there where the data have classes."""
         margins = self._margins(w.leaves, self._given)

@@ -5,11 +5,13 @@ Numbers are one per run, [b], and taken over all parameters jointly.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
-from featlearn.engines.vector import Scalar, Vector
+from featlearn.engines.vector import Scalar, Vector, spread
 
 
 class Numbers(ABC):
@@ -25,6 +27,17 @@ class Numbers(ABC):
         A norm whose square under- or overflows gives zero as well.
         """
         return self.inner(u, u).rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
+
+    def norm(self, u: Vector) -> Tensor:
+        """Return |u|, [b], also where its square overflows; infinite where a number of u is, or is none."""
+        square = self.inner(u, u)
+        if square.isfinite().all():
+            return square.clamp(min=0).sqrt()
+        largest = torch.stack([leaf.abs().reshape(len(leaf), -1).amax(1) for leaf in u.leaves]).amax(0)
+        usable = largest.isfinite()
+        size = largest.where(usable & (largest > 0), 1.0)
+        one = u.with_leaves(tuple(leaf / spread(size, leaf) for leaf in u.leaves))
+        return (size * self.inner(one, one).clamp(min=0).sqrt()).where(usable, math.inf)
 
     def root(self, x: Tensor) -> Tensor:
         """Return the square root of x, 0 where x < 0, which is rounding.

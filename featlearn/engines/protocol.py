@@ -74,8 +74,8 @@ class View:
     @cached_property
     def grad_norm(self) -> Tensor:
         """Norm of the gradient of the whole training loss at w, [b]."""
-        gradient = self.loss("full").gradient(self.w)
-        return self.engine.inner(gradient, gradient).clamp(min=0).sqrt()
+        loss = self.loss("full")
+        return loss.norm(loss.gradient(self.w))
 
     def curvature(self, samples: Samples) -> Curvature:
         """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""
@@ -100,7 +100,7 @@ class Curvature(Protocol):
     """The Hessian H of one loss at one point, which acts on all parameters.
 
     Nothing is computed before it is asked for. Where the loss has a kink, H is the one that exists almost everywhere:
-    for the ReLU its Gauss-Newton part.
+    for the ReLU its Gauss-Newton part. Where H overflows in float64, its eigenvalues and its trace are NaN.
     """
 
     def top(self, k: int) -> Tensor:

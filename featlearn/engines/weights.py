@@ -93,6 +93,12 @@ class WeightEngine(PatchEngine, AutogradEngine):
         """Return M u for M [b, f, f]."""
         return u.map(lambda leaf: (mix @ leaf.double().reshape(*leaf.shape[:2], -1)).reshape(leaf.shape).to(leaf.dtype))
 
+    def double(self) -> WeightEngine:
+        """Return the engine with its patches in float64."""
+        exact = copy(self)
+        exact._patches = self._patches.double()
+        return exact
+
     def part(self, samples: Tensor) -> WeightEngine:
         """Return the engine of micro-batches [b, s, n']: it trains on their patches."""
         part = copy(self)

@@ -59,7 +59,7 @@ class TorchOptim(TorchRule):
     def _try_step(self) -> None:
         import torch
 
-        parameter = torch.zeros(2, 2)
+        parameter = torch.zeros(2, 2, dtype=torch.float64, device="cpu")  # whatever the caller has as default
         parameter.grad = torch.zeros_like(parameter)
         try:
             optimizer = self.optimizer([parameter])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 import sysconfig
+import threading
+import time
 import traceback
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
 
 PACKAGE = Path(__file__).parents[1]
+LOOK_SECONDS = 0.2
 
 
 def run_block(block: Block, device: str) -> pa.Table:
@@ -64,13 +65,20 @@ def _place(error: BaseException) -> tuple[str, int | None]:
 
 @cache
 def _settle(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and die when the parent does, even if it is killed (Linux)."""
+    """Leave Ctrl-C to the parent, and die when the parent does, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    """End this process when its parent has ended.
+
+    The kernel's own signal for it (PR_SET_PDEATHSIG) comes when the thread that started a process ends, too; and these
+    processes are joblib's, which may be the caller's next.
+    """
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
 
 
 def _short(filename: str) -> str:

@@ -51,8 +51,7 @@ class SamEdge:
         """Return the column, [b]. ValueError for a rule that has no such edge."""
         edge = _edge_of(view.rule, self)
         loss = view.loss(self.batch)
-        gradient = loss.gradient(view.w)
-        return {"sam_edge": _evaluated(edge, view, loss.inner(gradient, gradient).clamp(min=0).sqrt())}
+        return {"sam_edge": _evaluated(edge, view, loss.norm(loss.gradient(view.w)))}
 
 
 def _edge_of(rule: Any, tracker: StabilityEdge | SamEdge) -> str:

@@ -17,7 +17,7 @@ class Loss:
 
     train_loss: mean over samples of the loss: log(1 + exp(-y_i f_i)), or a landscape's own. train_error: share of
     y_i f_i < 0, or of another class than the right one ahead, a draw counting one half; absent without classes.
-    grad_norm: Euclidean norm of the gradient of train_loss over all parameters.
+    grad_norm: Euclidean norm of the gradient of train_loss over all parameters; infinite where the gradient overflows.
     """
 
     def __call__(self, view: View) -> dict[str, Tensor]:
