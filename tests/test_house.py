@@ -30,7 +30,7 @@ FLOORS = [
     {"config", "simulation"},
     {"calls"},
     {"export", "store"},
-    {"sweeps"},
+    {"sweeps", "estimate"},
     {"tables"},
     {"plots"},
     {"report"},
