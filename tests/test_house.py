@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup", "devices"},
+    {"types", "streams", "threads", "theory", "imports", "tiles", "lookup", "devices", "pace"},
     {"custom"},
     {"provenance"},
     {"data", "models"},
