@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featlearn.config import Entry, Key, SweepConfig
+    from featlearn.estimate import Trial
     from featlearn.runs import RunConfig, Trajectory
     from featlearn.store import StoreStatus
 
@@ -23,11 +24,38 @@ def trajectory_text(trajectory: Trajectory) -> str:
     return "\n".join([sentence, *_aligned({**head, **last})])
 
 
-def config_text(config: SweepConfig) -> str:
-    """Return how many runs a config asks for, what computes the first, and which axes were rounded to integers."""
-    run = config.base_run()
+def config_text(config: SweepConfig, trial: Trial | None = None) -> str:
+    """Return how many runs a config asks for, what computes the first, what all will cost, and axes that were rounded."""
+    from featlearn.estimate import count
+
+    counted, run = count(config), config.base_run()
+    told = {"steps": f"{counted.steps:,}", "rows": f"{counted.rows:,} recorded"}
+    if trial is None:
+        told["time"] = "not known before a trial: --trial takes one of some seconds"
+        told["size"] = f"{_bytes(8 * counted.rows)} for every tracked number, before compression"
+    else:
+        on = f"{trial.shapes} of {trial.of} kinds of blocks" if trial.of > trial.shapes else "a few steps"
+        spent = f"estimated from a trial of {on} on {trial.device}, which took {_seconds(trial.seconds_spent)}"
+        told["time"] = f"about {_seconds(trial.seconds)} in one process, {spent}"
+        told["size"] = f"about {_bytes(trial.bytes)} before compression"
     head = f"{config.name}: {_count(config.n_runs, 'run')}; base run: {_route(run)}"
-    return "\n".join([head, *_rounded(config)])
+    return "\n".join([head, *_aligned(told), *_rounded(config)])
+
+
+def _seconds(seconds: float) -> str:
+    """Spell a duration, roughly."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.2g} s"
+
+
+def _bytes(size: float) -> str:
+    """Spell an amount of storage, roughly."""
+    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= one:
+            return f"{size / one:.2g} {unit}" if size < 100 * one else f"{size / one:.0f} {unit}"
+    return f"{size:.0f} bytes"
 
 
 def _rounded(config: SweepConfig) -> Iterator[str]:

@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "surroundings", "threads", "theory", "imports", "tiles", "lookup", "devices"},
+    {"types", "streams", "surroundings", "threads", "theory", "imports", "tiles", "lookup", "devices", "pace"},
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},
@@ -31,7 +31,7 @@ FLOORS = [
     {"config", "simulation"},
     {"calls"},
     {"export", "store"},
-    {"sweeps"},
+    {"sweeps", "estimate"},
     {"tables"},
     {"plots"},
     {"report"},

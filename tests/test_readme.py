@@ -81,6 +81,29 @@ def test_the_rule_of_the_readme_is_the_built_in_one_in_both_engines(folder):
     assert losses["gram"][-1] < 0.9 * losses["gram"][0]
 
 
+def test_the_tracker_of_the_readme_says_the_same_in_both_engines(folder):
+    """From the very file and config of the section; twelve lines of code."""
+    (written,) = [block for block in blocks("python") if block.startswith("# my_trackers.py")]
+    assert len([line for line in written.splitlines()[1:] if line]) <= 12
+    seen = {}
+    for engine in ("gram", "weights"):
+        small = {"engine": engine, "sampling": "vectors", "train.n_steps": 10}
+        seen[engine] = simulate(fl.load_config(folder / "watched.yaml", set=small)).values
+        assert seen[engine]["moved"][0] == 0 < seen[engine]["moved"][-1]
+    for name in ("large", "moved"):
+        np.testing.assert_allclose(seen["gram"][name], seen["weights"][name], rtol=1e-10)
+
+
+def test_the_tables_are_all_named():
+    told = {
+        word
+        for row in re.findall(r"^\| (`.*?) \|", TEXT.split("| in `fl.tables`")[1], re.M)
+        for word in row.split(", ")
+    }
+    functions = {name for name in fl.tables.__all__ if name.islower()}
+    assert {word.strip("`") for word in told if word.startswith("`")} >= functions
+
+
 def test_every_word_of_the_table_exists():
     rows = [
         line.split("|")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featlearn.cli.app import ConfigFile, Once, Settings, app, load, user_errors
+from featlearn.cli.app import RUNS_FAILED, ConfigFile, Device, Once, Settings, app, end, load, user_errors
+
+if TYPE_CHECKING:
+    from featlearn.config import SweepConfig
+    from featlearn.estimate import Trial
 
 MOST_WHOLE = 8  # keys that `list config` describes in full; more are a table
 
@@ -19,12 +23,29 @@ def validate(
     config: ConfigFile,
     changes: Settings = None,
     expand: Annotated[bool, typer.Option("--expand", help="Resolve every run; show the first and the last.")] = False,
+    trial: Annotated[bool, typer.Option("--trial", help="Estimate time and size from a few steps.")] = False,
+    device: Device = "auto",
 ) -> None:
-    """Report every error of a config, or what it asks for."""
+    """Report every error of a config, or what it asks for: runs, steps, rows, and an estimate of time and size."""
     from featlearn.texts import config_text, expanded_text
 
     loaded = load(config, changes)
-    typer.echo(expanded_text(loaded) if expand else config_text(loaded))
+    if expand:
+        typer.echo(expanded_text(loaded))
+    if trial or not expand:
+        typer.echo(config_text(loaded, _tried(loaded, device)) if trial else config_text(loaded))
+
+
+def _tried(config: SweepConfig, device: str) -> Trial:
+    from featlearn.custom import FAILURES
+    from featlearn.estimate import trial
+
+    try:
+        return trial(config, device)
+    except ValueError:
+        raise
+    except FAILURES as error:
+        end(f"the trial failed: {type(error).__name__}: {error}", RUNS_FAILED)
 
 
 @app.command(cls=Once)

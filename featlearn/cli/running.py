@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     """Simulate the base run of a config; print how it ended."""
     base = load(config, changes).base_run()
     from featlearn.custom import FAILURES
+    from featlearn.pace import told_to
     from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
@@ -35,10 +37,26 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
 
     device = checked_device(device)
     try:
-        trajectory = simulate(base, device=device)
+        with told_to(_say_once()):
+            trajectory = simulate(base, device=device)
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
     typer.echo(trajectory_text(trajectory))
+
+
+def _say_once() -> Callable[[float], None]:
+    """Return a listener that says when loops are compiled, at the first time."""
+    from featlearn.pace import COMPILING
+
+    said = False
+
+    def listen(share: float) -> None:
+        nonlocal said
+        if share == COMPILING and not said:
+            said = True
+            typer.echo("compiling the loops for this machine, which happens once", err=True)
+
+    return listen
 
 
 @app.command(cls=Once)

@@ -16,6 +16,7 @@ from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
 from featlearn.loop.replay import ReplayStepper
 from featlearn.loop.state import State, Stepper
 from featlearn.optim import changes, formula
+from featlearn.pace import tell
 from featlearn.runs import Record, Train
 
 __all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
@@ -34,6 +35,7 @@ def train(
     looks = look_steps(rule, schedule.n_steps, record.steps, 1 if stepper.peeks else LOOK_EVERY)
     state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
     for t, following in zip(looks, [*looks[1:], None], strict=True):
+        tell(t / schedule.n_steps)
         recorder.notice(state, t)
         if following is None or not state.active.any():
             recorder.record(state, t)

@@ -15,6 +15,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from featlearn.custom import Parcel
 from featlearn.store.rows import failed_rows
 from featlearn.sweeps.blocks import Block
+from featlearn.sweeps.board import noting
 from featlearn.sweeps.worker import run_block, run_block_in_worker
 
 ATTEMPTS = 3
@@ -26,7 +27,12 @@ def results(blocks: Iterable[Block], n_jobs: int, device: str) -> Generator[pa.T
     if n_jobs > 1:
         yield from _parallel(iter(blocks), n_jobs, device)
     else:
-        yield from (run_block(block, device) for block in blocks)
+        yield from (_here(number, block, device) for number, block in enumerate(blocks))
+
+
+def _here(number: int, block: Block, device: str) -> pa.Table:
+    with noting(os.getpid(), number, len(block)):
+        return run_block(block, device)
 
 
 def _parallel(blocks: Iterator[Block], n_jobs: int, device: str) -> Iterator[pa.Table]:

@@ -3,29 +3,58 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+from numpy.typing import NDArray
+
+from featlearn.pace import COMPILING
+from featlearn.sweeps.board import board
 from featlearn.sweeps.report import SweepReport
 
 LINE_SECONDS = 10.0
+LOOK_SECONDS = 0.25
+COMPILES = "compiling the loops for this machine, which happens once"
 
 
 @contextmanager
 def showing(report: SweepReport, name: str, progress: bool) -> Iterator[Callable[[], None]]:
-    """Give a function to call whenever ``report`` has changed."""
+    """Give a function to call whenever ``report`` has changed; what blocks under way do is looked at by itself."""
     if not progress:
         yield lambda: None
-    elif sys.stderr.isatty():
-        with _bar(report, name) as show:
-            yield show
-    else:
-        yield _lines(report, name)
+        return
+    with board() as under_way:
+        if sys.stderr.isatty():
+            with _bar(report, name, under_way) as show, _looking(show):
+                yield show
+        else:
+            with _looking(_compiler(name, under_way)):
+                yield _lines(report, name)
 
 
 @contextmanager
-def _bar(report: SweepReport, name: str) -> Iterator[Callable[[], None]]:
+def _looking(look: Callable[[], None]) -> Iterator[None]:
+    """Call a function now and then."""
+    done = threading.Event()
+
+    def repeat() -> None:
+        while not done.wait(LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@contextmanager
+def _bar(report: SweepReport, name: str, under_way: NDArray[np.float64]) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -35,10 +64,43 @@ def _bar(report: SweepReport, name: str) -> Iterator[Callable[[], None]]:
         TaskProgressColumn(),
         TextColumn("{task.fields[report]}"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     ]
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=report.done + report.failed + report.missing, report=report)
-        yield lambda: bar.update(task, completed=report.done + report.failed, report=report)
+        total = report.done + report.failed + report.missing
+        task = bar.add_task(name, total=total, report=report, note="")
+        most = 0.0
+
+        def show() -> None:
+            """Move the bar on; a block that ends is on neither side for a moment, which must not move it back."""
+            nonlocal most
+            most = max(most, min(report.done + report.failed + running(under_way), total))
+            bar.update(task, completed=most, report=report, note=COMPILES if compiles(under_way) else "")
+
+        yield show
+
+
+def running(under_way: NDArray[np.float64]) -> float:
+    """Return how many runs the blocks under way amount to."""
+    return float(np.clip(under_way, 0.0, None).sum())
+
+
+def compiles(under_way: NDArray[np.float64]) -> bool:
+    """Whether a block waits for the compiler."""
+    return bool((under_way == COMPILING).any())
+
+
+def _compiler(name: str, under_way: NDArray[np.float64]) -> Callable[[], None]:
+    """Say once that something is compiled."""
+    said = False
+
+    def look() -> None:
+        nonlocal said
+        if not said and compiles(under_way):
+            said = True
+            print(f"{name}: {COMPILES}", file=sys.stderr, flush=True)
+
+    return look
 
 
 def _lines(report: SweepReport, name: str) -> Callable[[], None]:

@@ -17,6 +17,7 @@ from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
+from featlearn.sweeps.board import noting
 
 PACKAGE = Path(__file__).parents[1]
 LOOK_SECONDS = 0.2
@@ -41,7 +42,8 @@ def run_block(block: Block, device: str) -> pa.Table:
 def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:
     """Do ``run_block`` in a process of its own; the block's number comes back with the rows."""
     _settle(parent)
-    return number, run_block(block, device)
+    with noting(parent, number, len(block)):
+        return number, run_block(block, device)
 
 
 def describe(error: BaseException) -> str:

@@ -1,0 +1,51 @@
+"""How far the blocks under way are, in a small file that a sweep and its processes share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featlearn.pace import COMPILING, told_to
+
+SLOTS = 4096  # more than the blocks that are under way at one time
+
+
+def _path(parent: int) -> Path:
+    return Path(tempfile.gettempdir()) / f"featlearn-{parent}.progress"
+
+
+@contextmanager
+def board() -> Iterator[NDArray[np.float64]]:
+    """Give the numbers of runs that the blocks under way amount to, COMPILING where one waits for the compiler."""
+    path = _path(os.getpid())
+    np.zeros(SLOTS).tofile(path)
+    try:
+        yield np.memmap(path, np.float64, "r")
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def noting(parent: int, number: int, n_runs: int) -> Iterator[None]:
+    """Note on the board of the process ``parent``, if it has one, how far block ``number`` is."""
+    try:
+        slots = np.memmap(_path(parent), np.float64, "r+")
+    except (OSError, ValueError):
+        yield
+        return
+
+    def note(share: float) -> None:
+        slots[number % SLOTS] = COMPILING if share == COMPILING else share * n_runs
+
+    try:
+        with told_to(note):
+            yield
+    finally:
+        slots[number % SLOTS] = 0.0
