@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from featlearn.tables.dtypes import plain
+from featlearn.tables.labels import Label, labels
+
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
 SIGNALS = ("data.signal_norm", "data.snr")  # one follows from the other, at a given dimension and noise
@@ -31,6 +34,7 @@ def config_columns(df: pd.DataFrame) -> list[str]:
 
 def varying(df: pd.DataFrame) -> list[str]:
     """Return the config columns that take more than one value; missing counts as a value."""
+    df = plain(df)
     return [column for column in config_columns(df) if df[column].nunique(dropna=False) > 1]
 
 
@@ -42,6 +46,7 @@ def counted(df: pd.DataFrame) -> pd.DataFrame:
 def last_rows(df: pd.DataFrame) -> pd.DataFrame:
     """Return the row of every run's last recorded step, as `featlearn.summary` does."""
     require(df, ["run_id", "step"])
+    df = plain(df)
     return df.sort_values("step", kind="stable").drop_duplicates("run_id", keep="last").sort_index()
 
 
@@ -51,6 +56,7 @@ def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     Raises ValueError, listing the values there are, if no row is left.
     """
     require(df, where)
+    df = plain(df)
     for column, value in where.items():
         close = pd.api.types.is_float_dtype(df[column]) and isinstance(value, int | float)
         chosen = df[np.isclose(df[column], value, rtol=1e-9, atol=0) if close else df[column] == value]
@@ -67,15 +73,18 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
     the dimension leaves the name alone; of a radius given as `{theory: c}` it is c that is spelled, `sam rho.theory=1`.
     Columns in `ignore` are axes and count as part of the cell.
     """
+    return pd.Series(_of_optimizers(plain(df), ignore), index=df.index, name="optimizer", dtype="str")
+
+
+def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str]) -> list[Label]:
+    """Return the label of every row's optimizer."""
     require(df, ["run_id", "optimizer.name"])
     runs = df.drop_duplicates("run_id")
     free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, "optimizer.name")]
     cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
     several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
     telling = [c for c in free if several[c]]
-    rows = df[["optimizer.name", *telling]].itertuples(index=False, name=None)
-    names = [" ".join([name, *_settings(telling, values)]) for name, *values in rows]
-    return pd.Series(names, index=df.index, name="optimizer", dtype="str")
+    return labels(df, "optimizer.name", telling)
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
@@ -84,6 +93,7 @@ def cell_columns(df: pd.DataFrame) -> list[str]:
     Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
     as `{theory: c}`, and an init_std that is the same wherever all else is.
     """
+    df = plain(df)
     columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
     signals = sorted({*SIGNALS} & {*columns}, key=lambda c: (df[c].nunique(), c))
     columns = [column for column in columns if column not in signals[1:]]
@@ -104,15 +114,26 @@ def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
 
     Learning rate and radius are always spelled out, everything else where it varies; what is missing is left out.
     """
+    return pd.Series(_of_cells(plain(df)), index=df.index, name="cell", dtype="str")
+
+
+def by_cell(df: pd.DataFrame) -> dict[Label, pd.DataFrame]:
+    """Split a table by cell, in order of appearance."""
+    df = plain(df)
+    return _split(df, _of_cells(df))
+
+
+def _of_cells(df: pd.DataFrame) -> list[Label]:
+    """Return the label of every row's cell."""
     require(df, ["run_id", "optimizer.name"])
     first = [column for column in ("optimizer.lr", "optimizer.rho") if column in df]
     told = [*first, *(c for c in cell_columns(df) if c not in (*first, "optimizer.name"))]
-    rows = df[["optimizer.name", *told]].itertuples(index=False, name=None)
-    names = [" ".join([name, *_settings(told, values)]) for name, *values in rows]
-    return pd.Series(names, index=df.index, name="cell", dtype="str")
+    return labels(df, "optimizer.name", told)
 
 
-def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+def by_optimizer(
+    df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()
+) -> dict[Label, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 
     With `optimizer`, only that label, or all labels of that name. Raises ValueError, listing the labels,
@@ -120,11 +141,20 @@ def by_optimizer(df: pd.DataFrame, optimizer: str | None = None, ignore: Sequenc
     """
     if df.empty:
         raise ValueError("the table has no rows")
-    labels = optimizer_labels(df, ignore)
-    meant = (labels == optimizer) | (df["optimizer.name"] == optimizer) | (optimizer is None)
-    if not meant.any():
-        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(labels)}")
-    return {name: df[labels == name] for name in labels[meant].unique()}
+    df = plain(df)
+    parts = _split(df, _of_optimizers(df, ignore))
+    meant = {label: part for label, part in parts.items() if optimizer in (None, label, label.name)}
+    if not meant:
+        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(pd.Series([*parts]))}")
+    return meant
+
+
+def _split(df: pd.DataFrame, names: Sequence[Label]) -> dict[Label, pd.DataFrame]:
+    """Return the rows of every name, in order of appearance."""
+    places: dict[Label, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return {name: df.iloc[rows] for name, rows in places.items()}
 
 
 def of_optimizer(df: pd.DataFrame, optimizer: str | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
@@ -139,6 +169,7 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
     `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else. Raises
     ValueError unless this leaves one choice, naming the candidates.
     """
+    df = plain(df)
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
     signals = sorted({*SIGNALS} & {*free}, key=lambda c: (df[c].nunique(), c))
     rest = [c for c in free if c not in (*SIGNALS, x, y)]
@@ -172,12 +203,6 @@ def listed(column: pd.Series[Any], most: int = 6) -> str:
     """Spell the distinct values of a column, the first few of them."""
     values = [_text(value) for value in column.drop_duplicates()]
     return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
-
-
-def _settings(columns: Sequence[str], values: Sequence[Any]) -> list[str]:
-    """Spell `rho=0.03` for every value that is there, `rho.theory=1` in place of what follows from it."""
-    there = {c.removeprefix("optimizer."): v for c, v in zip(columns, values, strict=True) if not pd.isna(v)}
-    return [f"{name}={_text(v)}" for name, v in there.items() if f"{name}.theory" not in there]
 
 
 def _text(value: Any) -> str:
