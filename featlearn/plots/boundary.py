@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from featlearn.plots.caption import loss_range, moment, seeds
 from featlearn.plots.law import default_level, own_law
 from featlearn.plots.mesh import log_ticks, require_numbers, shifted
-from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels
+from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
 from featlearn.plots.style import fresh, label, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, select
 from featlearn.tables.labels import Label
@@ -111,7 +111,7 @@ def boundary(
     value: str = "test_error",
     *,
     level: float | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     ax: Axes | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> Axes:
@@ -126,6 +126,7 @@ def boundary(
     level, curves = _measure(runs, x, y, value, optimizer, level)
     if ax is None:
         return _figure(runs, curves, value, level, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
         _draw(curves, ax)
         legend_inside(ax)
@@ -139,7 +140,7 @@ def boundary_figure(
     y: str = "data.signal_norm",
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     level: float | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
@@ -154,7 +155,7 @@ def boundary_figure(
 
 
 def _measure(
-    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, level: float | None
+    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, level: float | None
 ) -> tuple[float, list[Curve]]:
     """Return the level and the boundary of every optimizer there."""
     require_numbers(runs, [x, y, value])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featlearn.plots.caption import loss_range, moment, seeds
 from featlearn.plots.mesh import geometric, log_ticks, require_numbers, scale_values, shifted
-from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels
+from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
 from featlearn.plots.style import PALETTE, fresh, label, paper, title
 from featlearn.tables.columns import (
     COUNTED,
@@ -82,7 +82,7 @@ def curve(
     x: str | None = None,
     value: str = "test_error",
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
     ax: Axes | None = None,
     **sheet: Unpack[SheetOptions],
@@ -98,6 +98,7 @@ def curve(
     lines = _lines(runs, x, value, optimizer)
     if ax is None:
         return _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
         _draw(lines, ax, x, value, log_y)
         legend_inside(ax)
@@ -110,7 +111,7 @@ def curve_figure(
     x: str | None = None,
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
@@ -137,7 +138,7 @@ def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame,
     return runs, x
 
 
-def _lines(runs: pd.DataFrame, x: str, value: str, optimizer: str | None) -> list[Line]:
+def _lines(runs: pd.DataFrame, x: str, value: str, optimizer: str | Collection[str] | None) -> list[Line]:
     """Compute a line an optimizer."""
     refuse_names([x], ["optimizer", *COLUMNS])
     parts = by_optimizer(runs, optimizer, ignore=(x,)).items()

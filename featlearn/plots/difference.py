@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from featlearn.plots.caption import moment, seeds, swept
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
-from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels
+from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
 from featlearn.plots.style import diverging, label, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select
 from featlearn.tables.intervals import limits
@@ -94,6 +94,7 @@ def difference(
     contrast = _contrast(last_rows(table), x, y, value, first, second, train_loss_tol)
     if ax is None:
         return _figure(contrast, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
         _cut(ax.figure.colorbar(contrast.draw(ax, log_y), ax=ax, label=_label(value)), contrast)
     return ax

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, require_numbers, scale_values
-from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels
+from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
 from featlearn.plots.style import DASHES, GREY, fresh, label, paper, title
 from featlearn.tables.columns import COUNTED, by_optimizer, counted, last_rows, listed, require, select, varying
 from featlearn.tables.intervals import limits
@@ -59,7 +59,7 @@ def dynamics(
     table: pd.DataFrame,
     columns: str | Sequence[str] | None = None,
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
     log: bool | None = None,
     log_y: bool | None = None,
@@ -83,6 +83,7 @@ def dynamics(
     scales = log, log_y
     if ax is None:
         return _figure(shown, columns, band, scales, overlay, sheet).axes[0]
+    refuse_sheet(sheet)
     if len(shown) > 1 and not overlay:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(c.optimizer for c in shown)}, or overlay")
     with paper():
@@ -97,7 +98,7 @@ def dynamics_figure(
     *,
     columns: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
     log: bool | None = None,
     log_y: bool | None = None,
@@ -114,7 +115,9 @@ def dynamics_figure(
     return _figure(shown, columns, band, (log, log_y), overlay, sheet), table
 
 
-def _curves(rows: pd.DataFrame, columns: Sequence[str], optimizer: str | None, band: str) -> list[Curves]:
+def _curves(
+    rows: pd.DataFrame, columns: Sequence[str], optimizer: str | Collection[str] | None, band: str
+) -> list[Curves]:
     """Compute what is shown of every optimizer."""
     if band not in BANDS:
         raise ValueError(f"no band {band!r}; there are {', '.join(BANDS)}")

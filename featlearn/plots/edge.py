@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, log_ticks
-from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels
+from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
 from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, title
 from featlearn.tables.columns import by_cell, cell_columns, counted, last_rows, of_optimizer, select
 from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, edge_in_use, require_recorded
@@ -49,7 +49,7 @@ class Curves:
 def edge(
     table: pd.DataFrame,
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
     overlay: bool = False,
     ax: Axes | None = None,
@@ -68,6 +68,7 @@ def edge(
     curves = _curves(table, optimizer)
     if ax is None:
         return _figure(curves, log_y, overlay, sheet).axes[0]
+    refuse_sheet(sheet)
     if len(curves.cells) > 1 and not overlay:
         raise ValueError(f"one Axes shows one cell: choose of {'; '.join(curves.cells)}; or overlay")
     with paper():
@@ -81,7 +82,7 @@ def edge_figure(
     rows: pd.DataFrame,
     *,
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
@@ -94,7 +95,7 @@ def edge_figure(
     return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")
 
 
-def _curves(rows: pd.DataFrame, optimizer: str | None) -> Curves:
+def _curves(rows: pd.DataFrame, optimizer: str | Collection[str] | None) -> Curves:
     """Compute what is shown."""
     rows = of_optimizer(rows.reset_index(drop=True), optimizer).sort_index()  # as in the sweep
     for column in (SHARPNESS, STABILITY_EDGE):
@@ -140,13 +141,13 @@ def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptio
 
 
 def _draw_over(curves: Curves, ax: Axes) -> None:
-    """Draw cells over each other: of one every value has its colour, of several every cell, which it is named by."""
+    """Draw cells over each other, a colour each; one that is alone on its axes has a colour for every value."""
+    alone, empty = len(curves.cells) == 1, not ax.lines
     for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
         for column, look in LOOKS.items():
-            alone = len(curves.cells) == 1
             words = f"{title(cell)}: {label(column)}" if alone else title(cell) if column == SHARPNESS else "_nolegend_"
-            _lines(ax, rows, column, words, {**look, "color": colour})
-    if len(curves.cells) > 1:
+            _lines(ax, rows, column, words, look if alone and empty else {**look, "color": colour})
+    if not alone:
         for column in (SAM_EDGE, STABILITY_EDGE):
             if curves.rows[column].notna().any():
                 ax.plot([], [], **{**LOOKS[column], "color": GREY}, label=label(column))

@@ -143,6 +143,12 @@ def _legend(axes: list[Axes], columns: int, width: float) -> list[Legend]:
     return [legend] if legend else []
 
 
+def refuse_sheet(sheet: SheetOptions) -> None:
+    """Raise ValueError if the sheet of someone else's figure is to be changed."""
+    if given := [name for name, value in sheet.items() if value is not None]:
+        raise ValueError(f"{', '.join(given)} are of a figure of its own: not with ax")
+
+
 def legend_inside(ax: Axes) -> None:
     """Put the legend on the axes of someone else's figure, which may have no room below."""
     if ax.get_legend_handles_labels()[0]:

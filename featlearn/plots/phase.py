@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from featlearn.plots.caption import loss_range, moment, seeds, swept
 from featlearn.plots.law import RADIUS, Line, Overlay
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
-from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels
+from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels, refuse_sheet
 from featlearn.plots.style import INK, label, paper, sequential, title
 from featlearn.tables.cells import phase_grid
 from featlearn.tables.columns import by_optimizer, last_rows, main_axes, of_optimizer, select
@@ -71,7 +71,7 @@ def phase_diagram(
     y: str,
     value: str = "test_error",
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
     constant: float | None = None,
     level: float | None = None,
@@ -92,6 +92,7 @@ def phase_diagram(
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
     if ax is None:
         return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     if len(shown) > 1:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(p.optimizer for p in shown)}")
     with paper():
@@ -108,7 +109,7 @@ def phase_figure(
     y: str | None = None,
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
     constant: float | None = None,
     level: float | None = None,
@@ -126,7 +127,9 @@ def phase_figure(
     return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet), table
 
 
-def _measure(runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, overlay: Overlay) -> list[Panel]:
+def _measure(
+    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, overlay: Overlay
+) -> list[Panel]:
     """Compute what every panel shows."""
     require_numbers(runs, [x, y, value])
     shown = []

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featlearn.tables.columns import config_columns, counted, refuse_twins, require, varying
 from featlearn.tables.dtypes import plain, refuse_names
-from featlearn.tables.intervals import mean_interval, moments
+from featlearn.tables.intervals import moments
 from featlearn.theory.boundaries import ARGUMENTS, Law
 
 GRID = ("mean", "se", "n", "diverged", "failed")
@@ -81,9 +81,9 @@ def fit_constant(boundary_table: pd.DataFrame, law: Law) -> Constant:
         raise ValueError("the measured boundary has no crossing: there is no constant to fit")
     unit = 1.0 if signal == "data.signal_norm" else points["data.noise_std"] * points["data.dim"] ** 0.5
     shape = law(1.0, **_arguments(points))
-    ratio = mean_interval(np.log(points[signal] * unit / shape))
-    c = float(np.exp(ratio.mean))
-    return Constant(c, c * ratio.se, len(points))
+    ratio = np.log(points[signal] * unit / shape)
+    c = float(np.exp(ratio.mean()))
+    return Constant(c, c * float(ratio.sem()), len(points))
 
 
 def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -132,21 +132,21 @@ def _of_cells(df: pd.DataFrame) -> list[Label]:
 
 
 def by_optimizer(
-    df: pd.DataFrame, optimizer: str | None = None, ignore: Sequence[str] = ()
+    df: pd.DataFrame, optimizer: str | Collection[str] | None = None, ignore: Sequence[str] = ()
 ) -> dict[Label, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 
-    With `optimizer`, only that label, or all labels of that name. Raises ValueError, listing the labels,
-    if there is no such optimizer.
+    With `optimizer`, only that label, or all labels of that name; or of any of several. Raises ValueError, listing
+    the labels, if there is no such optimizer.
     """
     if df.empty:
         raise ValueError("the table has no rows")
     df = plain(df)
     parts = _split(df, _of_optimizers(df, ignore))
-    meant = {label: part for label, part in parts.items() if optimizer in (None, label, label.name)}
-    if not meant:
-        raise ValueError(f"no optimizer {optimizer!r}; there are {listed(pd.Series([*parts]))}")
-    return meant
+    chosen = {*parts} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
+    if unknown := chosen - {*parts} - {label.name for label in parts}:
+        raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(pd.Series([*parts]))}")
+    return {label: part for label, part in parts.items() if label in chosen or label.name in chosen}
 
 
 def _split(df: pd.DataFrame, names: Sequence[Label]) -> dict[Label, pd.DataFrame]:
@@ -157,7 +157,7 @@ def _split(df: pd.DataFrame, names: Sequence[Label]) -> dict[Label, pd.DataFrame
     return {name: df.iloc[rows] for name, rows in places.items()}
 
 
-def of_optimizer(df: pd.DataFrame, optimizer: str | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
+def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
     """Return the rows that ``by_optimizer`` keeps."""
     return pd.concat(by_optimizer(df, optimizer, ignore).values())
 
