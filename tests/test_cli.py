@@ -182,7 +182,7 @@ def test_runs_of_an_earlier_sweep_are_told_and_drawn_only_when_asked_for(config,
     assert "others   12 (of earlier sweeps" in call("status", store).stdout
     assert call(*plot).stderr.startswith("warning: left out 12 runs")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "d.csv"), before)
-    assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer = sgd, seed = 0; ")
+    assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer.name = sgd, seed = 0; ")
 
     more = "--set", "sweep.seed={range: [1, 4]}"
     assert "it also holds" not in call("sweep", config, "--out", tmp_path / "t", *more).stdout
