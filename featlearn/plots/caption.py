@@ -44,7 +44,8 @@ def moment(runs: pd.DataFrame) -> str:
         return "at no step"
     low, high = f"{steps.min():g}", f"{steps.max():g}"
     if "reached" in runs:
-        return f"where the train loss first reaches its level, at steps {low} to {high}"
+        between = f"{steps.min():.3g} to {steps.max():.3g}"
+        return f"where the train loss first reaches its level, at steps {between}"
     if low == high:
         known = "train.n_steps" in ends and asked.nunique() == 1
         if known and (asked == steps).all():

@@ -191,7 +191,7 @@ def _notes(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str, log_y: 
         f"Means over seeds {moment(runs)}" + (f"; {bars}." if several else "; one seed has no interval."),
         f"A level line has no {label(x)}." if points[x].isna().any() else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",
-        rf"$\infty$: an infinite mean ({infinite} points)." if infinite else "",
+        rf"$\infty$: infinite means ({infinite})." if infinite else "",
         f"Means at or below zero ({below}) have no place on a logarithm." if below else "",
         loss_range(runs) if value != "train_loss" else "",
     ]

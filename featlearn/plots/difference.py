@@ -14,9 +14,9 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
 from featlearn.plots.caption import moment, seeds, swept
-from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
+from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
-from featlearn.plots.style import diverging, label, paper, title
+from featlearn.plots.style import INK, diverging, label, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select
 from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
@@ -49,7 +49,8 @@ class Contrast:
         """Draw the cells and dot the clear ones; return the mesh, for a colour bar."""
         norm = CenteredNorm(0.0, float(finite(self.grid["mean"]).abs().max()) or 1.0)
         mesh = draw_cells(self.grid, ax, cmap=diverging(), norm=norm, lost=self.lost, log_y=log_y)
-        mark_cells(self.clear, ax, ".", size=4.0)
+        x, y = (self.clear[c] for c in self.clear.columns[:2])
+        ax.scatter(x, y, s=5, facecolor="white", edgecolor=INK, linewidths=0.5, zorder=3)  # seen on dark and pale
         heading(ax, f"{title(self.first)} minus {title(self.second)}", seeds(self.grid["n"], "pair"))
         return mesh
 

@@ -75,10 +75,10 @@ def draw_cells(
     return mesh
 
 
-def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0, alpha: float = 1.0) -> None:
+def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0) -> None:
     """Put a marker at the centre of every row's cell."""
     x, y = cells.columns[:2]
-    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, alpha=alpha, zorder=3)
+    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, zorder=3)
 
 
 def infinite(grid: pd.DataFrame) -> str:

@@ -87,7 +87,7 @@ def test_an_infinite_mean_is_marked_and_the_others_are_drawn():
     rows = radii()
     rows.loc[(rows["optimizer.name"] == "sam") & (rows[RHO] == 1.0) & (rows["seed"] == 0), "train_loss"] = np.inf
     figure, points = curve_figure(rows, value="train_loss")
-    assert np.isinf(points["mean"]).sum() == 1 and r"$\infty$: an infinite mean (1 points)." in words(figure)
+    assert np.isinf(points["mean"]).sum() == 1 and r"$\infty$: infinite means (1)." in words(figure)
     signs = [found for found in figure.axes[0].lines if found.get_marker() == r"$\infty$"]
     assert [sign.get_xdata()[0] for sign in signs] == [1.0]
     assert figure.axes[0].get_ylim()[1] < 1
