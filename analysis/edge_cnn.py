@@ -211,7 +211,7 @@ with paper():
     for ax in axes[0]:
         ax.set_xlabel("")
     handles, words = axes[0, 2].get_legend_handles_labels()
-    figure.legend(handles, words, loc="outside lower center", ncols=3)
+    figure.legend(handles, [word.rpartition(": ")[2] for word in words], loc="outside lower center", ncols=3)
     figure.savefig(FIGURES / "edge_cnn.png", metadata={"Software": None})
 
 # %% [markdown]

@@ -25,7 +25,7 @@ def trajectory_text(trajectory: Trajectory) -> str:
 
 
 def config_text(config: SweepConfig, trial: Trial | None = None) -> str:
-    """Return how many runs a config asks for, what computes the first, what all will cost, and axes that were rounded."""
+    """Return how many runs a config asks for, what computes the first, what all cost, and which axes were rounded."""
     from featlearn.estimate import count
 
     counted, run = count(config), config.base_run()

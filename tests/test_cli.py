@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
 import featlearn as fl
@@ -26,6 +27,9 @@ sweep:
   optimizer: [{name: sgd, lr: 0.1}, {name: sam, lr: 0.1, rho: 0.05}]
   seed: {range: [0, 3]}
 """
+
+
+PHASE = "phase", "-x", "data.signal_norm", "-y", "data.dim", "--value", "train_loss"
 
 
 @pytest.fixture
@@ -129,6 +133,45 @@ def test_status_says_what_failed_and_why(config, tmp_path, monkeypatch):
     assert lines == {"runs": "12", "done": "12 (0 fitted, 0 diverged, 0 reused)", "failed": "0", "missing": "0"}
 
 
+def test_a_plot_has_a_sheet_of_its_own(store, tmp_path):
+    sheet = "--title", "A title", "--no-caption", "--dpi", 50
+    plot = "plot", "curve", store, "-o", tmp_path / "f.png", "--value", "train_loss", *sheet
+    assert call(*plot, "--size", "6x4").exit_code == 0
+    assert plt.imread(tmp_path / "f.png").shape[:2] == (200, 300)
+    bad = call(*plot, "--size", "6,4")
+    assert (bad.exit_code, bad.stderr) == (
+        2,
+        "error: --size expects WIDTHxHEIGHT in inches, such as 6.9x3, found '6,4'\n",
+    )
+    assert "no option 'overlay'" in call(*plot, "--overlay").stderr
+    follow = "plot", "dynamics", store, "-o", tmp_path / "d.png", "--where", "data.signal_norm=1"
+    assert call(*follow, "--column", "train_loss", "--overlay", "--log-y").exit_code == 0
+
+
+@pytest.mark.parametrize("backend", ["module://not_installed_here.inline", "no_backend"])
+def test_a_plot_is_drawn_whatever_the_callers_settings(store, tmp_path, backend):
+    """As another environment's notebook leaves them, with LaTeX asked for where there may be none."""
+    settings = "text.usetex: True\nbackend: gtk3cairo\nsavefig.bbox: tight\nsavefig.format: svg\nfigure.dpi: 30\n"
+    (tmp_path / "matplotlibrc").write_text(settings)
+    command = "import sys; from featlearn.cli import main; sys.argv[0] = 'featlearn'; main()"
+    there = {"env": {**os.environ, "MPLBACKEND": backend}, "cwd": tmp_path, "capture_output": True, "text": True}
+    plot = [sys.executable, "-c", command, "plot", *PHASE, str(store), "-o"]
+    done = subprocess.run([*plot, str(tmp_path / "theirs.png")], **there)
+    assert done.returncode == 0, done.stderr
+    assert call("plot", *PHASE, store, "-o", tmp_path / "ours.png").exit_code == 0
+    assert (tmp_path / "theirs.png").read_bytes() == (tmp_path / "ours.png").read_bytes()
+
+
+def test_a_plot_loads_no_more_than_it_needs(store, tmp_path):
+    code = (
+        "import atexit, sys\nfrom featlearn.cli import main\n"
+        "atexit.register(lambda: print(sorted({'torch', 'seaborn', 'scipy', 'numba', 'joblib'} & set(sys.modules))))\n"
+        f"sys.argv = {['featlearn', 'plot', *PHASE, str(store), '-o', str(tmp_path / 'f.png')]}\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done
+
+
 def test_a_plot_says_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
     whole = sys.modules["featlearn.sweeps.worker"].simulate_block
 
@@ -159,7 +202,7 @@ def test_runs_of_an_earlier_sweep_are_told_and_drawn_only_when_asked_for(config,
     assert "others   12 (of earlier sweeps" in call("status", store).stdout
     assert call(*plot).stderr.startswith("warning: left out 12 runs")
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "d.csv"), before)
-    assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer = sgd, seed = 0; ")
+    assert call(*plot, "--all-sweeps").stderr.startswith("error: 2 runs share optimizer.name = sgd, seed = 0; ")
 
     more = "--set", "sweep.seed={range: [1, 4]}"
     assert "it also holds" not in call("sweep", config, "--out", tmp_path / "t", *more).stdout

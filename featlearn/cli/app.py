@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,3 +108,11 @@ def load(path: Path, changes: list[str] | None) -> SweepConfig:
 
     with telling(ConfigWarning):
         return load_config(path, set=changes or ())
+
+
+def own_backend() -> None:
+    """Draw into files: without a window, whatever MPLBACKEND or a matplotlibrc of the caller asks for."""
+    os.environ["MPLBACKEND"] = "agg"  # before matplotlib is imported, which an unknown one would end
+    import matplotlib
+
+    matplotlib.use("agg")

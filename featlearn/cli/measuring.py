@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import Device, Once, Quiet, app, user_errors
+from featlearn.cli.app import Device, Once, Quiet, app, own_backend, user_errors
 
 
 @app.command(cls=Once)
@@ -32,6 +32,7 @@ def bench(
     if json_file:
         json_file.write_text(json.dumps(report, indent=1))
     if figures:
+        own_backend()
         from featlearn.bench.figures import draw
 
         draw(report, figures)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featlearn.cli.app import Once, StoreFolder, app, telling, user_errors
+from featlearn.cli.app import Once, StoreFolder, app, own_backend, telling, user_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,14 +46,24 @@ def plot(
     level: Annotated[float | None, typer.Option(help="Value at which a boundary is measured.")] = None,
     band: Annotated[str | None, typer.Option(help="What the bands of dynamics show: quantiles or se.")] = None,
     log: Annotated[bool | None, typer.Option("--log/--no-log", help="Steps of dynamics on a logarithm.")] = None,
+    log_y: Annotated[bool | None, typer.Option("--log-y/--no-log-y", help="The vertical axis on a logarithm.")] = None,
+    overlay: Annotated[
+        bool | None, typer.Option("--overlay", help="All optimizers (edge: cells) in one panel.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Words above the figure.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="WIDTHxHEIGHT", help="Inches, such as 6.9x3; by default what is in it decides."),
+    ] = None,
+    dpi: Annotated[float | None, typer.Option(help="Dots in an inch; 300 if not given.")] = None,
+    no_caption: Annotated[bool, typer.Option("--no-caption", help="Leave out the words below.")] = False,
     all_sweeps: Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier sweeps too.")] = False,
 ) -> None:
     """Draw a figure of a store, with its table as CSV beside it."""
-    options = {
-        key: value
-        for key, value in locals().items()
-        if key not in ("kind", "store", "out", "all_sweeps", "step", "at_train_loss")
-    }
+    others = ("kind", "store", "out", "all_sweeps", "size", "dpi", "no_caption", "step", "at_train_loss")
+    options = {key: value for key, value in locals().items() if key not in ("others", *others)}
+    options |= {"size": size and _inches(size), "caption": False if no_caption else None}
+    own_backend()
     from featlearn.plots import KINDS, check_suffix, save
     from featlearn.store import StoreWarning, load, status, summary
 
@@ -62,11 +73,23 @@ def plot(
     conditions, at = _conditions(where or []), _checked_moment(kind, step, at_train_loss)
     with telling(StoreWarning):
         rows = (load if at or kind in OVER_STEPS else summary)(store, all_sweeps=all_sweeps)
-    figure, table = KINDS[kind](at(rows) if at else rows, options | {"where": conditions})
-    for path in save(figure, table, out):
+    with telling(UserWarning):
+        figure, table = KINDS[kind](at(rows) if at else rows, options | {"where": conditions})
+    for path in save(figure, table, out, dpi):
         typer.echo(path)
     if failed := status(store).failed:
         typer.echo(f"warning: {failed} failed runs are not in it; featlearn status says why", err=True)
+
+
+def _inches(size: str) -> tuple[float, float]:
+    """Read "6.9x3"."""
+    try:
+        width, height = map(float, size.lower().split("x"))
+    except ValueError:
+        width = height = nan
+    if not 0 < min(width, height) <= max(width, height) < inf:
+        raise ValueError(f"--size expects WIDTHxHEIGHT in inches, such as 6.9x3, found {size!r}")
+    return width, height
 
 
 def _checked_moment(kind: str, step: int | None, loss: float | None) -> Callable[[pd.DataFrame], pd.DataFrame] | None:

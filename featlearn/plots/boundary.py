@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import cycle
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import ScaledTranslation, Transform
+from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
-from featlearn.plots.caption import loss_range, seeds
+from featlearn.plots.caption import loss_range, moment, seeds
 from featlearn.plots.law import default_level, own_law
-from featlearn.plots.mesh import log_ticks, require_numbers
-from featlearn.plots.panels import finish, legend_inside, panels
-from featlearn.plots.style import PALETTE, label, paper, title
+from featlearn.plots.mesh import log_ticks, require_numbers, shifted
+from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
+from featlearn.plots.style import fresh, label, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, select
+from featlearn.tables.labels import Label
 from featlearn.tables.scaling import Scaling, boundary_scaling, fitted
 from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
 
@@ -34,7 +35,7 @@ DODGE = 2.5  # points between optimizers at one x, so that their intervals can b
 class Curve:
     """One optimizer's boundary over x, and the exponent that theory gives it, if any."""
 
-    optimizer: str
+    optimizer: Label
     scaling: Scaling
     theory: float | None
     seeds: pd.Series[int]  # how many there are in each cell
@@ -49,11 +50,11 @@ class Curve:
         """Return the boundary as it is drawn, with its exponents."""
         fit = self.scaling.exponent
         ends = {"exponent": fit.exponent, "exponent_low": fit.low, "exponent_high": fit.high, "theory": self.theory}
-        return self.scaling.points.assign(optimizer=self.optimizer, **ends)
+        return self.scaling.points.assign(optimizer=str(self.optimizer), **ends)
 
     def draw(self, ax: Axes, colour: Any, aside: float) -> None:
         """Draw the points with their intervals, `aside` points from their x, and the fitted law."""
-        x, fit, shift = self._points()[0], self.scaling.exponent, partial(_shifted, ax, aside)
+        x, fit, shift = self._points()[0], self.scaling.exponent, partial(shifted, ax, aside)
         self._draw_intervals(ax, colour, shift)
         for side, edge, marker in (("below", "first", "v"), ("above", "last", "^")):
             points = self.scaling.points
@@ -61,7 +62,13 @@ class Curve:
             ax.plot(*lost.T, marker, ms=4, mfc="white", mew=0.9, color=colour, transform=shift(0))
             ax.update_datalim(lost)
         words = f"fitted: {self._power(f'{fit.exponent:.3f}')}{_interval(fit.low, fit.high)}"
-        ax.plot(x, fit.factor * x**fit.exponent, color=colour, lw=1.2, label=f"{title(self.optimizer)}, {words}")
+        ax.plot(
+            x,
+            fit.factor * x**fit.exponent,
+            color=colour,
+            lw=1.2,
+            label=new_word(ax, f"{title(self.optimizer)}, {words}"),
+        )
 
     def _draw_intervals(self, ax: Axes, colour: Any, shift: Callable[[float], Transform]) -> None:
         """Draw circles and bars: a cap closes an end, an arrow at the end of the sweep leaves it open."""
@@ -104,19 +111,22 @@ def boundary(
     value: str = "test_error",
     *,
     level: float | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> Axes:
     """Draw the y at which the seed mean of `value` crosses `level`, over x, with its power law; return the Axes.
 
     One colour an optimizer, `optimizer` alone if given. Only runs that fitted count, and the intervals are bootstraps
     over seeds (`featlearn.tables.boundary_scaling`). Without a level, a test error is measured at 0.1 above its
-    floor. Raises ValueError where there is no level, or where an optimizer crosses it at fewer than two x.
+    floor. On an `ax` that holds boundaries, these take other colours. For `sheet` see `phase_diagram`. Raises
+    ValueError where there is no level, or where an optimizer crosses it at fewer than two x.
     """
     runs = last_rows(table)
     level, curves = _measure(runs, x, y, value, optimizer, level)
     if ax is None:
-        return _figure(runs, curves, value, level).axes[0]
+        return _figure(runs, curves, value, level, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
         _draw(curves, ax)
         legend_inside(ax)
@@ -130,8 +140,9 @@ def boundary_figure(
     y: str = "data.signal_norm",
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     level: float | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw `boundary` on its own; return the figure and the crossings it shows.
 
@@ -140,11 +151,11 @@ def boundary_figure(
     runs = last_rows(select(rows, where or {}))
     level, curves = _measure(runs, x, y, value, optimizer, level)
     table = pd.concat([curve.table() for curve in curves], ignore_index=True)
-    return _figure(runs, curves, value, level), table.assign(value=value, level=level)
+    return _figure(runs, curves, value, level, sheet), table.assign(value=value, level=level)
 
 
 def _measure(
-    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, level: float | None
+    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, level: float | None
 ) -> tuple[float, list[Curve]]:
     """Return the level and the boundary of every optimizer there."""
     require_numbers(runs, [x, y, value])
@@ -170,20 +181,21 @@ def law_exponent(law: str, argument: str) -> float:
     return round(float(np.log2(ratio)), 12)
 
 
-def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> Figure:
+def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float, sheet: SheetOptions) -> Figure:
     with paper():
-        figure, (ax,) = panels(1, in_a_row=1)
-        _draw(curves, ax)
-        finish(ax, _notes(runs, curves, value, level))
+        figure, axes = panels(1)
+        _draw(curves, axes[0])
+        finish(axes, _notes(runs, curves, value, level), sheet)
     return figure
 
 
 def _draw(curves: list[Curve], ax: Axes) -> None:
     """Draw all curves on logarithms, what is measured first, in the order of the legend."""
     middle = (len(curves) - 1) / 2
-    for i, (curve, colour) in enumerate(zip(curves, cycle(PALETTE))):
+    colours = fresh(ax)
+    for i, (curve, colour) in enumerate(zip(curves, cycle(colours))):
         curve.draw(ax, colour, DODGE * (i - middle))
-    for curve, colour in zip(curves, cycle(PALETTE)):
+    for curve, colour in zip(curves, cycle(colours)):
         curve.draw_theory(ax, colour)
     x, y = curves[0].scaling.points.columns[:2]
     ax.set(xscale="log", yscale="log", xlabel=label(x), ylabel=label(y))
@@ -193,11 +205,6 @@ def _draw(curves: list[Curve], ax: Axes) -> None:
     log_ticks(ax.yaxis)
 
 
-def _shifted(ax: Axes, right: float, up: float) -> Transform:
-    """Return where the data of an axes are drawn, moved by points."""
-    return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
-
-
 def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> list[str]:
     """Say what a point is, how sure it is, which are missing, and how many runs are left out."""
     several = any(c.scaling.exponent.n_resamples for c in curves)
@@ -205,6 +212,8 @@ def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) ->
     over = seeds(pd.concat([c.seeds for c in curves]))
     return [
         f"Circles: where the mean {label(value)} over {over} crosses {level:g}.",
+        f"Means {moment(runs)}.",
+        "Those at one place stand side by side." if len(curves) > 1 else "",
         "Bars (some within the circles) and brackets: 95% bootstrap over seeds."
         if several
         else "One seed has no interval.",

@@ -1,23 +1,28 @@
-"""What a figure owes its reader in words: how many seeds, trained how far, and what every mark means."""
+"""What a figure owes its reader in words: how many seeds, at which step, trained how far, and what every mark means."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from featlearn.plots.style import GREY
-from featlearn.tables.columns import counted
+from featlearn.plots.style import GREY, label
+from featlearn.tables.columns import cell_columns, counted, last_rows
+
+GLUE = "\0"  # in place of the spaces of a formula, which does not break
+EARLY = 0.8  # records that end before this share of the steps of a run do not show how it goes on
 
 
 def caption(figure: Figure, sentences: list[str]) -> Text:
     """Write sentences below a figure, wrapped to its width, and return them; empty ones are left out."""
-    text = " ".join(s for s in sentences if s)
+    text = re.sub(r"\$[^$]+\$", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
     words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
     for letters in range(int(21 * figure.get_figwidth()), 20, -2):
-        words.set_text(textwrap.fill(text, letters, break_on_hyphens=False))
+        words.set_text(textwrap.fill(text, letters, break_on_hyphens=False).replace(GLUE, " "))
         if words.get_window_extent().width < 0.96 * figure.bbox.width:
             break
     return words
@@ -31,9 +36,54 @@ def seeds(n: pd.Series[int], word: str = "seed") -> str:
     return f"{low} to {high} {word}s" if low < high else f"{high} {word}{'s' * (high > 1)}"
 
 
+def moment(runs: pd.DataFrame) -> str:
+    """Say at which step the runs are drawn, from a table of one row a run: `at step 5 of 40`."""
+    ends = counted(runs) if len(counted(runs)) else runs
+    steps, asked = ends["step"].dropna(), ends.get("train.n_steps", ends["step"]).loc[ends["step"].notna()]
+    if steps.empty:
+        return "at no step"
+    low, high = f"{steps.min():g}", f"{steps.max():g}"
+    if "reached" in runs:
+        between = f"{steps.min():.3g} to {steps.max():.3g}"
+        return f"where the train loss first reaches its level, at steps {between}"
+    if low == high:
+        known = "train.n_steps" in ends and asked.nunique() == 1
+        if known and (asked == steps).all():
+            return f"at the last step, {low}"
+        return f"at step {low}" + (f" of {asked.iloc[0]:g}" if known else "")
+    return f"at the {'last recorded' if _cut_short(ends).any() else 'last'} step of every run, {low} to {high}"
+
+
+def _cut_short(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Say which runs went on after the step at which the table has them, as far as it says so."""
+    return (runs["status"] != "fitted") & (runs.get("step", np.inf) < runs.get("train.n_steps", -np.inf))
+
+
 def loss_range(runs: pd.DataFrame) -> str:
-    """Say between which train losses the counted runs ended, for a comparison is fair only at equal ones."""
+    """Say between which train losses the counted runs are, for a comparison is fair only at equal ones."""
     if "train_loss" not in runs or counted(runs)["train_loss"].isna().all():
         return ""
     low, high = (f"{end:.2g}" for end in counted(runs)["train_loss"].agg(["min", "max"]))
-    return f"Final train losses of single runs: {low if low == high else f'{low} to {high}'}."
+    word = "Train" if _cut_short(counted(runs)).any() else "Final train"
+    return f"{word} losses of single runs: {low if low == high else f'{low} to {high}'}."
+
+
+def ends_early(rows: pd.DataFrame) -> str:
+    """Say where the records end if that is long before the runs do, from a table of all recorded steps."""
+    ends = counted(last_rows(rows))
+    early = ends[_cut_short(ends) & (ends["step"] < EARLY * ends.get("train.n_steps", 0))]
+    if early.empty:
+        return ""
+    last = early.sort_values("step").iloc[0]
+    return f"Records end at step {last['step']:g} of {last['train.n_steps']:g}: what comes later is not shown."
+
+
+def swept(runs: pd.DataFrame, grid: pd.DataFrame) -> str:
+    """Say which column was swept, where most cells of a grid are empty because one of its axes follows from it."""
+    axes = [str(column) for column in grid.columns[:2]]
+    told = cell_columns(runs)
+    for axis in axes:
+        given = [c for c in told if c not in axes and runs[c].nunique() < runs[axis].nunique()]
+        if axis not in told and given and 2 * len(grid) < grid[axes[0]].nunique() * grid[axes[1]].nunique():
+            return f"The sweep is over {label(given[0])}, from which {label(axis)} follows: most cells hold no run."
+    return ""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from featlearn.plots.caption import loss_range, seeds
-from featlearn.plots.mesh import geometric, log_ticks, require_numbers
-from featlearn.plots.panels import finish, legend_inside, panels
-from featlearn.plots.style import PALETTE, label, paper, title
+from featlearn.plots.caption import loss_range, moment, seeds
+from featlearn.plots.mesh import geometric, log_ticks, require_numbers, scale_values, shifted
+from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
+from featlearn.plots.style import PALETTE, fresh, label, paper, title
 from featlearn.tables.columns import (
     COUNTED,
     by_optimizer,
     cell_columns,
-    counted,
     last_rows,
     listed,
     mixed_columns,
@@ -27,9 +28,54 @@ from featlearn.tables.columns import (
     places,
     select,
 )
-from featlearn.tables.intervals import half_width, moments
+from featlearn.tables.dtypes import refuse_names
+from featlearn.tables.intervals import half_width, limits
+from featlearn.tables.labels import Label
 
-MARKERS = "osD^vPX<>"
+MARKERS = "osD^vPX<>h"
+COLUMNS = ("mean", "se", "n", "low", "high", "lost")
+Floats = NDArray[np.float64]
+DODGE = 2.0  # points between the bars of two lines at one x
+
+
+@dataclass(frozen=True)
+class Line:
+    """One optimizer's points over x: x (NaN for a level), mean, se, n, low, high, lost (runs that enter no mean)."""
+
+    optimizer: Label
+    points: pd.DataFrame
+
+    def draw(self, ax: Axes, colour: str, aside: float) -> None:
+        """Draw a line through the means with bars `aside` points from them; a level where there is no x."""
+        x, mean, *_, low, high, _ = (self.points[c].to_numpy(dtype=float) for c in self.points)
+        style: dict[str, Any] = {"color": colour, "label": new_word(ax, title(self.optimizer))}
+        for at in np.flatnonzero(np.isnan(x)):
+            ax.axhline(mean[at], ls=(0, (4, 2)), **style)
+            ax.axhspan(low[at], high[at], color=colour, alpha=0.15, lw=0)
+            style["label"] = "_nolegend_"
+        known = ~np.isnan(x)
+        if known.any():
+            line = np.where(np.isfinite(mean), mean, np.nan)
+            ax.plot(x[known], line[known], marker=MARKERS[PALETTE.index(colour)], ms=3.5, **style)
+            _bars(ax, x, mean, low, high, colour, aside)
+            _signs(ax, x, mean, colour)
+
+
+def _bars(ax: Axes, x: Floats, mean: Floats, low: Floats, high: Floats, colour: str, aside: float) -> None:
+    """Draw the intervals of points, moved aside so that those at one place can be told apart."""
+    known = np.isfinite([x, mean, low, high]).all(axis=0)
+    x, mean, low, high = x[known], mean[known], low[known], high[known]
+    ends = np.clip([mean - low, high - mean], 0, None)
+    ax.errorbar(x, mean, ends, fmt="none", color=colour, elinewidth=0.8, capsize=2, transform=shifted(ax, aside, 0))
+    ax.update_datalim(np.column_stack([np.tile(x, 2), [*low, *high]]))  # what is shifted does not count by itself
+
+
+def _signs(ax: Axes, x: Floats, mean: Floats, colour: str) -> None:
+    """Put a sign at the edge of the axes for every infinite mean."""
+    for infinity, edge in ((np.inf, 1.0), (-np.inf, 0.0)):
+        for place in x[mean == infinity]:
+            look: dict[str, Any] = {"marker": r"$\infty$", "ms": 6, "color": colour, "clip_on": False}
+            ax.plot(place, edge, transform=ax.get_xaxis_transform(), **look)
 
 
 def curve(
@@ -37,20 +83,25 @@ def curve(
     x: str | None = None,
     value: str = "test_error",
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
+    log_y: bool | None = None,
     ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> Axes:
     """Draw the mean of `value` at the last step over x, with 95% t intervals over seeds; return the Axes.
 
-    An optimizer that has no x, as SGD has no radius, is a level line. x is what varies if one column does.
-    Raises ValueError if there are more, or if cells would be mixed: select them first.
+    An optimizer that has no x, as SGD has no radius, is a level line. x is what varies if one column does. `log_y` puts
+    the value on a logarithm. The last step is the last that the table holds. On an `ax` that holds curves, these take
+    other colours. For `sheet` see `phase_diagram`. Raises ValueError if there are more, or if cells would be mixed:
+    select them first.
     """
     runs, x = _runs(table, x, value)
-    points = _points(runs, x, value, optimizer)
+    lines = _lines(runs, x, value, optimizer)
     if ax is None:
-        return _figure(of_optimizer(runs, optimizer, (x,)), points, x, value).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
-        _draw(points, ax, x, value)
+        _draw(lines, ax, x, value, log_y)
         legend_inside(ax)
     return ax
 
@@ -61,12 +112,16 @@ def curve_figure(
     x: str | None = None,
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
+    log_y: bool | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw `curve` on its own; return the figure and its points. `where` keeps the rows with these values."""
     runs, x = _runs(select(rows, where or {}), x, value)
-    points = _points(runs, x, value, optimizer)
-    return _figure(of_optimizer(runs, optimizer, (x,)), points, x, value), points
+    lines = _lines(runs, x, value, optimizer)
+    points = pd.concat([line.points.assign(optimizer=str(line.optimizer)) for line in lines], ignore_index=True)
+    figure = _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet)
+    return figure, points[["optimizer", x, *COLUMNS]]
 
 
 def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame, str]:
@@ -84,29 +139,30 @@ def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame,
     return runs, x
 
 
-def _points(runs: pd.DataFrame, x: str, value: str, optimizer: str | None) -> pd.DataFrame:
-    """Return one row an optimizer and place: optimizer, x, mean, se, n, low, high, lost (runs that enter no mean)."""
-    points = pd.concat(
-        {name: _line(part, x, value) for name, part in by_optimizer(runs, optimizer, ignore=(x,)).items()},
-        names=["optimizer"],
-    ).reset_index()
-    if not points["n"].any():
+def _lines(runs: pd.DataFrame, x: str, value: str, optimizer: str | Collection[str] | None) -> list[Line]:
+    """Compute a line an optimizer."""
+    refuse_names([x], ["optimizer", *COLUMNS])
+    parts = by_optimizer(runs, optimizer, ignore=(x,)).items()
+    lines = [Line(name, _averaged(part, x, value)) for name, part in parts]
+    if not any(line.points["n"].any() for line in lines):
         raise ValueError(f"no finished run whose {value} could be drawn: every run diverged or failed")
-    if points[x].isna().all():
+    if all(line.points[x].isna().all() for line in lines):
         raise ValueError(f"no run has a {x}")
-    return points[["optimizer", x, "mean", "se", "n", "low", "high", "lost"]]
+    return lines
 
 
-def _line(runs: pd.DataFrame, x: str, value: str) -> pd.DataFrame:
+def _averaged(runs: pd.DataFrame, x: str, value: str) -> pd.DataFrame:
     """Average the runs of one optimizer at every place; NaN is the place of one that has no x."""
     _refuse_cells(runs, x)
     runs = places(runs, [x])
-    runs = runs.assign(place=runs[x].astype(float).fillna(np.inf))
-    lost = (~runs["status"].isin(COUNTED)).groupby(runs["place"]).sum().rename("lost")
-    line = moments(counted(runs), ["place"], value).reindex(lost.index).join(lost)
-    half = half_width(line["se"], line["n"], 0.95)
-    line = line.assign(low=line["mean"] - half, high=line["mean"] + half, n=line["n"].fillna(0).astype(int))
-    return line.rename_axis(x).rename(index={np.inf: np.nan})
+    place, enters = runs[x].astype(float).fillna(np.inf), runs["status"].isin(COUNTED)
+    lost = (~enters).groupby(place).sum()
+    values = runs.loc[enters, value].groupby(place[enters])
+    line = pd.DataFrame({"mean": values.mean(), "se": values.sem(), "n": values.count()}).reindex(lost.index)
+    line = line.assign(n=line["n"].fillna(0).astype(int), lost=lost)
+    half, (least, most) = half_width(line["se"], line["n"], 0.95), limits(value)
+    line = line.assign(low=(line["mean"] - half).clip(lower=least), high=(line["mean"] + half).clip(upper=most))
+    return line.rename_axis(x).rename(index={np.inf: np.nan}).reset_index()[[x, *COLUMNS]]
 
 
 def _refuse_cells(runs: pd.DataFrame, x: str) -> None:
@@ -116,44 +172,42 @@ def _refuse_cells(runs: pd.DataFrame, x: str) -> None:
         raise ValueError(f"several cells would be mixed over {x}: {takes}. Choose one, by `where`")
 
 
-def _figure(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str) -> Figure:
+def _figure(
+    runs: pd.DataFrame, lines: list[Line], x: str, value: str, log_y: bool | None, sheet: SheetOptions
+) -> Figure:
     with paper():
-        figure, (ax,) = panels(1, in_a_row=1)
-        _draw(points, ax, x, value)
-        several, lost = points["n"].max() > 1, int(points["lost"].sum())
-        notes = [
-            "Means over seeds at the last step"
-            + (", bars: 95% t intervals." if several else "; one seed has no interval."),
-            f"A level line has no {label(x)}." if points[x].isna().any() else "",
-            f"Diverged or failed runs ({lost}) are left out." if lost else "",
-            loss_range(runs) if value != "train_loss" else "",
-        ]
-        finish(ax, notes)
+        figure, axes = panels(1)
+        _draw(lines, axes[0], x, value, log_y)
+        finish(axes, _notes(runs, pd.concat([line.points for line in lines]), x, value, log_y), sheet)
     return figure
 
 
-def _draw(points: pd.DataFrame, ax: Axes, x: str, value: str) -> None:
+def _notes(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str, log_y: bool | None) -> list[str]:
+    """Say what a point is and how sure, and which runs and points are missing."""
+    several, lost, infinite = points["n"].max() > 1, int(points["lost"].sum()), int(np.isinf(points["mean"]).sum())
+    below = int((points["mean"] <= 0).sum()) if log_y else 0
+    cut = limits(value)[1] == 1 and bool(points[["low", "high"]].isin(limits(value)).any(axis=None))
+    bars = "bars, side by side: 95% t intervals" + ", cut at 0 and 1" * cut
+    return [
+        f"Means over seeds {moment(runs)}" + (f"; {bars}." if several else "; one seed has no interval."),
+        f"A level line has no {label(x)}." if points[x].isna().any() else "",
+        f"Diverged or failed runs ({lost}) are left out." if lost else "",
+        rf"$\infty$: infinite means ({infinite})." if infinite else "",
+        f"Means at or below zero ({below}) have no place on a logarithm." if below else "",
+        loss_range(runs) if value != "train_loss" else "",
+    ]
+
+
+def _draw(lines: list[Line], ax: Axes, x: str, value: str, log_y: bool | None) -> None:
     """Draw a line with bars for every optimizer, level with a band for one that has no x."""
+    points = pd.concat([line.points for line in lines])
     log = geometric(points[x].dropna())
-    aside = _aside(points, x, log)
-    for colour, marker, (name, line) in zip(cycle(PALETTE), cycle(MARKERS), points.groupby("optimizer", sort=False)):
-        words, level = title(str(name)), line[line[x].isna()]
-        if level.empty:
-            half = (line["high"] - line["mean"]).fillna(0)
-            style: dict[str, Any] = {"marker": marker, "ms": 3.5, "capsize": 2, "elinewidth": 0.8}
-            ax.errorbar(aside[line.index], line["mean"], half, color=colour, label=words, **style)
-        for _, point in level.iterrows():
-            ax.axhline(point["mean"], color=colour, ls=(0, (4, 2)), label=words)
-            ax.axhspan(point["low"], point["high"], color=colour, alpha=0.15, lw=0)
+    middle = (len(lines) - 1) / 2
+    for i, (line, colour) in enumerate(zip(lines, cycle(fresh(ax)))):
+        line.draw(ax, colour, DODGE * (i - middle))
     ax.set(xlabel=label(x), ylabel=label(value), xscale="log" if log else "linear")
+    scale_values(ax, points["mean"], log_y)
+    ax.autoscale_view()
     if log:
         log_ticks(ax.xaxis)
     ax.set_title(seeds(points["n"]), loc="right", fontsize=8)
-
-
-def _aside(points: pd.DataFrame, x: str, log: bool) -> pd.Series[float]:
-    """Return x with the lines a little apart, so that bars at one place do not hide each other."""
-    at = np.log(points[x]) if log else points[x]
-    number = pd.Series(pd.factorize(points["optimizer"].where(at.notna()))[0], points.index).clip(lower=0)
-    moved = at + 0.012 * (at.max() - at.min()) * (number - number.max() / 2)
-    return pd.Series(np.exp(moved) if log else moved, points.index)

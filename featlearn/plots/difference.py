@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import caption, seeds
-from featlearn.plots.mesh import draw_cells, hatched, mark_cells, require_numbers
-from featlearn.plots.panels import heading, panels
-from featlearn.plots.style import diverging, label, paper, title
-from featlearn.tables.columns import last_rows, listed, main_axes, optimizer_labels, select
+from featlearn.plots.caption import moment, seeds, swept
+from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, require_numbers
+from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
+from featlearn.plots.style import INK, diverging, label, paper, title
+from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select
+from featlearn.tables.intervals import limits
+from featlearn.tables.labels import Label
 from featlearn.tables.pairs import difference_grid, paired_difference
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Which two optimizers are compared, and what became of the pairs of every cell."""
+    """Which two optimizers are compared, in which runs, and what became of the pairs of every cell."""
 
-    first: str
-    second: str
+    first: Label
+    second: Label
+    runs: pd.DataFrame
     grid: pd.DataFrame
     outcomes: pd.Series[str]
     train_loss_tol: float | None
@@ -36,18 +40,17 @@ class Contrast:
         return self.grid["mean"].isna()
 
     @property
-    def unclear(self) -> pd.DataFrame:
-        """Return the cells whose 95% interval holds zero, or that have one pair and no interval."""
-        clear = (self.grid["low"] > 0) | (self.grid["high"] < 0)
-        unclear: pd.DataFrame = self.grid[self.grid["mean"].notna() & ~clear]
-        return unclear if self.grid["n"].max() > 1 else unclear.head(0)
+    def clear(self) -> pd.DataFrame:
+        """Return the cells whose 95% interval does not hold zero; one pair has no interval."""
+        clear: pd.DataFrame = self.grid[(self.grid["low"] > 0) | (self.grid["high"] < 0)]
+        return clear
 
-    def draw(self, ax: Axes) -> QuadMesh:
-        """Draw the cells and dot the unclear ones; return the mesh, for a colour bar."""
-        reach = float(self.grid["mean"].abs().max()) or 1.0
-        norm = CenteredNorm(0.0, reach)
-        mesh = draw_cells(self.grid, ax, cmap=diverging(), norm=norm, lost=self.lost)
-        mark_cells(self.unclear, ax, ".", size=2.5, alpha=0.45)
+    def draw(self, ax: Axes, log_y: bool | None) -> QuadMesh:
+        """Draw the cells and dot the clear ones; return the mesh, for a colour bar."""
+        norm = CenteredNorm(0.0, float(finite(self.grid["mean"]).abs().max()) or 1.0)
+        mesh = draw_cells(self.grid, ax, cmap=diverging(), norm=norm, lost=self.lost, log_y=log_y)
+        x, y = (self.clear[c] for c in self.clear.columns[:2])
+        ax.scatter(x, y, s=5, facecolor="white", edgecolor=INK, linewidths=0.5, zorder=3)  # seen on dark and pale
         heading(ax, f"{title(self.first)} minus {title(self.second)}", seeds(self.grid["n"], "pair"))
         return mesh
 
@@ -57,12 +60,14 @@ class Contrast:
         dropped = _counts(self.outcomes[self.outcomes != "paired"])
         empty = hatched(self.grid, self.lost)
         return [
-            "Pairs of runs on the same data, initial weights and batches, at their last step.",
+            f"Means over pairs of runs on the same data, initial weights and batches, {moment(self.runs)}.",
             f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched.",
-            "Dotted: the 95% t interval of the cell holds zero." if several else "One pair has no interval.",
+            _dots(len(self.clear)) if several else "One pair has no interval.",
             f"Dropped: {dropped}." if dropped else "",
             "Grey: no pair left." if self.lost.any() else "",
             f"Hatched: no run ({empty} cells)." if empty else "",
+            swept(self.runs, self.grid) if empty else "",
+            infinite(self.grid),
         ]
 
 
@@ -75,20 +80,24 @@ def difference(
     first: str | None = None,
     second: str | None = None,
     train_loss_tol: float | None = None,
+    log_y: bool | None = None,
     ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> Axes:
     """Draw the mean of `first` minus `second` at the last step over x and y, paired by seed; return the Axes.
 
     Above zero (red) the second has the smaller value. `first` and `second` are names, or labels of
     `featlearn.tables.optimizer_labels` where a name is not enough; if not given, SGD comes first, and the other of
-    two second. For `train_loss_tol` see `featlearn.tables.paired_difference`. Raises ValueError if there are more to
-    choose from, or if the pairing is ambiguous or leaves nothing.
+    two second. Cells whose 95% t interval excludes zero are dotted. For `train_loss_tol` see
+    `featlearn.tables.paired_difference`, for `sheet` see `phase_diagram`. Raises ValueError if there are more to choose
+    from, or if the pairing is ambiguous or leaves nothing.
     """
     contrast = _contrast(last_rows(table), x, y, value, first, second, train_loss_tol)
     if ax is None:
-        return _figure(contrast, value).axes[0]
+        return _figure(contrast, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     with paper():
-        ax.figure.colorbar(contrast.draw(ax), ax=ax, label=_label(value))
+        _cut(ax.figure.colorbar(contrast.draw(ax, log_y), ax=ax, label=_label(value)), contrast)
     return ax
 
 
@@ -102,6 +111,8 @@ def difference_figure(
     first: str | None = None,
     second: str | None = None,
     train_loss_tol: float | None = None,
+    log_y: bool | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw `difference` on its own; return the figure and the cells it shows.
 
@@ -110,7 +121,8 @@ def difference_figure(
     runs = last_rows(select(rows, where or {}))
     x, y = main_axes(runs, x, y)
     contrast = _contrast(runs, x, y, value, first, second, train_loss_tol)
-    return _figure(contrast, value), contrast.grid.assign(first=contrast.first, second=contrast.second)
+    table = contrast.grid.assign(first=str(contrast.first), second=str(contrast.second))
+    return _figure(contrast, value, log_y, sheet), table
 
 
 def _contrast(
@@ -118,17 +130,20 @@ def _contrast(
 ) -> Contrast:
     """Pair the runs and average the pairs."""
     require_numbers(runs, [x, y, value])
-    runs = runs.assign(optimizer=optimizer_labels(runs, ignore=(x, y)))
-    first, second = _two(runs["optimizer"], first, second)
+    labels = optimizer_labels(runs, ignore=(x, y))
+    first, second = _two(labels, first, second)
     if any(axis.startswith("optimizer.") for axis in (x, y)):
         raise ValueError(f"{first} and {second} differ in {x} or {y}: pairs cannot lie along it")
-    by = "optimizer.name" if {first, second} <= set(runs["optimizer.name"]) else "optimizer"
+    named = {first, second} <= set(runs["optimizer.name"])
+    by = runs["optimizer.name"] if named else labels
     pairs = paired_difference(runs, value, by, first, second, train_loss_tol=factor)
     constant = {c: runs[c].iloc[0] for c in (x, y) if c not in pairs}
     grid = difference_grid(pairs.assign(**constant), [x, y])
     if not grid["n"].any():
         raise ValueError(f"no pair of {first} and {second} is left to compare: {_counts(pairs['outcome'])}")
-    return Contrast(first, second, grid, pairs["outcome"], factor)
+    titles = {str(label): label for label in by_optimizer(runs, ignore=(x, y))}
+    left, right = (titles.get(name, Label(name)) for name in (first, second))
+    return Contrast(left, right, runs[by.isin([first, second])], _within(grid, value), pairs["outcome"], factor)
 
 
 def _two(labels: pd.Series[str], first: str | None, second: str | None) -> tuple[str, str]:
@@ -150,12 +165,29 @@ def _two(labels: pd.Series[str], first: str | None, second: str | None) -> tuple
     return (given, other) if second is None else (other, given)
 
 
-def _figure(contrast: Contrast, value: str) -> Figure:
+def _within(grid: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Cut intervals at what a difference of such values can be."""
+    low, high = limits(value)
+    return grid.assign(low=grid["low"].clip(lower=low - high), high=grid["high"].clip(upper=high - low))
+
+
+def _figure(contrast: Contrast, value: str, log_y: bool | None, sheet: SheetOptions) -> Figure:
     with paper():
-        figure, (ax,) = panels(1, in_a_row=1)
-        figure.colorbar(contrast.draw(ax), ax=ax, label=_label(value), aspect=30, pad=0.02)
-        caption(figure, contrast.notes())
+        figure, axes = panels(1)
+        _cut(colour_bar(contrast.draw(axes[0], log_y), axes, _label(value)), contrast)
+        finish(axes, contrast.notes(), sheet)
     return figure
+
+
+def _cut(bar: Colorbar, contrast: Contrast) -> None:
+    """Show only those colours that are in use, and white."""
+    means = finite(contrast.grid["mean"])
+    if means.any():
+        bar.ax.set_ylim(min(means.min(), 0.0), max(means.max(), 0.0))
+
+
+def _dots(n: int) -> str:
+    return "Dotted: the 95% t interval of the cell excludes zero." if n else "No cell's 95% t interval excludes zero."
 
 
 def _label(value: str) -> str:

@@ -1,25 +1,32 @@
-"""Dynamics: values over steps, the mean over seeds with a band, one panel an optimizer on shared axes."""
+"""Dynamics: values over steps, the mean over seeds with a band; a panel an optimizer on shared axes, or one for all."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import Any, Unpack
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import caption, seeds
-from featlearn.plots.mesh import geometric, require_numbers
-from featlearn.plots.panels import heading, legend_inside, outer_labels, panels
-from featlearn.plots.style import GREY, PALETTE, label, paper, title
+from featlearn.plots.caption import ends_early, seeds
+from featlearn.plots.mesh import geometric, log_steps, require_numbers, scale_values
+from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
+from featlearn.plots.style import DASHES, GREY, fresh, label, paper, title
 from featlearn.tables.columns import COUNTED, by_optimizer, counted, last_rows, listed, require, select, varying
+from featlearn.tables.intervals import limits
+from featlearn.tables.labels import Label
 from featlearn.tables.times import seed_quantiles
 
-COEFFICIENTS = ("signal_coef_max", "noise_coef_pos_mean")
+COEFFICIENTS = (  # of signal and noise, means or largest; what is not alike only where nothing else was recorded
+    ("signal_coef_mean", "noise_coef_pos_mean"),
+    ("signal_coef_max", "noise_coef_pos_max"),
+    ("signal_coef_max", "noise_coef_pos_mean"),
+)
 
 BANDS = {
     "quantiles": "Bands: 10% to 90% quantiles over seeds.",
@@ -31,49 +38,57 @@ BANDS = {
 class Curves:
     """One optimizer's curves (column, step, mean, se, n, q10, q50, q90), how its runs ended, SAM's phase."""
 
-    optimizer: str
+    optimizer: Label
     table: pd.DataFrame
     status: pd.Series[str]
     phase: tuple[float, ...]
+    early: str  # where its records end, if that is long before its runs do
 
-    def draw(self, ax: Axes, band: str, log: bool) -> None:
-        """Draw a line and a band for every column, and mark where a SAM phase starts or stops."""
-        for colour, (column, curve) in zip(cycle(PALETTE), self.table.groupby("column", sort=False)):
-            curve = curve[curve["step"] > 0] if log else curve
-            low, high = _band(curve, band)
-            ax.plot(curve["step"], curve["mean"], color=colour, label=label(str(column)))
-            ax.fill_between(curve["step"], low, high, color=colour, alpha=0.2, linewidth=0)
+    def draw(self, ax: Axes, looks: Sequence[Mapping[str, Any]], words: Mapping[str, str], band: str) -> None:
+        """Draw a line and a band for every column, with a look each, and mark where a SAM phase starts or stops."""
+        for (column, curve), look in zip(self.table.groupby("column", sort=False), cycle(looks)):
+            low, high = _band(curve, str(column), band)
+            mean = curve["mean"].where(np.isfinite(curve["mean"]))
+            ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **look)
+            ax.fill_between(curve["step"], low, high, color=look["color"], alpha=0.2, linewidth=0)
         for step in self.phase:
             ax.axvline(step, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
-        heading(ax, title(self.optimizer), seeds(self.table["n"]))
 
 
 def dynamics(
     table: pd.DataFrame,
     columns: str | Sequence[str] | None = None,
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
     log: bool | None = None,
+    log_y: bool | None = None,
+    overlay: bool = False,
     ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> Axes:
     """Draw tracked columns over steps, means and bands over the seeds of one cell; return the Axes.
 
     `table` has one row per run and recorded step (`featlearn.load`), of one cell: select it first. Without `columns`
-    it is the largest signal and the mean noise coefficient, or the train loss where there are none.
+    it is the mean signal and the mean noise coefficient, or the train loss where there are none.
     Several optimizers get one panel each on shared axes, and the first panel's Axes is returned (all are
-    in `ax.figure.axes`); with `ax`, choose one by `optimizer`. `band` is `quantiles` (10% to 90%) or
-    `se`. Steps are on a logarithm (without step 0) if `log`, by default where they were recorded so.
-    Raises ValueError if cells would be mixed.
+    in `ax.figure.axes`); with `overlay` they share one panel, a colour each. With `ax`, choose one by `optimizer`, or
+    overlay them; on one that holds curves, these take other colours. `band` is `quantiles` (10% to 90%) or `se`. Steps
+    are on a logarithm, with step 0 at its left, if `log`, by default where they were recorded so; values if `log_y`.
+    For `sheet` see `phase_diagram`. Warns where the records end long before the runs do. Raises ValueError if cells
+    would be mixed.
     """
     columns = _as_list(columns, table)
-    shown = _curves(table, columns, optimizer)
+    shown = _curves(table, columns, optimizer, band)
+    scales = log, log_y
     if ax is None:
-        return _figure(shown, columns, band, log).axes[0]
-    if len(shown) > 1:
-        raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(c.optimizer for c in shown)}")
+        return _figure(shown, columns, band, scales, overlay, sheet).axes[0]
+    refuse_sheet(sheet)
+    if len(shown) > 1 and not overlay:
+        raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(c.optimizer for c in shown)}, or overlay")
     with paper():
-        _draw(shown, [ax], columns, band, log)
+        _draw_over(shown, ax, columns, band)
+        _scale([ax], shown, columns, scales)
         legend_inside(ax)
     return ax
 
@@ -83,74 +98,109 @@ def dynamics_figure(
     *,
     columns: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
     log: bool | None = None,
+    log_y: bool | None = None,
+    overlay: bool = False,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `dynamics` with a panel for every optimizer; return the figure and the curves it shows.
+    """Draw `dynamics` with a panel for every optimizer, or with `overlay` in one; return the figure and its curves.
 
     `where` keeps the rows with these values, and so chooses the cell of a sweep.
     """
     columns = _as_list(columns, rows)
-    shown = _curves(select(rows, where or {}), columns, optimizer)
-    table = pd.concat([curves.table.assign(optimizer=curves.optimizer) for curves in shown], ignore_index=True)
-    return _figure(shown, columns, band, log), table
+    shown = _curves(select(rows, where or {}), columns, optimizer, band)
+    table = pd.concat([curves.table.assign(optimizer=str(curves.optimizer)) for curves in shown], ignore_index=True)
+    return _figure(shown, columns, band, (log, log_y), overlay, sheet), table
 
 
-def _curves(rows: pd.DataFrame, columns: Sequence[str], optimizer: str | None) -> list[Curves]:
-    """Compute what every panel shows."""
+def _curves(
+    rows: pd.DataFrame, columns: Sequence[str], optimizer: str | Collection[str] | None, band: str
+) -> list[Curves]:
+    """Compute what is shown of every optimizer."""
+    if band not in BANDS:
+        raise ValueError(f"no band {band!r}; there are {', '.join(BANDS)}")
     require(rows, columns)
-    require_numbers(rows, columns)
     shown, lost = [], []
     for name, part in by_optimizer(rows, optimizer).items():
+        require_numbers(part, columns)
         _refuse_cells(part)
         if counted(part).empty:
             lost.append(name)
             continue
-        group = part.assign(optimizer=name)
-        tables = {c: seed_quantiles(group, c, "optimizer").drop(columns="optimizer") for c in columns}
+        tables = {c: seed_quantiles(part, c, "optimizer.name").drop(columns="optimizer.name") for c in columns}
         table = pd.concat(tables, names=["column"]).reset_index("column").reset_index(drop=True)
-        shown.append(Curves(name, table, last_rows(part)["status"], _phase(part)))
+        shown.append(Curves(name, table, last_rows(part)["status"], _phase(part), ends_early(part)))
     if not shown:
         raise ValueError(f"no finished run in which to follow {columns[0]}: every run diverged or failed")
     if lost:
-        warnings.warn(f"left out, as every run diverged or failed: {', '.join(lost)}", stacklevel=2)
+        warnings.warn(f"left out, as every run diverged or failed: {', '.join(lost)}", stacklevel=3)
+    for early in dict.fromkeys(curves.early for curves in shown if curves.early):
+        warnings.warn(early, stacklevel=3)
     return shown
 
 
-def _figure(shown: list[Curves], columns: Sequence[str], band: str, log: bool | None) -> Figure:
+def _figure(
+    shown: list[Curves],
+    columns: Sequence[str],
+    band: str,
+    scales: tuple[bool | None, bool | None],
+    overlay: bool,
+    sheet: SheetOptions,
+) -> Figure:
     with paper():
-        figure, axes = panels(len(shown), in_a_row=3)
-        _draw(shown, axes, columns, band, log)
-        outer_labels(axes)
-        if len(columns) > 1:
-            handles, words = axes[0].get_legend_handles_labels()
-            figure.legend(handles, words, loc="outside upper center", ncols=3)
-        caption(figure, ["Lines: means over seeds.", BANDS[band], *_notes(shown)])
+        figure, axes = panels(1 if overlay else len(shown))
+        if overlay:
+            _draw_over(shown, axes[0], columns, band)
+            axes[0].set_title(seeds(pd.concat([curves.table["n"] for curves in shown])), loc="right", fontsize=8)
+        else:
+            for curves, ax in zip(shown, axes, strict=True):
+                looks = [{"color": colour} for colour in fresh(ax)]
+                curves.draw(ax, looks, {c: label(c) for c in columns}, band)
+                heading(ax, title(curves.optimizer), seeds(curves.table["n"]))
+        _scale(axes, shown, columns, scales)
+        finish(axes, _notes(shown, band, scales[1], overlay), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
 
 
-def _draw(shown: list[Curves], axes: list[Axes], columns: Sequence[str], band: str, log: bool | None) -> None:
-    """Draw every panel, with the words for its axes."""
-    steps = shown[0].table["step"]
+def _draw_over(shown: list[Curves], ax: Axes, columns: Sequence[str], band: str) -> None:
+    """Draw optimizers over each other: a colour each, a dash for every column; of one, a colour for every column."""
+    for curves, colour in zip(shown, cycle(colours := fresh(ax))):
+        name = title(curves.optimizer)
+        words = {c: f"{name}: {label(c)}" if len(columns) > 1 else name for c in columns}
+        several: list[Mapping[str, Any]] = [{"color": colour, "ls": dash} for dash in DASHES]
+        looks = several if len(shown) > 1 else [{"color": colour} for colour in colours]
+        curves.draw(ax, looks, words, band)
+
+
+def _scale(
+    axes: list[Axes], shown: list[Curves], columns: Sequence[str], scales: tuple[bool | None, bool | None]
+) -> None:
+    """Set the scales, and the words for the axes."""
+    log, log_y = scales
+    table = pd.concat([curves.table for curves in shown])
+    steps = table["step"]
     log = geometric(steps[steps > 0]) if log is None else log
-    for curves, ax in zip(shown, axes, strict=True):
-        curves.draw(ax, band, log)
-        ax.set(xlabel=label("step"), xscale="log" if log else "linear", ylabel=_together(columns))
+    for ax in axes:
+        ax.set(xlabel=label("step"), ylabel=_together(columns))
+        scale_values(ax, table["mean"], log_y)
+        if log:
+            log_steps(ax, steps)
         ax.margins(x=0)
 
 
-def _band(curve: pd.DataFrame, band: str) -> tuple[pd.Series[float], pd.Series[float]]:
-    if band not in BANDS:
-        raise ValueError(f"no band {band!r}; there are {', '.join(BANDS)}")
+def _band(curve: pd.DataFrame, column: str, band: str) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return the ends of a band, within what such a column can be."""
+    low, high = limits(column)
     if band == "quantiles":
         return curve["q10"], curve["q90"]
-    return curve["mean"] - curve["se"], curve["mean"] + curve["se"]
+    return (curve["mean"] - curve["se"]).clip(lower=low), (curve["mean"] + curve["se"]).clip(upper=high)
 
 
 def _as_list(columns: str | Sequence[str] | None, rows: pd.DataFrame) -> list[str]:
     if columns is None:
-        return list(COEFFICIENTS) if set(COEFFICIENTS) <= set(rows) else ["train_loss"]
+        return next((list(pair) for pair in COEFFICIENTS if {*pair} <= {*rows}), ["train_loss"])
     return [columns] if isinstance(columns, str) else list(columns)
 
 
@@ -175,12 +225,18 @@ def _phase(rows: pd.DataFrame) -> tuple[float, ...]:
     return tuple(float(end) for end in ends if pd.notna(end) and 0 < end < rows["step"].max())
 
 
-def _notes(shown: list[Curves]) -> list[str]:
-    """Explain the marks that are there, and which runs are not."""
-    status = pd.concat([curves.status for curves in shown])
+def _notes(shown: list[Curves], band: str, log_y: bool | None, overlay: bool) -> list[str]:
+    """Explain the marks that are there, and which runs and points are not."""
+    status, table = (pd.concat([getattr(curves, part) for curves in shown]) for part in ("status", "table"))
     fitted, lost = int((status == "fitted").sum()), int((~status.isin(COUNTED)).sum())
+    infinite, below = int(np.isinf(table["mean"]).sum()), int((table["mean"] <= 0).sum()) if log_y else 0
     return [
-        "Dashed: SAM starts or stops." if any(curves.phase for curves in shown) else "",
+        "Lines: means over seeds." if table["n"].max() > 1 else "Lines: one run each.",
+        BANDS[band] if table["n"].max() > 1 else "",
+        f"Dashed{' upright' * overlay}: SAM starts or stops." if any(curves.phase for curves in shown) else "",
         f"Runs that stopped when fitted ({fitted}) stay at their last value." if fitted else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",
+        f"Infinite means ({infinite}) are gaps." if infinite else "",
+        f"Means at or below zero ({below}) have no place on a logarithm." if below else "",
+        *dict.fromkeys(curves.early for curves in shown),
     ]

@@ -1,22 +1,25 @@
-"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge, one panel a cell on shared axes."""
+"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge; a panel a cell, or one for all."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import caption, seeds
-from featlearn.plots.mesh import geometric, log_ticks
-from featlearn.plots.panels import heading, legend_inside, outer_labels, panels
-from featlearn.plots.style import INK, PALETTE, label, paper, title
-from featlearn.tables.columns import by_optimizer, cell_columns, cell_labels, counted, last_rows, select
+from featlearn.plots.caption import ends_early, seeds
+from featlearn.plots.mesh import geometric, log_steps, log_ticks
+from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
+from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, title
+from featlearn.tables.columns import by_cell, cell_columns, counted, last_rows, of_optimizer, select
 from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, edge_in_use, require_recorded
+from featlearn.tables.labels import Label
 
 MOST = 24  # panels of one figure
 LOOKS: Mapping[str, Mapping[str, Any]] = {
@@ -26,109 +29,163 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def edge(table: pd.DataFrame, *, optimizer: str | None = None, ax: Axes | None = None) -> Axes:
+@dataclass(frozen=True)
+class Curves:
+    """What is shown of every cell: run_id, its varying columns, seed, status, step, values; and how many runs are not.
+
+    SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
+    """
+
+    cells: Mapping[Label, pd.DataFrame]
+    lost: int
+    early: str  # where the records end, if that is long before the runs do
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Return the rows of all cells, in the order of the sweep."""
+        return pd.concat(self.cells.values()).sort_index()
+
+
+def edge(
+    table: pd.DataFrame,
+    *,
+    optimizer: str | Collection[str] | None = None,
+    log_y: bool | None = None,
+    overlay: bool = False,
+    ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
+) -> Axes:
     """Draw the sharpness over steps with 2 / lr and, for SAM and USAM, the edge of the rule; return the Axes.
 
     `table` has one row per run and recorded step (`featlearn.load`) with the columns `sharpness`, `stability_edge`
     and, for SAM and USAM, `sam_edge`: trackers of these names record them. Every seed is a line. Every cell gets a
     panel on shared axes, in the order of the sweep, and the first panel's Axes is returned (all are in
-    `ax.figure.axes`); `ax` takes the rows of one cell. The sharpness is on a logarithm; where it is negative, its size
-    is drawn. Raises ValueError, naming the tracker, where one was not recorded.
+    `ax.figure.axes`); with `overlay` they share one panel, a colour each. `ax` takes the rows of one cell, or overlays
+    them; on one that holds curves, these take other colours. The sharpness is on a logarithm unless `log_y` is False;
+    where it is negative, its size is drawn. For `sheet` see `phase_diagram`. Warns where the records end long before
+    the runs do. Raises ValueError, naming the tracker, where one was not recorded.
     """
-    curves, lost = _curves(table, optimizer)
+    curves = _curves(table, optimizer)
     if ax is None:
-        return _figure(curves, lost).axes[0]
-    if curves["cell"].nunique() > 1:
-        raise ValueError(f"one Axes shows one cell: choose of {'; '.join(curves['cell'].unique())}")
+        return _figure(curves, log_y, overlay, sheet).axes[0]
+    refuse_sheet(sheet)
+    if len(curves.cells) > 1 and not overlay:
+        raise ValueError(f"one Axes shows one cell: choose of {'; '.join(curves.cells)}; or overlay")
     with paper():
-        _draw(curves, [ax])
+        _draw_over(curves, ax)
+        _scale(curves, [ax], log_y)
         legend_inside(ax)
     return ax
 
 
 def edge_figure(
-    rows: pd.DataFrame, *, where: Mapping[str, Any] | None = None, optimizer: str | None = None
+    rows: pd.DataFrame,
+    *,
+    where: Mapping[str, Any] | None = None,
+    optimizer: str | Collection[str] | None = None,
+    log_y: bool | None = None,
+    overlay: bool = False,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `edge` with a panel for every cell; return the figure and the curves it shows.
+    """Draw `edge` with a panel for every cell, or with `overlay` in one; return the figure and the curves it shows.
 
     `where` keeps the rows with these values, and so chooses cells of a sweep.
     """
-    curves, lost = _curves(select(rows, where or {}), optimizer)
-    return _figure(curves, lost), curves.drop(columns=["run_id", "cell"])
+    curves = _curves(select(rows, where or {}), optimizer)
+    return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")
 
 
-def _curves(rows: pd.DataFrame, optimizer: str | None) -> tuple[pd.DataFrame, int]:
-    """Compute what is shown, and how many runs are not: run_id, cell, its varying columns, seed, status, step, values.
-
-    SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
-    """
-    rows = pd.concat(by_optimizer(rows.reset_index(drop=True), optimizer).values()).sort_index()  # as in the sweep
+def _curves(rows: pd.DataFrame, optimizer: str | Collection[str] | None) -> Curves:
+    """Compute what is shown."""
+    rows = of_optimizer(rows.reset_index(drop=True), optimizer).sort_index()  # as in the sweep
     for column in (SHARPNESS, STABILITY_EDGE):
         require_recorded(rows, column)
     used = edge_in_use(rows)
     other = ~np.isclose(used, rows[STABILITY_EDGE], rtol=1e-12, atol=0, equal_nan=True)
     own = pd.Series(other, index=rows.index).groupby(rows["run_id"]).transform("any")
-    rows = rows.assign(sam_edge=used.where(own), cell=cell_labels(rows))
-    kept = counted(rows)
-    _refuse(kept)
-    if lost := [cell for cell in rows["cell"].unique() if cell not in {*kept["cell"]}]:
-        warnings.warn(f"left out, as every run diverged or failed: {'; '.join(lost)}", stacklevel=2)
-    values = kept[[SHARPNESS, STABILITY_EDGE, SAM_EDGE]].replace(np.inf, np.nan)
-    head = dict.fromkeys(["run_id", "cell", "optimizer.name", *cell_columns(kept), "seed", "status", "step"])
-    return kept[[*head]].join(values), rows["run_id"].nunique() - kept["run_id"].nunique()
+    kept = rows.assign(sam_edge=used.where(own))
+    head = [*dict.fromkeys(["run_id", "optimizer.name", *cell_columns(counted(rows)), "seed", "status", "step"])]
+    values = kept[[SHARPNESS, STABILITY_EDGE, SAM_EDGE]].replace([np.inf, -np.inf], np.nan)
+    cells = {cell: kept.loc[counted(part).index, head].join(values) for cell, part in by_cell(rows).items()}
+    lost = [cell for cell, part in cells.items() if part.empty]
+    cells = {cell: part for cell, part in cells.items() if cell not in lost}
+    _refuse(len(cells))
+    if lost:
+        warnings.warn(f"left out, as every run diverged or failed: {'; '.join(lost)}", stacklevel=3)
+    if early := ends_early(rows):
+        warnings.warn(early, stacklevel=3)
+    return Curves(cells, rows["run_id"].nunique() - counted(rows)["run_id"].nunique(), early)
 
 
-def _refuse(kept: pd.DataFrame) -> None:
+def _refuse(n: int) -> None:
     """Raise ValueError if there is nothing to draw, or too much for one figure."""
-    if kept.empty:
+    if not n:
         raise ValueError("no finished run whose sharpness to follow: every run diverged or failed")
-    if (n := kept["cell"].nunique()) > MOST:
+    if n > MOST:
         raise ValueError(f"{n} cells are more than the {MOST} panels of a figure: choose some, by `where`")
 
 
-def _figure(curves: pd.DataFrame, lost: int) -> Figure:
+def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptions) -> Figure:
     with paper():
-        figure, axes = panels(curves["cell"].nunique(), in_a_row=3)
-        _draw(curves, axes)
-        outer_labels(axes)
-        found = {word: handle for ax in axes for handle, word in zip(*ax.get_legend_handles_labels(), strict=True)}
-        figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=3)
-        caption(figure, _notes(curves, lost))
+        figure, axes = panels(1 if overlay else len(curves.cells))
+        if overlay:
+            _draw_over(curves, axes[0])
+        else:
+            for ax, (cell, rows) in zip(axes, curves.cells.items(), strict=True):
+                for column, look in LOOKS.items():
+                    _lines(ax, rows, column, label(column), look)
+                heading(ax, title(cell), seeds(pd.Series([rows["run_id"].nunique()])))
+        _scale(curves, axes, log_y)
+        finish(axes, _notes(curves), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
 
 
-def _draw(curves: pd.DataFrame, axes: list[Axes]) -> None:
-    """Draw every panel, with the words for its axes."""
-    steps = curves["step"]
-    log = geometric(steps[steps > 0])
-    for ax, (cell, rows) in zip(axes, curves.groupby("cell", sort=False), strict=True):
+def _draw_over(curves: Curves, ax: Axes) -> None:
+    """Draw cells over each other, a colour each; one that is alone on its axes has a colour for every value."""
+    alone, empty = len(curves.cells) == 1, not ax.lines
+    for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
         for column, look in LOOKS.items():
-            _lines(ax, rows, column, look)
-        heading(ax, title(str(cell)), seeds(pd.Series([rows["run_id"].nunique()])))
-        ax.set(xlabel=label("step"), ylabel=label(SHARPNESS), xscale="log" if log else "linear")
-        ax.set_yscale("log")
+            words = f"{title(cell)}: {label(column)}" if alone else title(cell) if column == SHARPNESS else "_nolegend_"
+            _lines(ax, rows, column, words, look if alone and empty else {**look, "color": colour})
+    if not alone:
+        for column in (SAM_EDGE, STABILITY_EDGE):
+            if curves.rows[column].notna().any():
+                ax.plot([], [], **{**LOOKS[column], "color": GREY}, label=label(column))
+
+
+def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
+    """Set the scales, and the words for the axes."""
+    steps = curves.rows["step"]
+    for ax in axes:
+        ax.set(xlabel=label("step"), ylabel=label(SHARPNESS))
+        if log_y is not False:
+            ax.set_yscale("log")
+        if geometric(steps[steps > 0]):
+            log_steps(ax, steps)
         ax.margins(x=0)
-    log_ticks(axes[0].yaxis)
+    if log_y is not False:
+        log_ticks(axes[0].yaxis)
 
 
-def _lines(ax: Axes, rows: pd.DataFrame, column: str, look: Mapping[str, Any]) -> None:
+def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, look: Mapping[str, Any]) -> None:
     """Draw a line for every run that has the column, the first of them named for the legend."""
     known = rows[rows[column].groupby(rows["run_id"]).transform("any")]
-    word = label(column)
+    words = new_word(ax, words)
     for _, run in known.groupby("run_id", sort=False):
-        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=word, **look)
-        word = "_nolegend_"
+        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=words, **look)
+        words = "_nolegend_"
 
 
-def _notes(curves: pd.DataFrame, lost: int) -> list[str]:
+def _notes(curves: Curves) -> list[str]:
     """Say what a line is, which edge is not drawn, and which runs end early or are missing."""
-    ends = last_rows(curves)
-    fitted, negative = int((ends["status"] == "fitted").sum()), int((curves[SHARPNESS] < 0).sum())
+    ends = last_rows(curves.rows)
+    fitted, negative = int((ends["status"] == "fitted").sum()), int((curves.rows[SHARPNESS] < 0).sum())
     at_zero = (ends["optimizer.name"].isin(OF_SAM) & ends[SAM_EDGE].isna()).any()
     return [
-        "Every line is a run." if len(ends) == curves["cell"].nunique() else "Every line is one seed.",
+        "Every line is a run." if len(ends) == len(curves.cells) else "Every line is one seed.",
         "SAM of radius 0 is gradient descent, whose edge is $2/\\eta$." if at_zero else "",
         f"Where the largest eigenvalue is negative ({negative} records), its size is drawn." if negative else "",
         f"Lines of runs that stopped when fitted ({fitted}) end there." if fitted else "",
-        f"Diverged or failed runs ({lost}) are left out." if lost else "",
+        f"Diverged or failed runs ({curves.lost}) are left out." if curves.lost else "",
+        curves.early,
     ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from featlearn.plots.style import paper
+from featlearn.plots.style import RC, paper
 
 NO_METADATA: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
@@ -16,17 +17,20 @@ NO_METADATA: dict[str, dict[str, None]] = {
 }
 
 
-def save(figure: Figure, table: pd.DataFrame, path: str | Path) -> tuple[Path, Path]:
+def save(figure: Figure, table: pd.DataFrame, path: str | Path, dpi: float | None = None) -> tuple[Path, Path]:
     """Write a figure as PNG, PDF or SVG, by suffix, and its table as CSV beside it; return both paths.
 
-    The same figure gives the same bytes: no date, no version, fixed ids. Raises ValueError for another
-    suffix, before anything is written.
+    `dpi` are the dots of an inch of what is no line or letter, 300 if not given. The same figure gives the same
+    bytes: no date, no version, fixed ids. Raises ValueError for another suffix, or no positive dpi, before anything
+    is written.
     """
     path = Path(path)
     check_suffix(path)
+    if dpi is not None and not 0 < dpi < inf:
+        raise ValueError(f"dpi are dots in an inch, above zero, not {dpi:g}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with paper():
-        figure.savefig(path, metadata=NO_METADATA[path.suffix.lower()])
+        figure.savefig(path, dpi=dpi or RC["savefig.dpi"], metadata=NO_METADATA[path.suffix.lower()])
     beside = path.with_suffix(".csv")
     table.to_csv(beside, index=False, lineterminator="\n")
     return path, beside

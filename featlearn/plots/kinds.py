@@ -14,6 +14,7 @@ from featlearn.plots.curve import curve_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
 from featlearn.plots.edge import edge_figure
+from featlearn.plots.panels import SheetOptions
 from featlearn.plots.phase import phase_figure
 
 Draw = Callable[[pd.DataFrame, Mapping[str, Any]], tuple[Figure, pd.DataFrame]]
@@ -25,7 +26,8 @@ def kind(figure: Callable[..., tuple[Figure, pd.DataFrame]]) -> Draw:
     An option that is None counts as not given. `draw` raises ValueError for an option that the figure
     does not have.
     """
-    known = list(signature(figure).parameters)[1:]
+    own = [name for name, p in signature(figure).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    known = [*own, *SheetOptions.__annotations__]
 
     def draw(rows: pd.DataFrame, options: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
         given = {name: value for name, value in options.items() if value is not None}

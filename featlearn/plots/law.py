@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from featlearn.plots.mesh import edges, geometric
 from featlearn.plots.style import INK
 from featlearn.tables.cells import boundary, fit_constant
+from featlearn.tables.columns import listed
 from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
 
 SIGNALS = ("data.signal_norm", "data.snr")
@@ -22,6 +23,22 @@ FORMULAS = {
     "sgd": r"C\,(d/n)^{1/4}P\sigma_p",
     "sam": r"C\,P\sigma_p",
     "power": r"C\,\sigma_p d^{1/2} n^{-1/3}",
+}
+
+SCALES = {  # the powers of what a theorem's radius is in proportion to
+    "network.n_filters": 1.0,
+    "train.batch_size": 0.5,
+    "data.n_patches": -1.0,
+    "data.noise_std": -1.0,
+    "data.dim": -0.5,
+}
+RADIUS = r"m\sqrt{B}/(P\sigma_p\sqrt{d})", "m sqrt(B) / (P noise_std sqrt(dim))"
+PROVED = {  # what the theorems are about, where a table says it
+    "network.activation": "relu",
+    "network.model": "two_layer_cnn",
+    "network.loss": "logistic",
+    "data.model": "signal_noise",
+    "optimizer.base": "sgd",
 }
 
 
@@ -41,11 +58,11 @@ class Line:
         end = "fitted" if self.fitted else "given"
         return rf"theory $\|\mu\| = {FORMULAS[self.law]}$, $C = {self.c:.3g}$ {end}"
 
-    def draw(self, ax: Axes) -> None:
-        """Draw the line, white between dark edges, without moving the limits of the axes."""
+    def draw(self, ax: Axes, whose: str = "") -> None:
+        """Draw the line, white between dark edges, without moving the limits of the axes; `whose` goes in its label."""
         limits = ax.get_xlim(), ax.get_ylim()
         edge = [withStroke(linewidth=2.4, foreground=INK)]
-        ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=self.label, zorder=4)
+        ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=whose + self.label, zorder=4)
         ax.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -84,11 +101,14 @@ class Overlay:
 def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None, points: pd.DataFrame) -> Line:
     """Return a law's line over x and y, with constant c, or fitted to the measured points.
 
-    Raises ValueError if the law is unknown, if not exactly one axis is the signal, if what the law needs
-    is neither an axis nor one number, or if there is no point to fit to.
+    Raises ValueError if the law is unknown, if it is SAM's and the radius does not follow it, if not exactly one axis
+    is the signal, if what the law needs is neither an axis nor one number, or if there is no point to fit to.
     """
     if law not in BOUNDARIES:
         raise ValueError(f"no theory {law!r}; there are {', '.join(BOUNDARIES)}")
+    if law == "sam" and not radius_follows(runs):
+        radii = listed(runs["optimizer.rho"])
+        raise ValueError(f"SAM's law supposes a radius in proportion to {RADIUS[1]}; here optimizer.rho takes {radii}")
     if (x in SIGNALS) == (y in SIGNALS):
         raise ValueError(f"a theory boundary needs the signal on one axis: {' or '.join(SIGNALS)}")
     along, other = (x, y) if x in SIGNALS else (y, x)
@@ -102,20 +122,31 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
 
 
 def own_law(runs: pd.DataFrame) -> str | None:
-    """Return the law that a theorem states for these runs: SGD's, or SAM's where its radius scales, on relu."""
+    """Return the law that a theorem states for these runs: SGD's, or SAM's where its radius follows, on relu."""
     names = runs["optimizer.name"].unique()
-    relu = "network.activation" not in runs or bool((runs["network.activation"] == "relu").all())
-    if len(names) != 1 or not relu:
+    proved = all(runs[column].dropna().eq(word).all() for column, word in PROVED.items() if column in runs)
+    if len(names) != 1 or not proved:
         return None
-    return {"sgd": "sgd", "sam": "sam" if _radius_scales(runs) else None}.get(str(names[0]))
+    with_radius = "optimizer.rho" in runs and runs["optimizer.rho"].notna().all()
+    return {"sgd": "sgd", "sam": "sam" if with_radius and radius_follows(runs) else None}.get(str(names[0]))
 
 
-def _radius_scales(runs: pd.DataFrame) -> bool:
-    """Whether rho sqrt(dim) is the same everywhere, as the theorem for SAM supposes."""
-    if not {"optimizer.rho", "data.dim"} <= {*runs.columns}:
-        return False
-    scaled = runs["optimizer.rho"] * runs["data.dim"] ** 0.5
-    return bool(scaled.max() <= scaled.min() * (1 + 1e-6))
+def radius_follows(runs: pd.DataFrame) -> bool:
+    """Whether rho is everywhere the same multiple of m sqrt(B) / (P sigma_p sqrt(d)), as SAM's theorem supposes.
+
+    So it is where it is given as one `{theory: c}`. Factors that the table does not hold are taken to be constant, and
+    runs without a radius have none to follow.
+    """
+    theory = runs.get("optimizer.rho.theory")
+    if theory is not None and theory.notna().all():
+        return bool(theory.nunique() == 1)
+    if "optimizer.rho" not in runs:
+        return True
+    scaled = runs["optimizer.rho"].astype(float)
+    for column, power in SCALES.items():
+        if column in runs and pd.api.types.is_numeric_dtype(runs[column]):
+            scaled = scaled * runs[column].astype(float) ** -power
+    return not scaled.max() > scaled.min() * (1 + 1e-6)
 
 
 def default_level(runs: pd.DataFrame, value: str) -> float | None:

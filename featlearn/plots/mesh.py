@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap, ListedColormap, Normalize
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
+from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import ArrayLike, NDArray
 
 from featlearn.plots.style import GREY, INK, LIGHT, label
@@ -45,30 +46,50 @@ def edges(centres: ArrayLike, *, log: bool) -> NDArray[np.float64]:
     return np.concatenate([[max(first, 0.0) if c[0] > 0 else first], middle, [2 * c[-1] - middle[-1]]])
 
 
-def draw_cells(grid: pd.DataFrame, ax: Axes, *, cmap: Colormap, norm: Normalize, lost: pd.Series[bool]) -> QuadMesh:
+def draw_cells(
+    grid: pd.DataFrame, ax: Axes, *, cmap: Colormap, norm: Normalize, lost: pd.Series[bool], log_y: bool | None = None
+) -> QuadMesh:
     """Draw the column `mean` of a tidy grid, whose first two columns are the axes.
 
-    A cell without a mean stays hatched, or is grey if it is `lost`: computed, yet with nothing to show.
+    A cell without a mean stays hatched, or is grey if it is `lost`: computed, yet with nothing to show. One with an
+    infinite mean is grey too, with a sign on it. y is on a logarithm if `log_y`, by default where it is geometric.
     """
     x, y = grid.columns[:2]
     matrix = grid.pivot(index=y, columns=x, values="mean").sort_index(axis=0).sort_index(axis=1)
-    logs = geometric(matrix.columns), geometric(matrix.index)
+    if log_y and matrix.index[0] <= 0:
+        raise ValueError(f"{y} has no logarithm at {matrix.index[0]:g}")
+    logs = geometric(matrix.columns), geometric(matrix.index) if log_y is None else log_y
     ax.patch.set(facecolor="white", edgecolor=GREY, hatch="//////")
     corners = edges(matrix.columns, log=logs[0]), edges(matrix.index, log=logs[1])
     means = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     mesh = ax.pcolormesh(*corners, means, cmap=cmap, norm=norm, rasterized=True)  # vector cells show seams
-    grey = grid.assign(lost=lost).pivot(index=y, columns=x, values="lost").reindex_like(matrix)
+    at = pd.MultiIndex.from_frame(grid[[y, x]])
+    grey = (lost | np.isinf(grid["mean"])).set_axis(at).astype(float).unstack().reindex_like(matrix)
     blank = np.ma.masked_not_equal(grey.to_numpy(dtype=float), 1.0)
     ax.pcolormesh(*corners, blank, cmap=ListedColormap([LIGHT]))
+    for sign, cells in (("$\\infty$", grid["mean"] == np.inf), ("$-\\infty$", grid["mean"] == -np.inf)):
+        if cells.any():
+            mark_cells(grid[cells], ax, sign, size=22.0)
     _scale(ax, *logs)
     ax.set(xlabel=label(x), ylabel=label(y))
     return mesh
 
 
-def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0, alpha: float = 1.0) -> None:
+def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0) -> None:
     """Put a marker at the centre of every row's cell."""
     x, y = cells.columns[:2]
-    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, alpha=alpha, zorder=3)
+    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, zorder=3)
+
+
+def infinite(grid: pd.DataFrame) -> str:
+    """Say what the signs of infinite cells mean, if there are any."""
+    n = int(np.isinf(grid["mean"]).sum())
+    return rf"$\infty$: an infinite mean ({n} cells), outside the colours." if n else ""
+
+
+def finite(means: pd.Series[float]) -> pd.Series[float]:
+    """Return the means that a colour can show."""
+    return means[np.isfinite(means)]
 
 
 def hatched(grid: pd.DataFrame, lost: pd.Series[bool]) -> int:
@@ -81,8 +102,9 @@ def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise ValueError for a column that is not there, or one of words."""
     require(df, columns)
     for column in columns:
-        if not pd.api.types.is_numeric_dtype(df[column]):
-            raise ValueError(f"{column} holds words, not numbers: it cannot be drawn")
+        if pd.api.types.is_complex_dtype(df[column]) or not pd.api.types.is_numeric_dtype(df[column]):
+            kind = "complex numbers" if pd.api.types.is_complex_dtype(df[column]) else "words, not numbers"
+            raise ValueError(f"{column} holds {kind}: it cannot be drawn")
 
 
 def log_ticks(axis: Axis) -> None:
@@ -94,6 +116,36 @@ def log_ticks(axis: Axis) -> None:
         axis.set_major_locator(LogLocator(subs=tuple(digits)))
         axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
         axis.set_minor_formatter(NullFormatter())
+
+
+def scale_values(ax: Axes, means: pd.Series[float], log_y: bool | None) -> None:
+    """Put values on a logarithm, or not; None leaves the axes as they are. Raises ValueError if none is positive."""
+    if log_y is None:
+        return
+    if log_y and not (means > 0).any():
+        raise ValueError("no mean is above zero: none has a place on a logarithm")
+    ax.set_yscale("log" if log_y else "linear")
+
+
+def log_steps(ax: Axes, steps: pd.Series[float]) -> None:
+    """Put steps on a logarithm from the first positive one on, with step 0, where there is one, at its left."""
+    positive = steps[steps > 0]
+    if positive.empty:
+        return
+    first = float(positive.min())
+    if (steps == 0).any():
+        ax.set_xscale("symlog", linthresh=first, linscale=0.4)
+        ax.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=first))
+    else:
+        ax.set_xscale("log")
+    if steps.max() < 1e6:
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def shifted(ax: Axes, right: float, up: float) -> Transform:
+    """Return where the data of an axes are drawn, moved by points."""
+    return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
 
 
 def _scale(ax: Axes, log_x: bool, log_y: bool) -> None:

@@ -1,88 +1,152 @@
-"""The sheet a figure is drawn on: panels on shared axes, their headings, their legends."""
+"""The sheet a figure is drawn on: panels on shared axes, their headings, and what stands once for all of them."""
 
 from __future__ import annotations
 
 import re
+from typing import TypedDict
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpecBase
 from matplotlib.legend import Legend
-from matplotlib.transforms import ScaledTranslation
 
 from featlearn.plots.caption import caption
 
 COLUMN, PAGE = 3.4, 6.9  # widths in inches of one column of a paper, and of two
-AXES, GAP = 2.5, 0.07  # heights in inches of a lone panel with the words at its axes, and of the space below it
+HEIGHTS, GAP = {1: 2.5, 2: 2.5, 3: 2.1}, 0.07  # in inches: of a row of so many panels with its words, of spaces below
+LEAST = 1.0  # inches of a panel, either way, with its words
 
 
-def panels(n: int, *, in_a_row: int) -> tuple[Figure, list[Axes]]:
-    """Return a figure of n panels on shared axes, the width of a column or of a page."""
-    columns = min(n, in_a_row)
+class SheetOptions(TypedDict, total=False):
+    """What every figure can be told about its sheet: a title, its width and height in inches, whether it explains."""
+
+    title: str | None
+    size: tuple[float, float] | None
+    caption: bool
+
+
+def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure of n panels on shared axes, the width of a column or of a page; at most so many in a row.
+
+    Numbers at an axis stand at the outer panels.
+    """
+    columns = min(n, in_a_row or {4: 2}.get(n, 3))
     rows = -(-n // columns)
-    size = (COLUMN if n == 1 else PAGE, 2.7 * rows + 0.5)
+    size = (COLUMN if n == 1 else PAGE, HEIGHTS[columns] * rows)
     figure, grid = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.08)
     axes = list(np.ravel(grid))
     for spare in axes[n:]:
         spare.remove()
-    for ax in axes[:n]:
+    for ax in axes[:n][-columns:]:
         ax.tick_params(labelbottom=True)
     return figure, axes[:n]
 
 
-def legend_below(ax: Axes) -> None:
-    """Put the legend under the axes and their label, where it hides nothing; none if nothing is labelled."""
-    if ax.get_legend_handles_labels()[0]:
-        below = ax.transAxes + ScaledTranslation(0, -0.36, ax.figure.dpi_scale_trans)
-        ax.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-            bbox_transform=below,
-            handlelength=1.6,
-        )
+def colour_bar(mesh: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
+    """Draw the one colour bar of all panels: in the place that they leave free, or else at their right."""
+    figure, grid = _figure(axes), _grid(axes)
+    free = len(axes) % grid.ncols
+    if not free:
+        return figure.colorbar(mesh, ax=axes, label=label, aspect=30, pad=0.02)
+    place = figure.add_subplot(grid[grid.nrows - 1, free:])
+    place.set_axis_off()
+    cax = place.inset_axes((0.06, 0.5, 0.88, 0.07))
+    return figure.colorbar(mesh, cax=cax, label=label, orientation="horizontal")
 
 
-def finish(ax: Axes, sentences: list[str], *, columns: int = 2) -> None:
-    """Write the legend and a caption below a lone panel; the sheet grows by what they need, the axes keep their size.
+def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, columns: int = 2) -> None:
+    """Write one legend and a caption below all panels, a title above; the sheet grows by what they need.
 
-    The legend has as many columns as fit the sheet, up to `columns`. The layout is final: what is drawn later does not
-    move it.
+    The panels keep their height unless the sheet has a size of its own. The legend has as many columns as fit, up to
+    `columns`. What is the same at all panels is written once: the words of an axis, a legend's entry. The layout is
+    final: what is drawn later does not move it. Raises ValueError if the size leaves no room for the panels.
     """
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    words = caption(figure, sentences)
-    legends = _legend(ax, columns, (figure.get_figwidth() - 0.1) * figure.dpi)
-    below: list[Artist] = [words, *legends]
+    figure, grid, size = _figure(axes), _grid(axes), sheet.get("size")
+    if size is not None:
+        figure.set_figwidth(size[0])
+    words = [caption(figure, sentences)] if sheet.get("caption", True) else []
+    legends = _legend(axes, columns, (figure.get_figwidth() - 0.1) * figure.dpi)
+    below: list[Artist] = [*words, *legends]
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
-    height = AXES + sum(heights)
+    above = 0.3 if sheet.get("title") else 0.0
+    height = HEIGHTS[grid.ncols] * grid.nrows + sum(heights) + above if size is None else size[1]
+    room = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
+    if min(room) < LEAST:
+        least = LEAST * grid.ncols, LEAST * grid.nrows + sum(heights) + above
+        raise ValueError(
+            f"a figure of {size} inches leaves no room for its panels: at least {least[0]:g}, {least[1]:.1f}"
+        )
     figure.set_figheight(height)
-    words.set_position((0.02, GAP / height))
+    if title := sheet.get("title"):
+        figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    for text in words:
+        text.set_position((0.02, GAP / height))
     for legend in legends:
-        legend.set_bbox_to_anchor((0.5, (heights[0] + GAP) / height), transform=figure.transFigure)
-    figure.set_layout_engine("constrained", w_pad=0.08, rect=(0, sum(heights) / height, 1, AXES / height))
+        legend.set_bbox_to_anchor((0.5, (sum(heights[: len(words)]) + GAP) / height), transform=figure.transFigure)
+    x, y = axes[0].get_xlabel(), axes[0].get_ylabel()
+    for ax in axes[: -grid.ncols]:
+        ax.set_xlabel("")
+    for i, ax in enumerate(axes):
+        ax.set_ylabel(y if i % grid.ncols == 0 else "")
+    _lay_out(figure, below, sum(heights) / height)
+    if len(axes) > 1:
+        _label_once(axes, x, y)
+
+
+def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
+    """Lay out the panels above what stands below, not narrowed to hold it, once and for all."""
+    figure.set_layout_engine("constrained", w_pad=0.08, rect=(0, bottom, 1, 1 - bottom))
     for artist in below:
-        artist.set_in_layout(False)  # the axes are laid out above it, and not narrowed to hold it
+        artist.set_in_layout(False)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for artist in below:
         artist.set_in_layout(True)
 
 
-def _legend(ax: Axes, columns: int, width: float) -> list[Legend]:
-    """Draw the legend at most `width` pixels wide, in fewer columns, or with broken lines, if it has to be."""
-    handles, names = ax.get_legend_handles_labels()
-    if not handles:
+def _label_once(axes: list[Axes], x: str, y: str) -> None:
+    """Write the words of both axes once, at the middle of all panels, in place of at the outer ones."""
+    figure, to_sheet = _figure(axes), _figure(axes).transFigure.inverted()
+    first, boxes = axes[0], [ax.get_position() for ax in axes]
+    under = axes[-1].xaxis.label.get_window_extent().transformed(to_sheet).y1
+    beside = first.yaxis.label.get_window_extent().transformed(to_sheet).x1
+    for ax in axes:
+        ax.set(xlabel="", ylabel="")
+    first.set(xlabel=x, ylabel=y)
+    middle = min(box.x0 for box in boxes) + max(box.x1 for box in boxes)
+    height = min(box.y0 for box in boxes) + max(box.y1 for box in boxes)
+    first.xaxis.set_label_coords(middle / 2, under, transform=figure.transFigure)
+    first.yaxis.set_label_coords(beside, height / 2, transform=figure.transFigure)
+
+
+def _legend(axes: list[Axes], columns: int, width: float) -> list[Legend]:
+    """Draw one legend at most `width` pixels wide, in fewer columns, or with broken lines, if it has to be."""
+    found = {word: handle for ax in axes for handle, word in zip(*ax.get_legend_handles_labels(), strict=True)}
+    if not found:
         return []
+    place = _figure(axes) if len(axes) > 1 else axes[0]
+    legend = None
     for n, letters in [*((n, 1000) for n in range(columns, 0, -1)), (1, 40), (1, 30), (1, 20)]:
-        lines = [_broken(str(name), letters) for name in names]
+        if legend is not None:
+            legend.remove()
+        lines = [_broken(word, letters) for word in found]
         look = {"handlelength": 1.6, "columnspacing": 1.0, "borderaxespad": 0.0}
-        legend = ax.legend(handles, lines, loc="lower center", ncols=n, **look)
+        legend = place.legend(list(found.values()), lines, loc="lower center", ncols=n, **look)
         if legend.get_window_extent().width <= width:
             break
-    return [legend]
+    return [legend] if legend else []
+
+
+def refuse_sheet(sheet: SheetOptions) -> None:
+    """Raise ValueError if the sheet of someone else's figure is to be changed."""
+    if given := [name for name, value in sheet.items() if value is not None]:
+        raise ValueError(f"{', '.join(given)} are of a figure of its own: not with ax")
 
 
 def legend_inside(ax: Axes) -> None:
@@ -91,12 +155,13 @@ def legend_inside(ax: Axes) -> None:
         ax.legend(loc="upper right", handlelength=1.6, frameon=True, framealpha=0.85)
 
 
-def outer_labels(axes: list[Axes]) -> None:
-    """Keep the y label of the first panel of a row only."""
-    for ax in axes:
-        place = ax.get_subplotspec()
-        if place is not None and not place.is_first_col():
-            ax.set_ylabel("")
+def new_word(ax: Axes, words: str) -> str:
+    """Return words for the legend of an axes that tell what is drawn from what was drawn before."""
+    taken, n = ax.get_legend_handles_labels()[1], 2
+    new = words
+    while new in taken:
+        new, n = f"{words} ({n})", n + 1
+    return new
 
 
 def heading(ax: Axes, name: str, count: str) -> None:
@@ -106,6 +171,18 @@ def heading(ax: Axes, name: str, count: str) -> None:
     beside = "" if _width(words.rpartition("\n")[2]) <= room else "\n"  # else the count would stand on the name
     ax.set_title(words + beside, loc="left")
     ax.set_title(count, loc="right", fontsize=8)
+
+
+def _figure(axes: list[Axes]) -> Figure:
+    figure = axes[0].get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _grid(axes: list[Axes]) -> GridSpecBase:
+    place = axes[0].get_subplotspec()
+    assert place is not None
+    return place.get_gridspec()
 
 
 def _broken(name: str, letters: int) -> str:

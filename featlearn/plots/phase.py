@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,13 +12,14 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import caption, loss_range, seeds
-from featlearn.plots.law import Line, Overlay
-from featlearn.plots.mesh import draw_cells, hatched, mark_cells, require_numbers
-from featlearn.plots.panels import heading, legend_below, legend_inside, outer_labels, panels
+from featlearn.plots.caption import loss_range, moment, seeds, swept
+from featlearn.plots.law import RADIUS, Line, Overlay
+from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
+from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels, refuse_sheet
 from featlearn.plots.style import INK, label, paper, sequential, title
 from featlearn.tables.cells import phase_grid
 from featlearn.tables.columns import by_optimizer, last_rows, main_axes, of_optimizer, select
+from featlearn.tables.labels import Label
 
 ERRORS = ("test_error", "test_error_true", "train_error")
 
@@ -27,16 +28,21 @@ ERRORS = ("test_error", "test_error_true", "train_error")
 class Panel:
     """One optimizer's grid of means, the points where they cross a level, and the law laid over them."""
 
-    optimizer: str
+    optimizer: Label
     grid: pd.DataFrame
     level: float | None
     points: pd.DataFrame
     line: Line | None
 
     @property
+    def blank(self) -> pd.Series[bool]:
+        """Return which cells hold runs that finished, none of which has a value."""
+        return self.grid["mean"].isna() & (self.grid["diverged"] + self.grid["failed"] == 0)
+
+    @property
     def lost(self) -> pd.Series[bool]:
-        """Return which cells hold only runs that diverged."""
-        return self.grid["mean"].isna() & (self.grid["diverged"] > 0)
+        """Return which cells hold runs but no value: they diverged, or have none."""
+        return self.grid["mean"].isna() & (self.grid["diverged"] > 0) | self.blank
 
     def table(self) -> pd.DataFrame:
         """Return the grid as it is drawn, with the law and its constant."""
@@ -45,16 +51,16 @@ class Panel:
             return table
         return table.assign(law=self.line.law, law_c=self.line.c, law_fitted=self.line.fitted)
 
-    def draw(self, ax: Axes, norm: Normalize) -> QuadMesh:
-        """Draw cells, marks, crossings and line; return the mesh, for a colour bar."""
-        mesh = draw_cells(self.grid, ax, cmap=sequential(), norm=norm, lost=self.lost)
+    def draw(self, ax: Axes, norm: Normalize, log_y: bool | None, whose: str = "") -> QuadMesh:
+        """Draw cells, marks, crossings and line (`whose` in the legend); return the mesh, for a colour bar."""
+        mesh = draw_cells(self.grid, ax, cmap=sequential(), norm=norm, lost=self.lost, log_y=log_y)
         mark_cells(self.grid[self.grid["diverged"] > 0], ax, "x")
         if len(self.points):
             x, y = (self.points[c] for c in self.grid.columns[:2])
             text = f"measured: mean crosses {self.level:g}"
             ax.scatter(x, y, s=8, facecolor="white", edgecolor=INK, linewidths=0.5, label=text, zorder=5)
         if self.line is not None:
-            self.line.draw(ax)
+            self.line.draw(ax, whose)
         heading(ax, title(self.optimizer), seeds(self.grid["n"]))
         return mesh
 
@@ -65,28 +71,32 @@ def phase_diagram(
     y: str,
     value: str = "test_error",
     *,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
     constant: float | None = None,
     level: float | None = None,
+    log_y: bool | None = None,
     ax: Axes | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> Axes:
     """Draw the seed mean of `value` at the last step over x and y, with the theory boundary; return the Axes.
 
     Several optimizers get one panel each on one colour scale, and the first panel's Axes is returned (all
     are in `ax.figure.axes`); with `ax`, choose one by `optimizer`, a name or a label of
     `featlearn.tables.optimizer_labels`. For `theory`, `constant` and `level` see `Overlay`; a fitted
-    constant says so in the legend. Raises ValueError where nothing can be drawn, or where a cell would
-    mix several runs of one seed.
+    constant says so in the legend. The last step is the last that the table holds, and the caption says which. An
+    infinite mean is marked and has no colour. `sheet` takes title, size (inches) and caption (False for none) of a
+    figure of its own. Raises ValueError where nothing can be drawn, or where a cell would mix several runs of one seed.
     """
     runs = last_rows(table)
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
     if ax is None:
-        return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet).axes[0]
+    refuse_sheet(sheet)
     if len(shown) > 1:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(p.optimizer for p in shown)}")
     with paper():
-        mesh = shown[0].draw(ax, _norm(shown, value))
+        mesh = shown[0].draw(ax, _norm(shown, value), log_y)
         legend_inside(ax)
         ax.figure.colorbar(mesh, ax=ax, label=label(value))
     return ax
@@ -99,10 +109,12 @@ def phase_figure(
     y: str | None = None,
     value: str = "test_error",
     where: Mapping[str, Any] | None = None,
-    optimizer: str | None = None,
+    optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
     constant: float | None = None,
     level: float | None = None,
+    log_y: bool | None = None,
+    **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw `phase_diagram` with a panel for every optimizer; return the figure and the cells it shows.
 
@@ -112,10 +124,12 @@ def phase_figure(
     x, y = main_axes(runs, x, y)
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
-    return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value), table
+    return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet), table
 
 
-def _measure(runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | None, overlay: Overlay) -> list[Panel]:
+def _measure(
+    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, overlay: Overlay
+) -> list[Panel]:
     """Compute what every panel shows."""
     require_numbers(runs, [x, y, value])
     shown = []
@@ -128,36 +142,53 @@ def _measure(runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | No
     return [panel for panel in shown if len(panel.grid)]
 
 
-def _figure(runs: pd.DataFrame, shown: list[Panel], value: str) -> Figure:
+def _figure(runs: pd.DataFrame, shown: list[Panel], value: str, log_y: bool | None, sheet: SheetOptions) -> Figure:
     """Draw the panels on one colour scale, with a caption."""
     with paper():
-        figure, axes = panels(len(shown), in_a_row=2)
+        figure, axes = panels(len(shown))
         norm = _norm(shown, value)
-        meshes = [panel.draw(ax, norm) for panel, ax in zip(shown, axes, strict=True)]
-        for ax in axes:
-            legend_below(ax)
-        outer_labels(axes)
-        figure.colorbar(meshes[0], ax=axes, label=label(value), aspect=30, pad=0.02)
-        caption(figure, ["Means at the last step.", loss_range(runs), *_notes(shown)])
+        for panel, ax in zip(shown, axes, strict=True):
+            mesh = panel.draw(ax, norm, log_y, f"{title(panel.optimizer)}: " * (len(shown) > 1))
+        colour_bar(mesh, axes, label(value))
+        finish(axes, _notes(runs, shown, value), sheet)
     return figure
 
 
-def _notes(shown: list[Panel]) -> list[str]:
-    """Explain the marks that are there."""
+def _notes(runs: pd.DataFrame, shown: list[Panel], value: str) -> list[str]:
+    """Say what a cell is, and explain the marks that are there."""
     empty = sum(hatched(panel.grid, panel.lost) for panel in shown)
+    blank = sum(int(panel.blank.sum()) for panel in shown)
     diverged = sum(int(panel.grid["diverged"].sum()) for panel in shown)
     lines = [panel.line for panel in shown if panel.line is not None]
     return [
+        f"Means {moment(runs)}.",
+        loss_range(runs) if value != "train_loss" else "",
         f"Hatched: no finished run ({empty} cells)." if empty else "",
+        swept(runs, shown[0].grid) if empty else "",
         f"Crosses: runs that diverged ({diverged}), left out of the means." if diverged else "",
+        f"Grey without a cross: finished runs that have no such value ({blank} cells)." if blank else "",
+        infinite(pd.concat([panel.grid for panel in shown])),
         "The constant C of the theory is fitted to the circles." if any(line.fitted for line in lines) else "",
-        r"SAM's law supposes $\rho\propto d^{-1/2}$." if any(line.law == "sam" for line in lines) else "",
+        *_laws(shown),
+    ]
+
+
+def _laws(shown: list[Panel]) -> list[str]:
+    """Say what SAM's law supposes, and which lines are not the law of the optimizer they are drawn for."""
+    own = [panel for panel in shown if panel.line is not None and panel.line.law == panel.optimizer.name]
+    others = [panel for panel in shown if panel.line is not None and panel not in own]
+    supposed = any(panel.line is not None and panel.line.law == "sam" for panel in own)
+    return [
+        rf"SAM's law supposes $\rho\propto {RADIUS[0]}$, as it is here." if supposed else "",
+        *(f"The line at {title(p.optimizer)} is the law {p.line.law!r}, as asked." for p in others if p.line),
     ]
 
 
 def _norm(shown: list[Panel], value: str) -> Normalize:
-    """Return one colour scale for all panels: 0 to 1/2 for an error, else the range of the means."""
-    means = pd.concat([panel.grid["mean"] for panel in shown])
+    """Return one colour scale for all panels: 0 to 1/2 for an error, else the range of the finite means."""
+    means = finite(pd.concat([panel.grid["mean"] for panel in shown]))
+    if means.empty:
+        return Normalize(0.0, 1.0)
     low, high = float(means.min()), float(means.max())
     if value in ERRORS:
         return Normalize(0.0, max(0.5, high))

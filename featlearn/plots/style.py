@@ -6,18 +6,29 @@ Nothing is changed at import: a figure is drawn, and saved, inside `with paper()
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
-import seaborn as sns
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+
+from featlearn.tables.labels import Label
 
 INK, GREY, LIGHT = "#222222", "#707070", "#d9d9d9"
-PALETTE: tuple[tuple[float, float, float], ...] = tuple(sns.color_palette("colorblind"))
+
+# seaborn's palette "colorblind", and places of its colour map "mako_r": to import seaborn takes longer than to draw
+PALETTE: Sequence[str] = (
+    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
+    *("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
+)
+DASHES: Sequence[Any] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
+MAKO: Sequence[str] = (
+    *("#def5e5", "#c0e9cc", "#99ddb6", "#6ad2ad", "#4cc3ad", "#3cb2ad", "#35a0ab", "#348fa7"),
+    *("#357da3", "#366b9f", "#3b589a", "#40478b", "#3f3770", "#382a54", "#2e1e3b", "#201322"),
+)
 
 RC: Mapping[Any, Any] = MappingProxyType(
     {
@@ -40,6 +51,8 @@ RC: Mapping[Any, Any] = MappingProxyType(
         "ytick.major.width": 0.6,
         "xtick.major.size": 2.5,
         "ytick.major.size": 2.5,
+        "axes.axisbelow": True,
+        "lines.solid_capstyle": "round",
         "hatch.linewidth": 0.4,
         "lines.linewidth": 1.4,
         "figure.dpi": 150,
@@ -95,14 +108,16 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(  # of labels that end with a symb
 
 @contextmanager
 def paper() -> Iterator[None]:
-    """Set the style within a `with` block, and put everything back after it."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **RC}):
+    """Set the style within a `with` block, whatever the caller's settings are, and put these back after it."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
         yield
 
 
 def label(column: str) -> str:
     """Return a column in words, or its own name."""
-    return LABELS.get(column, column.replace("_", " "))
+    return LABELS.get(column, _plain(column.replace("_", " ")))
 
 
 NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where capitals alone are not enough
@@ -125,30 +140,39 @@ NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where 
 )
 
 
-def title(optimizer: str) -> str:
+def title(optimizer: Label) -> str:
     """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03.
 
     Of a user's own rule it is the class, and of its source's hash what git shows of one.
     """
-    name, *settings = optimizer.split(" ")
+    name = optimizer.name
     named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
-    return ", ".join([named, *(_setting(*setting.split("=")) for setting in settings)])
+    return ", ".join([_plain(named), *(_setting(key, value) for key, value in optimizer.settings.items())])
 
 
 def _setting(key: str, value: str) -> str:
     key, theory, _ = key.partition(".theory")
     value = value[:7] if key in ("source", "base.source") else value
-    symbol = SYMBOLS.get(key, key.rpartition(".")[2].replace("_", " "))
-    return f"{symbol} = {value}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
+    symbol = SYMBOLS.get(key, _plain(key.rpartition(".")[2].replace("_", " ")))
+    return f"{symbol} = {_plain(value)}" + " \N{MULTIPLICATION SIGN} theory" * bool(theory)
+
+
+def _plain(words: str) -> str:
+    """Return words such that a dollar sign in them opens no formula."""
+    return words.replace("$", r"\$")
+
+
+def fresh(ax: Axes) -> list[str]:
+    """Return the palette, first the colours that no line of the axes has."""
+    used = {to_hex(line.get_color()) for line in ax.lines}
+    return sorted(PALETTE, key=lambda colour: colour in used)
 
 
 def sequential() -> Colormap:
     """Return the colour map of a quantity: pale is small, dark is large."""
-    mako = sns.color_palette("mako_r", as_cmap=True)
-    return ListedColormap(mako(np.linspace(0.0, 0.92, 256)))
+    return LinearSegmentedColormap.from_list("mako", MAKO)
 
 
 def diverging() -> Colormap:
     """Return the colour map of a difference: blue below zero, white at it, red above."""
-    colours: Colormap = sns.color_palette("vlag", as_cmap=True)
-    return colours
+    return mpl.colormaps["RdBu_r"]

@@ -9,8 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featlearn.tables.columns import config_columns, counted, places, refuse_twins, require, varying
-from featlearn.tables.intervals import mean_interval, moments
+from featlearn.tables.dtypes import plain, refuse_names
+from featlearn.tables.intervals import moments
 from featlearn.theory.boundaries import ARGUMENTS, Law
+
+GRID = ("mean", "se", "n", "diverged", "failed")
 
 
 class Constant(NamedTuple):
@@ -25,15 +28,17 @@ def phase_grid(summary: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFram
     """Average over seeds, one row per cell that holds a run: x, y, mean, se, n, diverged, failed.
 
     n is the number of runs in the mean, se the standard error over them (NaN for n = 1); a cell without a
-    counted run has a NaN mean. As a matrix: `grid.pivot(index=y, columns=x, values="mean")`.
+    counted run has a NaN mean, one with an infinite value an infinite mean and no se. As a matrix:
+    `grid.pivot(index=y, columns=x, values="mean")`.
     """
     require(summary, ["status", "seed", x, y, value])
-    runs = places(summary.dropna(subset=[x, y]), [x, y])
+    refuse_names([x, y], GRID)
+    runs = places(plain(summary).dropna(subset=[x, y]), [x, y])
     refuse_twins(runs, [x, y, "seed"])
     ends = {end: (runs["status"] == end).groupby([runs[x], runs[y]]).sum() for end in ("diverged", "failed")}
     table = pd.DataFrame(ends).join(moments(counted(runs), [x, y], value)).reset_index()
     table["n"] = table["n"].fillna(0).astype(int)
-    return table[[x, y, "mean", "se", "n", "diverged", "failed"]]
+    return table[list(dict.fromkeys([x, y, *GRID]))]
 
 
 def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *, log: bool = False) -> pd.DataFrame:
@@ -44,6 +49,8 @@ def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *,
     from small y is taken; `crossings` counts them all, so that noise shows. y is NaN where there is none.
     Raises ValueError for `log` where a y is not positive.
     """
+    refuse_names([x, y], ["crossings"])
+    summary = plain(summary)
     grid = phase_grid(summary, x, y, value).dropna(subset="mean")
     if log and (grid[y] <= 0).any():
         raise ValueError(f"{y} has no logarithm at {grid[y].min():g}")
@@ -69,14 +76,14 @@ def fit_constant(boundary_table: pd.DataFrame, law: Law) -> Constant:
     columns = [f"data.{name}" for name in ARGUMENTS]
     signal = "data.signal_norm" if "data.signal_norm" in boundary_table else "data.snr"
     require(boundary_table, [signal, *columns])
-    points = boundary_table.dropna(subset=[signal, *columns]).astype({c: float for c in (signal, *columns)})
+    points = plain(boundary_table).dropna(subset=[signal, *columns]).astype({c: float for c in (signal, *columns)})
     if points.empty:
         raise ValueError("the measured boundary has no crossing: there is no constant to fit")
     unit = 1.0 if signal == "data.signal_norm" else points["data.noise_std"] * points["data.dim"] ** 0.5
     shape = law(1.0, **_arguments(points))
-    ratio = mean_interval(np.log(points[signal] * unit / shape))
-    c = float(np.exp(ratio.mean))
-    return Constant(c, c * ratio.se, len(points))
+    ratio = np.log(points[signal] * unit / shape)
+    c = float(np.exp(ratio.mean()))
+    return Constant(c, c * float(ratio.sem()), len(points))
 
 
 def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
@@ -84,8 +91,11 @@ def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
 
 
 def crossings(position: ArrayLike, height: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the places where the polyline (position, height) changes side of zero, in order."""
-    at = np.asarray(position, dtype=float)
+    """Return the places where the polyline (position, height) changes side of zero, in order.
+
+    Beside an infinite height it is at the finite one, halfway between two.
+    """
+    at, height = np.asarray(position, dtype=float), np.nan_to_num(height, nan=np.nan, posinf=1e300, neginf=-1e300)
     left = np.flatnonzero((height[1:] > 0) != (height[:-1] > 0))
     share = height[left] / (height[left] - height[left + 1])
     return np.asarray(at[left] + share * (at[left + 1] - at[left]))

@@ -10,6 +10,8 @@ import pandas as pd
 
 from featlearn.lookup import listed as listed  # the other tables and the figures take it from here
 from featlearn.lookup import require_names, selected
+from featlearn.tables.dtypes import plain
+from featlearn.tables.labels import Label, labels
 
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
@@ -31,12 +33,14 @@ def config_columns(df: pd.DataFrame) -> list[str]:
 
 def tracked(df: pd.DataFrame) -> list[str]:
     """Return the columns of numbers that trackers wrote."""
+    df = plain(df)
     known = {"run_id", "step", "status", "stopped_step", "message", "name", *config_columns(df)}
     return [str(column) for column in df if column not in known and pd.api.types.is_numeric_dtype(df[column])]
 
 
 def varying(df: pd.DataFrame) -> list[str]:
     """Return the config columns that take more than one value; missing counts as a value."""
+    df = plain(df)
     return [column for column in config_columns(df) if df[column].nunique(dropna=False) > 1]
 
 
@@ -48,6 +52,7 @@ def counted(df: pd.DataFrame) -> pd.DataFrame:
 def last_rows(df: pd.DataFrame) -> pd.DataFrame:
     """Return the row of every run's last recorded step, as `featlearn.summary` does."""
     require(df, ["run_id", "step"])
+    df = plain(df)
     return df.sort_values("step", kind="stable").drop_duplicates("run_id", keep="last").sort_index()
 
 
@@ -57,6 +62,7 @@ def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     None stands for a missing value. Numbers agree to nine digits, or as messages spell them. Raises ValueError, listing
     the values there are, for a value that no row has, and where no row is left.
     """
+    df = plain(df)
     return df[selected(df, where)]
 
 
@@ -68,6 +74,11 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
     Columns in `ignore` are axes and count as part of the cell, and so do the constant of theory and the number that
     follows from it, whichever of the two is an axis.
     """
+    return pd.Series(_of_optimizers(plain(df), ignore), index=df.index, name="optimizer", dtype="str")
+
+
+def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str]) -> list[Label]:
+    """Return the label of every row's optimizer."""
     require(df, ["run_id", "optimizer.name"])
     ignore = [name for c in ignore for name in (c.removesuffix(".theory"), f"{c.removesuffix('.theory')}.theory")]
     runs = df.drop_duplicates("run_id")
@@ -75,9 +86,7 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
     cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
     several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
     telling = [c for c in free if several[c]]
-    rows = df[["optimizer.name", *telling]].itertuples(index=False, name=None)
-    names = [" ".join([name, *_settings(telling, values)]) for name, *values in rows]
-    return pd.Series(names, index=df.index, name="optimizer", dtype="str")
+    return labels(df, "optimizer.name", telling)
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
@@ -86,6 +95,7 @@ def cell_columns(df: pd.DataFrame) -> list[str]:
     Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
     as `{theory: c}`, and an init_std, batch size or signal that is the same wherever all else is.
     """
+    df = plain(df)
     columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
     columns = [column for column in columns if column not in _signals(df)[1:]]
     for column in FOLLOWING:
@@ -148,17 +158,26 @@ def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
 
     Learning rate and radius are always spelled out, everything else where it varies; what is missing is left out.
     """
+    return pd.Series(_of_cells(plain(df)), index=df.index, name="cell", dtype="str")
+
+
+def by_cell(df: pd.DataFrame) -> dict[Label, pd.DataFrame]:
+    """Split a table by cell, in order of appearance."""
+    df = plain(df)
+    return _split(df, _of_cells(df))
+
+
+def _of_cells(df: pd.DataFrame) -> list[Label]:
+    """Return the label of every row's cell."""
     require(df, ["run_id", "optimizer.name"])
     first = [column for column in ("optimizer.lr", "optimizer.rho") if column in df]
     told = [*first, *(c for c in cell_columns(df) if c not in (*first, "optimizer.name"))]
-    rows = df[["optimizer.name", *told]].itertuples(index=False, name=None)
-    names = [" ".join([name, *_settings(told, values)]) for name, *values in rows]
-    return pd.Series(names, index=df.index, name="cell", dtype="str")
+    return labels(df, "optimizer.name", told)
 
 
 def by_optimizer(
     df: pd.DataFrame, optimizer: str | Collection[str] | None = None, ignore: Sequence[str] = ()
-) -> dict[str, pd.DataFrame]:
+) -> dict[Label, pd.DataFrame]:
     """Split a table by optimizer label, in order of appearance.
 
     With `optimizer`, only that label, or all labels of that name; or of any of several. Raises ValueError, listing
@@ -166,12 +185,20 @@ def by_optimizer(
     """
     if df.empty:
         raise ValueError("the table has no rows")
-    labels = optimizer_labels(df, ignore)
-    chosen = {*labels} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
-    if unknown := chosen - {*labels} - {*df["optimizer.name"]}:
-        raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(labels)}")
-    meant = labels.isin(chosen) | df["optimizer.name"].isin(chosen)
-    return {name: df[labels == name] for name in labels[meant].unique()}
+    df = plain(df)
+    parts = _split(df, _of_optimizers(df, ignore))
+    chosen = {*parts} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
+    if unknown := chosen - {*parts} - {label.name for label in parts}:
+        raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(pd.Series([*parts]))}")
+    return {label: part for label, part in parts.items() if label in chosen or label.name in chosen}
+
+
+def _split(df: pd.DataFrame, names: Sequence[Label]) -> dict[Label, pd.DataFrame]:
+    """Return the rows of every name, in order of appearance."""
+    places: dict[Label, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return {name: df.iloc[rows] for name, rows in places.items()}
 
 
 def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
@@ -186,6 +213,7 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
     `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else. Raises
     ValueError unless this leaves one choice, naming the candidates.
     """
+    df = plain(df)
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
     cells = cell_columns(df)
     rest = [c for c in cells if c in free and c not in (*SIGNALS, x, y)]
@@ -213,13 +241,3 @@ def refuse_twins(runs: pd.DataFrame, keys: Sequence[str], what: str = "run") -> 
     place = ", ".join(f"{key} = {pair[key].iloc[0]}" for key in keys)
     differ = "; ".join(f"{c} ({listed(pair[c])})" for c in varying(pair) if c not in keys)
     raise ValueError(f"{len(pair)} {what}s share {place}; they differ in {differ or 'no config column'}: choose one")
-
-
-def _settings(columns: Sequence[str], values: Sequence[Any]) -> list[str]:
-    """Spell `rho=0.03` for every value that is there, `rho.theory=1` in place of what follows from it."""
-    there = {c.removeprefix("optimizer."): v for c, v in zip(columns, values, strict=True) if not pd.isna(v)}
-    return [f"{name}={_text(v)}" for name, v in there.items() if f"{name}.theory" not in there]
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

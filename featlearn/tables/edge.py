@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from featlearn.tables.columns import cell_columns, config_columns, counted, last_rows, listed, refuse_twins, require
+from featlearn.tables.dtypes import plain
 from featlearn.tables.intervals import half_width
 from featlearn.theory.edges import EDGES
 
@@ -18,6 +19,7 @@ def edge_in_use(df: pd.DataFrame) -> pd.Series[float]:
     Raises ValueError, naming the tracker to record, for runs of SAM or USAM without `sam_edge`, or without any edge.
     """
     require(df, ["run_id", "optimizer.name"])
+    df = plain(df)
     of_sam = recorded(df, SAM_EDGE)
     require_recorded(df[~of_sam & df["optimizer.name"].isin(OF_SAM)], SAM_EDGE)
     require_recorded(df[~of_sam], STABILITY_EDGE)
@@ -35,6 +37,7 @@ def edge_ratio(df: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError, naming the tracker to record, for runs without sharpness or without the edge of their rule.
     """
     require(df, ["run_id", "step", "status", "optimizer.name"])
+    df = plain(df)
     require_recorded(df, SHARPNESS)
     rows = df.assign(ratio=df[SHARPNESS] / edge_in_use(df))
     late = rows["step"] > rows.groupby("run_id")["step"].transform("max") / 2
@@ -50,6 +53,7 @@ def edge_ratio_grid(ratios: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     mean, se, n; low and high, the ends of the Student t interval; least and most, single runs; reached, how many of
     the n runs reached the edge; lost, how many diverged or failed and are not among the n.
     """
+    ratios = plain(ratios)
     cells = cell_columns(ratios)
     refuse_twins(ratios, [*cells, "seed"])
     groups = ratios.assign(reached=ratios["reached"] & ratios["ratio"].notna()).groupby(cells, dropna=False, sort=False)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+
+SHARES = ("train_error", "noise_deactivated", "signal_kept", "grad_alignment", "sam_grad_alignment")
 
 
 class Interval(NamedTuple):
@@ -25,7 +26,7 @@ def mean_interval(x: ArrayLike, level: float = 0.95) -> Interval:
 
     One entry has a mean and nothing more, no entry has nothing: what is unknown is NaN.
     """
-    values = np.asarray(x, dtype=float)
+    values = pd.Series(x).to_numpy(dtype=float, na_value=np.nan)
     values = values[~np.isnan(values)]
     n = len(values)
     mean = float(values.mean()) if n else np.nan
@@ -47,5 +48,14 @@ def half_width(se: ArrayLike, n: ArrayLike, level: float) -> NDArray[np.float64]
     """
     if not 0 < level < 1:
         raise ValueError(f"a confidence level lies between 0 and 1, not at {level:g}")
+    from scipy.special import stdtrit
+
     freedom = np.where(np.asarray(n) > 1, np.asarray(n, dtype=float) - 1, np.nan)
     return np.asarray(stdtrit(freedom, (1 + level) / 2) * np.asarray(se, dtype=float))
+
+
+def limits(column: str) -> tuple[float, float]:
+    """Return between which numbers a column of a known name lies: errors and shares within 0 and 1, a norm above 0."""
+    if column in SHARES or (column.startswith("test_error") and column != "test_error_se"):
+        return 0.0, 1.0
+    return (0.0, np.inf) if column == "grad_norm" else (-np.inf, np.inf)

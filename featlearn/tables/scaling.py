@@ -22,7 +22,10 @@ import numpy as np
 import pandas as pd
 
 from featlearn.tables.columns import counted, places, refuse_twins, require
+from featlearn.tables.dtypes import plain, refuse_names
 from featlearn.tables.resamples import Boundary, Floats, interval, resampled_boundary
+
+POINTS = ("low", "high", "crossings", "beyond", "censored", "first", "last", "n", "left_out")
 
 
 class Exponent(NamedTuple):
@@ -57,6 +60,7 @@ class Scaling:
 
 def fitted(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs that fitted: that reached `train.stop_at_train_loss`, or finished where no level was asked."""
+    runs = plain(runs)
     level = runs.get("train.stop_at_train_loss", pd.Series(np.nan, index=runs.index))
     return counted(runs[level.isna() | (runs["status"] == "fitted")])
 
@@ -77,12 +81,16 @@ def boundary_scaling(
     `summary` has one row per run, of one optimizer. Only runs that fitted count (see `fitted`). Means are linear in
     log y between cells, and the first crossing from small y is taken; cells at zero have no logarithm and are left
     out. `n_boot` resamples of the seeds, drawn from `seed`, give the intervals. Raises ValueError if the mean
-    crosses at fewer than two x, or if two runs of one seed share a cell.
+    crosses at fewer than two x, if two runs of one seed share a cell, or if a value is infinite.
     """
     require(summary, ["status", "seed", x, y, value])
+    refuse_names([x, y], POINTS)
+    summary = plain(summary)
     runs = places(summary[(summary[x] > 0) & (summary[y] > 0)], [x, y])
     refuse_twins(runs, [x, y, "seed"])
     kept = fitted(runs).dropna(subset=value)
+    if n := int(np.isinf(kept[value]).sum()):
+        raise ValueError(f"{value} is infinite in {n} runs, which have no mean: leave them out first")
     cells = kept.pivot(index=[x, y], columns="seed", values=value).astype(float).sort_index()
     found = resampled_boundary(cells, level, n_boot, seed)
     if (n := found.place.iloc[:1].count().sum()) < 2:
@@ -107,7 +115,7 @@ def _points(found: Boundary, x: str, y: str, confidence: float, counts: Mapping[
     table["beyond"] = np.select([table["place"].notna(), low > 0, np.isfinite(high)], ["", "above", "below"], "unknown")
     whole = table[["crossings", "n", "all"]].fillna(0).astype(int)
     table = table.assign(**whole, left_out=whole["all"] - whole["n"]).rename(columns={"place": y}).rename_axis(x)
-    return table[[y, "low", "high", "crossings", "beyond", "censored", "first", "last", "n", "left_out"]].reset_index()
+    return table[[y, *POINTS]].reset_index()
 
 
 def _exponent(found: Boundary, confidence: float) -> Exponent:

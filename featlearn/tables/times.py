@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featlearn.tables.columns import COUNTED, config_columns, counted, refuse_twins, require, tracked
+from featlearn.tables.dtypes import plain, refuse_names
 
 
 def seed_quantiles(
@@ -24,7 +25,8 @@ def seed_quantiles(
     """
     by = [by] if isinstance(by, str) else list(by)
     require(df, ["run_id", "step", "status", "seed", value, *by])
-    rows = counted(df).sort_values(["run_id", "step"])
+    refuse_names(by, ["step", "mean", "se", "n", *(f"q{100 * q:g}" for q in quantiles)])
+    rows = counted(plain(df)).sort_values(["run_id", "step"])
     if rows.empty:
         raise ValueError(f"no finished run in which to follow {value}")
     refuse_twins(rows.drop_duplicates("run_id"), [*by, "seed"])
@@ -51,6 +53,8 @@ def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None 
         raise ValueError(
             "every run has one row, so when it reached the loss is unknown: pass all recorded steps (load)"
         )
+    refuse_names(columns, ["run_id", "status", "reached"])
+    df = plain(df)
     values = list(dict.fromkeys(["step", *columns]))
     height = np.log(df["train_loss"].clip(lower=np.finfo(float).tiny))
     return _first_below(df, height, float(np.log(level)), values)
@@ -63,6 +67,7 @@ def half_time(df: pd.DataFrame, value: str) -> pd.DataFrame:
     where the question has no answer: the final value is zero, or the run diverged or failed and has none.
     """
     require(df, ["run_id", "step", "status", value])
+    df = plain(df)
     final = df.sort_values("step", kind="stable").groupby("run_id")[value].last()
     share = (df[value] / df["run_id"].map(final.where(final != 0))).abs()
     share = share.where(df["status"].isin(COUNTED))
@@ -73,8 +78,9 @@ def half_time(df: pd.DataFrame, value: str) -> pd.DataFrame:
 def _over_seeds(runs: pd.DataFrame, value: str, steps: NDArray[np.float64], quantiles: Sequence[float]) -> pd.DataFrame:
     """Return the statistics of one group at `steps`."""
     curves = pd.DataFrame([_curve(run, value, steps) for _, run in runs.groupby("run_id")], columns=steps)
-    table = pd.DataFrame({"mean": curves.mean(), "se": curves.sem(), "n": curves.count()})
-    table = table.assign(**{f"q{100 * q:g}": curves.quantile(q) for q in quantiles})
+    with np.errstate(invalid="ignore"):  # infinite values have no deviation
+        table = pd.DataFrame({"mean": curves.mean(), "se": curves.sem(), "n": curves.count()})
+        table = table.assign(**{f"q{100 * q:g}": curves.quantile(q) for q in quantiles})
     return table.rename_axis("step").reset_index()
 
 
@@ -88,15 +94,15 @@ def _curve(run: pd.DataFrame, value: str, steps: NDArray[np.float64]) -> NDArray
 
 def _first_below(df: pd.DataFrame, height: pd.Series[Any], level: float, values: list[str]) -> pd.DataFrame:
     """Return every run's config, and its `values` where `height` first falls to `level`, linear in height."""
-    rows = df.assign(height=height).sort_values(["run_id", "step"], ignore_index=True)
-    known = rows.dropna(subset="height")
-    first = known[known["height"] <= level].drop_duplicates("run_id").index
-    wanted = ["height", *values]
-    before = known.groupby("run_id")[wanted].shift().loc[first].astype(float)
-    here = known.loc[first, wanted].astype(float)
-    share = (before["height"] - level) / (before["height"] - here["height"])
-    read = before.mul(1 - share, axis=0).add(here.mul(share, axis=0)).where(share < 1, here, axis=0)
-    read = read[values].assign(reached=True).set_axis(known.loc[first, "run_id"])
+    order = np.lexsort((df["step"], pd.factorize(df["run_id"], sort=True)[0]))
+    rows, height = df.iloc[order].reset_index(drop=True), height.iloc[order].reset_index(drop=True)
+    known = rows[height.notna()]
+    first = known[height[known.index] <= level].drop_duplicates("run_id").index
+    before, here = known.groupby("run_id")[values].shift().loc[first].astype(float), known.loc[first, values]
+    above = height[known.index].groupby(known["run_id"]).shift().loc[first]
+    share = (above - level) / (above - height[first])
+    read = before.mul(1 - share, axis=0).add(here.astype(float).mul(share, axis=0)).where(share < 1, here, axis=0)
+    read = read.assign(reached=True).set_axis(known.loc[first, "run_id"])
     head = dict.fromkeys(["run_id", *(c for c in ("status", *config_columns(df)) if c in df)])
     table = rows.drop_duplicates("run_id")[list(head)].join(read, on="run_id")
     return table.assign(reached=table["reached"].eq(True)).reset_index(drop=True)

@@ -33,6 +33,7 @@ def run_rows(optimizer, signal, dim, seed, steps):
         "train_loss": 0.7 - 0.65 * grown,
         "test_error": 0.5 + (final - 0.5) * grown,
         "signal_coef_max": grown * (1 + luck),
+        "signal_coef_mean": grown * (1 + luck) / 2,
         "noise_coef_pos_mean": 5 * grown * (1 + luck),
     }
     name = "-".join(str(x) for x in (*optimizer.values(), signal, dim, seed))

@@ -82,6 +82,7 @@ def test_the_caption_says_what_a_circle_is(fine):
     text = words(figure)
     assert "where the mean test error (observed labels) over 3 seeds crosses 0.1." in text
     assert "95% bootstrap over seeds" in text and "slopes of the theory" in text
+    assert "Means at step 400. Those at one place stand side by side." in text
     assert table["level"].unique().tolist() == [0.1]
     assert "Final train losses of single runs: 0.05." in text
     assert not any(word in text for word in ("Left out", "Arrows", "Triangles"))

@@ -48,7 +48,7 @@ def test_points_are_means_with_t_intervals(line):
     assert len(points) == 8
     for _, point in points.iterrows():
         chosen = last[(last["optimizer.name"] == point["optimizer"]) & (last[X] == point[X])]["test_error"]
-        low, high = stats.t.interval(0.95, len(chosen) - 1, chosen.mean(), stats.sem(chosen))
+        low, high = np.clip(stats.t.interval(0.95, len(chosen) - 1, chosen.mean(), stats.sem(chosen)), 0, 1)
         assert (point["mean"], point["low"], point["high"]) == pytest.approx((chosen.mean(), low, high))
         assert point["n"] == len(chosen) == 3
 
@@ -65,11 +65,60 @@ def test_what_has_no_axis_is_a_level_line_with_its_band():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "SAM", "GSAM"]
 
 
-def test_bars_of_two_lines_stand_side_by_side_at_their_place():
+def test_lines_go_through_their_means_and_only_bars_stand_side_by_side():
     ax = curve(radii())
-    sam, gsam = (np.asarray(found.get_xdata(), float) for found in ax.lines if found.get_marker() in ("o", "s", "D"))
-    assert not np.isclose(sam, gsam, rtol=1e-3).any()
-    assert np.allclose(np.sqrt(sam * gsam), [0.01, 0.1, 1.0]) and np.allclose(sam, [0.01, 0.1, 1.0], rtol=0.1)
+    ax.figure.draw_without_rendering()
+    sam, gsam = (found for found in ax.lines if found.get_marker() in ("s", "D"))
+    assert sam.get_xdata().tolist() == gsam.get_xdata().tolist() == [0.01, 0.1, 1.0]
+    assert sam.get_transform() == gsam.get_transform() == ax.transData
+    bars = [box.get_children()[-1] for box in ax.containers]
+    first, second = (bar.get_transform().transform((0.1, 0.2))[0] for bar in bars)
+    assert 1 < (second - first) * 72 / ax.figure.dpi < 4
+
+
+def test_the_interval_of_an_error_stays_within_0_and_1():
+    rows = radii().assign(test_error=lambda df: (df["seed"] == 0) * 0.01)
+    figure, points = curve_figure(rows)
+    assert (points["low"] == 0).all() and "95% t intervals, cut at 0 and 1." in words(figure)
+    assert (curve_figure(rows.assign(other=rows["test_error"]), value="other")[1]["low"] < 0).all()
+
+
+def test_an_infinite_mean_is_marked_and_the_others_are_drawn():
+    rows = radii()
+    rows.loc[(rows["optimizer.name"] == "sam") & (rows[RHO] == 1.0) & (rows["seed"] == 0), "train_loss"] = np.inf
+    figure, points = curve_figure(rows, value="train_loss")
+    assert np.isinf(points["mean"]).sum() == 1 and r"$\infty$: infinite means (1)." in words(figure)
+    signs = [found for found in figure.axes[0].lines if found.get_marker() == r"$\infty$"]
+    assert [sign.get_xdata()[0] for sign in signs] == [1.0]
+    assert figure.axes[0].get_ylim()[1] < 1
+
+
+def test_curves_on_one_axes_are_told_apart():
+    _, ax = plt.subplots()
+    for optimizer in ("sam", "gsam"):
+        curve(radii(), optimizer=optimizer, ax=ax)
+    curve(radii(sgd_error=0.5), ax=ax)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["SAM", "GSAM", "SGD", "SAM (2)", "GSAM (2)"]
+    assert len({line.get_color() for line in ax.lines}) == 5
+
+
+def test_the_value_on_a_logarithm():
+    ax = curve(radii(), log_y=True)
+    assert ax.get_yscale() == "log" and "logarithm" not in words(ax.figure)
+    some = curve(radii(sgd_error=-0.1), log_y=True)
+    assert "Means at or below zero (1) have no place on a logarithm." in words(some.figure)
+    with pytest.raises(ValueError, match="no mean is above zero: none has a place on a logarithm"):
+        curve(radii().assign(test_error=0.0), log_y=True)
+
+
+@pytest.mark.parametrize("name", ["place", "lost", "mean", "n", "optimizer", "value"])
+def test_a_value_may_have_any_name_but_an_axis_not_that_of_the_table(name):
+    rows = radii()
+    points = curve_figure(rows.assign(**{name: rows["test_error"]}), value=name)[1]
+    assert points["mean"].tolist() == curve_figure(rows)[1]["mean"].tolist()
+    with pytest.raises(ValueError, match="the table adds a column 'mean' of its own"):
+        curve(rows.rename(columns={RHO: "mean"}), "mean")
 
 
 def test_runs_that_enter_no_mean_are_counted():

@@ -33,13 +33,13 @@ def test_values_are_first_minus_second_and_turn_with_them(rows):
     assert turned["mean"].tolist() == pytest.approx((-table["mean"]).tolist())
 
 
-def test_cells_whose_interval_holds_zero_are_dotted(rows):
+def test_cells_whose_interval_excludes_zero_are_dotted(rows):
     jitter = np.where(rows["seed"] == 0, 0.3, -0.15) * (rows["optimizer.name"] == "sam") * (rows[X] == 4)
     ax = difference(rows.assign(test_error=rows["test_error"] + jitter), X, Y)
     dots = {tuple(place) for place in ax.collections[2].get_offsets().tolist()}
-    assert {(4.0, d) for d in (1000, 2000, 4000, 8000)} <= dots
-    assert (6.0, 8000) not in dots and (10.0, 8000) not in dots
-    assert "Dotted: the 95% t interval of the cell holds zero." in words(ax.figure)
+    assert not {(4.0, d) for d in (1000, 2000, 4000, 8000)} & dots
+    assert {(6.0, 8000), (10.0, 8000)} <= dots
+    assert "Dotted: the 95% t interval of the cell excludes zero." in words(ax.figure)
 
 
 def test_one_pair_has_no_interval(make_rows):
@@ -111,7 +111,31 @@ def test_no_difference_at_all_is_drawn(make_rows):
     df = make_rows()
     ax = difference(df.assign(test_error=0.5), X, Y)
     assert (ax.collections[0].get_array() == 0).all()
-    assert len(ax.collections[2].get_offsets()) == 24
+    assert len(ax.collections[2].get_offsets()) == 0
+    assert "No cell's 95% t interval excludes zero." in words(ax.figure)
+
+
+def test_the_bar_shows_the_colours_in_use(rows):
+    figure, table = difference_figure(rows)
+    low, high = figure.axes[1].get_ylim()
+    assert (low, high) == pytest.approx((min(table["mean"].min(), 0), max(table["mean"].max(), 0)))
+
+
+def test_an_infinite_difference_is_marked_and_outside_the_colours(rows):
+    endless = (rows[X] == 4) & (rows["optimizer.name"] == "sgd")
+    figure, table = difference_figure(rows.assign(test_error=rows["test_error"].mask(endless, np.inf)))
+    assert np.isinf(table.loc[table[X] == 4, "mean"]).all()
+    assert figure.axes[0].collections[0].norm.vmax == pytest.approx(table["mean"].replace(np.inf, 0).abs().max())
+    assert r"$\infty$: an infinite mean (4 cells), outside the colours." in words(figure)
+    both = rows[X] == 4
+    _, table = difference_figure(rows.assign(test_error=rows["test_error"].mask(both, np.inf)))
+    assert (table.loc[both.groupby(rows[X]).any()[lambda s: s].index[0] == table[X], "dropped"] == 3).all()
+
+
+def test_intervals_stay_where_differences_of_errors_can_be(rows):
+    noisy = rows.assign(test_error=((rows["seed"] == 0) ^ (rows["optimizer.name"] == "sgd")) * 1.0)
+    _, table = difference_figure(noisy)
+    assert table["low"].min() == -1 and table["high"].max() == 1
 
 
 def test_a_given_axes(rows):

@@ -57,10 +57,72 @@ def test_the_end_of_a_sam_phase_is_marked(make_rows):
     assert "Dashed: SAM starts or stops." in words(ax.figure)
 
 
-def test_steps_on_a_logarithm_leave_out_step_zero(cell):
+def test_steps_on_a_logarithm_begin_at_step_zero(cell):
     ax = dynamics(cell, log=True)
-    assert ax.get_xscale() == "log" and ax.lines[0].get_xdata().tolist() == [50, 400]
+    assert ax.get_xscale() == "symlog" and ax.lines[0].get_xdata().tolist() == [0, 50, 400]
+    assert ax.get_xlim() == pytest.approx((0, 400))
     assert dynamics(cell).get_xscale() == "linear"
+    assert dynamics(cell[cell["step"] > 0], log=True).get_xscale() == "log"
+
+
+def test_like_is_compared_with_like(cell):
+    assert dynamics_figure(cell)[1]["column"].unique().tolist() == ["signal_coef_mean", "noise_coef_pos_mean"]
+    largest = cell.rename(columns={"signal_coef_mean": "other", "noise_coef_pos_mean": "noise_coef_pos_max"})
+    assert dynamics_figure(largest)[1]["column"].unique().tolist() == ["signal_coef_max", "noise_coef_pos_max"]
+
+
+def test_records_that_end_long_before_the_runs_are_told(cell):
+    short = cell.assign(**{"train.n_steps": 1000})
+    with pytest.warns(UserWarning, match="Records end at step 400 of 1000: what comes later is not shown"):
+        figure, _ = dynamics_figure(short)
+    assert "Records end at step 400 of 1000" in words(figure)
+    for whole in (short.assign(status="fitted"), cell.assign(**{"train.n_steps": 440})):
+        assert "Records" not in words(dynamics_figure(whole)[0])
+
+
+def test_optimizers_may_share_a_panel(cell):
+    figure, table = dynamics_figure(cell, overlay=True)
+    (ax,) = figure.axes
+    names = [text.get_text().partition(":")[0] for text in ax.get_legend().get_texts()]
+    assert names == ["SGD", "SGD", "SAM", "SAM"] and table["optimizer"].unique().tolist() == ["sgd", "sam"]
+    colours, dashes = [line.get_color() for line in ax.lines], [line.get_linestyle() for line in ax.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3] and dashes[0] == dashes[2] != dashes[1]
+    alone = dynamics(cell, "train_loss", overlay=True)
+    assert [text.get_text() for text in alone.get_legend().get_texts()] == ["SGD", "SAM"]
+
+
+def test_curves_on_one_axes_are_told_apart(cell):
+    _, ax = plt.subplots()
+    for optimizer in ("sgd", "sam", "sam"):
+        dynamics(cell, "train_loss", optimizer=optimizer, ax=ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "SAM", "SAM (2)"]
+    assert len({line.get_color() for line in ax.lines}) == 3
+    _, ax = plt.subplots()
+    assert dynamics(cell, overlay=True, ax=ax) is ax and len(ax.lines) == 4
+
+
+def test_values_on_a_logarithm(cell):
+    ax = dynamics(cell, log_y=True)
+    assert ax.get_yscale() == "log" and "Means at or below zero (4) have no place" in words(ax.figure)
+
+
+def test_the_band_of_an_error_stays_within_0_and_1(cell):
+    low = cell.assign(test_error=(cell["seed"] == 0) * 0.01)
+    ax = dynamics(low, "test_error", band="se", optimizer="sgd")
+    assert ax.collections[0].get_paths()[0].vertices[:, 1].min() == 0
+
+
+def test_an_infinite_mean_is_a_gap_and_told(cell):
+    ax = dynamics(cell.assign(train_loss=cell["train_loss"].mask(cell["step"] == 50, np.inf)), "train_loss")
+    assert np.isnan(ax.lines[0].get_ydata()).tolist() == [False, True, False]
+    assert "Infinite means (2) are gaps." in words(ax.figure)
+
+
+@pytest.mark.parametrize("name", ["optimizer", "column", "mean", "n", "seed_", "place"])
+def test_a_column_may_have_any_name(cell, name):
+    _, table = dynamics_figure(cell.assign(**{name: cell["train_loss"]}), columns=name)
+    plain = dynamics_figure(cell, columns="train_loss")[1]
+    assert table["mean"].tolist() == plain["mean"].tolist() and {*table["column"]} == {name}
 
 
 def test_cells_are_not_mixed(make_rows, cell):
@@ -96,6 +158,6 @@ def test_one_seed_is_a_line_without_width(make_rows):
 
 def test_without_coefficients_the_loss_is_followed(make_rows):
     """As of a landscape, which has none."""
-    rows = make_rows((5.0,), (1000,)).drop(columns=["signal_coef_max", "noise_coef_pos_mean"])
+    rows = make_rows((5.0,), (1000,)).drop(columns=["signal_coef_max", "signal_coef_mean", "noise_coef_pos_mean"])
     assert set(dynamics_figure(rows)[1]["column"]) == {"train_loss"}
     assert dynamics(rows, optimizer="sam").get_ylabel() == "train loss"

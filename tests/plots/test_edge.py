@@ -100,6 +100,32 @@ def test_lost_and_fitted_runs_are_told(grid):
         assert len(edge(lost).figure.axes) == 2
 
 
+def test_cells_may_share_a_panel(grid):
+    figure, table = edge_figure(grid, overlay=True)
+    (ax,) = figure.axes
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(names) == 6 and names[-2:] == ["SAM edge", r"$2/\eta$"] and len(table) == len(grid)
+    colours = {line.get_label(): line.get_color() for line in ax.lines if line.get_label() in names[:4]}
+    assert len({*colours.values()}) == 4
+
+
+def test_curves_on_one_axes_are_told_apart(grid):
+    _, ax = plt.subplots()
+    for rho in (0.0, 0.05):
+        edge(grid[(grid["optimizer.lr"] == 0.1) & (grid["optimizer.rho"] == rho)], ax=ax)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names[0] == r"SAM, $\eta$ = 0.1, $\rho$ = 0: sharpness $\lambda_{\max}$" and len({*names}) == len(names) == 5
+    first, second = ({line.get_color() for line in lines} for lines in (ax.lines[:6], ax.lines[6:]))
+    assert len(first) == 2 and len(second) == 1 and not first & second
+
+
+def test_steps_begin_at_zero_and_early_ends_are_told(grid):
+    assert edge(grid.assign(step=grid["step"].replace({50: 1, 100: 10}))).get_xscale() == "symlog"
+    with pytest.warns(UserWarning, match="Records end at step 200 of 1000"):
+        edge(grid.assign(**{"train.n_steps": 1000}))
+    assert edge(grid, log_y=False).get_yscale() == "linear"
+
+
 def test_an_infinite_edge_is_a_gap(grid):
     one = grid[grid["seed"] == 0]
     stopped = one.assign(**{c: one[c].mask(one["step"] == 200, np.inf) for c in ("stability_edge", "sam_edge")})

@@ -1,7 +1,9 @@
 """Files: the same bytes for the same figure, and the numbers beside it."""
 
+import matplotlib as mpl
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from featlearn.plots import phase_figure, save
 
@@ -14,6 +16,22 @@ def test_bytes_are_stable_and_the_table_lies_beside(rows, tmp_path, suffix):
     beside = pd.read_csv(table)
     assert table.name == "phase.csv"
     assert beside["mean"].tolist() == pytest.approx(phase_figure(rows)[1]["mean"].tolist())
+
+
+def test_files_do_not_depend_on_the_callers_settings(rows, tmp_path):
+    plain, _ = save(*phase_figure(rows), tmp_path / "plain.png")
+    theirs = {"text.usetex": True, "savefig.bbox": "tight", "savefig.format": "svg", "savefig.facecolor": "red"}
+    with mpl.rc_context({**theirs, "axes.facecolor": "blue", "figure.autolayout": True}):
+        other, _ = save(*phase_figure(rows), tmp_path / "other.png")
+    assert plain.read_bytes() == other.read_bytes()
+
+
+def test_dots_of_an_inch(rows, tmp_path):
+    small, large = (save(*phase_figure(rows), tmp_path / f"{dpi}.png", dpi=dpi)[0] for dpi in (50, 100))
+    assert plt.imread(large).shape[1] == pytest.approx(2 * plt.imread(small).shape[1], abs=2)
+    with pytest.raises(ValueError, match="dpi are dots in an inch, above zero, not 0"):
+        save(*phase_figure(rows), tmp_path / "none.png", dpi=0)
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_another_figure_has_other_bytes(rows, tmp_path):

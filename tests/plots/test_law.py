@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from featlearn.plots import phase_diagram, phase_figure
+from featlearn.plots.law import own_law, radius_follows
 
 X, Y = "data.signal_norm", "data.dim"
 
@@ -18,8 +19,12 @@ def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows
     fine = make_rows(signals=tuple(np.linspace(0, 16, 33)), dims=(1000, 2000, 4000), seeds=1)
     fine["test_error"] -= 0.02
     figure, table = phase_figure(fine)
-    assert legend(figure.axes[0])[1] == r"theory $\|\mu\| = C\,(d/n)^{1/4}P\sigma_p$, $C = 1.2$ fitted"
-    assert legend(figure.axes[1])[1] == r"theory $\|\mu\| = C\,P\sigma_p$, $C = 1.5$ fitted"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "measured: mean crosses 0.1",
+        r"SGD: theory $\|\mu\| = C\,(d/n)^{1/4}P\sigma_p$, $C = 1.2$ fitted",
+        r"SAM: theory $\|\mu\| = C\,P\sigma_p$, $C = 1.5$ fitted",
+    ]
+    assert "as it is here" in figure.get_supxlabel().replace("\n", " ")
     assert "constant C of the theory is fitted to the circles" in figure.get_supxlabel().replace("\n", " ")
     assert table.groupby("law")["law_c"].first().to_dict() == pytest.approx({"sgd": 1.2, "sam": 1.5}, rel=1e-3)
 
@@ -27,7 +32,36 @@ def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows
 def test_sams_law_is_drawn_only_where_its_radius_scales(make_rows):
     fixed = make_rows(optimizers=[{"optimizer.name": "sam", "optimizer.rho": 0.03}])
     assert not [text for text in legend(phase_diagram(fixed, X, Y)) if "theory" in text]
-    assert [text for text in legend(phase_diagram(fixed, X, Y, theory="sam")) if "theory" in text]
+    with pytest.raises(ValueError, match=r"a radius in proportion to m sqrt\(B\) .*; here optimizer\.rho takes 0\.03"):
+        phase_diagram(fixed, X, Y, theory="sam")
+    sgd = phase_diagram(make_rows(optimizers=[{"optimizer.name": "sgd"}]), X, Y, theory="sam")
+    assert "The line at SGD is the law 'sam', as asked." in sgd.figure.get_supxlabel().replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "power"),
+    [
+        ("data.dim", (1000, 4000), -0.5),
+        ("data.noise_std", (0.5, 1.0), -1),
+        ("data.n_patches", (2, 4), -1),
+        ("network.n_filters", (5, 20), 1),
+        ("train.batch_size", (4, 16), 0.5),
+    ],
+)
+def test_a_radius_follows_the_law_in_each_of_its_factors(column, values, power):
+    runs = pd.DataFrame({column: values, "optimizer.rho": 0.1})
+    assert not radius_follows(runs)
+    assert radius_follows(runs.assign(**{"optimizer.rho": 0.3 * runs[column].astype(float) ** power}))
+    assert radius_follows(runs.assign(**{"optimizer.rho.theory": 1.0}))
+    assert not radius_follows(runs.assign(**{"optimizer.rho.theory": [1.0, 2.0]}))
+
+
+def test_no_law_is_drawn_over_what_the_theorems_are_not_about(rows):
+    for column, word in {"data.model": "xor", "network.model": "mlp", "network.loss": "hinge"}.items():
+        assert own_law(rows[rows["optimizer.name"] == "sgd"].assign(**{column: word})) is None
+    sam = rows[rows["optimizer.name"] == "sam"]
+    assert own_law(sam.assign(**{"optimizer.base": "sgd"})) == "sam"
+    assert own_law(sam.assign(**{"optimizer.base": "adam"})) is None
 
 
 def test_the_line_is_the_law(rows):

@@ -1,9 +1,10 @@
 """Where cells begin and end."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from featlearn.plots.mesh import edges, geometric
+from featlearn.plots.mesh import edges, geometric, require_numbers
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,14 @@ def test_ratios(values):
 )
 def test_differences(values):
     assert not geometric(values)
+
+
+def test_what_is_no_number_is_refused():
+    table = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1j, 2.0]})
+    require_numbers(table, ["a"])
+    for column, kind in {"b": "words, not numbers", "c": "complex numbers"}.items():
+        with pytest.raises(ValueError, match=f"{column} holds {kind}: it cannot be drawn"):
+            require_numbers(table, [column])
 
 
 def test_edges_lie_halfway():

@@ -92,7 +92,54 @@ class TestWhatIsMissing:
         ax.figure.draw_without_rendering()
 
 
+class TestWhatIsDrawnIsSaid:
+    def test_the_step_is_that_of_the_rows(self, rows):
+        early = rows[rows["step"] == 50].assign(**{"train.n_steps": 400})
+        text = words(phase_figure(early)[0])
+        assert "Means at step 50 of 400. Train losses of single runs" in text and "last" not in text
+
+    def test_infinite_cells_are_marked_and_outside_the_colours(self, rows):
+        endless = (rows[X] == 4) & (rows["seed"] == 0) & (rows["optimizer.name"] == "sgd")
+        figure, table = phase_figure(
+            rows.assign(train_loss=rows["train_loss"].mask(endless, np.inf)), value="train_loss"
+        )
+        norm, first = figure.axes[0].collections[0].norm, figure.axes[0]
+        assert np.isfinite([norm.vmin, norm.vmax]).all() and np.isinf(table["mean"]).sum() == 4
+        assert {tuple(place) for place in first.collections[2].get_offsets().tolist()} == {
+            (4, d) for d in (1000, 2000, 4000, 8000)
+        }
+        assert first.collections[1].get_array().count() == 4
+        assert r"$\infty$: an infinite mean (4 cells), outside the colours." in words(figure)
+        assert "Hatched" not in words(figure)
+        figure.draw_without_rendering()
+        everywhere = phase_diagram(rows.assign(train_loss=np.inf), X, Y, "train_loss")
+        assert "an infinite mean (48 cells)" in words(everywhere.figure)
+
+    def test_a_finished_run_without_the_value_is_not_called_missing(self, rows):
+        blank = (rows[X] == 4) & (rows["optimizer.name"] == "sgd")
+        text = words(phase_figure(rows.assign(test_error=rows["test_error"].mask(blank)))[0])
+        assert "finished runs that have no such value (4 cells)" in text and "Hatched" not in text
+
+    def test_of_an_axis_that_follows_from_another_the_swept_one_is_named(self, rows):
+        text = words(phase_figure(rows, x="data.snr", y=Y)[0])
+        assert r"The sweep is over signal norm $\|\mu\|$, from which signal to noise ratio" in text
+
+
 class TestAxes:
+    @pytest.mark.parametrize("kind", ["numpy_nullable", "pyarrow"])
+    def test_columns_of_any_kind(self, rows, kind):
+        plain = phase_figure(rows)[1]
+        other = last_rows(rows).convert_dtypes(dtype_backend=kind)
+        other["optimizer.name"] = other["optimizer.name"].astype("category")
+        other[X] = other[X].astype(object)
+        assert phase_figure(other)[1].equals(plain)
+
+    def test_an_axis_may_be_put_on_a_logarithm_if_it_is_positive(self, rows):
+        assert phase_diagram(rows, X, Y, log_y=False).get_yscale() == "linear"
+        assert phase_diagram(rows[rows[X] > 0], Y, X, log_y=True).get_yscale() == "log"
+        with pytest.raises(ValueError, match=r"data\.signal_norm has no logarithm at 0"):
+            phase_diagram(rows, Y, X, log_y=True)
+
     def test_a_given_axes_shows_one_optimizer(self, rows):
         figure, ax = plt.subplots()
         assert phase_diagram(rows, X, Y, optimizer="sam", ax=ax) is ax

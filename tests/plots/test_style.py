@@ -4,11 +4,14 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import numpy as np
 import pytest
+import seaborn as sns
 
 from featlearn.optim import OPTIMIZERS
 from featlearn.plots.panels import panels
-from featlearn.plots.style import NAMES, label, paper, title
+from featlearn.plots.style import NAMES, PALETTE, diverging, fresh, label, paper, sequential, title
+from featlearn.tables.labels import Label
 
 COLUMNS = """
 train_loss train_error grad_norm test_error test_error_true signal_coef_max signal_coef_mean noise_coef_pos_max
@@ -24,6 +27,31 @@ def test_the_style_ends_with_its_block():
     assert mpl.rcParams == before
 
 
+def test_the_style_does_not_depend_on_the_callers():
+    with mpl.rc_context({"text.usetex": True, "savefig.bbox": "tight", "axes.grid": True, "savefig.transparent": True}):
+        with paper():
+            assert not mpl.rcParams["text.usetex"] and mpl.rcParams["savefig.bbox"] is None
+            assert not mpl.rcParams["axes.grid"] and not mpl.rcParams["savefig.transparent"]
+        assert mpl.rcParams["text.usetex"] and mpl.rcParams["savefig.bbox"] == "tight"
+
+
+def test_the_colours_are_those_of_seaborn():
+    assert [mpl.colors.to_hex(colour) for colour in sns.color_palette("colorblind")] == [*PALETTE]
+    ours = sequential()(np.linspace(0, 1, 256))
+    theirs = sns.color_palette("mako_r", as_cmap=True)(np.linspace(0, 0.92, 256))
+    assert np.abs(ours - theirs).max() < 0.02
+    red, _, blue, _ = diverging()(0.95)
+    assert red > 2 * blue
+
+
+def test_lines_of_a_second_call_have_other_colours():
+    _, (ax,) = panels(1)
+    assert fresh(ax) == [*PALETTE]
+    ax.plot([0, 1], color=PALETTE[0])
+    ax.plot([0, 1], color=PALETTE[2])
+    assert fresh(ax)[:2] == [PALETTE[1], PALETTE[3]] and {*fresh(ax)} == {*PALETTE}
+
+
 def test_importing_changes_no_setting_and_needs_no_torch():
     code = """
 import sys, matplotlib
@@ -31,7 +59,7 @@ before = matplotlib.rcParams.copy()
 import featlearn.plots
 changed = {key for key in before if matplotlib.rcParams[key] != before[key]}
 assert changed <= {"backend"}, changed  # reading it is what settles it
-assert "torch" not in sys.modules
+assert not {"torch", "seaborn", "scipy.stats"} & {*sys.modules}
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -44,18 +72,20 @@ def test_words_have_no_underscores_outside_mathematics(column):
 def test_every_label_can_be_typeset():
     with paper():
         figure, (ax,) = panels(1, in_a_row=1)
-        ax.set_title(" ".join(label(column) for column in COLUMNS.split()) + title("sam rho=0.03 stop=40"))
+        sam = title(Label("sam", {"rho": "0.03", "cost": "5$"}))
+        ax.set_title(" ".join(label(column) for column in COLUMNS.split()) + sam)
         figure.draw_without_rendering()
 
 
 def test_titles():
-    assert title("sgd") == "SGD"
-    assert title("f_sam") == "F-SAM"
-    assert title("msam micro_batch_size=5") == "mSAM, micro batch size = 5"
-    assert title("my_rules.py:MySAM rho=1") == r"MySAM, $\rho$ = 1"
-    assert title("my_rules.py:MySAM source=859008a3aaa5426c") == "MySAM, source = 859008a"
-    assert title("sam rho=0.03 stop=40") == r"SAM, $\rho$ = 0.03, stop = 40"
-    assert title("sam rho.theory=0.5") == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
+    assert title(Label("sgd")) == "SGD"
+    assert title(Label("f_sam")) == "F-SAM"
+    assert title(Label("msam", {"micro_batch_size": "5"})) == "mSAM, micro batch size = 5"
+    assert title(Label("my_rules.py:MySAM", {"rho": "1"})) == r"MySAM, $\rho$ = 1"
+    assert title(Label("my rules.py:MySAM", {"words": "a = b c"})) == "MySAM, words = a = b c"
+    assert title(Label("my_rules.py:MySAM", {"source": "859008a3aaa5426c"})) == "MySAM, source = 859008a"
+    assert title(Label("sam", {"rho": "0.03", "stop": "40"})) == r"SAM, $\rho$ = 0.03, stop = 40"
+    assert title(Label("sam", {"rho.theory": "0.5"})) == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
 
 
 def test_names_are_those_of_optimizers():

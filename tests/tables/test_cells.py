@@ -53,8 +53,28 @@ class TestPhaseGrid:
         with pytest.raises(ValueError, match="no column 'test_eror'; did you mean 'test_error'"):
             phase_grid(runs({}), X, Y, "test_eror")
 
+    def test_an_infinite_value_makes_an_infinite_mean(self, runs):
+        df = runs({"test_error": np.inf}, {"test_error": 0.3, "seed": 1}, {X: 9.0})
+        grid = phase_grid(df, X, Y, "test_error").set_index(X)
+        assert grid["mean"].tolist() == [np.inf, 0.2] and np.isnan(grid.loc[5.0, "se"])
+
+    @pytest.mark.parametrize("name", ["mean", "n", "diverged", "value"])
+    def test_a_value_may_have_any_name_but_an_axis_not_that_of_the_table(self, runs, name):
+        df = runs({name: 0.1}, {name: 0.3, "seed": 1})
+        assert phase_grid(df, X, Y, name)["mean"].tolist() == pytest.approx([0.2])
+        if name != "value":
+            with pytest.raises(ValueError, match=f"adds a column '{name}' of its own"):
+                phase_grid(df, name, Y, "test_error")
+
 
 class TestBoundary:
+    @pytest.mark.parametrize(
+        ("heights", "place"), [([np.inf, 0.1], 3.0), ([0.1, np.inf], 1.0), ([-np.inf, np.inf], 2.0)]
+    )
+    def test_beside_an_infinite_mean_it_is_at_the_finite_one(self, runs, heights, place):
+        df = runs({X: 1.0, "test_error": heights[0]}, {X: 3.0, "test_error": heights[1]})
+        assert boundary(df, Y, X, "test_error", 0.2)[X].tolist() == [place]
+
     def test_linear_between_cells(self, runs):
         df = runs({X: 1.0, "test_error": 0.5}, {X: 3.0, "test_error": 0.1})
         table = boundary(df, Y, X, "test_error", 0.2)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from featlearn.tables import mean_interval
+from featlearn.tables.intervals import limits
 
 
 def test_agrees_with_scipy():
@@ -41,3 +42,9 @@ def test_equal_entries_have_an_interval_of_no_width():
 def test_a_level_is_a_probability():
     with pytest.raises(ValueError, match="between 0 and 1, not at 95"):
         mean_interval([1.0, 2.0], level=95)
+
+
+def test_limits_of_columns():
+    assert limits("test_error") == limits("test_error_true") == limits("test_error.small") == (0, 1)
+    assert limits("signal_kept") == (0, 1) and limits("grad_norm") == (0, np.inf)
+    assert limits("test_error_se") == limits("sharpness") == (-np.inf, np.inf)

@@ -105,3 +105,23 @@ def test_cells_refuse_to_mix(runs):
     with pytest.raises(ValueError, match=r"2 pairs share data.signal_norm = 5.0, seed = 0"):
         pairs = paired_difference(df, "test_error").assign(**{"data.signal_norm": 5.0})
         difference_grid(pairs, ["data.signal_norm"])
+
+
+def test_infinite_values(runs):
+    rows = [(np.inf, 0.2), (np.inf, np.inf), (0.1, np.inf)]
+    df = runs(*(rule | {"seed": s, "test_error": v[i]} for s, v in enumerate(rows) for i, rule in enumerate(({}, SAM))))
+    pairs = paired_difference(df, "test_error").set_index("seed")
+    assert pairs["difference"].tolist() == pytest.approx([np.inf, np.nan, -np.inf], nan_ok=True)
+    assert pairs["outcome"].tolist() == ["paired", "no value", "paired"]
+
+
+def test_two_may_be_named_row_by_row_and_columns_have_any_name(runs):
+    df = runs({"optimizer": 0.4, "value": 0.3}, SAM | {"optimizer": 0.1, "value": 0.1})
+    names = df["optimizer.name"].map({"sgd": "plain", "sam": "flat"}).rename("optimizer")
+    pairs = paired_difference(df, "optimizer", names, "plain", "flat")
+    assert pairs["difference"].tolist() == pytest.approx([0.3])
+    assert paired_difference(df, "value")["difference"].tolist() == pytest.approx([0.2])
+    with pytest.raises(ValueError, match="no run has optimizer = 'adam'; it takes plain, flat"):
+        paired_difference(df, "value", names, "plain", "adam")
+    with pytest.raises(ValueError, match="adds a column 'value' of its own"):
+        paired_difference(df, "test_error", keys=["value"])

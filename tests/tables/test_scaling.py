@@ -228,3 +228,9 @@ class TestFitted:
         assert len(fitted(table.assign(**{"train.stop_at_train_loss": None}))) == len(table)
         assert len(fitted(table.drop(columns="train.stop_at_train_loss"))) == len(table)
         assert len(fitted(table.drop(columns="train.stop_at_train_loss").assign(status="diverged"))) == 0
+
+
+def test_an_infinite_value_is_refused():
+    df = sweep()
+    with pytest.raises(ValueError, match="test_error is infinite in 1 runs, which have no mean"):
+        boundary_scaling(df.assign(test_error=df["test_error"].mask(df.index == 0, np.inf)), 0.1)

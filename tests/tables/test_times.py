@@ -129,3 +129,17 @@ class TestHalfTime:
             ]
         )
         assert half_time(df, "v")["half_time"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["height", "share", "before", "mean", "optimizer"])
+def test_a_value_may_have_any_name(curves, name):
+    df = curves("a", [0, 10], train_loss=[1.0, 0.1], **{name: [4.0, 2.0]})
+    assert at_train_loss(df, 0.1, [name])[name].tolist() == [2.0]
+    assert seed_quantiles(df, name, "optimizer.name")["mean"].tolist() == [4.0, 2.0]
+    with pytest.raises(ValueError, match="adds a column 'reached' of its own"):
+        at_train_loss(df.assign(reached=1.0), 0.1, ["reached"])
+
+
+def test_infinite_values_are_followed(curves):
+    df = pd.concat([curves("a", [0, 10], v=[np.inf, 1.0]), curves("b", [0, 10], v=[2.0, 3.0]).assign(seed=1)])
+    assert seed_quantiles(df, "v", "optimizer.name")["mean"].tolist() == [np.inf, 2.0]

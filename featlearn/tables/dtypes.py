@@ -1,0 +1,63 @@
+"""What tables are computed on: columns of plain numbers and words, whatever kind of column a caller's table has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
+
+
+def plain(df: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with numpy's numbers and pandas' own words in place of what only stands for them.
+
+    Nullable and Arrow columns, categories, and objects that hold numbers become numbers, missing is NaN; lists and
+    arrays in a cell become tuples, which can be told apart and grouped. A table without such columns is returned.
+    """
+    changed = {name: _plain(df[name]) for name in df.columns if not _is_plain(df[name].dtype)}
+    if changed:
+        df = df.copy(deep=False)
+        for name, column in changed.items():
+            df[name] = column
+    return df
+
+
+def missing(value: Any) -> bool:
+    """Say whether a cell is empty; a list is not."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
+
+
+def refuse_names(columns: Iterable[str], own: Iterable[str]) -> None:
+    """Raise ValueError if one of a caller's columns has the name of one that the table adds."""
+    for column in columns:
+        if column in own:
+            raise ValueError(f"the table adds a column {column!r} of its own: rename yours first")
+
+
+def _is_plain(dtype: Any) -> bool:
+    if isinstance(dtype, np.dtype):
+        return dtype.kind != "O"
+    return bool(isinstance(dtype, pd.StringDtype) and dtype.na_value is np.nan)
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column as pandas would have read its values."""
+    if column.dtype == object and not column.map(lambda v: isinstance(v, list | dict | np.ndarray)).any():
+        values = column
+    else:
+        values = pd.Series([_cell(v) for v in column], index=column.index, name=column.name)
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in NUMBERS:
+        return values.map(lambda v: np.nan if missing(v) else float(v)).astype(float)
+    return values
+
+
+def _cell(value: Any) -> Any:
+    """Return the value of a cell such that it can be hashed, None for what is missing."""
+    if isinstance(value, list | np.ndarray):
+        return tuple(_cell(v) for v in value)
+    if isinstance(value, dict):
+        return tuple((key, _cell(v)) for key, v in value.items())
+    return None if missing(value) else value
