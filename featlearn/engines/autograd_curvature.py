@@ -16,7 +16,7 @@ from torch import Tensor
 from featlearn.engines.lanczos import eigh, lanczos, largest, normals
 from featlearn.engines.protocol import Vector
 
-DENSE = 512  # parameters up to which the whole matrix is built
+DENSE = 64  # parameters up to which the whole matrix is built
 AT_ONCE = 64  # products in one call
 
 
