@@ -17,7 +17,7 @@ from featlearn.engines.lanczos import lanczos, largest, normals
 from featlearn.engines.protocol import Vector
 from featlearn.linalg import eigh
 
-DENSE = 512  # parameters up to which the whole matrix is built
+DENSE = 64  # parameters up to which the whole matrix is built
 AT_ONCE = 64  # products in one call
 
 

@@ -44,7 +44,8 @@ class Quadratic(Landscape):
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return sum_i lambda_i <v_i, w>^2 / 2."""
         (w,), (eigenvalues, eigenvectors) = leaves, given
-        return (eigenvalues * (eigenvectors * w).sum(-1).square()).sum() / 2
+        along = (eigenvectors * w).sum(-1) if self.rotated else w
+        return (eigenvalues * along.square()).sum() / 2
 
 
 def rotation(seed: int, size: int) -> np.ndarray:
