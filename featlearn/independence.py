@@ -44,6 +44,8 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum over columns": lambda x: x.sum(2),
     "sum over rows": lambda x: x.sum(1),
     "sum over both": lambda x: x.sum((1, 2)),
+    "sum of a stack": lambda x: torch.stack([*x.flatten(1).T]).sum(0),
+    "norm": lambda x: x.norm(dim=(1, 2)),
     "product": lambda x: product(x, x.mT),
     "eigenvectors": _eigenvectors,
 }

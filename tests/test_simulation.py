@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from featlearn.engines.protocol import Loss
 from featlearn.geometry import draw_run
+from featlearn.linalg import product
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import block_key, lanes, simulate, simulate_block
@@ -212,16 +213,16 @@ def test_a_run_is_the_same_alone_and_in_company(crowd_and_ends):
 
 @pytest.mark.parametrize("shape", [(2, 17), (6, 9), (6, 11), (10, 9), (14, 11), (20, 21), (20, 22), (4, 5), (30, 61)])
 def test_double_precision_products_do_not_depend_on_the_lane(shape):
-    """What the bits of a run rest on, apart from the engine: torch's batched product at a fixed number of lanes."""
+    """What the bits of a run rest on, apart from the engine, at the size of a block."""
     n, (f, k) = lanes(make_run()), shape
     rng = np.random.default_rng(0)
     coef, gram = torch.tensor(rng.normal(size=(f, k))), torch.tensor(rng.normal(size=(k, k)))
-    alike = coef.expand(n, f, k).contiguous() @ gram.expand(n, k, k).contiguous()
+    alike = product(coef.expand(n, f, k), gram.expand(n, k, k))
     assert torch.equal(alike, alike[:1].expand_as(alike))
     for place in (0, 1, 5, n - 1):
         others, grams = torch.tensor(rng.normal(size=(n, f, k))), torch.tensor(rng.normal(size=(n, k, k)))
         others[place], grams[place] = coef, gram
-        assert torch.equal((others @ grams)[place], alike[0])
+        assert torch.equal(product(others, grams)[place], alike[0])
 
 
 def test_the_crowd_ends_in_every_way():

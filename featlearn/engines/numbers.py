@@ -37,7 +37,8 @@ class Numbers(ABC):
         usable = largest.isfinite()
         size = largest.where(usable & (largest > 0), 1.0)
         one = u.with_leaves(tuple(leaf / spread(size, leaf) for leaf in u.leaves))
-        return (size * self.inner(one, one).clamp(min=0).sqrt()).where(usable, math.inf)
+        scaled = (size * self.inner(one, one).clamp(min=0).sqrt()).where(usable, math.inf)
+        return torch.where(square.isfinite(), square.clamp(min=0).sqrt(), scaled)
 
     def root(self, x: Tensor) -> Tensor:
         """Return the square root of x, 0 where x < 0, which is rounding.

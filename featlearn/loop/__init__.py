@@ -35,7 +35,7 @@ def train(
     looks = look_steps(rule, schedule.n_steps, record.steps, 1 if stepper.peeks else LOOK_EVERY)
     state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
     for t, following in zip(looks, [*looks[1:], None], strict=True):
-        tell(t / schedule.n_steps)
+        tell(t / max(schedule.n_steps, 1))
         recorder.notice(state, t)
         if following is None or not state.active.any():
             recorder.record(state, t)

@@ -67,8 +67,7 @@ def test_several_values_are_a_union(drawn, words, dims):
 
 
 def test_a_missing_value_is_null(drawn):
-    for null in ("null", ""):
-        assert drawn("phase", *VALUE, "--where", f"optimizer.rho={null}")["optimizer"].unique().tolist() == ["sgd"]
+    assert drawn("phase", *VALUE, "--where", "optimizer.rho=null")["optimizer"].unique().tolist() == ["sgd"]
     both = drawn("phase", *VALUE, "--where", "optimizer.rho=null,0.05")
     assert both["optimizer"].unique().tolist() == ["sgd", "sam", "usam"]
 

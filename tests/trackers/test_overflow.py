@@ -12,15 +12,16 @@ from helpers import ALL_TRACKERS, engine_of, make_run
 from featlearn import simulation
 from featlearn.data import SignalNoise
 from featlearn.engines.gram import GramEngine
-from featlearn.engines.lanczos import eigh, eigvalsh
 from featlearn.engines.loss import Loss
+from featlearn.linalg import eigh, eigvalsh
 from featlearn.models import TwoLayerCNN
 from featlearn.optim import SAM, SGD, USAM
 from featlearn.runs import Record
 from featlearn.trackers import SamEdge, Sharpness, StabilityEdge
 
 DATA = SignalNoise(n_samples=8, dim=30, signal_norm=1.5, noise_std=0.6, flip_prob=0.25)
-TRACKERS = (*ALL_TRACKERS, Sharpness(top=3), StabilityEdge(), SamEdge())
+OTHERS = [tracker for tracker in ALL_TRACKERS if not isinstance(tracker, Sharpness)]
+TRACKERS = (*OTHERS, Sharpness(top=3), StabilityEdge(), SamEdge())
 RUNS = {
     "usam": (USAM(rho=0.5, base=SGD(lr=0.2)), "relu3", {"seed": 4}),
     "sam": (SAM(rho=0.5, base=SGD(lr=5.0)), "relu3", {"seed": 5, "network__bias": True}),
