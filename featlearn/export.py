@@ -19,7 +19,6 @@ from featlearn.models import Landscape
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine, trajectories
 from featlearn.surroundings import undisturbed
-from featlearn.threads import one_thread
 from featlearn.trackers import Decomposition
 
 MOST_NUMBERS = 2**30  # 8 GiB in float64
@@ -32,9 +31,9 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
 
     patches [n, P, d], labels and true_labels [n], signal [d], noise [n_noises, d], init_weights and final_weights
     [2, m, d] (sign +1 first; with a bias also init_biases and final_biases [2, m]), batches [T, B] (the samples of
-    each step in the order they were drawn in, which is that of mSAM's micro-batches; -1 where the last batch of an
-    epoch is smaller), steps and every tracked column, signal_coef [2, m] and noise_coef [2, m, n_noises] at the end,
-    config (JSON).
+    each step that the weights took, in the order they were drawn in, which is that of mSAM's micro-batches; -1 where
+    the last batch of an epoch is smaller), steps and every tracked column, signal_coef [2, m] and
+    noise_coef [2, m, n_noises] at the end, config (JSON).
 
     The run is drawn from explicit vectors and trained in the weight engine, so the dimension must fit in memory. Where
     the config draws Gram matrices from their law (sampling: gram), this is another draw of the same law.
@@ -45,7 +44,7 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
     run: RunConfig = config if isinstance(config, RunConfig) else loaded(config).base_run()
     _check(run, Path(path))
     run = replace(run, engine="weights", sampling="vectors")
-    with undisturbed(), one_thread():
+    with undisturbed():
         arrays: dict[str, Any] = {**_drawn(run), **_trained(run), "config": np.array(json.dumps(run.columns()))}
     with Path(path).open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -92,7 +91,7 @@ def _trained(run: RunConfig) -> dict[str, np.ndarray]:
     return {
         **{f"init_{name}": _by_sign(leaf) for name, leaf in zip(names, engine.initial().leaves, strict=True)},
         **{f"final_{name}": _by_sign(leaf) for name, leaf in zip(names, final.leaves, strict=True)},
-        "batches": _batches(run, engine),
+        "batches": _batches(run, engine, trajectory.stopped_step),
         "steps": trajectory.steps,
         **trajectory.values,
         "signal_coef": trajectory.values["signal_coef"][-1].reshape(2, m),
@@ -109,8 +108,8 @@ def _mini_batches(run: RunConfig, engine: Engine) -> MiniBatches:
     return MiniBatches(engine.seeds, run.train.batch_size, engine.labels)
 
 
-def _batches(run: RunConfig, engine: Engine) -> np.ndarray:
-    batches = np.full((run.train.n_steps, run.train.batch_size), -1)
+def _batches(run: RunConfig, engine: Engine, n_steps: int) -> np.ndarray:
+    batches = np.full((n_steps, run.train.batch_size), -1)
     for row, chosen in zip(batches, islice(_mini_batches(run, engine).indices(), len(batches)), strict=True):
         row[: chosen.shape[1]] = chosen[0]
     return batches

@@ -33,7 +33,6 @@ from featlearn.models.landscape import SMALL
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 from featlearn.surroundings import undisturbed
-from featlearn.threads import one_thread
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
@@ -165,7 +164,7 @@ class Block:
 
 def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
-    with undisturbed(), one_thread():
+    with undisturbed():
         check_independence(device)
         engine, first = _engine(block, device), block.settings[0]
         batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)

@@ -1,7 +1,8 @@
 """What the caller has set in torch, numpy and Python, and a run must not depend on: its numbers are its seed's alone.
 
 Modes of the calling thread are set within and restored behind. What is the whole process's is touched only where it
-differs from what a fresh process has; while several threads compute, the last of them restores it.
+differs from what a fresh process has; while several threads compute, the last of them restores it. Each computes with
+one thread of torch and of numpy's BLAS: the rounding of a product may depend on how many share it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,16 +34,17 @@ SOFTENED = {"error": "default"}  # a warning is shown, and ends no run
 _TINY = 5e-324  # below the normal numbers: zero where they are flushed
 
 _lock = threading.Lock()
-_within: list[ExitStack] = []  # what restores the process, and one entry for each thread more
+_within: list[int] = []  # the threads that compute, by their idents
+_process = ExitStack()  # what restores the process behind the last of them
+_many = 1  # threads of torch that the first of them found
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Compute as in a fresh process, and restore what the caller has set."""
-    with ExitStack() as stack:
+    with _fresh_process(), ExitStack() as stack:
         for mode in _modes():
             stack.enter_context(mode)
-        stack.enter_context(_fresh_process())
         yield
 
 
@@ -50,6 +53,9 @@ def _modes() -> Iterator[Any]:
     yield torch.inference_mode(False)
     yield torch.enable_grad()
     yield np.errstate(**OF_NUMPY)  # type: ignore[arg-type]
+    if _within.count(threading.get_ident()) == 1:
+        found = torch.get_num_threads()
+        yield _changed(torch.set_num_threads, 1, _many if found == 1 else found)  # new threads begin with the others' 1
     for kind in ("cpu", "cuda"):
         if torch.is_autocast_enabled(kind):
             yield torch.autocast(kind, enabled=False)
@@ -71,21 +77,24 @@ def _changed(change: Callable[[Any], Any], now: Any, afterwards: Any) -> Iterato
 @contextmanager
 def _fresh_process() -> Iterator[None]:
     with _lock:
-        stack = ExitStack()
         if not _within:
-            _freshen(stack)
-        _within.append(stack)
+            _freshen(_process)
+        _within.append(threading.get_ident())
     try:
         yield
     finally:
         with _lock:
-            last = _within.pop()
+            _within.remove(threading.get_ident())
             if not _within:
-                last.close()
+                _process.close()
 
 
 def _freshen(stack: ExitStack) -> None:
     """Set what differs from a fresh process, and let the stack restore it."""
+    global _many
+    _many = torch.get_num_threads()
+    for library in _blas():
+        _one_thread(library, stack)
     for look, change, fresh in FRESH:
         if (found := look()) != fresh:
             stack.enter_context(_changed(change, fresh, found))
@@ -93,3 +102,26 @@ def _freshen(stack: ExitStack) -> None:
         stack.enter_context(warnings.catch_warnings())
         softer = [(SOFTENED.get(action, action), *rest) for action, *rest in warnings.filters]
         warnings.filters[:] = softer  # type: ignore[index]
+
+
+def _one_thread(library: Any, stack: ExitStack) -> None:
+    """Give a BLAS one thread, and let the stack restore what it had, in whichever thread that is closed."""
+    forget = getattr(library, "clear_controlling_thread", lambda **how: None)  # threadpoolctl heeds one thread alone
+
+    def change(threads: int) -> None:
+        forget(force=True)
+        library.set_num_threads(threads)
+        forget(force=True)
+
+    stack.enter_context(_changed(change, 1, library.num_threads))
+
+
+@cache
+def _blas() -> list[Any]:
+    """Return what controls the threads of each BLAS that is loaded; nothing where threadpoolctl is not installed."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return []
+    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found

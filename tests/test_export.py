@@ -1,6 +1,7 @@
 """An exported run holds all that a stranger needs to retrain it: retrain it with nothing of ours."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from helpers import RULES, make_run, with_steps
 
 from featlearn.export import export
-from featlearn.optim import MSAM
+from featlearn.optim import MSAM, SGD
+from featlearn.simulation import simulate
 
 
 def retrain(arrays, *, lr, rho, momentum=0.0, scale, n_shards=1):
@@ -59,6 +61,21 @@ def test_a_stranger_cuts_the_batches_as_msam_does(tmp_path, batch_size):
     for batches, agree in ((arrays["batches"], True), (np.sort(arrays["batches"]), False)):
         weight, _ = retrain({**arrays, "batches": batches}, lr=0.1, rho=0.2, scale=1 / 3, n_shards=3)
         assert (np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12) == agree
+
+
+def test_batches_are_those_of_the_steps_that_were_taken(tmp_path):
+    run = make_run(RULES["sam"], data__flip_prob=0.2, network__bias=True, train__stop_at_train_loss=0.3)
+    arrays = export(with_steps(run, 80, batch_size=3), tmp_path / "run.npz")
+    assert 0 < len(arrays["batches"]) == arrays["steps"][-1] < 80
+    weight, _ = retrain(arrays, lr=0.1, rho=0.1, scale=1 / 3)
+    assert np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12
+
+
+def test_a_run_that_diverges_leaves_the_batches_until_then(tmp_path):
+    run = with_steps(make_run(SGD(lr=5.0), network__activation="relu3"), 20)
+    stopped = simulate(replace(run, engine="weights"))
+    assert stopped.status == "diverged"
+    assert len(export(run, tmp_path / "run.npz")["batches"]) == stopped.stopped_step
 
 
 def test_shapes_and_names_are_those_of_the_contract(tmp_path):

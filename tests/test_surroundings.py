@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import RULES, make_landscape_run, make_run, same_bits, with_steps
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from featlearn import surroundings
 from featlearn.data.gaussian import Gaussian
@@ -135,3 +136,36 @@ def test_the_last_of_several_threads_restores_the_process():
         leave.set()
         thread.join()
         assert torch.get_default_dtype() == torch.float64
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_all_compute_with_one_thread_and_leave_as_many_as_there_were():
+    """A thread that begins while others compute inherits their one, and the first to leave must not end it."""
+    surroundings._blas.cache_clear()  # other tests may have loaded further libraries since
+    inside, leave, seen = threading.Event(), threading.Event(), []
+
+    def other():
+        with undisturbed():
+            inside.set()
+            leave.wait(10)
+            seen.extend([torch.get_num_threads(), *blas_threads()])
+        seen.append(torch.get_num_threads())
+
+    with threadpool_limits(2), changed(torch.set_num_threads, 2, torch.get_num_threads()):
+        before, thread = blas_threads(), threading.Thread(target=other)
+        with undisturbed():
+            thread.start()
+            assert inside.wait(10)
+            with undisturbed():
+                pass
+            assert {torch.get_num_threads(), *blas_threads()} == {1}
+        leave.set()
+        thread.join()
+        assert {*seen[:-1]} == {1} and seen[-1] == torch.get_num_threads() == 2
+        assert blas_threads() == before and 2 in before
+        fresh = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        fresh.start(), fresh.join()
+        assert seen[-1] == 2

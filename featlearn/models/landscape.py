@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALL = 2**14  # samples times parameters up to which runs share a block, as it costs its calls, not its arithmetic
+ACTIVATIONS = "tanh", "relu", "sigmoid", "erf"  # by their names in torch
 
 Arrays = tuple[np.ndarray, ...]
 Tensors = tuple["Tensor", ...]
@@ -70,7 +71,9 @@ def gaussian(seed: int, shapes: tuple[tuple[int, ...], ...], std: float) -> Arra
 
 
 def activated(preactivations: Tensor, name: str) -> Tensor:
-    """Return an activation by its name in torch, elementwise: tanh, relu, erf, sigmoid, ..."""
+    """Return the activation of a name, elementwise. Raises ValueError for one that is not in ACTIVATIONS."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}; found {name}")
     value: Tensor = getattr(preactivations, name)()
     return value
 

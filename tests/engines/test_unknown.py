@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 import torch
-from helpers import engine_of, full_batches, loss_on, make_run, mini_batches, view_of
+from helpers import engine_of, full_batches, loss_on, make_landscape_run, make_run, mini_batches, view_of
 from numba import njit
 
 from featlearn.data import SignalNoise
@@ -16,8 +16,9 @@ from featlearn.models import TwoLayerCNN
 from featlearn.models.activations import ACTIVATIONS, Activation
 from featlearn.models.kernels import KINDS, expansion, slope, slopes, value, values
 from featlearn.models.mlp import MLP
+from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import SGD, ComponentSAM, RandomPerturbation
-from featlearn.simulation import build_engine
+from featlearn.simulation import build_engine, simulate
 from featlearn.trackers import TestError
 
 GELU = Activation("gelu", torch.nn.functional.gelu, torch.sigmoid, torch.sigmoid, None)
@@ -105,6 +106,8 @@ WRONG = {
     "component of SAM": lambda: loss_of(ComponentSAM(rho=0.1, component="nois", base=SGD(lr=0.1))),
     "law of a perturbation": lambda: loss_of(RandomPerturbation(rho=0.1, law="cube", base=SGD(lr=0.1))),
     "loss of an MLP": lambda: MLP(loss="hinge").losses((torch.eye(2), torch.ones(2)), (torch.eye(2), torch.eye(2))),
+    "activation of an MLP": lambda: MLP(activation="neg").outputs((torch.eye(2), torch.ones(2)) * 2, torch.eye(2)),
+    "activation of a student": lambda: simulate(make_landscape_run(TeacherStudent(activation="abs"))),
     "filters": lambda: TwoLayerCNN(filters="average").scale(2),
     "patches": lambda: TwoLayerCNN(patches="average").scale(2),
     "init": lambda: TwoLayerCNN(init="normal").draw_weights(0, 4),

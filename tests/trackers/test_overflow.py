@@ -87,6 +87,16 @@ def test_norm_of_any_size(size):
     assert loss.norm(0.0 * g).item() == 0.0
 
 
+def test_the_norms_of_others_keep_their_bits_beside_one_that_overflows():
+    engine = engine_of(*(make_run(seed=seed) for seed in range(8)))
+    loss, g = Loss(engine, engine.labels), engine.gradient(engine.initial(), torch.full_like(engine.labels, 1 / 8))
+    factor = torch.ones(8, dtype=torch.float64)
+    factor[3], factor[5] = 1e200, math.inf
+    alone, beside = loss.norm(g), loss.norm(factor * g)
+    assert beside[3].isfinite() and beside[5] == math.inf
+    assert torch.equal(beside[factor == 1], alone[factor == 1])
+
+
 @pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
 def test_the_norm_of_what_is_not_finite_is_infinite(wrong):
     engine = engine_of(make_run())
