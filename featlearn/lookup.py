@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 FEWEST, MOST = 6, 17  # digits of a number in a message; 17 tell any two floats apart
+NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition reads as another thing than text
 SAME = 1e-9  # numbers that differ by less, relatively, are one: they differ by how they were computed
 
 
@@ -48,20 +49,27 @@ def selected(df: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def listed(column: pd.Series[Any], most: int = 6) -> str:
-    """Spell the distinct values of a column, the first few of them."""
-    values = spelled(column.drop_duplicates().tolist())
+    """Spell the distinct values of a column, the first few of them; a text with a comma stands in quotes."""
+    values = [
+        json.dumps(v, ensure_ascii=False) if _is_split(v) else v for v in spelled(column.drop_duplicates().tolist())
+    ]
     return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
 
 
 def spelled(values: Collection[Any]) -> list[str]:
-    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null."""
-    values = [None if _is_missing(value) else value for value in values]
+    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null.
+
+    A text that reads like one of the others, or like a value that is no text, stands in quotes.
+    """
+    values = [None if missing(value) else value for value in values]
     floats = {value for value in values if isinstance(value, float)}
     for digits in range(FEWEST, MOST + 1):
         texts = {value: f"{value:.{digits}g}" for value in floats}
         if len({*texts.values()}) == len(floats):
             break
-    return ["null" if v is None else texts[v] if isinstance(v, float) else str(v) for v in values]
+    words = ["null" if v is None else texts[v] if isinstance(v, float) else str(v) for v in values]
+    others = {*NO_TEXT, *(word for value, word in zip(values, words, strict=True) if not isinstance(value, str))}
+    return [f'"{w}"' if isinstance(v, str) and w in others else w for v, w in zip(values, words, strict=True)]
 
 
 def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_]:
@@ -71,7 +79,7 @@ def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_
     distinct: list[Any] = column.drop_duplicates().dropna().tolist()
     keep = np.zeros(len(column), dtype=bool)
     for item in _alternatives(wanted, distinct):
-        found = column.isna() if _is_missing(item) else column.isin(_equal(distinct, name, item))
+        found = column.isna() if missing(item) else column.isin(_equal(distinct, name, item))
         if not found.any():
             raise ValueError(f"no row has {name} = {_shown(item)}; it takes {listed(column)}")
         keep |= found.to_numpy(dtype=bool)
@@ -110,12 +118,18 @@ def _one(value: Any, item: Any) -> bool:
     return isinstance(value, bool) == isinstance(item, bool) and bool(value == item)
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+def missing(value: Any) -> bool:
+    """Whether a value stands for none; a list is one."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_split(word: str) -> bool:
+    """Whether a condition would take the spelling of a text for several values; a list is written so."""
+    return "," in word and word[:1] not in ("[", "{", '"')
 
 
 def _reads(text: str, item: float) -> bool:

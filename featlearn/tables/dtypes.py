@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from featlearn.lookup import missing
+
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
@@ -23,11 +25,6 @@ def plain(df: pd.DataFrame) -> pd.DataFrame:
         for name, column in changed.items():
             df[name] = column
     return df
-
-
-def missing(value: Any) -> bool:
-    """Say whether a cell is empty; a list is not."""
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
 
 
 def refuse_names(columns: Iterable[str], own: Iterable[str]) -> None:
