@@ -87,11 +87,17 @@ def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_
 
 
 def _alternatives(wanted: Any, distinct: list[Any]) -> list[Any]:
-    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them."""
+    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them.
+
+    Elsewhere a list in the list adds its values.
+    """
     if not isinstance(wanted, list | tuple | set | frozenset | range | np.ndarray | pd.Series | pd.Index):
         return [wanted.item() if isinstance(wanted, np.generic) else wanted]
     items = [item.item() if isinstance(item, np.generic) else item for item in wanted]
-    return [items] if any(_read_alike(text, items) for text in distinct) else items
+    if any(_read_alike(text, items) for text in distinct):
+        return [items]
+    lists = any(_is_list(text) for text in distinct)
+    return items if lists else [part for item in items for part in (item if isinstance(item, list) else [item])]
 
 
 def _equal(distinct: list[Any], name: str, item: Any) -> list[Any]:
@@ -144,9 +150,14 @@ def _rounds_to(value: float, item: float) -> bool:
     return any(float(f"{value:.{digits}g}") == item for digits in range(FEWEST, MOST + 1))
 
 
+def _is_list(text: Any) -> bool:
+    """Whether a value may be the text of a list or a mapping."""
+    return isinstance(text, str) and text[:1] in ("[", "{")
+
+
 def _read_alike(text: Any, item: Any) -> bool:
     """Whether a text is that of a list or a mapping, as columns keep these."""
-    if not (isinstance(text, str) and text[:1] in ("[", "{")):
+    if not _is_list(text):
         return False
     try:
         return bool(json.loads(text) == item)

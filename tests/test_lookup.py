@@ -35,6 +35,7 @@ TABLE = pd.DataFrame(
         ("dim", range(1000, 1001), [0]),
         ("name", "sam", [0, 3]),
         ("name", ("usam", "sgd"), [1, 2]),
+        ("name", [["usam", "sgd"], "sam"], [0, 1, 2, 3]),
         ("steps", [1, 2], [0, 2]),
         ("steps", [[1, 2], [3]], [0, 1, 2]),
         ("bias", True, [0, 2]),

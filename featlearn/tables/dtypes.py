@@ -17,8 +17,11 @@ def plain(df: pd.DataFrame) -> pd.DataFrame:
     """Return the table with numpy's numbers and pandas' own words in place of what only stands for them.
 
     Nullable and Arrow columns, categories, and objects that hold numbers become numbers, missing is NaN; lists and
-    arrays in a cell become tuples, which can be told apart and grouped. A table without such columns is returned.
+    arrays in a cell become tuples, which can be told apart and grouped. An index that has the name of a column loses
+    it. A table without any of these is returned.
     """
+    if {*df.index.names} & {*df.columns}:
+        df = df.rename_axis([None] * df.index.nlevels)
     changed = {name: _plain(df[name]) for name in df.columns if not _is_plain(df[name].dtype)}
     if changed:
         df = df.copy(deep=False)
