@@ -53,7 +53,7 @@ SEES = {
     "trackers": {"types", "streams", "models", "tiles", "linalg", "theory"},  # what theory says, beside what happened
     "store": {"types", "lookup"},  # it knows rows, not runs
     "tables": {"theory", "types", "lookup"},
-    "plots": {"theory", "types", "tables"},
+    "plots": {"theory", "types", "tables", "lookup"},
 }
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines"}, "store": {"runs"}}
 NO_TORCH = ["theory", "tables", "store", "plots"]

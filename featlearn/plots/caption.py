@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from featlearn.plots.style import GREY, label
+from featlearn.lookup import spelled
+from featlearn.plots.style import GREY, label, setting
 from featlearn.tables.columns import cell_columns, counted, last_rows
 
 GLUE = "\0"  # in place of the spaces of a formula, which does not break
@@ -26,6 +29,13 @@ def caption(figure: Figure, sentences: list[str]) -> Text:
         if words.get_window_extent().width < 0.96 * figure.bbox.width:
             break
     return words
+
+
+def kept(where: Mapping[str, Any]) -> str:
+    """Say which rows were kept: `$d$ = 4000, 8000; name = sam.`"""
+    several = {key: value if isinstance(value, list | tuple) else [value] for key, value in where.items()}
+    told = [setting(key.removeprefix("optimizer."), ", ".join(spelled(values))) for key, values in several.items()]
+    return "Only " + "; ".join(told) + "." if told else ""
 
 
 def seeds(n: pd.Series[int], word: str = "seed") -> str:

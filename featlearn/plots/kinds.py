@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from featlearn.lookup import spelled
 from featlearn.plots.boundary import boundary_figure
+from featlearn.plots.caption import kept
 from featlearn.plots.curve import curve_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
@@ -27,16 +29,24 @@ def kind(figure: Callable[..., tuple[Figure, pd.DataFrame]]) -> Draw:
     does not have.
     """
     own = [name for name, p in signature(figure).parameters.items() if p.kind is p.KEYWORD_ONLY]
-    known = [*own, *SheetOptions.__annotations__]
+    known = [name for name in (*own, *SheetOptions.__annotations__) if name != "kept"]
 
     def draw(rows: pd.DataFrame, options: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
         given = {name: value for name, value in options.items() if value is not None}
         unknown = [name for name in given if name not in known]
         if unknown:
             raise ValueError(f"this figure has no option {unknown[0]!r}; it has {', '.join(known)}")
-        return figure(rows, **given)
+        where = given.get("where", {})
+        drawn, table = figure(rows, **given, kept=kept(where))
+        return drawn, table.assign(**{key: _one(value) for key, value in where.items() if key not in table})
 
     return draw
+
+
+def _one(value: Any) -> Any:
+    """Return the value that a condition keeps, of several their list as text."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return several[0] if len(several) == 1 else ", ".join(spelled(several))
 
 
 KINDS: dict[str, Draw] = {

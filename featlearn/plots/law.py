@@ -110,6 +110,8 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
     if (x in SIGNALS) == (y in SIGNALS):
         raise ValueError(f"a theory boundary needs the signal on one axis: {' or '.join(SIGNALS)}")
     along, other = (x, y) if x in SIGNALS else (y, x)
+    if c is None and len(points) == 1:
+        raise ValueError("a single crossing fits any law: give its constant")
     constant = fit_constant(points, BOUNDARIES[law]).c if c is None else c
     place = _fine(runs[other])
     numbers = {name: place if f"data.{name}" == other else _one(runs, f"data.{name}") for name in ARGUMENTS}

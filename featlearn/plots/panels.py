@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TypedDict
 
@@ -23,11 +24,15 @@ LEAST = 1.0  # inches of a panel, either way, with its words
 
 
 class SheetOptions(TypedDict, total=False):
-    """What every figure can be told about its sheet: a title, its width and height in inches, whether it explains."""
+    """What every figure can be told about its sheet: a title, its width and height in inches, whether it explains.
+
+    kept: what the caption says first, of the rows that were kept.
+    """
 
     title: str | None
     size: tuple[float, float] | None
     caption: bool
+    kept: str
 
 
 def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
@@ -70,7 +75,7 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     figure, grid, size = _figure(axes), _grid(axes), sheet.get("size")
     if size is not None:
         figure.set_figwidth(size[0])
-    words = [caption(figure, sentences)] if sheet.get("caption", True) else []
+    words = [caption(figure, [sheet.get("kept", ""), *sentences])] if sheet.get("caption", True) else []
     legends = _legend(axes, columns, (figure.get_figwidth() - 0.1) * figure.dpi)
     below: list[Artist] = [*words, *legends]
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
@@ -78,10 +83,9 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     height = HEIGHTS[grid.ncols] * grid.nrows + sum(heights) + above if size is None else size[1]
     room = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
     if min(room) < LEAST:
-        least = LEAST * grid.ncols, LEAST * grid.nrows + sum(heights) + above
-        raise ValueError(
-            f"a figure of {size} inches leaves no room for its panels: at least {least[0]:g}, {least[1]:.1f}"
-        )
+        least = LEAST * grid.ncols, math.ceil(10 * (LEAST * grid.nrows + sum(heights) + above)) / 10
+        found = f"{figure.get_figwidth():g}x{height:g}"
+        raise ValueError(f"a figure of {found} inches leaves no room for its panels: {least[0]:g}x{least[1]:g} does")
     figure.set_figheight(height)
     if title := sheet.get("title"):
         figure.suptitle(title.replace("$", r"\$"), fontsize=10)

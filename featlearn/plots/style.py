@@ -149,10 +149,11 @@ def title(optimizer: Label) -> str:
     """
     name = optimizer.name
     named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
-    return ", ".join([_plain(named), *(_setting(key, value) for key, value in optimizer.settings.items())])
+    return ", ".join([_plain(named), *(setting(key, value) for key, value in optimizer.settings.items())])
 
 
-def _setting(key: str, value: str) -> str:
+def setting(key: str, value: str) -> str:
+    """Return a key with its value as `rho = 0.03`, the key as its symbol where it has one."""
     key, theory, _ = key.partition(".theory")
     value = value[:7] if key in ("source", "base.source") else value
     symbol = SYMBOLS.get(key, _plain(key.rpartition(".")[2].replace("_", " ")))

@@ -96,7 +96,7 @@ def _curve(run: pd.DataFrame, value: str, steps: NDArray[np.float64]) -> NDArray
 
 def _first_below(df: pd.DataFrame, height: pd.Series[Any], level: float, values: list[str]) -> pd.DataFrame:
     """Return every run's config, and its `values` where `height` first falls to `level`, linear in height."""
-    order = np.lexsort((df["step"], pd.factorize(df["run_id"], sort=True)[0]))
+    order = np.lexsort((df["step"], pd.factorize(df["run_id"])[0]))
     rows, height = df.iloc[order].reset_index(drop=True), height.iloc[order].reset_index(drop=True)
     known = rows[height.notna()]
     first = known[height[known.index] <= level].drop_duplicates("run_id").index

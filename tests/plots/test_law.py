@@ -116,3 +116,11 @@ def test_a_law_that_is_asked_for_must_apply(rows):
         phase_diagram(rows.drop(columns="data.n_patches"), X, Y, theory="sgd", constant=1.0)
     with pytest.raises(ValueError, match="no constant to fit"):
         phase_diagram(rows, X, Y, theory="sgd", level=0.9)
+
+
+def test_one_crossing_fits_no_law(rows):
+    """SGD's boundary crosses the level at d = 1000 alone: any law would pass through that point."""
+    few = rows[(rows[Y] == 1000) | (rows[X] < 2)]
+    assert not phase_diagram(few, X, Y, optimizer="sgd").lines
+    with pytest.raises(ValueError, match="a single crossing fits any law"):
+        phase_diagram(few, X, Y, optimizer="sgd", theory="sgd")

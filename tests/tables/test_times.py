@@ -149,3 +149,8 @@ def test_a_value_may_have_any_name(curves, name):
 def test_infinite_values_are_followed(curves):
     df = pd.concat([curves("a", [0, 10], v=[np.inf, 1.0]), curves("b", [0, 10], v=[2.0, 3.0]).assign(seed=1)])
     assert seed_quantiles(df, "v", "optimizer.name")["mean"].tolist() == [np.inf, 2.0]
+
+
+def test_runs_come_in_the_order_of_the_table():
+    df = pd.DataFrame({"run_id": ["z", "z", "a", "a"], "step": [0, 1, 0, 1], "train_loss": [1.0, 0.1, 1.0, 0.1]})
+    assert at_train_loss(df, 0.5)["run_id"].tolist() == ["z", "a"]
