@@ -38,3 +38,11 @@ def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
     axes = {"phase": ("data.signal_norm", "data.dim")}
     with pytest.raises(ValueError, match="title are of a figure of its own: not with ax"):
         call(df, *axes.get(kind.replace("difference", "phase"), ()), ax=ax, title="mine")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_refuses_a_table_without_rows(make_rows, kind):
+    df = make_rows().assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0).head(0)
+    axes = {"phase": ("data.signal_norm", "data.dim"), "difference": ("data.signal_norm", "data.dim")}
+    with pytest.raises(ValueError, match="the table has no rows"):
+        getattr(plots, {"phase": "phase_diagram"}.get(kind, kind))(df, *axes.get(kind, ()))
