@@ -39,13 +39,14 @@ def validate(
 def _tried(config: SweepConfig, device: str) -> Trial:
     from featlearn.custom import FAILURES
     from featlearn.estimate import trial
+    from featlearn.sweeps.worker import describe
 
     try:
         return trial(config, device)
     except ValueError:
         raise
     except FAILURES as error:
-        end(f"the trial failed: {type(error).__name__}: {error}", RUNS_FAILED)
+        end(f"the trial failed: {describe(error)}", RUNS_FAILED)
 
 
 @app.command(cls=Once)

@@ -47,6 +47,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
 def _say_once() -> Callable[[float], None]:
     """Return a listener that says when loops are compiled, at the first time."""
     from featlearn.pace import COMPILING
+    from featlearn.sweeps.progress import COMPILES
 
     said = False
 
@@ -54,7 +55,7 @@ def _say_once() -> Callable[[float], None]:
         nonlocal said
         if share == COMPILING and not said:
             said = True
-            typer.echo("compiling the loops for this machine, which happens once", err=True)
+            typer.echo(COMPILES, err=True)
 
     return listen
 

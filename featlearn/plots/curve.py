@@ -127,6 +127,7 @@ def curve_figure(
 def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame, str]:
     """Return one row a run, and the axis: the one number that varies within an optimizer if none is given."""
     runs = last_rows(table)
+    require_numbers(runs, [value])
     if x is None:
         within = runs.groupby("optimizer.name")
         free = [c for c in cell_columns(runs) if pd.api.types.is_numeric_dtype(runs[c])]
@@ -135,7 +136,7 @@ def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame,
             found = f"these vary: {', '.join(numbers)}" if numbers else "nothing varies but optimizers and seeds"
             raise ValueError(f"say which column is x; {found}")
         (x,) = numbers
-    require_numbers(runs, [x, value])
+    require_numbers(runs, [x])
     return runs, x
 
 
@@ -185,13 +186,14 @@ def _figure(
 def _notes(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str, log_y: bool | None) -> list[str]:
     """Say what a point is and how sure, and which runs and points are missing."""
     several, lost, infinite = points["n"].max() > 1, int(points["lost"].sum()), int(np.isinf(points["mean"]).sum())
-    below = int((points["mean"] <= 0).sum()) if log_y else 0
+    below, blank = int((points["mean"] <= 0).sum()) if log_y else 0, int(points["mean"].isna().sum())
     cut = limits(value)[1] == 1 and bool(points[["low", "high"]].isin(limits(value)).any(axis=None))
     bars = "bars, side by side: 95% t intervals" + ", cut at 0 and 1" * cut
     return [
         f"Means over seeds {moment(runs)}" + (f"; {bars}." if several else "; one seed has no interval."),
         f"A level line has no {label(x)}." if points[x].isna().any() else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",
+        f"Points without a value ({blank}) are not drawn." if blank else "",
         rf"$\infty$: infinite means ({infinite})." if infinite else "",
         f"Means at or below zero ({below}) have no place on a logarithm." if below else "",
         loss_range(runs) if value != "train_loss" else "",

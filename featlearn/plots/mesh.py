@@ -99,8 +99,10 @@ def hatched(grid: pd.DataFrame, lost: pd.Series[bool]) -> int:
 
 
 def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ValueError for a column that is not there, or one of words."""
+    """Raise ValueError for a table without rows, a column that is not there, or one of words."""
     require(df, columns)
+    if df.empty:
+        raise ValueError("the table has no rows")
     for column in columns:
         if pd.api.types.is_complex_dtype(df[column]) or not pd.api.types.is_numeric_dtype(df[column]):
             kind = "complex numbers" if pd.api.types.is_complex_dtype(df[column]) else "words, not numbers"

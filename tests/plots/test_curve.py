@@ -93,6 +93,13 @@ def test_an_infinite_mean_is_marked_and_the_others_are_drawn():
     assert figure.axes[0].get_ylim()[1] < 1
 
 
+def test_points_without_a_value_are_counted():
+    rows = radii()
+    rows.loc[(rows["optimizer.name"] == "sam") & (rows[RHO] == 1.0), "train_loss"] = np.nan
+    assert "Points without a value (1) are not drawn." in words(curve_figure(rows, value="train_loss")[0])
+    assert "without a value" not in words(curve_figure(radii(), value="train_loss")[0])
+
+
 def test_curves_on_one_axes_are_told_apart():
     _, ax = plt.subplots()
     for optimizer in ("sam", "gsam"):

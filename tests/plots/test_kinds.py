@@ -45,3 +45,11 @@ def test_what_was_kept_is_said_and_lies_in_the_table(rows):
     figure, table = KINDS["curve"](rows, {"where": where, "x": "data.signal_norm"})
     assert figure.get_supxlabel().startswith("Only $d$ = 1000; name = sgd, sam.")
     assert (table["data.dim"] == 1000).all() and set(table["optimizer.name"]) == {"sgd, sam"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_refuses_a_table_without_rows(make_rows, kind):
+    df = make_rows().assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0).head(0)
+    axes = {"phase": ("data.signal_norm", "data.dim"), "difference": ("data.signal_norm", "data.dim")}
+    with pytest.raises(ValueError, match="the table has no rows"):
+        getattr(plots, {"phase": "phase_diagram"}.get(kind, kind))(df, *axes.get(kind, ()))
