@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 FEWEST, MOST = 6, 17  # digits of a number in a message; 17 tell any two floats apart
+NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition reads as another thing than text
 SAME = 1e-9  # numbers that differ by less, relatively, are one: they differ by how they were computed
 
 
@@ -48,20 +49,27 @@ def selected(df: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def listed(column: pd.Series[Any], most: int = 6) -> str:
-    """Spell the distinct values of a column, the first few of them."""
-    values = spelled(column.drop_duplicates().tolist())
+    """Spell the distinct values of a column, the first few of them; a text with a comma stands in quotes."""
+    values = [
+        json.dumps(v, ensure_ascii=False) if _is_split(v) else v for v in spelled(column.drop_duplicates().tolist())
+    ]
     return ", ".join(values[:most]) + (", ..." if len(values) > most else "")
 
 
 def spelled(values: Collection[Any]) -> list[str]:
-    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null."""
-    values = [None if _is_missing(value) else value for value in values]
+    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null.
+
+    A text that reads like one of the others, or like a value that is no text, stands in quotes.
+    """
+    values = [None if missing(value) else value for value in values]
     floats = {value for value in values if isinstance(value, float)}
     for digits in range(FEWEST, MOST + 1):
         texts = {value: f"{value:.{digits}g}" for value in floats}
         if len({*texts.values()}) == len(floats):
             break
-    return ["null" if v is None else texts[v] if isinstance(v, float) else str(v) for v in values]
+    words = ["null" if v is None else texts[v] if isinstance(v, float) else str(v) for v in values]
+    others = {*NO_TEXT, *(word for value, word in zip(values, words, strict=True) if not isinstance(value, str))}
+    return [f'"{w}"' if isinstance(v, str) and w in others else w for v, w in zip(values, words, strict=True)]
 
 
 def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_]:
@@ -71,7 +79,7 @@ def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_
     distinct: list[Any] = column.drop_duplicates().dropna().tolist()
     keep = np.zeros(len(column), dtype=bool)
     for item in _alternatives(wanted, distinct):
-        found = column.isna() if _is_missing(item) else column.isin(_equal(distinct, name, item))
+        found = column.isna() if missing(item) else column.isin(_equal(distinct, name, item))
         if not found.any():
             raise ValueError(f"no row has {name} = {_shown(item)}; it takes {listed(column)}")
         keep |= found.to_numpy(dtype=bool)
@@ -79,11 +87,17 @@ def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_
 
 
 def _alternatives(wanted: Any, distinct: list[Any]) -> list[Any]:
-    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them."""
+    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them.
+
+    Elsewhere a list in the list adds its values.
+    """
     if not isinstance(wanted, list | tuple | set | frozenset | range | np.ndarray | pd.Series | pd.Index):
         return [wanted.item() if isinstance(wanted, np.generic) else wanted]
     items = [item.item() if isinstance(item, np.generic) else item for item in wanted]
-    return [items] if any(_read_alike(text, items) for text in distinct) else items
+    if any(_read_alike(text, items) for text in distinct):
+        return [items]
+    lists = any(_is_list(text) for text in distinct)
+    return items if lists else [part for item in items for part in (item if isinstance(item, list) else [item])]
 
 
 def _equal(distinct: list[Any], name: str, item: Any) -> list[Any]:
@@ -110,12 +124,18 @@ def _one(value: Any, item: Any) -> bool:
     return isinstance(value, bool) == isinstance(item, bool) and bool(value == item)
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+def missing(value: Any) -> bool:
+    """Whether a value stands for none; a list is one."""
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_split(word: str) -> bool:
+    """Whether a condition would take the spelling of a text for several values; a list is written so."""
+    return "," in word and word[:1] not in ("[", "{", '"')
 
 
 def _reads(text: str, item: float) -> bool:
@@ -130,9 +150,14 @@ def _rounds_to(value: float, item: float) -> bool:
     return any(float(f"{value:.{digits}g}") == item for digits in range(FEWEST, MOST + 1))
 
 
+def _is_list(text: Any) -> bool:
+    """Whether a value may be the text of a list or a mapping."""
+    return isinstance(text, str) and text[:1] in ("[", "{")
+
+
 def _read_alike(text: Any, item: Any) -> bool:
     """Whether a text is that of a list or a mapping, as columns keep these."""
-    if not (isinstance(text, str) and text[:1] in ("[", "{")):
+    if not _is_list(text):
         return False
     try:
         return bool(json.loads(text) == item)

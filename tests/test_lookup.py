@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from featlearn.lookup import listed, selected, spelled
 
@@ -34,6 +35,7 @@ TABLE = pd.DataFrame(
         ("dim", range(1000, 1001), [0]),
         ("name", "sam", [0, 3]),
         ("name", ("usam", "sgd"), [1, 2]),
+        ("name", [["usam", "sgd"], "sam"], [0, 1, 2, 3]),
         ("steps", [1, 2], [0, 2]),
         ("steps", [[1, 2], [3]], [0, 1, 2]),
         ("bias", True, [0, 2]),
@@ -85,6 +87,15 @@ def test_every_spelling_finds_its_own_value(seed):
     table = pd.DataFrame({"v": values})
     for row, text in enumerate(spelled(values.tolist())):
         assert selected(table, {"v": float(text)})[row]
+
+
+def test_texts_that_look_like_something_else_stand_in_quotes():
+    """So that their spelling, read as YAML, is the text again."""
+    mixed = pd.DataFrame({"cut": [0.5, "0.5", True, "True", None, "null", "a,b", "auto"]}, dtype=object)
+    words = listed(mixed["cut"], most=10).split(", ")
+    assert words == ["0.5", '"0.5"', "True", '"True"', "null", '"null"', '"a,b"', "auto"]
+    for row, word in enumerate(words):
+        assert np.flatnonzero(selected(mixed, {"cut": yaml.safe_load(word)})).tolist() == [row]
 
 
 def test_a_table_without_rows_has_none_and_lists_are_no_values():

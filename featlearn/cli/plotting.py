@@ -94,7 +94,7 @@ def _inches(size: str) -> tuple[float, float]:
 
 def _checked_moment(kind: str, step: int | None, loss: float | None) -> Callable[[pd.DataFrame], pd.DataFrame] | None:
     """Return what reads the runs elsewhere than at their last step, None if they are read there."""
-    from featlearn.tables import at_step, at_train_loss
+    from featlearn.tables import at_step
 
     given = [name for name, value in (("--step", step), ("--at-train-loss", loss)) if value is not None]
     if given and kind in OVER_STEPS:
@@ -103,15 +103,26 @@ def _checked_moment(kind: str, step: int | None, loss: float | None) -> Callable
         raise ValueError("--step and --at-train-loss both say where a run is read: give one of them")
     if step is not None:
         return lambda rows: at_step(rows, step)
-    return None if loss is None else lambda rows: at_train_loss(rows, loss)
+    return None if loss is None else lambda rows: _at_train_loss(rows, loss)
+
+
+def _at_train_loss(rows: pd.DataFrame, loss: float) -> pd.DataFrame:
+    """Read the runs at a train loss. Raises ValueError if none reaches it."""
+    from featlearn.tables import at_train_loss
+
+    table = at_train_loss(rows, loss)
+    if not table["reached"].any():
+        least = rows["train_loss"].min()
+        raise ValueError(f"no run reaches a train loss of {loss:g}; the smallest that was recorded is {least:g}")
+    return table
 
 
 def _conditions(texts: list[str]) -> dict[str, list[Any]]:
-    """Read every "key=value,value"; the values of a key that is given twice add up."""
+    """Read every "key=value,value"; the values of a key that is given twice add up, and no value is null."""
     found: dict[str, list[Any]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
-        if not equals or not values.strip():
+        if not (key and equals):
             raise ValueError(f"--where expects KEY=VALUE, found {text!r}")
         found.setdefault(key, []).extend(_values(key, values))
     return found

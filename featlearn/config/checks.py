@@ -48,7 +48,7 @@ def _shown(s: Sections) -> Conflicts:
         yield "network.model", reason
 
 
-def _called(part: Any) -> str:
+def called(part: Any) -> str:
     """Return the word that names a rule, a tracker or a network in a config; of the user's own its class."""
     return {cls: word for word, cls in (OPTIMIZERS | TRACKERS | MODELS).items()}.get(type(part), type(part).__name__)
 
@@ -118,7 +118,7 @@ def _engine(s: Sections) -> Conflicts:
             missing = needs(part) - ENGINES[s.engine]
             who = f"the {s.engine} engine" if missing else f"a network of model {word_of(MODELS, network)}"
             if missing := missing or needs(part) - network.provides:
-                yield key, f"{_called(part)} needs {', '.join(sorted(missing))}, which {who} does not provide"
+                yield key, f"{called(part)} needs {', '.join(sorted(missing))}, which {who} does not provide"
 
 
 def _parameters(s: Sections) -> Conflicts:
@@ -126,7 +126,7 @@ def _parameters(s: Sections) -> Conflicts:
     found = s.drafts["network"].object.n_parameters(s.data) if asking and s.fits else math.inf
     for tracker, many, what in asking:
         if many > found:
-            yield "record.trackers", f"{_called(tracker)} asks for {many} {what}; the network has {found} parameters"
+            yield "record.trackers", f"{called(tracker)} asks for {many} {what}; the network has {found} parameters"
 
 
 def _edges(s: Sections) -> Conflicts:
@@ -134,7 +134,7 @@ def _edges(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         known = getattr(tracker, "edges", None)
         if known is not None and getattr(rule, "edge", None) not in known:
-            what = f"{_called(tracker)} knows no edge of {_called(rule)} as configured"
+            what = f"{called(tracker)} knows no edge of {called(rule)} as configured"
             plain = f"there is one for {', '.join(sorted(known))} without momentum and weight decay"
             beside = "" if "sgd" in known else "; gradient descent beside SAM is sam with optimizer.rho = 0"
             yield "record.trackers", f"{what}: {plain}{beside}"
@@ -145,7 +145,7 @@ def _span(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         if dependent and "span" in needs(tracker):
             vectors = f"{s.data.n_noises + 1} data vectors are dependent in data.dim = {s.data.dim}"
-            yield "record.trackers", f"{_called(tracker)} is not unique in the weights engine: {vectors}"
+            yield "record.trackers", f"{called(tracker)} is not unique in the weights engine: {vectors}"
 
 
 def _sampling(s: Sections) -> Conflicts:
@@ -178,7 +178,7 @@ CHECKS: tuple[Check, ...] = (
 def _full_batch(s: Sections) -> Conflicts:
     caution = getattr(s.drafts["optimizer"].object, "on_full_batch", str)()
     if caution and s.batch_size == s.data.n_samples:
-        yield "optimizer", f"{_called(s.drafts['optimizer'].object)} on the full batch {caution}"
+        yield "optimizer", f"{called(s.drafts['optimizer'].object)} on the full batch {caution}"
 
 
 CAUTIONS: tuple[Check, ...] = (  # what can be run, and is hardly what was meant

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
-from featlearn.config.checks import CAUTIONS, CHECKS, Check, conflicts
+from featlearn.config.checks import CAUTIONS, CHECKS, Check, called, conflicts
 from featlearn.config.drafts import Draft, read_section, spelled_out
 from featlearn.config.files import put
 from featlearn.config.problems import Problem, show
@@ -88,7 +88,22 @@ class Grid:
 
     def cautions(self) -> list[Problem]:
         """Return what to warn of: runs that can be made and are hardly what was meant."""
-        return conflicts(self.base(), CAUTIONS) or self._conflicts(CAUTIONS)
+        return [*(conflicts(self.base(), CAUTIONS) or self._conflicts(CAUTIONS)), *self._other_draws()]
+
+    def _other_draws(self) -> Iterator[Problem]:
+        """Warn of optimizers that are compared on other data, as some need an engine that takes no draws of the law."""
+        by_sampling: dict[str, dict[str, None]] = {}
+        for choice in product(*[range(len(axis) if _touch(axis.keys, ["optimizer"]) else 1) for axis in self.axes]):
+            sections = self.sections(choice)
+            name = f"{called(sections.drafts['optimizer'].object)} in the engine {sections.engine}"
+            by_sampling.setdefault(sections.sampling, {})[name] = None
+        if len(by_sampling) > 1:
+            told = "; ".join(f"sampling {word}: {', '.join(names)}" for word, names in by_sampling.items())
+            node = _section_node(self._tree, "optimizer")
+            yield node.problem(
+                f"runs of one seed differ in data and initial weights, not only in optimizer ({told}): "
+                "engine: weights gives all the same"
+            )
 
     def _conflicts(self, every: Sequence[Check]) -> list[Problem]:
         """Return what ``every`` check finds in some run, each with the number of combinations that it concerns.

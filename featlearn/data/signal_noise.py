@@ -61,7 +61,9 @@ class SignalNoise:
         Raises ValueError unless exactly one of signal_norm and snr was given.
         """
         if (self.signal_norm is None) == (self.snr is None):
-            raise ValueError("give exactly one of signal_norm and snr")
+            raise ValueError(
+                "give exactly one of signal_norm and snr; where one is inherited or swept, set the other to null"
+            )
         if self.signal_norm is not None:
             return self.signal_norm
         assert self.snr is not None

@@ -50,6 +50,14 @@ class Vector:
         """Return scalar * self; a tensor [b] scales every run by its own number."""
         return Vector(self.parts, scalar if self.factor is None else scalar * self.factor)
 
+    def __mul__(self, scalar: Any) -> Vector:
+        """Return scalar * self."""
+        return NotImplemented if isinstance(scalar, Vector) else scalar * self
+
+    def __neg__(self) -> Vector:
+        """Return -self."""
+        return self.__rmul__(-1.0)
+
     def _plus(self, sign: int, other: Vector) -> Vector:
         one = self.parts[0].new_ones(())
         factor = one if other.factor is None else other.factor

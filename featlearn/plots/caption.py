@@ -36,22 +36,28 @@ def seeds(n: pd.Series[int], word: str = "seed") -> str:
     return f"{low} to {high} {word}s" if low < high else f"{high} {word}{'s' * (high > 1)}"
 
 
+def at_one_loss(runs: pd.DataFrame) -> bool:
+    """Whether a table is one of `featlearn.tables.at_train_loss`."""
+    return {"reached", "train_loss_level"} <= {*runs}
+
+
 def moment(runs: pd.DataFrame) -> str:
     """Say at which step the runs are drawn, from a table of one row a run: `at step 5 of 40`."""
     ends = counted(runs) if len(counted(runs)) else runs
     steps, asked = ends["step"].dropna(), ends.get("train.n_steps", ends["step"]).loc[ends["step"].notna()]
     if steps.empty:
         return "at no step"
-    low, high = f"{steps.min():g}", f"{steps.max():g}"
-    if "reached" in runs:
-        between = f"{steps.min():.3g} to {steps.max():.3g}"
-        return f"where the train loss first reaches its level, at steps {between}"
-    if low == high:
-        known = "train.n_steps" in ends and asked.nunique() == 1
-        if known and (asked == steps).all():
-            return f"at the last step, {low}"
-        return f"at step {low}" + (f" of {asked.iloc[0]:g}" if known else "")
-    return f"at the {'last recorded' if _cut_short(ends).any() else 'last'} step of every run, {low} to {high}"
+    if at_one_loss(runs):
+        level = f"{runs['train_loss_level'].iloc[0]:g}"
+        return f"where the train loss first reaches {level}, at steps {steps.min():.3g} to {steps.max():.3g}"
+    low, high, cut = f"{steps.min():g}", f"{steps.max():g}", _cut_short(ends)
+    known = "train.n_steps" in ends and asked.nunique() == 1
+    if low == high and known and (asked == steps).all():
+        return f"at the last step, {low}"
+    if low == high or (cut.any() and (steps[ends["status"] != "fitted"] == steps.max()).all()):
+        before = f", or at the last of runs that fitted before, from {low} on" if low != high else ""
+        return f"at step {high}" + (f" of {asked.iloc[0]:g}" if known else "") + before
+    return f"at the {'last recorded' if cut.any() else 'last'} step of every run, {low} to {high}"
 
 
 def _cut_short(runs: pd.DataFrame) -> pd.Series[bool]:
@@ -60,7 +66,13 @@ def _cut_short(runs: pd.DataFrame) -> pd.Series[bool]:
 
 
 def loss_range(runs: pd.DataFrame) -> str:
-    """Say between which train losses the counted runs are, for a comparison is fair only at equal ones."""
+    """Say between which train losses the counted runs are, for a comparison is fair only at equal ones.
+
+    Of runs that are read at one train loss, say how many never reach it.
+    """
+    if at_one_loss(runs):
+        never = int((~counted(runs)["reached"]).sum())
+        return f"Runs that never reach it ({never}) are left out." if never else ""
     if "train_loss" not in runs or counted(runs)["train_loss"].isna().all():
         return ""
     low, high = (f"{end:.2g}" for end in counted(runs)["train_loss"].agg(["min", "max"]))
@@ -79,11 +91,11 @@ def ends_early(rows: pd.DataFrame) -> str:
 
 
 def swept(runs: pd.DataFrame, grid: pd.DataFrame) -> str:
-    """Say which column was swept, where most cells of a grid are empty because one of its axes follows from it."""
+    """Say which column was swept, where cells of a grid are empty because one of its axes follows from it."""
     axes = [str(column) for column in grid.columns[:2]]
     told = cell_columns(runs)
     for axis in axes:
         given = [c for c in told if c not in axes and runs[c].nunique() < runs[axis].nunique()]
-        if axis not in told and given and 2 * len(grid) < grid[axes[0]].nunique() * grid[axes[1]].nunique():
-            return f"The sweep is over {label(given[0])}, from which {label(axis)} follows: most cells hold no run."
+        if axis not in told and given:
+            return f"The sweep is over {label(given[0])}, from which {label(axis)} follows: other cells hold no run."
     return ""

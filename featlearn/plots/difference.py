@@ -13,7 +13,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import moment, seeds, swept
+from featlearn.plots.caption import at_one_loss, moment, seeds, swept
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
 from featlearn.plots.style import INK, diverging, label, paper, title
@@ -57,11 +57,12 @@ class Contrast:
     def notes(self) -> list[str]:
         """Explain how the pairs were made, and the marks."""
         factor, several = self.train_loss_tol, self.grid["n"].max() > 1
+        matched = f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched."
         dropped = _counts(self.outcomes[self.outcomes != "paired"])
         empty = hatched(self.grid, self.lost)
         return [
             f"Means over pairs of runs on the same data, initial weights and batches, {moment(self.runs)}.",
-            f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched.",
+            matched if factor or not at_one_loss(self.runs) else "",
             _dots(len(self.clear)) if several else "One pair has no interval.",
             f"Dropped: {dropped}." if dropped else "",
             "Grey: no pair left." if self.lost.any() else "",

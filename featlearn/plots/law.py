@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from featlearn.plots.mesh import edges, geometric
 from featlearn.plots.style import INK
 from featlearn.tables.cells import boundary, fit_constant
-from featlearn.tables.columns import listed
+from featlearn.tables.columns import SIGNALS, listed
 from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
-
-SIGNALS = ("data.signal_norm", "data.snr")
 
 FORMULAS = {
     "sgd": r"C\,(d/n)^{1/4}P\sigma_p",

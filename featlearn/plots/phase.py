@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -139,6 +140,8 @@ def _measure(
         shown.append(Panel(name, phase_grid(part, x, y, value), level, points, line))
     if not any(panel.grid["n"].any() for panel in shown):
         raise ValueError(f"no finished run has a {value}: there is nothing to draw")
+    if lost := [panel.optimizer for panel in shown if panel.grid.empty]:
+        warnings.warn(f"left out, as they have no {x} or {y}: {', '.join(lost)}", stacklevel=3)
     return [panel for panel in shown if len(panel.grid)]
 
 

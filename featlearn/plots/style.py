@@ -116,8 +116,10 @@ def paper() -> Iterator[None]:
 
 
 def label(column: str) -> str:
-    """Return a column in words, or its own name."""
-    return LABELS.get(column, _plain(column.replace("_", " ")))
+    """Return a column in words, or its own name; of a number given as `{theory: c}` it is c, in units of the theory."""
+    if column.endswith(".theory"):
+        return f"{label(column.removesuffix('.theory'))}, in units of theory"
+    return LABELS.get(column, _plain(column if "." in column else column.replace("_", " ")))
 
 
 NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where capitals alone are not enough

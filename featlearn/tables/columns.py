@@ -209,17 +209,18 @@ def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, igno
 def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> tuple[str, str]:
     """Return the two axes of a sweep: x the signal and y the other thing that varies, unless they are given.
 
-    What is given stays. Optimizers, seeds and numbers that follow from others are no axes: the signal is
-    `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else. Raises
-    ValueError unless this leaves one choice, naming the candidates.
+    What is given stays, and the other axis is what is left. Optimizers, seeds and numbers that follow from others are
+    no axes: the signal is `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else.
+    Raises ValueError unless this leaves one choice, naming the candidates.
     """
     df = plain(df)
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
     cells = cell_columns(df)
+    signals = [] if {x, y} & {*SIGNALS} else [c for c in cells if c in SIGNALS]
     rest = [c for c in cells if c in free and c not in (*SIGNALS, x, y)]
-    x = x or next((c for c in _signals(df) if c != y), None)
-    candidates = ["data.dim"] if "data.dim" in rest else rest
-    y = y or (candidates[0] if len(candidates) == 1 else None)
+    others = ["data.dim"] if "data.dim" in rest else rest if len(rest) == 1 else []
+    found = iter([*signals, *others])
+    x, y = x or next(found, None), y or next(found, None)
     if x is None or y is None:
         if not free:
             raise ValueError("there are no axes to draw over: nothing varies but optimizers and seeds")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from featlearn.lookup import missing
+
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
@@ -15,19 +17,17 @@ def plain(df: pd.DataFrame) -> pd.DataFrame:
     """Return the table with numpy's numbers and pandas' own words in place of what only stands for them.
 
     Nullable and Arrow columns, categories, and objects that hold numbers become numbers, missing is NaN; lists and
-    arrays in a cell become tuples, which can be told apart and grouped. A table without such columns is returned.
+    arrays in a cell become tuples, which can be told apart and grouped. An index that has the name of a column loses
+    it. A table without any of these is returned.
     """
+    if {*df.index.names} & {*df.columns}:
+        df = df.rename_axis([None] * df.index.nlevels)
     changed = {name: _plain(df[name]) for name in df.columns if not _is_plain(df[name].dtype)}
     if changed:
         df = df.copy(deep=False)
         for name, column in changed.items():
             df[name] = column
     return df
-
-
-def missing(value: Any) -> bool:
-    """Say whether a cell is empty; a list is not."""
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
 
 
 def refuse_names(columns: Iterable[str], own: Iterable[str]) -> None:

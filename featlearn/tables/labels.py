@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from featlearn.lookup import spelled
-from featlearn.tables.dtypes import missing
+from featlearn.lookup import missing, spelled
 
 
 class Label(str):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from featlearn.tables.columns import require
+from featlearn.tables.dtypes import plain
 
 FROZEN = ("fitted", "diverged")  # the parameters of these stay what they were when the run stopped
 
@@ -17,6 +18,7 @@ def at_step(df: pd.DataFrame, step: int) -> pd.DataFrame:
     take that of `featlearn.summary`. Raises ValueError, naming the nearest records, if a run was not recorded there.
     """
     require(df, ["run_id", "step", "status"])
+    df = plain(df)
     last = df.groupby("run_id")["step"].transform("max")
     stopped = (df["step"] == last) & (last < step) & df["status"].isin(FROZEN)
     chosen = df[(df["step"] == step) | stopped]

@@ -39,11 +39,11 @@ def seed_quantiles(
 def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read every run when its train loss first reaches `level`.
 
-    One row per run: its config, step, columns (every number that was tracked if not given), and `reached`. The figures
-    take it as they take that of `featlearn.summary`. Between two records, values are linear in
-    log(train_loss). A run already at the level in its first record is read there; a run that never
-    reaches it has reached = False and NaN. Raises ValueError unless level > 0, and for a table of one row a run
-    (`featlearn.summary`), which does not know when.
+    One row per run: its config, step, columns (every number that was tracked if not given), `reached`, and the level as
+    `train_loss_level`. The figures take it as they take that of `featlearn.summary`. Between two records, values are
+    linear in log(train_loss), so that train_loss is the level there. A run already at the level in its first record is
+    read there; a run that never reaches it has reached = False and NaN. Raises ValueError unless level > 0, and for a
+    table of one row a run (`featlearn.summary`), which does not know when.
     """
     if not level > 0:
         raise ValueError(f"a train loss level is positive, not {level:g}")
@@ -53,11 +53,13 @@ def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None 
         raise ValueError(
             "every run has one row, so when it reached the loss is unknown: pass all recorded steps (load)"
         )
-    refuse_names(columns, ["run_id", "status", "reached"])
+    refuse_names(columns, ["run_id", "status", "reached", "train_loss_level"])
     df = plain(df)
     values = list(dict.fromkeys(["step", *columns]))
     height = np.log(df["train_loss"].clip(lower=np.finfo(float).tiny))
-    return _first_below(df, height, float(np.log(level)), values)
+    table = _first_below(df, height, float(np.log(level)), values)
+    at_level = {"train_loss": table["train_loss"].clip(upper=level)} if "train_loss" in table else {}
+    return table.assign(**at_level, train_loss_level=level)
 
 
 def half_time(df: pd.DataFrame, value: str) -> pd.DataFrame:

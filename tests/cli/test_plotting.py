@@ -98,6 +98,7 @@ def test_several_optimizers_are_a_union(drawn):
         (("phase", "--step", "3"), "step 3 was not recorded in 60 runs, which have records at 2 and 4"),
         (("phase", "--step", "9"), "which have records at 6"),
         (("phase", "--at-train-loss", "-1"), "a train loss level is positive"),
+        (("phase", "--at-train-loss", "1e-9"), "no run reaches a train loss of 1e-09; the smallest that was recorded"),
     ],
 )
 def test_what_cannot_be_meant_is_one_message(store, tmp_path, words, message):

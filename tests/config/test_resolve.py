@@ -107,7 +107,7 @@ class TestTheory:
 
 
 class TestSignal:
-    BOTH = "give exactly one of signal_norm and snr"
+    BOTH = "give exactly one of signal_norm and snr; where one is inherited or swept, set the other to null"
 
     def test_both_or_none_are_refused(self, problems: Problems) -> None:
         assert problems(set=["data.snr=0.1"]) == [f"--set: data.snr: {self.BOTH}"]

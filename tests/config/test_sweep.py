@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featlearn.config import ConfigError, SweepConfig, load_config
+from featlearn.config import ConfigError, ConfigWarning, SweepConfig, load_config
 from featlearn.config.sections import known_keys
 
 Load = Callable[..., SweepConfig]
@@ -219,3 +220,13 @@ def test_any_file_gives_runs_or_says_what_is_wrong(write: Write, tree: dict[str,
         load_config(write(yaml.safe_dump(tree, sort_keys=False)))
     except ConfigError as error:
         assert all(str(problem).startswith("x.yaml") for problem in error.problems)
+
+
+def test_optimizers_that_would_see_other_data_are_warned_of(load: Load) -> None:
+    sweep = {"sweep.optimizer": [{"name": "sgd", "lr": 0.1}, {"name": "adam", "lr": 0.1}]}
+    with pytest.warns(ConfigWarning, match=r"sampling gram: sgd in the engine gram; .*: adam .* engine: weights gives"):
+        load(set=sweep)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(set=sweep | {"engine": "weights"})
+        load(set={"sweep.optimizer": [{"name": "sgd", "lr": 0.1}, {"name": "sam", "lr": 0.1, "rho": 0.1}]})

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from helpers import engine_of, full_batches, make_run
@@ -127,3 +128,14 @@ def test_a_wrong_twin_fails(monkeypatch):
 
     monkeypatch.setattr(PackedVector, "made", unsigned)
     assert not torch.allclose(step(fused), step(plain), rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda x: Vector((x,)), lambda x: pack(x[:, 0, 0], x, x)])
+def test_a_number_may_stand_on_either_side(make):
+    u = make(torch.as_tensor(np.random.default_rng(0).normal(size=(3, 2, 4))))
+    each = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
+    for a in (2, 0.5, each):
+        assert all(map(torch.equal, (u * a).leaves, (a * u).leaves))
+    assert all(map(torch.equal, (-u).leaves, (-1.0 * u).leaves))
+    with pytest.raises(TypeError):
+        u * u

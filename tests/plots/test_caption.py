@@ -38,6 +38,12 @@ def test_train_losses_are_those_of_finished_runs():
         ([12, 40], "fitted", 400, "at the last step of every run, 12 to 40"),
         ([12, 40], "ok", 40, "at the last recorded step of every run, 12 to 40"),
         ([12, 40], "ok", None, "at the last step of every run, 12 to 40"),
+        (
+            [5, 20, 20],
+            ["fitted", "ok", "ok"],
+            40,
+            "at step 20 of 40, or at the last of runs that fitted before, from 5 on",
+        ),
     ],
 )
 def test_the_step_is_that_of_the_rows(steps, status, asked, words):
@@ -50,7 +56,10 @@ def test_the_step_is_that_of_the_rows(steps, status, asked, words):
 
 def test_runs_read_at_a_train_loss_say_so():
     runs = pd.DataFrame({"status": "ok", "step": [3.5, 12.0, None], "reached": [True, True, False]})
-    assert moment(runs) == "where the train loss first reaches its level, at steps 3.5 to 12"
+    runs = runs.assign(train_loss=[0.1, 0.05, None], train_loss_level=0.1)
+    assert moment(runs) == "where the train loss first reaches 0.1, at steps 3.5 to 12"
+    assert loss_range(runs) == "Runs that never reach it (1) are left out."
+    assert loss_range(runs[:2]) == ""
 
 
 def test_a_swept_column_is_named_where_an_axis_follows_from_it():

@@ -57,6 +57,8 @@ def test_pairs_can_be_gated_on_the_train_loss(rows):
     assert "agree within a factor 2. " in words(figure)
     assert "Dropped: train loss (12). Grey: no pair left." in words(figure)
     assert "Train losses are not matched." in words(difference(df, X, Y).figure)
+    matched = words(difference(df.assign(train_loss_level=0.1, reached=True), X, Y).figure)
+    assert "the train loss first reaches 0.1" in matched and "not matched" not in matched
 
 
 def test_several_radii_need_a_label(make_rows):

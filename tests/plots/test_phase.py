@@ -43,6 +43,10 @@ def test_cells_are_seed_means_on_true_axes(rows):
 
 
 class TestWhatIsMissing:
+    def test_an_optimizer_without_the_axis_is_left_out_with_a_word(self, rows):
+        with pytest.warns(UserWarning, match="left out, as they have no optimizer.rho or data.signal_norm: sgd"):
+            phase_figure(last_rows(rows[rows[Y] == 2000]), x="optimizer.rho", y=X)
+
     def test_missing_cells_are_hatched_and_counted(self, rows):
         figure, _ = phase_figure(rows[(rows[X] < 9) | (rows[Y] < 4000) | (rows["optimizer.name"] == "sam")])
         first, second, _ = figure.axes

@@ -35,6 +35,11 @@ def test_the_style_does_not_depend_on_the_callers():
         assert mpl.rcParams["text.usetex"] and mpl.rcParams["savefig.bbox"] == "tight"
 
 
+def test_keys_without_words_are_shown_as_they_are_written():
+    assert label("optimizer.lr_schedule.steps") == "optimizer.lr_schedule.steps"
+    assert label("optimizer.rho.theory") == r"SAM radius $\rho$, in units of theory"
+
+
 def test_the_colours_are_those_of_seaborn():
     assert [mpl.colors.to_hex(colour) for colour in sns.color_palette("colorblind")] == [*PALETTE]
     ours = sequential()(np.linspace(0, 1, 256))

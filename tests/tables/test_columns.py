@@ -121,6 +121,17 @@ class TestMainAxes:
         rows = [{"data.snr": s, "data.n_samples": n, "data.signal_norm": s * n} for s in (1.0, 2.0) for n in (3, 5)]
         assert main_axes(runs(*rows)) == ("data.snr", "data.n_samples")
 
+    @pytest.mark.parametrize("given", [("data.dim", None), (None, "data.snr"), ("data.snr", None), (None, "data.dim")])
+    def test_the_other_axis_is_what_is_left(self, planned, given):
+        df = planned(SNR, "data.snr: [0.1, 0.2, 0.3], data.dim: [100, 200], seed: [0, 1]")
+        assert {*main_axes(df, *given)} == {"data.dim", "data.snr"}
+
+    def test_a_signal_that_follows_from_the_dimension_alone_is_no_axis(self, planned):
+        recipe = "network: {init_std: {theory: 1}}"
+        df = planned(NORM, "data.dim: [100, 200], network.init_std.theory: [1, 2], seed: [0, 1]", recipe)
+        with pytest.raises(ValueError, match="say which columns are x and y"):
+            main_axes(df)
+
     def test_what_is_given_stays_and_what_is_open_is_asked(self, runs):
         df = runs({}, {"data.dim": 4000, "network.n_filters": 5})
         assert main_axes(df, "network.n_filters", "data.dim") == ("network.n_filters", "data.dim")

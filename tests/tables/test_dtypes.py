@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from featlearn.tables import (
+    at_step,
     at_train_loss,
     by_optimizer,
     cell_labels,
@@ -112,3 +113,15 @@ def test_names_of_the_tables_own_are_refused():
     refuse_names(["a"], ["mean"])
     with pytest.raises(ValueError, match="the table adds a column 'mean' of its own: rename yours first"):
         refuse_names(["a", "mean"], ["mean", "n"])
+
+
+@pytest.mark.parametrize("name", ["run_id", "step"])
+def test_an_index_may_have_the_name_of_a_column(curves, name):
+    df = curves("a", [0, 10], train_loss=[1.0, 0.01], v=[0.0, 2.0]).set_index(name, drop=False)
+    assert half_time(df, "v")["half_time"].tolist() == [5.0]
+    assert at_step(df, 10)["v"].tolist() == [2.0]
+
+
+def test_a_step_is_found_in_every_kind_of_column(curves, convert):
+    df = convert(curves("a", [0, 10], train_loss=[1.0, 0.01]))
+    assert at_step(df, 10)["train_loss"].tolist() == [0.01]

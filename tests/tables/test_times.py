@@ -78,6 +78,12 @@ class TestAtTrainLoss:
         assert table["v"].tolist()[:2] == pytest.approx([7.0, np.nan], nan_ok=True)
         assert 7.0 < table["v"].iloc[2] < 7.01
 
+    def test_the_train_loss_is_the_level_between_records(self, curves):
+        df = pd.concat([curves("a", [0, 10], train_loss=[1.0, 0.01]), curves("b", [0, 10], train_loss=[0.05, 0.01])])
+        table = at_train_loss(df, 0.1)
+        assert table["train_loss"].tolist() == [0.1, 0.05]  # b was below it from the start
+        assert table["train_loss_level"].tolist() == [0.1, 0.1]
+
     def test_a_missing_value_is_not_made_up(self, curves):
         df = curves("a", [0, 10], train_loss=[1.0, 0.01], v=[np.nan, 8.0])
         assert np.isnan(at_train_loss(df, 0.1, ["v"])["v"].iloc[0])
