@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,10 @@ Setting = tuple[Callable[[], Any], Callable[[Any], Any], Any]  # how to look, ho
 FRESH: tuple[Setting, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+    *(
+        (partial(getattr, matmul, "fp32_precision"), partial(setattr, matmul, "fp32_precision"), "ieee")
+        for matmul in (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
+    ),
     (
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
         lambda modes: torch.set_anomaly_enabled(*modes),

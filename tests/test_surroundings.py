@@ -47,6 +47,9 @@ SET = {
     "default dtype, half": lambda: changed(torch.set_default_dtype, torch.float16, torch.float32),
     "deterministic": lambda: changed(torch.use_deterministic_algorithms, True, False),
     "matmul precision": lambda: changed(torch.set_float32_matmul_precision, "medium", "highest"),
+    "precision of a backend": lambda: changed(
+        lambda word: setattr(torch.backends.mkldnn.matmul, "fp32_precision", word), "bf16", "ieee"
+    ),
     "denormals": lambda: changed(torch.set_flush_denormal, True, False),
     "numpy raises": lambda: np.errstate(all="raise"),
     "warnings raise": warnings_are_errors,
