@@ -82,7 +82,7 @@ def _draw(numbers: Numbers, shape: Shape) -> Drawn:
 
 
 def draw_labels(numbers: Numbers, n_samples: int) -> tuple[Tensor, Tensor]:
-    """Return true labels [b, n] of equal odds, and observed ones: flipped with odds flip_prob."""
+    """Return true labels [b, n] of equal probability, and observed ones: flipped with probability flip_prob."""
     heads = uniforms(numbers.seeds, "law, true labels", n_samples) > 0.5
     flipped = uniforms(numbers.seeds, "law, flips", n_samples) <= numbers.flip_prob[:, None]
     true_labels = 2 * heads.to(torch.float64) - 1

@@ -2,7 +2,7 @@
 
 Source: the data model of Cao et al. 2022 (arXiv 2202.06526), Kou et al. 2023 (2303.04145) and Chen et al. 2023
 (2310.07269): a sample of P patches holds ``true_label * signal`` at a random position and noise
-``xi ~ N(0, noise_std^2 I_d)`` at the P - 1 others; the observed label is the true one, flipped with odds flip_prob.
+``xi ~ N(0, noise_std^2 I_d)`` at the P - 1 others; the observed label is the true one, flipped with probability flip_prob.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SignalNoise:
     signal_norm: norm of the signal; give this or snr, not both.
     snr: signal_norm / (noise_std sqrt(dim)).
     noise_std: standard deviation of a noise coordinate.
-    flip_prob: odds that an observed label is not the true one.
+    flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 1 noise patches of a sample) or independent (one vector a patch).
     orthogonal_noise: project the noise orthogonally to the signal (where there is one).
     """
@@ -85,7 +85,7 @@ class SignalNoise:
         return self.n_samples * self.noises_per_sample
 
     def draw_labels(self, seed: int) -> Labels:
-        """Draw true labels with equal odds, flips and the signal's positions of the run ``seed``."""
+        """Draw true labels with equal probability, flips and the signal's positions of the run ``seed``."""
         n = self.n_samples
         true_labels = 2 * stream(seed, "true_labels").integers(0, 2, n) - 1
         flipped = stream(seed, "flips").random(n) < self.flip_prob

@@ -42,7 +42,7 @@ class Launch:
 
 
 class DeviceGramEngine(GramEngine):
-    """GramEngine whose steps are played by one kernel; everything else is plain torch."""
+    """GramEngine whose recorded steps one kernel replays; everything else is plain torch."""
 
     def __init__(self, problem: Problem) -> None:
         """Raise ValueError for an activation that the kernel has no formula of."""

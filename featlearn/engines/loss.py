@@ -62,10 +62,10 @@ class Loss(Numbers):
         samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
         return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
 
-    def flipped(self, odds: Scalar) -> Loss:
-        """Return the loss with every label flipped with probability ``odds``, afresh at each step."""
+    def flipped(self, probability: Scalar) -> Loss:
+        """Return the loss with every label flipped with probability ``probability``, afresh at each step."""
         draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
-        flips = draws <= spread(odds, draws)
+        flips = draws <= spread(probability, draws)
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=torch.where(flips, -labels, labels))
 

@@ -184,7 +184,7 @@ class Objective(Protocol):
     def other(self) -> Objective:
         """The loss on another mini-batch."""
 
-    def flipped(self, odds: Scalar) -> Objective:
+    def flipped(self, probability: Scalar) -> Objective:
         """Return the loss with labels flipped at random."""
 
     def isotropic(self, law: Law) -> Vector:

@@ -1,7 +1,7 @@
 """A rule's step, recorded once as a short list of operations on vectors and numbers, for compiled code to play.
 
 Rules are written against Vector and Objective. Here both are stand-ins that write down what is asked of them, as a tape
-of automatic differentiation does. What a tape does not hold raises, and such a rule is not played.
+of automatic differentiation does. What a tape does not hold raises, and such a rule is stepped plainly.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class TapeVector(LazyVector):
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """None: there are no tensors before the tape is played."""
+        """None: there are no tensors before the tape is replayed."""
         raise TypeError("a step that looks into its vectors cannot be recorded")
 
     def made(self, rows: Any, factor: Any = None, start: Any = None) -> TapeVector:

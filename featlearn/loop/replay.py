@@ -1,4 +1,4 @@
-"""Steps played in one compiled call from look to look: else time goes into calls and passes over memory."""
+"""Recorded steps replayed in one compiled call from look to look: else time goes into calls and passes over memory."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class State:
     w, memory: of the rule. batch [b, n]: sample weights of the step to come. end [b]: how it ended, as a place in ENDS,
     0 while it moves. stopped [b]: steps it had taken when it did. A run that has stopped keeps w and batch from then
     on, and its memory where several steps are taken between two looks.
-    samples: of the step to come (see Loss). before: loss and memory of the last step, None where it was played.
+    samples: of the step to come (see Loss). before: loss and memory of the last step, None where it was replayed.
     """
 
     w: Vector

@@ -98,8 +98,8 @@ def test_same_seed_same_draws(data, seed):
     assert not np.array_equal(data.draw_vectors(seed), data.draw_vectors(seed + 1))
 
 
-def binomial_z(hits, n, odds):
-    return (hits - n * odds) / math.sqrt(n * odds * (1 - odds))
+def binomial_z(hits, n, probability):
+    return (hits - n * probability) / math.sqrt(n * probability * (1 - probability))
 
 
 @pytest.mark.parametrize("flip_prob", [0.1, 0.25, 0.49])

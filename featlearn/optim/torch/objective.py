@@ -100,7 +100,7 @@ class Evaluated(Numbers):
         """The loss on another mini-batch."""
         return self._other("other", "another mini-batch")
 
-    def flipped(self, odds: Scalar) -> Evaluated:
+    def flipped(self, probability: Scalar) -> Evaluated:
         """Refuse: the labels are the closure's own."""
         raise Refused("the rule flips labels, and these are out of its reach here: flip them in the data loader")
 
