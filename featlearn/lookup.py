@@ -26,7 +26,8 @@ def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
     there = [str(name) for name in known]
     for name in names:
         if name not in there:
-            inside = [other for other in there if other.endswith(f".{name}")]  # dim is meant for data.dim
+            ends = [other for other in there if other.endswith(f".{name}")]  # dim is meant for data.dim
+            inside = [*ends, *(other for other in there if other in (f"{name}.name", f"{name}.model"))]
             near = inside or get_close_matches(str(name), there, n=1)
             raise ValueError(f"no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 

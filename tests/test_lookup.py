@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from featlearn.lookup import listed, selected, spelled
+from featlearn.lookup import listed, require_names, selected, spelled
 
 RHO = float(0.5 / np.sqrt(20))  # 0.111803398...
 TABLE = pd.DataFrame(
@@ -102,3 +102,8 @@ def test_a_table_without_rows_has_none_and_lists_are_no_values():
     assert selected(TABLE.head(0), {"rho": 3}).tolist() == []
     with pytest.raises(ValueError, match="holds lists"):
         selected(pd.DataFrame({"v": [[1], [2]]}), {"v": 1})
+
+
+def test_a_section_is_meant_by_its_word():
+    with pytest.raises(ValueError, match=r"no column 'optimizer'; did you mean 'optimizer\.name'\?"):
+        require_names(["optimizer.lr", "optimizer.name"], ["optimizer"])

@@ -295,6 +295,11 @@ class TestColumnsAndConditions:
         assert [columns for columns in asked if "seed" in columns] == [always, always | {"test_error"}]
 
     @pytest.mark.parametrize("read", [load, summary])
+    def test_conditions_are_a_mapping(self, path, read):
+        with pytest.raises(TypeError, match=r"where is a mapping .* found 'data\.dim=1000'"):
+            read(path, where="data.dim=1000")
+
+    @pytest.mark.parametrize("read", [load, summary])
     @pytest.mark.parametrize(
         "where",
         [

@@ -2,7 +2,8 @@
 
 Source: the data model of Cao et al. 2022 (arXiv 2202.06526), Kou et al. 2023 (2303.04145) and Chen et al. 2023
 (2310.07269): a sample of P patches holds ``true_label * signal`` at a random position and noise
-``xi ~ N(0, noise_std^2 I_d)`` at the P - 1 others; the observed label is the true one, flipped with probability flip_prob.
+``xi ~ N(0, noise_std^2 I_d)`` at the P - 1 others; the observed label is the true one,
+flipped with probability flip_prob.
 """
 
 from __future__ import annotations

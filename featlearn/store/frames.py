@@ -44,7 +44,7 @@ def load(
     Raises StoreError if there is no store that this version reads, and ValueError for a column that it lacks or a
     condition that no row meets.
     """
-    runs = _Runs(store, all_sweeps, _names(columns), where or {})
+    runs = _Runs(store, all_sweeps, _names(columns), _conditions(where))
     lengths = runs.lengths[runs.current]
     start = runs.ends[runs.current] - lengths
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -64,9 +64,16 @@ def summary(
     The runs and columns of ``load``, which see for the options, and the message that says how the run ended. A run that
     failed has no numbers (NaN).
     """
-    runs = _Runs(store, all_sweeps, _names(columns), where or {})
+    runs = _Runs(store, all_sweeps, _names(columns), _conditions(where))
     recorded = runs.lengths[runs.current] > 0
     return runs.frame(runs.current, np.where(recorded, runs.ends[runs.current] - 1, -1))
+
+
+def _conditions(where: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the conditions, none where they are not given."""
+    if where is not None and not isinstance(where, Mapping):
+        raise TypeError(f"where is a mapping of columns to values, such as {{'data.dim': 1000}}; found {where!r}")
+    return where or {}
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:
