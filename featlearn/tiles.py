@@ -48,7 +48,7 @@ def pad_columns(matrices: Array, least: int = 0) -> Array:
 
 
 @intrinsic
-def borrowed(typing: Any, arrays: Any) -> tuple[Any, Any]:
+def uncounted(typing: Any, arrays: Any) -> tuple[Any, Any]:
     """Return arrays, or tuples of them, that the caller keeps alive: nobody counts who holds one or a part of it.
 
     Counting is an atomic operation for every slice, and a gradient would spend a fifth of its time on it.

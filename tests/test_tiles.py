@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from featlearn import tiles
-from featlearn.tiles import borrowed, multiply, pad_columns, padded
+from featlearn.tiles import multiply, pad_columns, padded, uncounted
 
 DTYPES = ["float64", "float32"]
 LANES = {"float64": tiles.DOUBLES, "float32": tiles.SINGLES}
@@ -90,7 +90,7 @@ def test_padding(shape, dtype):
 
 @njit
 def summed(arrays):
-    one, (two, three) = borrowed(arrays)
+    one, (two, three) = uncounted(arrays)
     return one[1:].sum() + two[0].sum() + three[:, ::2].sum()
 
 

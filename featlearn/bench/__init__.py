@@ -36,7 +36,7 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
 def run_benchmarks(
     setting: Setting, only: Iterable[str] = (), progress: Callable[[str], None] = lambda name: None
 ) -> dict[str, Any]:
-    """Measure all sections, or ``only`` some; ``progress`` is told which begins. The report can be written as JSON."""
+    """Measure all sections, or ``only`` some; ``progress`` is called with each name. The report is plain JSON."""
     names = list(only) or list(SECTIONS)
     if unknown := [name for name in names if name not in SECTIONS]:
         raise ValueError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")

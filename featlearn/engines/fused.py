@@ -34,7 +34,7 @@ class FusedGramEngine(ShardedGramEngine):
         self._initial = cast(PackedVector, super().initial())
         self._gram = pad_columns(problem.gram.numpy(), least=self._initial.rows.shape[2])
         self._true_labels = problem.true_labels.numpy()
-        self._room = kernels.room_for(self._initial.rows, problem.n_samples)
+        self._room = kernels.workspace_for(self._initial.rows, problem.n_samples)
         self._network = (
             kind_of(problem.activation.name),
             problem.scale,

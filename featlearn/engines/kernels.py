@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featlearn.models.kernels import KINDS, slopes, value, values
-from featlearn.tiles import borrowed, multiply
+from featlearn.tiles import multiply, uncounted
 
 Array = NDArray[Any]
 Network = tuple[int, float, int, int, bool]  # number in KINDS; of a Problem: scale, noise_count, n_noises, bias
@@ -24,7 +24,7 @@ Room = tuple[Array, Array, Array, Array, Array, Array]  # z, activations and sha
 _SOFTPLUS = KINDS["softplus"]
 
 
-def room_for(rows: Tensor, n_samples: int) -> Room:
+def workspace_for(rows: Tensor, n_samples: int) -> Room:
     """Return what ``gradient_of`` works in for vectors like ``rows`` [b, 2f + 1, width]."""
     f, width = rows.shape[1] // 2, rows.shape[2]
     signs = rows.new_ones(1, f)
@@ -37,7 +37,7 @@ def room_for(rows: Tensor, n_samples: int) -> Room:
 @njit(cache=True, error_model="numpy")
 def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
     """Write start + factor part, [b, 2f + 1, width], into ``out``; is the sum of its squares ``finite``?"""
-    start, factors, part, out, finite = borrowed((start, factors, part, out, finite))
+    start, factors, part, out, finite = uncounted((start, factors, part, out, finite))
     b = len(out)
     starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
     for lane in range(b):
@@ -47,7 +47,7 @@ def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: 
 @njit(cache=True, error_model="numpy")
 def inner(u: Array, v: Array, initial: Array, square0: Array, out: Array) -> None:
     """Write <u, v> of every run into ``out`` [b]; see GramEngine.inner. initial: W0. square0 [b]: <W0, W0>."""
-    u, v, initial, square0, out = borrowed((u, v, initial, square0, out))
+    u, v, initial, square0, out = uncounted((u, v, initial, square0, out))
     b, size = len(out), (u.shape[1] // 2) * u.shape[2]
     us, vs, starts = u.reshape(b, -1), v.reshape(b, -1), initial.reshape(b, -1)
     for lane in range(b):
@@ -71,10 +71,10 @@ def gradient(
 ) -> None:
     """Write the gradient at start + factor part (at ``start`` unless shifted) into ``out``, <g, g> into ``squares``.
 
-    gram [b, k, width]: G and columns of zeros; width > k. room: from ``room_for``. The formula: GramEngine.gradient.
+    gram [b, k, width]: G and columns of zeros; width > k. room: from ``workspace_for``. See GramEngine.gradient.
     """
-    labels, true_labels, batch, gram, room = borrowed((labels, true_labels, batch, gram, room))
-    start, factors, part, out, squares = borrowed((start, factors, part, out, squares))
+    labels, true_labels, batch, gram, room = uncounted((labels, true_labels, batch, gram, room))
+    start, factors, part, out, squares = uncounted((start, factors, part, out, squares))
     b, size = len(out), (out.shape[1] // 2) * out.shape[2]
     starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
     for lane in range(b):

@@ -122,8 +122,8 @@ class _Search:
         residual = (self._matrix[:, size - 1, size, None] * s[:, -1]).abs()
         found, other = theta[:, 0].abs(), -theta[:, 0].sign() * theta[:, 1]
         margin = TOLERANCE * found.maximum(self._first)
-        outdone = (other > 0.9 * found) & (other + CAUTION * residual[:, 1] > found + margin)
-        converged = ((residual[:, 0] <= margin) & ~outdone) | (size == self._basis.shape[2])
+        overtaken = (other > 0.9 * found) & (other + CAUTION * residual[:, 1] > found + margin)
+        converged = ((residual[:, 0] <= margin) & ~overtaken) | (size == self._basis.shape[2])
         now = converged & ~self._done
         if now.any():
             self.value = torch.where(now[:, None], theta[:, :1], self.value)

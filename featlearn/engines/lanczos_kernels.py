@@ -135,7 +135,7 @@ def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
 
 
 @njit(error_model="numpy")
-def outdone(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
+def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
     """Can the other end of the spectrum, which has not converged yet, still pass the one ``found`` by a ``margin``?
 
     It moves by about the residual of its vector, now and then by some times that where eigenvalues crowd; and by less
@@ -207,7 +207,7 @@ def next_of_run(
             found = extreme(diagonal[:size], squares, guess, s)
             residual, scale = beside * abs(s[size - 1]), max(abs(found), first)
             small = residual <= tolerance * scale
-            if over or (small and not outdone(found, tolerance * scale, diagonal[:size], squares)):
+            if over or (small and not overtaken(found, tolerance * scale, diagonal[:size], squares)):
                 values[known] = found
                 if known < len(vectors):
                     vectors[known] = combined(s, coef[:size], align[:size])

@@ -21,7 +21,7 @@ from featlearn.engines.kernels import (
     mean_loss_of,
 )
 from featlearn.engines.tape import CODES, DIVERGED, FITTED
-from featlearn.tiles import borrowed
+from featlearn.tiles import uncounted
 
 Array = NDArray[Any]
 Run = tuple[Array, Array, Array, Array, float]  # labels, true labels [n], G [k, width], W0 [.], <W0, W0>
@@ -101,11 +101,11 @@ def play(
     and after. batches [b, T, n]: of every step, the last of them of all that follow. level: of the mean loss at which a
     run has fitted, NaN for none. fate: end and stopped [b], see State; both are written. data: of all runs, see Run.
     """
-    operations, results, numbers = borrowed(tape)
-    labels, true_labels, gram, initial, square0 = borrowed(data)
-    (end, stopped), work, room = borrowed(fate), borrowed(work), borrowed(room)
+    operations, results, numbers = uncounted(tape)
+    labels, true_labels, gram, initial, square0 = uncounted(data)
+    (end, stopped), work, room = uncounted(fate), uncounted(work), uncounted(room)
     vectors, places, squares, _ = work
-    starts, batches, out = borrowed((starts, batches, out))
+    starts, batches, out = uncounted((starts, batches, out))
     half, k, m, last = len(room[0]), gram.shape[1], len(starts), batches.shape[1] - 1
     for lane in range(len(labels)):
         run = labels[lane], true_labels[lane], gram[lane], initial[lane], square0[lane]

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.models.kernels import values
-from featlearn.tiles import borrowed, multiply, pad_columns
+from featlearn.tiles import multiply, pad_columns, uncounted
 
 Array = NDArray[Any]
 Points = tuple[Array, Array, Array, Array]  # room for numbers of each point: three real ones and an integer
@@ -150,7 +150,7 @@ def total_chance(signal: float, noise: Array, sign: float, degree: int, half: in
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def orthonormalize(rows: Array) -> None:
     """Orthonormalize the rows of every matrix in ``rows`` [b, f, width] by Gram and Schmidt, each twice."""
-    rows = borrowed(rows)
+    rows = uncounted(rows)
     f, width = rows.shape[1:]
     for matrix in rows:
         for i in range(f):
@@ -205,8 +205,8 @@ def error_by_scramble(
     as ``multiply`` wants them. lengths [b, s, points]: what the run multiplies them with. degree: of the noise part
     of the output in the lengths, to integrate over them; 0 takes them as they are. work: from ``workspace``.
     """
-    gram, signal, bias, directions, turns = borrowed((gram, signal, bias, directions, turns))
-    lengths, out, work = borrowed((lengths, out, work))
+    gram, signal, bias, directions, turns = uncounted((gram, signal, bias, directions, turns))
+    lengths, out, work = uncounted((lengths, out, work))
     (lower, factors, z, active, noise, part, weights), points = work
     q, f = turns.shape[1:3]
     n_scrambles, n_points = lengths.shape[1:]
