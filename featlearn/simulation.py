@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from featlearn.devices import chosen_device
-from featlearn.engines.gram import GramEngine
-from featlearn.engines.landscape import LandscapeEngine
+from featlearn.engines.explicit.engine import WeightEngine
+from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Vector
-from featlearn.engines.weights import WeightEngine
+from featlearn.engines.span.engine import GramEngine
 from featlearn.geometry import draw_run
 from featlearn.independence import LEAST, check_independence
 from featlearn.law import Drawn, Numbers, Shape, draw
@@ -228,13 +228,13 @@ def _gram_engine(problem: Problem) -> GramEngine:
     """Return the engine compiled for the device, or its plain twin where the compiler or the shape forbids it."""
     try:
         if problem.seeds.is_cuda:
-            from featlearn.engines.device import DeviceGramEngine, fits
+            from featlearn.engines.gpu.engine import GPUGramEngine, fits
 
-            return DeviceGramEngine(problem) if fits(problem) else GramEngine(problem)
-        from featlearn.engines.fused import FusedGramEngine
+            return GPUGramEngine(problem) if fits(problem) else GramEngine(problem)
+        from featlearn.engines.cpu.engine import CPUGramEngine
     except ModuleNotFoundError:  # no numba, no Triton
         return GramEngine(problem)
-    return FusedGramEngine(problem)
+    return CPUGramEngine(problem)
 
 
 def trajectories(runs: Sequence[RunConfig], outcome: Outcome) -> list[Trajectory]:

@@ -15,7 +15,7 @@ from hypothesis import settings
 from featlearn.config.resolve import needs
 from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
-from featlearn.engines.landscape import LandscapeEngine
+from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem, stack_draws
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.engines.tape import Program

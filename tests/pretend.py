@@ -88,7 +88,7 @@ def _local(x: Any) -> Any:
 def pretended() -> Iterator[None]:
     """Pretend that there is a device: kernels run in Triton's interpreter, and captured steps are run again."""
     from featlearn import law, linalg
-    from featlearn.engines.device import Launch
+    from featlearn.engines.gpu.engine import Launch
     from featlearn.loop import graphs
 
     start = Launch.__call__

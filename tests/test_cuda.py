@@ -15,16 +15,16 @@ from pretend import pretended
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
-from featlearn.engines.device import DeviceGramEngine
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.gpu.engine import GPUGramEngine
 from featlearn.engines.protocol import Loss
+from featlearn.engines.span.engine import GramEngine
 from featlearn.loop import GraphStepper, ReplayStepper, Stepper
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import Block, build_engine, simulate_block, simulate_seeds
 from featlearn.streams.lanes import chi_squares, normals, permutations, uniforms
 from featlearn.trackers import TestError
-from featlearn.trackers.test_error import rotations
+from featlearn.trackers.population_error import rotations
 
 REAL = torch.cuda.is_available()
 pytest.importorskip("triton")
@@ -165,7 +165,7 @@ def test_one_launch_takes_the_eager_steps(name, dtype, tolerance, small_blocks, 
     launched = simulate_block(runs, device="cuda")
     (_, played) = steppers[-1]
     assert isinstance(played, ReplayStepper) and programs_of(played).count(None) <= 1
-    assert isinstance(steppers[-1][0], DeviceGramEngine)
+    assert isinstance(steppers[-1][0], GPUGramEngine)
     eager = eagerly(runs, monkeypatch)
     assert len({trajectory.status for trajectory in eager}) > 1
     for a, b in zip(launched, eager, strict=True):

@@ -22,6 +22,7 @@ FLOORS = [
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},
+    {"functions"},
     {"data", "models"},
     {"geometry", "law"},
     {"engines", "optim", "sde"},
@@ -47,10 +48,17 @@ SEES = {
     "streams": set(),
     "theory": set(),  # or theory against simulation would be no test
     "data": {"types", "streams"},
-    "models": {"types", "streams"},
+    "models": {"types", "streams", "functions"},
     "optim": {"types"},
     "optim.torch": {"types", "streams", "engines", "optim"},  # it puts a module's parameters in the place of an engine
-    "trackers": {"types", "streams", "models", "tiles", "linalg", "theory"},  # what theory says, beside what happened
+    "trackers": {
+        "types",
+        "streams",
+        "functions",
+        "tiles",
+        "linalg",
+        "theory",
+    },  # what theory says, beside what happened
     "store": {"types", "lookup"},  # it knows rows, not runs
     "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables", "lookup"},
@@ -150,8 +158,8 @@ def test_imports_point_down():
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("featlearn.data.x", "from featlearn.engines.gram import GramEngine"),
-        ("featlearn.data.x", "import featlearn.models.losses"),
+        ("featlearn.data.x", "from featlearn.engines.span.engine import GramEngine"),
+        ("featlearn.data.x", "import featlearn.functions.losses"),
         ("featlearn.types", "from featlearn import streams"),
         ("featlearn.theory.x", "from featlearn.types import Positive"),
         ("featlearn.optim.x", "from featlearn.engines.protocol import Vector"),
@@ -196,16 +204,16 @@ def test_a_new_room_must_be_given_a_floor():
 
 def test_the_engines_share_no_gradient_code():
     """Or their agreement proves nothing: weights.py knows no derivative and nobody who does."""
-    oracle = "featlearn.engines.weights"
+    oracle = "featlearn.engines.explicit.engine"
     known = {found.target for found in IMPORTS if found.module == oracle and room(found.target)}
-    forbidden = ("featlearn.engines.gram", "featlearn.engines.fused", "featlearn.engines.kernels", "featlearn.optim")
+    forbidden = tuple(f"featlearn.{room}" for room in ("engines.span", "engines.cpu", "engines.gpu", "optim"))
     assert known and not [target for target in known if target.startswith(forbidden)]
     assert "slope" not in SOURCES[oracle]
     others = [found for found in IMPORTS if room(found.module) == "engines" and found.target.startswith(oracle)]
     assert not others
-    assert "autograd" in SOURCES[oracle] and "autograd" not in SOURCES["featlearn.engines.gram"]
-    hessian = [found.target for found in IMPORTS if found.module == "featlearn.engines.autograd_curvature"]
-    assert not [target for target in hessian if "gram" in target or "patches" in target or "models" in target]
+    assert "autograd" in SOURCES[oracle] and "autograd" not in SOURCES["featlearn.engines.span.engine"]
+    hessian = [found.target for found in IMPORTS if found.module == "featlearn.engines.explicit.curvature"]
+    assert not [target for target in hessian if "span" in target or "patches" in target or "functions" in target]
 
 
 def test_modules_do_not_import_each_other_in_a_circle():
@@ -247,7 +255,7 @@ def test_reading_and_plotting_never_load_torch():
     rooms = ", ".join(
         f"featlearn.{name}" for name in [*NO_TORCH, "config", "cli"] if name in {room(m) for m in SOURCES}
     )
-    code = f"import sys, {rooms}; print(*(m for m in ('torch', 'featlearn.engines.gram') if m in sys.modules))"
+    code = f"import sys, {rooms}; print(*(m for m in ('torch', 'featlearn.engines.span.engine') if m in sys.modules))"
     assert run_python(code).split() == []
 
 
@@ -271,8 +279,8 @@ sys.meta_path.insert(0, Block())
 def test_training_needs_torch_and_numpy_alone():
     """Data, networks, engines, rules, trackers and the loop run where nothing else is installed."""
     code = """
-import featlearn.data, featlearn.geometry, featlearn.models.activations, featlearn.models.losses
-import featlearn.engines.gram, featlearn.engines.weights, featlearn.optim, featlearn.trackers
+import featlearn.data, featlearn.geometry, featlearn.functions.activations, featlearn.functions.losses
+import featlearn.engines.span.engine, featlearn.engines.explicit.engine, featlearn.optim, featlearn.trackers
 from featlearn.data import SignalNoise
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import SAM, SGD

@@ -124,8 +124,8 @@ OWN_WORK = {  # what is allowed to ask a BLAS or LAPACK, and why
     "geometry.py": "a single run's vectors, copied to aligned memory",
     "models/quadratic.py": "a single run's rotation, likewise",
     "models/landscape.py": "a run too large to share a block",
-    "engines/weights.py": "blocks of one run on a CPU",
-    "engines/device_kernels.py": "a program a run",
+    "engines/explicit/engine.py": "blocks of one run on a CPU",
+    "engines/gpu/kernels.py": "a program a run",
 }
 NO_RUNS = ("bench", "tables", "plots", "optim/torch", "theory")  # what does not compute runs, or not in blocks
 WORDS = {"matmul", "mm", "bmm", "baddbmm", "addmm", "addbmm", "addmv", "mv", "einsum", "tensordot", "dot", "vdot"}
@@ -154,7 +154,7 @@ def test_blocks_ask_no_library_for_products():
             found[name] = lines
     extra = {name: lines for name, lines in found.items() if name not in OWN_WORK}
     assert not extra, f"use featlearn.linalg, whose bits do not depend on the block: {extra}"
-    assert {"linalg.py", "engines/weights.py"} <= set(found)  # or nothing is found at all
+    assert {"linalg.py", "engines/explicit/engine.py"} <= set(found)  # or nothing is found at all
 
 
 def test_linalg_says_what_it_does():

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from featlearn.bench.networks import RULES, DType, network
-from featlearn.engines.device import DeviceGramEngine, Launch
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.gpu.engine import GPUGramEngine, Launch
 from featlearn.engines.protocol import Loss
+from featlearn.engines.span.engine import GramEngine
 from featlearn.loop import Stepper
 from featlearn.loop.recording import record, vectors_of
 from featlearn.runs import RunConfig
@@ -33,7 +33,7 @@ def launch_of(run: RunConfig, level: float | None = None) -> Launch:
     """Return the launch that takes a step of one network with the settings and the rule of ``run``."""
     made = build_engine([run], "cpu")
     assert isinstance(made, GramEngine)
-    engine = DeviceGramEngine(made.problem)
+    engine = GPUGramEngine(made.problem)
     state = Stepper(engine, run.optimizer, level).start(Loss(engine, torch.full_like(engine.labels, 1)))
     program = record(run.optimizer, state, 0)
     if program is None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Observation, PatchView, Vector
 from featlearn.engines.shards import Shards, cut, whole
-from featlearn.models.losses import logistic, mistakes
+from featlearn.functions.losses import logistic, mistakes
 
 
 class PatchEngine(ABC):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from featlearn.data import SignalNoise
+from featlearn.functions.activations import Activation, activation
 from featlearn.geometry import Draw
 from featlearn.law import Drawn, Numbers
-from featlearn.models.activations import Activation, activation
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 
 

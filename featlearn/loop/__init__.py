@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from featlearn.engines.gram import GramEngine
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
+from featlearn.engines.span.engine import GramEngine
 from featlearn.loop.batches import MiniBatches
 from featlearn.loop.graphs import GraphStepper
 from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe

@@ -85,7 +85,7 @@ def _fraction(high: Tensor, low: Tensor) -> Tensor:
 def _fused_pairs(seeds: Tensor, word: int, count: int, attempt: int) -> tuple[Tensor, Tensor]:
     """Return the same bits as ``plain_pairs``, in one pass; without numba by ``plain_pairs`` itself."""
     try:
-        from featlearn.streams.kernels import fractions
+        from featlearn.streams.loops import fractions
     except ImportError:
         return plain_pairs(seeds, word, count, attempt)
     first, second = (torch.empty(len(seeds), count, dtype=torch.float64) for _ in range(2))

@@ -11,9 +11,9 @@ from featlearn.trackers.grad_alignment import GradAlignment
 from featlearn.trackers.hessian_trace import HessianTrace
 from featlearn.trackers.loss import Loss
 from featlearn.trackers.m_sharpness import MSharpness
+from featlearn.trackers.population_error import TestError
 from featlearn.trackers.position import Position
 from featlearn.trackers.sharpness import Sharpness
-from featlearn.trackers.test_error import TestError
 
 __all__ = [
     "TRACKERS",

@@ -74,8 +74,8 @@ class TestEngine:
         assert line == "x.yaml:6: record.trackers: loss needs coordinates, which the gram engine does not provide"
 
     def test_engines_are_the_words_of_the_config_and_provide_what_they_say(self) -> None:
-        from featlearn.engines.gram import GramEngine
-        from featlearn.engines.weights import WeightEngine
+        from featlearn.engines.explicit.engine import WeightEngine
+        from featlearn.engines.span.engine import GramEngine
 
         assert get_args(get_type_hints(Head)["engine"]) == ("auto", *ENGINES)
         assert {"gram": GramEngine.provides, "weights": WeightEngine.provides} == ENGINES

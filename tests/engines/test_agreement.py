@@ -6,9 +6,9 @@ import pytest
 import torch
 from helpers import GRAM_RULES, IN_LAW, RULES, make_run, mini_batches, with_steps
 
-from featlearn.engines.fused import FusedGramEngine
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.protocol import Loss
+from featlearn.engines.span.engine import GramEngine
 from featlearn.optim import SAM, SGD
 from featlearn.simulation import build_engine
 
@@ -65,7 +65,7 @@ CASES += [("sam around muon", "relu3, flips", 3)]  # small singular values, step
 def test_explicit_weights_agree_to_1e_12(rule, setting, batch_size):
     n_steps = 100 if setting in TELLING and rule not in THOROUGH else 300
     run = with_steps(make_run(RULES[rule], **SETTINGS[setting]), n_steps, batch_size=batch_size)
-    moved, plain, fused = distances(run, n_steps, GramEngine, FusedGramEngine)
+    moved, plain, fused = distances(run, n_steps, GramEngine, CPUGramEngine)
     assert moved > 1e-2
     assert max(plain, fused) <= 1e-12
 
@@ -73,7 +73,7 @@ def test_explicit_weights_agree_to_1e_12(rule, setting, batch_size):
 def test_the_fused_engine_is_its_plain_twin_in_float32_too():
     run = replace(make_run(RULES["sam momentum, decay"], network__bias=True, data__flip_prob=0.2), dtype="float32")
     fused = build_engine([run], "cpu")
-    assert isinstance(fused, FusedGramEngine)
+    assert isinstance(fused, CPUGramEngine)
     ends = [final(engine, run, 50) for engine in (fused, GramEngine(fused.problem))]
     for a, b in zip(ends[0].leaves, ends[1].leaves, strict=True):
         assert a.dtype == torch.float32
@@ -101,9 +101,9 @@ def flips_forgotten(engine, g):
 def test_a_wrong_twin_disagrees(wrong, monkeypatch):
     """Negative control: the very comparison above must catch each of these wrong gradients."""
     run = make_run(RULES["sam"], data__flip_prob=0.3)
-    correct = FusedGramEngine.gradient
-    monkeypatch.setattr(FusedGramEngine, "gradient", lambda self, w, *rest: wrong(self, correct(self, w, *rest)))
-    assert distances(run, 300, FusedGramEngine)[1] > 1e-11
+    correct = CPUGramEngine.gradient
+    monkeypatch.setattr(CPUGramEngine, "gradient", lambda self, w, *rest: wrong(self, correct(self, w, *rest)))
+    assert distances(run, 300, CPUGramEngine)[1] > 1e-11
 
 
 def test_observations_agree():

@@ -7,11 +7,13 @@ import pytest
 import torch
 from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
 
-from featlearn.engines import autograd_curvature, gram_curvature, wide_geometry
-from featlearn.engines.autograd_curvature import AutogradCurvature
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.cpu import geometry as wide_geometry
+from featlearn.engines.explicit import curvature as autograd_curvature
+from featlearn.engines.explicit.curvature import AutogradCurvature
+from featlearn.engines.explicit.engine import TwoLayerModule
 from featlearn.engines.protocol import Vector
-from featlearn.engines.weights import TwoLayerModule
+from featlearn.engines.span import curvature as gram_curvature
+from featlearn.engines.span.engine import GramEngine
 
 # torch's own forward mode, which torch.func.hessian uses, is scripted on its first use
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

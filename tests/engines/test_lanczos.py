@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from featlearn.engines import lanczos_kernels
+from featlearn.engines.cpu import lanczos as lanczos_kernels
 from featlearn.engines.lanczos import TOLERANCE, by_size, lanczos, largest, normals
 from featlearn.linalg import eigh, eigvalsh
 from featlearn.tiles import pad_columns

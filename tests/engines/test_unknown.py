@@ -10,11 +10,11 @@ from helpers import engine_of, full_batches, loss_on, make_landscape_run, make_r
 from numba import njit
 
 from featlearn.data import SignalNoise
-from featlearn.engines.fused import FusedGramEngine
+from featlearn.engines.cpu.engine import CPUGramEngine
+from featlearn.functions.activations import ACTIVATIONS, Activation
+from featlearn.functions.compiled import KINDS, expansion, slope, slopes, value, values
 from featlearn.loop import ReplayStepper
 from featlearn.models import TwoLayerCNN
-from featlearn.models.activations import ACTIVATIONS, Activation
-from featlearn.models.kernels import KINDS, expansion, slope, slopes, value, values
 from featlearn.models.mlp import MLP
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import SGD, ComponentSAM, RandomPerturbation
@@ -43,7 +43,7 @@ def test_a_name_without_a_formula_is_refused():
 
 def test_the_compiled_engine_refuses():
     with pytest.raises(ValueError, match=REFUSED):
-        FusedGramEngine(changed(engine_of(make_run()).problem))
+        CPUGramEngine(changed(engine_of(make_run()).problem))
 
 
 @pytest.mark.parametrize("of", ["curvature", "micro-batches"])
@@ -66,16 +66,16 @@ def test_the_compiled_tracker_refuses():
 
 
 def test_the_kernel_of_a_device_refuses():
-    device = pytest.importorskip("featlearn.engines.device", exc_type=ImportError)
+    device = pytest.importorskip("featlearn.engines.gpu.engine", exc_type=ImportError)
     with pytest.raises(ValueError, match=REFUSED):
-        device.DeviceGramEngine(changed(engine_of(make_run()).problem))
+        device.GPUGramEngine(changed(engine_of(make_run()).problem))
 
 
 def test_the_kernel_s_own_choice_ends_there():
     """Behind the engine's table: a word that is added to it alone does not compile."""
-    device = pytest.importorskip("featlearn.engines.device", exc_type=ImportError)
+    device = pytest.importorskip("featlearn.engines.gpu.engine", exc_type=ImportError)
     run = make_run()
-    engine = device.DeviceGramEngine(build_engine([run], DEVICE).problem)
+    engine = device.GPUGramEngine(build_engine([run], DEVICE).problem)
     losses = mini_batches(engine.labels, run).losses(engine)
     stepper = ReplayStepper(engine, run.optimizer, None)
     state = stepper.run(stepper.start(next(losses)), losses, 0, 2)

@@ -22,9 +22,9 @@ from helpers import (
     same_bits,
 )
 
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.explicit.engine import WeightEngine
 from featlearn.engines.protocol import Loss, Vector
-from featlearn.engines.weights import WeightEngine
+from featlearn.engines.span.engine import GramEngine
 from featlearn.geometry import Draw, draw_run, gram_of_vectors
 from featlearn.optim import (
     ASAM,

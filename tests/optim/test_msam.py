@@ -19,9 +19,9 @@ from helpers import (
 )
 
 from featlearn.data.gaussian import Gaussian
-from featlearn.engines.fused import FusedGramEngine
-from featlearn.engines.gram import GramEngine
+from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.loss import Loss, batch_weights
+from featlearn.engines.span.engine import GramEngine
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import MSAM, SAM
 
@@ -81,7 +81,7 @@ def test_each_micro_batch_is_perturbed_and_evaluated_on_itself(batch_size, split
         assert np.abs(explicit(ours, plain) - other).max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", [GramEngine, FusedGramEngine])
+@pytest.mark.parametrize("kind", [GramEngine, CPUGramEngine])
 @pytest.mark.parametrize("split", [{"n_shards": 2}, {"n_shards": 4}, {"micro_batch_size": 1}], ids=str)
 def test_both_gram_engines_agree_with_explicit_weights(kind, split):
     rule = MSAM(rho=0.2, **split, base=HEAVY)

@@ -11,8 +11,8 @@ from helpers import ALL_TRACKERS, engine_of, make_run
 
 from featlearn import simulation
 from featlearn.data import SignalNoise
-from featlearn.engines.gram import GramEngine
 from featlearn.engines.loss import Loss
+from featlearn.engines.span.engine import GramEngine
 from featlearn.linalg import eigh, eigvalsh
 from featlearn.models import TwoLayerCNN
 from featlearn.optim import SAM, SGD, USAM

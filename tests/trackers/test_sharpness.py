@@ -7,8 +7,8 @@ import pytest
 import torch
 from helpers import RULES, drawn_batches, engine_of, full_batches, make_run, view_of
 
-from featlearn.engines.gram_curvature import GramCurvature
 from featlearn.engines.protocol import Loss
+from featlearn.engines.span.curvature import GramCurvature
 from featlearn.loop import Prospect, observe
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record

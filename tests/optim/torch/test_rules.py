@@ -11,10 +11,10 @@ from torch import nn
 from torch_rules import ALLOWED, NEED_MORE, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
 from training import apart, batches, closure_of, loss_of, network, plain_train, same, samples, step, train, weights
 
+from featlearn.engines.explicit.engine import TwoLayerModule
 from featlearn.engines.protocol import batch_weights
-from featlearn.engines.weights import TwoLayerModule
+from featlearn.functions.losses import logistic
 from featlearn.geometry import draw_run
-from featlearn.models.losses import logistic
 from featlearn.optim import ASAM, SAMPa
 from featlearn.optim import SAM as SAMRule
 from featlearn.optim.schedules import UNCHANGED

@@ -1,0 +1,1 @@
+"""The Gram engine in loops compiled for a CPU (numba)."""

@@ -1,0 +1,288 @@
+"""Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: all it touches stays in the cache (numba).
+
+lanczos.py and gram_curvature.py hold the same method as batched torch, and a test holds the two equal. A vector u is a
+pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
+and alignments, and a product with H costs a single product with G; where G is close to singular, and for a matrix,
+both are coordinates.
+
+The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
+search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
+search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Should as many steps as there are
+dimensions not do, as where eigenvalues crowd together, it begins anew, with reorthogonalization. Rows are padded with
+zeros as tiles.py wants them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from featlearn.engines.cpu.hessian import weigh
+from featlearn.engines.cpu.loops import dot, gather, to_preactivations
+from featlearn.engines.cpu.tridiagonal import above, end, vector
+from featlearn.engines.lanczos import TIE
+from featlearn.tiles import multiply
+
+Array = NDArray[Any]
+
+FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
+CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
+SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
+
+
+@njit(error_model="numpy")
+def product(
+    form: int, a: Array, operator: tuple[Array, ...], numbers: tuple[int, int, bool], sums: Array, out: Array
+) -> None:
+    """Write c of H u into ``out`` from a of u."""
+    slopes, bends, loss_bend, true_labels, metric, rows, columns = operator
+    k, n_noises, bias = numbers
+    if form == MATRIX:
+        multiply(a, metric, out)
+    elif form == SPAN:
+        out[:] = a
+        to_preactivations(out, k, bias)
+        weigh(out, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
+        gather(out, k, bias)
+    else:
+        z = np.empty(slopes.shape)
+        multiply(a, rows, z)
+        weigh(z, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
+        multiply(z, columns, out)
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def add_multiple(out: Array, factor: float, v: Array) -> None:
+    """Add factor v to ``out``."""
+    for i in range(len(out)):
+        out[i] += factor * v[i]
+
+
+@njit(error_model="numpy")
+def across(x: Array, coef: Array, align: Array) -> None:
+    """Replace c of a vector by that of its part across an orthonormal basis, coef and align [s, D]."""
+    along = np.empty(len(align))
+    for i in range(len(align)):
+        along[i] = dot(align[i], x)
+    for i in range(len(coef)):
+        add_multiple(x, -along[i], coef[i])
+
+
+@njit(error_model="numpy")
+def measure(form: int, metric: Array, c: Array, a: Array) -> Any:
+    """Write a of a vector from its c, both [f, k]; return its squared norm."""
+    if form == SPAN:
+        multiply(c, metric, a)
+    else:
+        a[:] = c
+    return dot(c.reshape(-1), a.reshape(-1))
+
+
+@njit(error_model="numpy")
+def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
+    """Take sum_i values_i v_i <v_i, u> from c of H u in ``out``, with c of the unit vectors v_i in the rows given."""
+    for i in range(len(values)):
+        add_multiple(out, -values[i] * dot(vectors[i], a), vectors[i])
+
+
+@njit(error_model="numpy")
+def begin(form: int, metric: Array, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
+    """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    c[:] = start.reshape(-1)
+    measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
+    for _ in range(2 if known else 0):
+        for i in range(known):
+            add_multiple(c, -dot(vectors[i], a), vectors[i])
+        measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
+    norm = math.sqrt(dot(c, a))
+    c /= norm
+    a /= norm
+
+
+@njit(error_model="numpy")
+def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: bool) -> Any:
+    """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
+
+    coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
+    """
+    rest = coef[size]
+    if size > 1:
+        add_multiple(rest, -beside, coef[size - 2])
+    along = dot(align[size - 1], rest)
+    add_multiple(rest, -along, coef[size - 1])
+    if orthogonal:
+        across(rest, coef[:size], align[:size])
+    return along
+
+
+@njit(error_model="numpy")
+def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
+    """Return the eigenvalue of largest absolute value of the tridiagonal matrix, and write its unit vector into s.
+
+    The positive one where the two ends tie.
+    """
+    x, sign = end(1.0, diagonal, squares, guess), 1.0
+    if math.isnan(above(x, -1.0, diagonal, squares)):
+        y = end(-1.0, diagonal, squares, guess)
+        if y > x * (1 + TIE):
+            x, sign = y, -1.0
+    vector(x, sign, diagonal, squares, s)
+    return sign * x
+
+
+@njit(error_model="numpy")
+def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
+    """Can the other end of the spectrum, which has not converged yet, still pass the one ``found`` by a ``margin``?
+
+    It moves by about the residual of its vector, now and then by some times that where eigenvalues crowd; and by less
+    than a tenth of what has been found when that is exact.
+    """
+    sign, reach, size = -math.copysign(1.0, found), abs(found) + margin, len(diagonal)
+    if not math.isnan(above(0.9 * reach, sign, diagonal, squares)):
+        return False
+    other, s = end(sign, diagonal, squares, math.nan), np.empty(size)
+    vector(other, sign, diagonal, squares, s)
+    passes: bool = other + CAUTION * math.sqrt(squares[size - 1]) * abs(s[size - 1]) > reach
+    return passes
+
+
+@njit(error_model="numpy")
+def next_check(size: int, residual: float, tolerance: float, before: tuple[int, float]) -> int:
+    """Return when to look again: part of the way to where a relative residual will be small, at its pace since before.
+
+    The pace grows, and a look costs as much as two or three steps.
+    """
+    growth, pace = 0.5 * size, math.log(before[1] / residual) / (size - before[0])
+    if pace > 0:
+        growth = min(growth, 0.6 * math.log(residual / tolerance) / pace)
+    return size + max(2, math.ceil(growth))
+
+
+@njit(error_model="numpy")
+def next_of_run(
+    form: int,
+    operator: tuple[Array, ...],
+    numbers: tuple[int, int, bool],
+    coef: Array,
+    align: Array,
+    shape: tuple[int, int],
+    orthogonal: bool,
+    tolerance: float,
+    known: int,
+    values: Array,
+    vectors: Array,
+) -> tuple[Array, Array, bool]:
+    """Write the eigenvalue number ``known`` from 0, the ones before it given, and c of its vector where there is room.
+
+    coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
+    are returned, with more rows where they had too few; and is the search over?
+    """
+    metric = operator[4]
+    dim = shape[0] * metric.shape[0]
+    diagonal, squares, sums = np.empty(dim), np.empty(dim), np.empty(operator[0].shape[-1])
+    check, before = min(FIRST_CHECK, dim), (0, 1.0)
+    guess, beside = math.nan, 0.0
+    first = abs(values[0]) if known else 0.0
+    for size in range(1, dim + 1):
+        if size == len(coef):
+            coef, align = longer(coef), longer(align)
+        c, a = coef[size], align[size]
+        product(form, align[size - 1].reshape(shape), operator, numbers, sums, c.reshape(shape))
+        deflate(align[size - 1], values[:known], vectors[:known], c)
+        diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
+        square = measure(form, metric, c.reshape(shape), a.reshape(shape))
+        if not math.isfinite(square):
+            return coef, align, True
+        reach, beside = max(abs(diagonal[size - 1]) + beside, first), math.sqrt(max(square, 0.0))
+        ended = beside <= 1e-13 * reach  # what is left is rounding
+        beside = 0.0 if ended else beside
+        squares[size - 1] = beside * beside
+        over = (size == dim and orthogonal) or ended
+        if size == check or over:
+            s = np.empty(size)
+            found = extreme(diagonal[:size], squares, guess, s)
+            residual, scale = beside * abs(s[size - 1]), max(abs(found), first)
+            small = residual <= tolerance * scale
+            if over or (small and not overtaken(found, tolerance * scale, diagonal[:size], squares)):
+                values[known] = found
+                if known < len(vectors):
+                    vectors[known] = combined(s, coef[:size], align[:size])
+                return coef, align, True
+            guess, residual = abs(found) + residual, max(residual / scale, tolerance)
+            check, before = min(next_check(size, residual, tolerance, before), dim), (size, residual)
+        c *= 1.0 / beside
+        a *= 1.0 / beside
+    return coef, align, False
+
+
+@njit(error_model="numpy")
+def longer(rows: Array) -> Array:
+    """Return twice as many rows, which begin with those given."""
+    found = np.empty((2 * len(rows), rows.shape[1]))
+    found[: len(rows)] = rows
+    return found
+
+
+@njit(error_model="numpy")
+def combined(s: Array, coef: Array, align: Array) -> Any:
+    """Return c of the unit vector along the combination of a basis with the coefficients s."""
+    c, a = np.zeros(coef.shape[1]), np.zeros(coef.shape[1])
+    for i in range(len(s)):
+        add_multiple(c, s[i], coef[i])
+        add_multiple(a, s[i], align[i])
+    return c / math.sqrt(dot(c, a))
+
+
+@njit(cache=True, error_model="numpy")
+def largest(
+    forms: Array,
+    starts: Array,
+    operators: tuple[Array, ...],
+    numbers: tuple[int, int, bool],
+    tolerance: float,
+    values: Array,
+    vectors: Array,
+) -> None:
+    """Write the eigenvalues of largest absolute value of every run of a block, as found: in order to the tolerance.
+
+    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, k]: what the searches begin from. Operators: slopes,
+    bends [b, f, width]; loss_bend, true_labels [b, n]; G or the matrix itself [b, k, width]; the patches in
+    coordinates, [b, k, width], and transposed. What a form does not need may be empty.
+    values [b, wanted] come as NaN, and stay so where products are not finite, as do vectors [b, wanted or one less,
+    f k]: c of the unit eigenvectors, of which the last may be left out.
+    """
+    wanted, shape = len(starts), starts.shape[1:]
+    coef, align = np.empty((64, starts[0].size)), np.empty((64, starts[0].size))
+    slopes, bends, loss_bend, true_labels, metric, rows, columns = operators
+    for lane in range(len(forms)):
+        operator = (
+            slopes[lane],
+            bends[lane],
+            loss_bend[lane],
+            true_labels[lane],
+            metric[lane],
+            rows[lane],
+            columns[lane],
+        )
+        for known in range(wanted):
+            begin(forms[lane], metric[lane], starts[known], known, vectors[lane], coef[0], align[0])
+            orthogonal, over = False, False
+            while not over:
+                coef, align, over = next_of_run(
+                    forms[lane],
+                    operator,
+                    numbers,
+                    coef,
+                    align,
+                    shape,
+                    orthogonal,
+                    tolerance,
+                    known,
+                    values[lane],
+                    vectors[lane],
+                )
+                orthogonal = True

@@ -1,0 +1,68 @@
+"""What the engines with explicit parameters share: coordinates, and gradients by autograd of the samples' losses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.engines.explicit.curvature import AutogradCurvature
+from featlearn.engines.protocol import Vector
+from featlearn.streams.lanes import normals
+
+
+class AutogradEngine(ABC):
+    """Parameters as tensors with a leading axis b; a subclass gives the initial ones and the ``losses``."""
+
+    _initial: Vector
+    seeds: Tensor
+
+    @abstractmethod
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the loss of every training sample, [b, n], differentiable in the leaves of w as often as you like.
+
+        labels [b, n] stand in for the training set's own where given.
+        """
+
+    def initial(self) -> Vector:
+        """Return the parameters before the first step."""
+        return self._initial
+
+    def inner(self, u: Vector, v: Vector) -> Tensor:
+        """Return the sum over all coordinates of u v, [b]."""
+        products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
+        return torch.stack(products).sum(0)
+
+    def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
+        """Return a direction of standard normals, the draw ``name`` of step t, and the square of its norm, [b]."""
+        sizes = [leaf[0].numel() for leaf in self._initial.leaves]
+        parts = iter(torch.split(normals(self.seeds, name, sum(sizes), t), sizes, 1))
+        u = self._initial.map(lambda leaf: next(parts).reshape(leaf.shape).to(leaf.dtype))
+        return u, self.inner(u, u)
+
+    def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
+        """Return the gradient of sum_i batch_i loss_i at w."""
+        leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
+        total = (batch * self.losses(Vector(leaves), labels)).sum()
+        return Vector(torch.autograd.grad(total, leaves))
+
+    @abstractmethod
+    def double(self) -> Self:
+        """Return the engine with what its losses read in float64."""
+
+    def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
+        """Return the Hessian at w of sum_i batch_i loss_i."""
+        exact = self if batch.dtype == torch.float64 else self.double()
+        return AutogradCurvature(exact.losses, w, batch)
+
+    def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
+        """Return a direction of independent standard normal coordinates, each run's from its own generator."""
+
+        def drawn(like: Tensor) -> Tensor:
+            return torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like)
+
+        return Vector(tuple(drawn(leaf) for leaf in self._initial.leaves))

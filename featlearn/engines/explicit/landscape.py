@@ -1,0 +1,88 @@
+"""The weight engine for a landscape: a loss written out in models/, a block's runs being lanes of one batched call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from featlearn.engines.explicit.autograd import AutogradEngine
+from featlearn.engines.protocol import Loss, Vector, View
+from featlearn.engines.shards import Shards, averaged, cut, repeated, whole
+from featlearn.functions.losses import mistakes
+from featlearn.models.landscape import Landscape
+
+
+class LandscapeEngine(AutogradEngine):
+    """Parameters are the landscape's leaves; what its loss reads besides them is drawn once, and never trained."""
+
+    provides = frozenset({"coordinates"})
+
+    def __init__(
+        self,
+        models: Sequence[Landscape],
+        datas: Sequence[Any],
+        seeds: Sequence[int],
+        *,
+        dtype: torch.dtype = torch.float64,
+        device: str = "cpu",
+    ) -> None:
+        """Draw every run from its own seed; the models of a block differ in real numbers only, which the draws hold."""
+        runs = list(zip(models, datas, seeds, strict=True))
+
+        def stacked(draws: Sequence[tuple[np.ndarray, ...]]) -> tuple[Tensor, ...]:
+            arrays = [np.stack(lanes) for lanes in zip(*draws, strict=True)]
+            return tuple(torch.as_tensor(array, dtype=dtype).to(device) for array in arrays)
+
+        self._initial = Vector(stacked([model.initial(seed, data) for model, data, seed in runs]))
+        self._given = stacked([model.given(seed, data) for model, data, seed in runs])
+        self.seeds = torch.as_tensor(seeds, dtype=torch.int64).to(device)
+        sizes = [model.n_parameters(data) for model, data in zip(models, datas, strict=True)]
+        self.n_parameters = torch.tensor(sizes, dtype=dtype, device=device)
+        self.labels = torch.ones(len(runs), datas[0].n_samples, dtype=dtype, device=device)
+        self._losses = torch.func.vmap(models[0].losses)
+        self._margins = torch.func.vmap(models[0].margins)
+
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone.
+
+        Raises ValueError for labels, which a landscape does not have.
+        """
+        if labels is not None:
+            raise ValueError("a landscape has no labels that others could stand in for")
+        losses: Tensor = self._losses(w.leaves, self._given)
+        return losses.reshape(self.labels.shape)
+
+    def double(self) -> LandscapeEngine:
+        """Return the engine with what was drawn in float64."""
+        exact = copy(self)
+        exact._given = tuple(array.double() for array in self._given)
+        return exact
+
+    def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
+        """Show the point w to trackers; mistakes are there where the data have classes."""
+        margins = self._margins(w.leaves, self._given)
+        wrong = mistakes(margins) if margins.numel() else None
+        return View(w=w, probe=probe, losses=self.losses(w), mistakes=wrong, **seen)
+
+    def shards(self, loss: Loss, size: int) -> Shards:
+        """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in.
+
+        Each costs as much as the whole set, of which it is a weighting: what was drawn need not be drawn by sample.
+        """
+        if size == loss.size:
+            return whole(loss)
+        samples = cut(loss, size)
+        count = samples.shape[1]
+        part = copy(self)
+        part._given = tuple(array.repeat_interleave(count, 0) for array in self._given)
+        part.labels = self.labels.repeat_interleave(count, 0)
+        batch = torch.zeros_like(part.labels).scatter_(1, samples.flatten(0, 1), 1 / size)
+        lanes = replace(loss, engine=part, batch=batch, samples=None)
+        return Shards(lanes, count, partial(repeated, count=count), partial(averaged, count=count))

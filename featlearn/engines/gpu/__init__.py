@@ -1,0 +1,1 @@
+"""The Gram engine in kernels compiled for a GPU (Triton)."""

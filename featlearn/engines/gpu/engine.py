@@ -1,0 +1,124 @@
+"""The Gram engine on a GPU: all steps from look to look in one launch, a network's state on chip (Triton)."""
+
+from __future__ import annotations
+
+import linecache
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.gpu import kernels
+from featlearn.engines.gpu.source import kernel_text
+from featlearn.engines.problem import Problem
+from featlearn.engines.protocol import Vector
+from featlearn.engines.span.engine import GramEngine
+from featlearn.engines.tape import Program
+
+Fate = tuple[Tensor, Tensor]
+LEAST = 16  # rows and columns of a matrix product
+MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel with what it is given, by name: tensors, of which it writes over the first, and sizes."""
+
+    kernel: Any
+    tensors: dict[str, Tensor]
+    sizes: dict[str, int]
+    constants: dict[str, Any]
+    n_warps: int
+
+    def __call__(self) -> None:
+        """Run one program a network."""
+        grid = (self.sizes["n_lanes"],)
+        self.kernel[grid](**self.tensors, **self.sizes, **self.constants, num_warps=self.n_warps)
+
+
+class GPUGramEngine(GramEngine):
+    """GramEngine whose recorded steps one kernel replays; everything else is plain torch."""
+
+    def __init__(self, problem: Problem) -> None:
+        """Raise ValueError for an activation that the kernel has no formula of."""
+        if problem.activation.name not in kernels.ACTIVATIONS:
+            known = ", ".join(kernels.ACTIVATIONS)
+            raise ValueError(f"activation {problem.activation.name}: the kernels know {known}")
+        super().__init__(problem)
+
+    def play(
+        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+    ) -> tuple[list[Vector], Fate]:
+        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see CPUGramEngine.play)."""
+        launch = self.launch(program, given, batches, steps, level, fate)
+        launch()
+        alphas, coefs, aligns, end, stopped = list(launch.tensors.values())[:5]
+        return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
+
+    def launch(
+        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+    ) -> Launch:
+        """Return what ``play`` runs, on copies of what changes."""
+        p, (b, f, k) = self.problem, self.problem.align0.shape
+        alphas, coefs, aligns = (torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True))
+        end, stopped = (x.clone() for x in fate)
+        changing = {"alphas": alphas, "coefs": coefs, "aligns": aligns, "ends": end, "stops": stopped}
+        fixed = {
+            "numbers": program.numbers,
+            "batches": batches,
+            "labels": p.labels,
+            "true_labels": p.true_labels,
+            "grams": p.gram,
+            "starts": p.align0,
+            "squares": self._init_square,
+            "settings": p.gram.new_tensor([p.scale, p.noise_count, math.nan if level is None else level]),
+        }
+        rows, columns, samples = padded_shape(p)
+        own = {"f": f, "k": k, "n": p.n_samples, "n_noises": p.n_noises, "KIND": p.activation.name, "BIAS": p.bias}
+        return Launch(
+            kernel=kernel(kernel_text(program, stops=level is not None)),
+            tensors={name: x.contiguous() for name, x in (changing | fixed).items()},
+            sizes={"n_lanes": b, "first": steps.start, "n_steps": len(steps), "n_batches": batches.shape[1]},
+            constants=own | {"F": rows, "P": columns, "N": samples},
+            n_warps=n_warps(rows * columns, p.gram.dtype),
+        )
+
+
+def padded_shape(problem: Problem) -> tuple[int, int, int]:
+    """Return filters, columns (one more than data vectors) and samples as the kernel takes them: powers of two."""
+    _, f, k = problem.align0.shape
+    return _padded(f), _padded(k + 1), _padded(problem.n_samples)
+
+
+def _padded(size: int) -> int:
+    return max(LEAST, 1 << (size - 1).bit_length())
+
+
+def fits(problem: Problem) -> bool:
+    """Return whether a network's matrices fit on chip."""
+    rows, columns, samples = padded_shape(problem)
+    return columns * max(rows, columns, samples) <= MOST
+
+
+def n_warps(size: int, dtype: torch.dtype) -> int:
+    """Return how many warps share matrices of ``size`` numbers: in float32 so many that a thread's registers suffice.
+
+    In float64, where they spill in any case, as few as need least instructions: tensor cores make the products, in
+    tiles so large that more warps would do the same work twice. Counted in the code compiled for sm_90, not timed
+    (``python -m featlearn.bench.compiled``).
+    """
+    return max(1, size // 256 if dtype == torch.float32 else min(4, size // 512))
+
+
+@cache
+def kernel(text: str) -> Any:
+    """Compile a kernel's source, which Triton wants to find in a file."""
+    name, names = f"<featlearn kernel {zlib.crc32(text.encode()):x}>", dict(vars(kernels))
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    exec(compile(text, name, "exec"), names)
+    return names["play"]

@@ -1,0 +1,148 @@
+"""The kernel that plays a tape on a GPU takes the steps of its plain twin; without a GPU in Triton's interpreter.
+
+The interpreter follows the kernel's program with numpy, so these tests know nothing of what a device's compiler makes
+of it: that it compiles is tested in bench/test_compiled.py, and what it computes on a device in test_cuda.py.
+"""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from helpers import RULES, STEADY, make_run, mini_batches, programs_of
+
+from featlearn.engines.span.engine import GramEngine
+from featlearn.loop import ReplayStepper, Stepper, recording
+from featlearn.loop.state import merge
+from featlearn.optim import SGD, changes
+from featlearn.simulation import build_engine
+
+pytest.importorskip("triton")
+pytestmark = pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")  # numpy tells of an overflow
+
+from featlearn.engines.gpu.engine import GPUGramEngine, fits, padded_shape  # noqa: E402
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SETTINGS = {
+    "shared noise": {},
+    "bias, independent noise": {"network__bias": True, "data__noise": "independent", "data__n_patches": 4},
+    "mini-batches, float32": {"dtype": "float32", "train__batch_size": 3},
+}
+LOOKS = (0, 1, 5, 17)
+
+
+def crowd(rule, **changes):
+    """Four runs of one block, one of which diverges."""
+    changes = {"network__activation": "relu3", "network__init_std": 0.1, **changes}
+    noises = (1.0, 3e5, 0.5, 1.0)
+    return [make_run(rule, seed=seed, data__noise_std=noise, **changes) for seed, noise in enumerate(noises)]
+
+
+def pair(runs, level=None):
+    """The plain way, the kernel's, and the losses that both are given."""
+    problem, rule = build_engine(runs, DEVICE).problem, runs[0].optimizer
+    plain, device = GramEngine(problem), GPUGramEngine(problem)
+    batches = mini_batches(problem.labels, *runs)
+    return Stepper(plain, rule, level), ReplayStepper(device, rule, level), lambda: batches.losses(plain)
+
+
+def run_both(plain, played, losses, looks=LOOKS):
+    one, other = losses(), losses()
+    a, b = plain.start(next(one)), played.start(next(other))
+    for first, last in pairwise(sorted({*looks, *changes(plain._rule, looks[-1])})):
+        a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
+    return a, b
+
+
+def distance(a, b, *, memory=True):
+    """The largest relative difference of a run's w, and of its memory while it moves; infinite if its fate differs."""
+    found = [0.0]
+
+    def compare(x, y):
+        for one, other in zip(x.double(), y.double(), strict=True):
+            found.append(((one - other).abs().max() / one.abs().max().clamp(min=1e-30)).item())
+
+    merge(compare, a.w, b.w)
+    if memory:
+        merge(lambda x, y: compare(x[a.active], y[a.active]), a.memory, b.memory)
+    same = all(torch.equal(x, y) for x, y in ((a.end, b.end), (a.stopped, b.stopped), (a.batch, b.batch)))
+    return max(found) if same else math.inf
+
+
+@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("level", [None, 0.5])
+def test_the_kernel_takes_the_steps(name, setting, level):
+    """In single precision the parameters alone: a gradient kept from a fitted sample is mostly rounding there."""
+    plain, played, losses = pair(crowd(RULES[name], **SETTINGS[setting]), level)
+    a, b = run_both(plain, played, losses)
+    assert distance(a, b, memory=False) <= 2e-5 if "float32" in setting else distance(a, b) <= 1e-11
+    programs = programs_of(played)
+    assert any(programs) and programs.count(None) <= 1  # a first step, that begins to remember
+    assert 2 in a.end and (level is None or 1 in a.end)
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu2", "softplus"])
+@pytest.mark.parametrize("level", [None, 0.6])
+def test_other_activations(activation, level):
+    changes = {"network__activation": activation, "network__bias": True, "data__flip_prob": 0.3}
+    assert distance(*run_both(*pair(crowd(RULES["sam momentum, decay"], **changes), level))) <= 1e-11
+
+
+@pytest.mark.parametrize(("n_samples", "n_filters"), [(1, 1), (15, 8), (16, 9), (37, 3)])
+def test_other_shapes(n_samples, n_filters):
+    """Below, at and beyond the powers of two that matrices are padded to."""
+    changes = {"data__n_samples": n_samples, "train__batch_size": n_samples, "network__n_filters": n_filters}
+    assert distance(*run_both(*pair(crowd(RULES["sam"], **changes)))) <= 1e-11
+
+
+@pytest.mark.parametrize("weight_decay", [3.5e100, 1e100])
+def test_a_part_along_the_start_that_overflows(weight_decay):
+    """Where it is the largest number of all, and where a step leaves nothing of it."""
+    rule = SGD(lr=1e-100, weight_decay=weight_decay)
+    plain, played, losses = pair([make_run(rule, network__init_std=1e-6)])
+    a, b = run_both(plain, played, losses, looks=(0, 400))
+    assert distance(a, b) <= 1e-11 and (2 in a.end) == (weight_decay > 2e100)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_output_that_overflows_is_its_own_sample_s(bias):
+    """Of a sample far on the right side the loss is zero, and what the others show is not touched."""
+    changes = {"network__activation": "relu3", "network__init_std": 0.1, "network__bias": bias, "dtype": "float32"}
+    runs = [make_run(SGD(lr=1e13), seed=seed, **changes) for seed in range(4)]
+    a, b = run_both(*pair(runs, 0.1), looks=(0, 5))
+    assert a.end.tolist() == b.end.tolist() == [2, 2, 2, 1]
+
+
+def test_looking_and_neighbours_change_no_bit():
+    runs = crowd(RULES["sam momentum, decay"], network__bias=True)
+    _, played, losses = pair(runs)
+    often, _ = run_both(played, played, losses, looks=(0, 1, 5, 17))
+    once, _ = run_both(played, played, losses, looks=(0, 17))
+    assert distance(often, once) == 0
+    _, alone, own = pair(runs[2:3])
+    a, _ = run_both(alone, alone, own, looks=(0, 17))
+    assert all(torch.equal(x[0], y[2]) for x, y in zip(a.w.leaves, once.w.leaves, strict=True))
+
+
+@pytest.mark.parametrize("wrong", ["number", "operand"])
+def test_a_wrong_tape_disagrees(wrong, monkeypatch):
+    """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
+    plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
+    program = recording.record(plain._rule, played.start(next(losses())), 0)
+    operations = program.operations.copy()
+    add = int((operations[:, 0] == 2).nonzero()[0][-1])
+    operations[add, 3] = operations[add, 2]
+    changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
+    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
+    assert distance(*run_both(plain, played, losses)) > 1e-11
+
+
+def test_large_networks_are_left_to_plain_torch():
+    small, wide, large = (
+        build_engine([make_run(data__n_samples=n, data__dim=4, network__n_filters=m)], DEVICE).problem
+        for n, m in ((20, 10), (20, 200), (100, 10))
+    )
+    assert padded_shape(small) == (32, 32, 32) and fits(small)
+    assert not fits(wide) and not fits(large)
