@@ -1,88 +1,162 @@
-"""The geometry of a run: every inner product that its training can ever need.
+"""The geometry of runs: every inner product that their training, and what is recorded of it, can ever need.
 
-With data vectors V [k, d] and initial filters W0 [f, d] these are G = V V', A0 = W0 V' and W0 W0', computed here from
-explicit vectors, one run at a time. law.py draws them from their exact law, for whole blocks and in any dimension.
-A bias is one more data vector, orthonormal to all others, that every patch contains; it comes last.
+With the distinct patches X [N, d] and initial filters W0 [f, d] training needs X X', W0 X' and W0 W0' alone. A bias is
+one more coordinate, at which every patch is 1: it adds 1 to every entry of X X'. Here they are computed from vectors,
+given in any orthonormal coordinates: explicit ones, a run at a time, or those of law.py, which are as few as there are
+vectors, in any dimension.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from featlearn.data import SignalNoise
+from featlearn.data.model import PatchModel, TrainingSet
 from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.streams import stream
+from featlearn.streams.lanes import LaneDraws
 
 
 @dataclass(frozen=True)
-class Gram:
-    """Inner products of a run: data G = V V' [k, k], data_init A0 = W0 V' [f, k], init_init W0 W0' [f, f]."""
+class Geometry:
+    """Inner products of a block of runs, and the initial biases [b, f], or None without.
 
-    data: np.ndarray
-    data_init: np.ndarray
-    init_init: np.ndarray
-
-    def with_bias(self, biases: np.ndarray) -> Gram:
-        """Append the bias direction as the last data vector, and the initial ``biases`` [f] along it."""
-        k = len(self.data)
-        data = np.eye(k + 1)
-        data[:k, :k] = self.data
-        data_init = np.column_stack([self.data_init, biases])
-        return Gram(data, data_init, self.init_init + np.outer(biases, biases))
-
-
-def gram_of_vectors(vectors: np.ndarray, weights: np.ndarray) -> Gram:
-    """Compute the inner products of data vectors [k, d] and initial weights [f, d].
-
-    torch's copies begin where a cache line does, so that the bits of a product do not depend on where the draws lie.
+    gram [b, N, N]: of the patches. align0 [b, f, N]: of filters with patches. init_gram [b, f, f]: of filters. All
+    three with the biases, where there are any; the others without. signal_gram [b, N, S]: of patches with signals.
+    signal_align0 [b, f, S]: of filters with signals. squares [b, K]: squared norms of the signals, then of the noises.
     """
-    import torch
 
-    v, w = torch.tensor(vectors), torch.tensor(weights)
-    return Gram((v @ v.T).numpy(), (w @ v.T).numpy(), (w @ w.T).numpy())
-
-
-def law_reason(data: SignalNoise, network: TwoLayerCNN) -> str | None:
-    """Say why the Gram matrices of this run cannot be drawn from their law, or None if they can."""
-    vectors = data.n_noises + 2 * network.n_filters
-    if network.init != "gaussian":
-        return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
-    if data.dim - 1 < vectors:
-        return f"dim - 1 = {data.dim - 1} is less than the {vectors} noise vectors and filters it must hold"
-    return None
+    gram: Tensor
+    align0: Tensor
+    init_gram: Tensor
+    signal_gram: Tensor
+    signal_align0: Tensor
+    squares: Tensor
+    biases: Tensor | None
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Everything random about a run before its first step.
+    """Everything random about a block of runs before the first step.
 
-    gram: with the bias direction if the network has one. vectors [1 + n_noises, d], weights [2m, d] and patches
-    [n, P, d] are kept on request.
+    vectors [b, K, d], weights [b, f, d] and patches [b, N, d] are kept on request, of explicit draws only.
     """
 
-    true_labels: np.ndarray
-    labels: np.ndarray
-    gram: Gram
-    biases: np.ndarray | None
-    vectors: np.ndarray | None = None
-    weights: np.ndarray | None = None
-    patches: np.ndarray | None = None
+    training: TrainingSet
+    geometry: Geometry
+    vectors: Tensor | None = None
+    weights: Tensor | None = None
+    patches: Tensor | None = None
 
 
-def draw_run(data: SignalNoise, network: TwoLayerCNN, seed: int, *, patches: bool = False) -> Draw:
-    """Draw the run ``seed`` from explicit vectors.
+def patches_of(vectors: Tensor, training: TrainingSet) -> Tensor:
+    """Return the distinct patches [b, N, d], each a sum of its vectors [b, K, d] times their strengths."""
+    numbers, strengths = training.vectors, training.strengths
+    if numbers.ndim == 2:
+        terms = [vectors.index_select(1, number) for number in numbers.unbind(1)]
+    else:
+        lane = torch.arange(len(vectors), device=vectors.device)[:, None]
+        terms = [vectors[lane, number] for number in numbers.unbind(2)]
+    total = strengths[..., 0, None] * terms[0]
+    for strength, term in zip(strengths.unbind(-1)[1:], terms[1:], strict=True):
+        total = total + strength[..., None] * term
+    return total
 
-    patches: also keep the vectors, and lay them out as [n, P, d]; otherwise they are dropped once their inner
-    products are known, so that memory does not grow with the dimension times the number of runs.
-    """
-    labels = data.draw_labels(seed)
-    biases = network.draw_biases(seed, data.dim) if network.bias else None
-    vectors, weights = data.draw_vectors(seed), network.draw_weights(seed, data.dim)
-    gram = gram_of_vectors(vectors, weights)
+
+def inner_products(
+    vectors: Tensor,
+    patches: Tensor,
+    filters: Tensor,
+    biases: Tensor | None,
+    n_signals: int,
+    product: Callable[[Tensor, Tensor], Tensor],
+) -> Geometry:
+    """Return the geometry of vectors [b, K, c], patches [b, N, c] and filters [b, f, c]; ``product`` multiplies."""
+    signals = vectors[:, :n_signals]
+    gram, align0, init_gram = product(patches, patches.mT), product(filters, patches.mT), product(filters, filters.mT)
     if biases is not None:
-        gram = gram.with_bias(biases)
-    if not patches:
-        return Draw(labels.true_labels, labels.labels, gram, biases)
-    laid_out = data.patches(vectors, labels)
-    return Draw(labels.true_labels, labels.labels, gram, biases, vectors, weights, laid_out)
+        gram, align0 = gram + 1, align0 + biases[..., None]
+        init_gram = init_gram + biases[:, :, None] * biases[:, None, :]
+    return Geometry(
+        gram=gram,
+        align0=align0,
+        init_gram=init_gram,
+        signal_gram=product(patches, signals.mT),
+        signal_align0=product(filters, signals.mT),
+        squares=vectors.square().sum(-1),
+        biases=biases,
+    )
+
+
+def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
+    """Say why the inner products of this run cannot be drawn from their law, or None if they can."""
+    frame = data.frame
+    vectors, signals = frame.n_noises + network.n_neurons(data), len(frame.signals)
+    if network.init != "gaussian":
+        return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
+    if data.dim - signals < vectors:
+        return f"dim - {signals} = {data.dim - signals} is less than the {vectors} noise vectors and filters it must hold"
+    return None
+
+
+def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = False) -> Draw:
+    """Draw the run ``seed`` from explicit vectors, a block of one.
+
+    keep: also keep the vectors; otherwise they are dropped once their inner products are known, so that memory does not
+    grow with the dimension times the number of runs.
+    """
+    training = by_run(data.draw(LaneDraws(torch.tensor([seed]))))
+    # copies of torch's begin where a cache line does: the bits of a product do not depend on where the draws lie
+    vectors, weights = (torch.tensor(x)[None] for x in (draw_vectors(data, seed), network.draw_weights(seed, data)))
+    biases = torch.tensor(network.draw_biases(seed, data))[None] if network.bias else None
+    patches = patches_of(vectors, training)
+    geometry = inner_products(vectors, patches, weights, biases, len(data.frame.signals), torch.matmul)
+    return Draw(training, geometry, vectors, weights, patches) if keep else Draw(training, geometry)
+
+
+def draw_vectors(data: PatchModel, seed: int) -> np.ndarray:
+    """Draw the vectors [K, d] of the run ``seed``: signals within the first S axes, then the noises.
+
+    The signals' directions are free: the law of everything else is invariant under rotations.
+    """
+    frame = data.frame
+    n_signals = len(frame.signals)
+    vectors = np.zeros((n_signals + frame.n_noises, data.dim))
+    vectors[:n_signals, :n_signals] = frame.coordinates
+    noises = vectors[n_signals:]
+    stream(seed, "noise").standard_normal(out=noises)
+    noises *= np.repeat([noise.std for noise in frame.noises], [len(noise.owners) for noise in frame.noises])[:, None]
+    if frame.orthogonal:
+        noises[:, :n_signals][:, np.diagonal(frame.coordinates) > 0] = 0
+    return vectors
+
+
+def by_run(training: TrainingSet) -> TrainingSet:
+    """Return a training set with an axis of runs in all its tensors."""
+    b = len(training.labels)
+    own = (training.vectors, training.strengths)
+    vectors, strengths = (x.expand(b, *x.shape) if x.ndim == 2 else x for x in own)
+    return replace(training, vectors=vectors, strengths=strengths)
+
+
+def stacked(draws: Sequence[Any]) -> Any:
+    """Stack draws, or parts of them, along the runs."""
+    return _mapped(torch.cat, draws)
+
+
+def taken(draw: Any, place: Tensor) -> Any:
+    """Return the runs of a draw at these places [b]."""
+    return _mapped(lambda tensors: tensors[0].index_select(0, place), [draw])
+
+
+def _mapped(function: Callable[[list[Tensor]], Tensor], draws: Sequence[Any]) -> Any:
+    first = draws[0]
+    if first is None or isinstance(first, Tensor):
+        return first if first is None else function(list(draws))
+    names = [field.name for field in fields(first)]
+    return type(first)(**{name: _mapped(function, [getattr(draw, name) for draw in draws]) for name in names})

@@ -1,112 +1,110 @@
 """The geometry of a block of runs, drawn from its exact law: the dimension d enters as a number only.
 
-The n noises and 2m initial filters are standard Gaussian vectors, scaled. Along the signal's direction each has one
-N(0, 1) coordinate; the Gram matrix of the other d - 1 coordinates is Wishart, L L' with L lower triangular,
-L_ii = sqrt(chi2_{d-1-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - 1 >= n + 2m; see
-``geometry.law_reason``). Equal in law to the inner products of drawn vectors, not draw by draw.
+The R noises and f initial filters are standard Gaussian vectors, scaled. Along the S directions of the signals each has
+N(0, 1) coordinates; the Gram matrix of the other d - S coordinates is Wishart, L L' with L lower triangular,
+L_ii = sqrt(chi2_{d-S-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - S >= R + f; see
+``geometry.law_reason``). So the rows of L are coordinates of these vectors, equal in law to drawn ones up to a rotation.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from featlearn.data.model import Frame, PatchModel
+from featlearn.geometry import Draw, by_run, inner_products, patches_of, stacked, taken
 from featlearn.linalg import product
-from featlearn.streams.lanes import chi_squares, normals, uniforms
+from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.streams.lanes import LaneDraws, chi_squares, normals
+
+Setting = tuple[PatchModel, TwoLayerCNN]
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """What the law of a run depends on besides its shape, [b] each, in float64; seeds in int64."""
+def draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw:
+    """Draw runs from the law of their geometry, each from its own seed; ``which`` [b] says in what setting.
 
-    seeds: Tensor
-    dim: Tensor
-    noise_std: Tensor
-    flip_prob: Tensor
-    signal_norm: Tensor
-    init_std: Tensor
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the runs of a block share: samples n, noises q n, filters f = 2m, a bias or none, noise projected or not."""
-
-    n_samples: int
-    n_noises: int
-    n_filters: int
-    bias: bool
-    orthogonal_noise: bool
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """True and observed labels [b, n] of +-1; gram [b, k, k], align0 [b, f, k], init_gram [b, f, f] (see Gram)."""
-
-    true_labels: Tensor
-    labels: Tensor
-    gram: Tensor
-    align0: Tensor
-    init_gram: Tensor
-
-
-def draw(numbers: Numbers, shape: Shape) -> Drawn:
-    """Draw runs from the law of their geometry, each from its own seed, as many at a time as fit a cache."""
-    at_once, count = _at_once(shape, numbers.seeds.device), len(numbers.seeds)
-    missing = -count % at_once if numbers.seeds.is_cuda else 0  # there a product may round by the size of its batch
-    columns = [torch.split(torch.cat([x, x[-1:].expand(missing)]), at_once) for x in vars(numbers).values()]
-    parts = [vars(_draw(Numbers(*part), shape)).values() for part in zip(*columns, strict=True)]
-    return Drawn(*(torch.cat(tensors)[:count] for tensors in zip(*parts, strict=True)))
-
-
-def _draw(numbers: Numbers, shape: Shape) -> Drawn:
-    true_labels, labels = draw_labels(numbers, shape.n_samples)
-    rows = 1 + shape.n_noises + shape.n_filters
-    lower = bartlett(numbers.seeds, numbers.dim, rows)
-    if shape.orthogonal_noise:
-        lower[:, 1 : 1 + shape.n_noises, 0] *= (numbers.signal_norm == 0)[:, None]
-    stds = numbers.signal_norm, numbers.noise_std, numbers.init_std
-    counts = 1, shape.n_noises, shape.n_filters
-    lower *= torch.cat([std[:, None].expand(-1, count) for std, count in zip(stds, counts, strict=True)], 1)[..., None]
-    joint, k = product(lower, lower.mT), 1 + shape.n_noises
-    gram, align0, init_gram = joint[:, :k, :k], joint[:, k:, :k], joint[:, k:, k:]
-    if shape.bias:
-        biases = numbers.init_std[:, None] * normals(numbers.seeds, "law, biases", shape.n_filters)
-        gram = pad(gram, (0, 1, 0, 1))
-        gram[:, -1, -1] = 1
-        align0 = torch.cat([align0, biases[..., None]], -1)
-        init_gram = init_gram + biases[:, :, None] * biases[:, None, :]
-    return Drawn(true_labels, labels, gram, align0, init_gram)
-
-
-def draw_labels(numbers: Numbers, n_samples: int) -> tuple[Tensor, Tensor]:
-    """Return true labels [b, n] of equal probability, and observed ones: flipped with probability flip_prob."""
-    heads = uniforms(numbers.seeds, "law, true labels", n_samples) > 0.5
-    flipped = uniforms(numbers.seeds, "law, flips", n_samples) <= numbers.flip_prob[:, None]
-    true_labels = 2 * heads.to(torch.float64) - 1
-    return true_labels, torch.where(flipped, -true_labels, true_labels)
-
-
-def bartlett(seeds: Tensor, dim: Tensor, rows: int) -> Tensor:
-    """Return L [b, rows, rows] with the inner products L L' of the signal's unit vector and Gaussian vectors.
-
-    Its first column holds the coordinates along the signal: 1, then N(0, 1). Below it stands Bartlett's L of the
-    dim - 1 other coordinates, dim [b].
+    Runs with equal settings and seeds are drawn once, as those that differ in optimizer only; and as many at a time as
+    fit a cache. ``dim`` may differ among settings, else real numbers only.
     """
-    below = normals(seeds, "law, below", rows * (rows - 1) // 2)
-    roots = chi_squares(seeds, "law, diagonal", dim[:, None] - 1 - torch.arange(rows - 1, device=dim.device)).sqrt()
-    one = torch.ones_like(dim)[:, None]
-    entries = torch.cat([below, one, roots, 0 * one], 1)
-    place = torch.full((rows, rows), entries.shape[1] - 1, device=dim.device)
-    row, column = torch.tril_indices(rows, rows, -1, device=dim.device)
+    numbers = {setting: i for i, setting in reversed(list(enumerate(settings)))}
+    own = torch.as_tensor(np.array([numbers[setting] for setting in settings])[which], device=seeds.device)
+    distinct, place = torch.unique(torch.stack([own, seeds], 1), dim=0, return_inverse=True)
+    at_once = _at_once(settings[0], seeds.device)
+    missing = -len(distinct) % at_once if seeds.is_cuda else 0  # there a product may round by the size of its batch
+    rows = torch.split(torch.cat([distinct, distinct[-1:].expand(missing, -1)]), at_once)
+    drawn = stacked([_draw(settings, part[:, 0].cpu().numpy(), part[:, 1].contiguous()) for part in rows])
+    return drawn if len(distinct) == len(seeds) and (place.diff() == 1).all() else taken(drawn, place)
+
+
+def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw:
+    (data, network), tensor = settings[0], partial(_column, which=which, device=seeds.device)
+    frame: Frame = merged([d.frame for d, _ in settings], tensor)
+    n_signals, f = len(frame.signals), network.n_neurons(data)
+    dim, init_std = tensor([d.dim for d, _ in settings]), tensor([n.std(d.dim) for d, n in settings])
+    signals = merged([d.frame.coordinates for d, _ in settings], tensor)
+    signals = torch.stack([torch.stack(row, 1) for row in signals], 1)
+    gaussians = gaussian_coordinates(seeds, dim, n_signals, frame.n_noises + f)
+    if frame.orthogonal:
+        gaussians[:, : frame.n_noises, :n_signals] *= (signals.diagonal(dim1=1, dim2=2) == 0)[:, None]
+    stds = [noise.std[:, None].expand(-1, len(noise.owners)) for noise in frame.noises]
+    gaussians *= torch.cat([*stds, init_std[:, None].expand(-1, f)], 1)[..., None]
+    noises, filters = gaussians.split([frame.n_noises, f], 1)
+    vectors = torch.cat([pad(signals, (0, gaussians.shape[2] - n_signals)), noises], 1)
+    biases = init_std[:, None] * normals(seeds, "law, biases", f) if network.bias else None
+    training = _numbers_merged([d for d, _ in settings], tensor).draw(LaneDraws(seeds))
+    geometry = inner_products(vectors, patches_of(vectors, training), filters, biases, n_signals, product)
+    return Draw(by_run(training), geometry)
+
+
+def gaussian_coordinates(seeds: Tensor, dim: Tensor, n_signals: int, count: int) -> Tensor:
+    """Return coordinates [b, count, S + count] of standard Gaussian vectors in dim [b] dimensions.
+
+    The first S columns are N(0, 1); the others hold Bartlett's L of the dim - S other coordinates.
+    """
+    below = normals(seeds, "law, below", n_signals * count + count * (count - 1) // 2)
+    degrees = dim[:, None] - n_signals - torch.arange(count, device=dim.device)
+    entries = torch.cat([below, chi_squares(seeds, "law, diagonal", degrees).sqrt(), torch.zeros_like(dim)[:, None]], 1)
+    place = torch.full((count, n_signals + count), entries.shape[1] - 1, device=dim.device)
+    row, column = torch.tril_indices(count, n_signals + count, n_signals - 1, device=dim.device)
     place[row, column] = torch.arange(below.shape[1], device=dim.device)
-    place.diagonal().copy_(below.shape[1] + torch.arange(rows, device=dim.device))
-    return entries.index_select(1, place.flatten()).reshape(-1, rows, rows)
+    place.diagonal(n_signals).copy_(below.shape[1] + torch.arange(count, device=dim.device))
+    return entries.index_select(1, place.flatten()).reshape(-1, *place.shape)
 
 
-def _at_once(shape: Shape, device: torch.device) -> int:
+def merged(parts: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:
+    """Merge the same structure of several settings into one whose floats are tensors, made by ``tensor`` of a list."""
+    first = parts[0]
+    if isinstance(first, float):
+        return tensor(parts)
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return replace(first, **{name: merged([getattr(part, name) for part in parts], tensor) for name in names})
+    if isinstance(first, tuple) and not all(isinstance(item, int) for item in first):
+        return tuple(merged(same, tensor) for same in zip(*parts, strict=True))
+    return first
+
+
+def _numbers_merged(datas: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:
+    """Return the first of these models with the real numbers that all of them have as tensors."""
+    columns = {field.name: [getattr(data, field.name) for data in datas] for field in fields(datas[0])}
+    floats = {name: column for name, column in columns.items() if all(isinstance(x, float) for x in column)}
+    return replace(datas[0], **{name: tensor(column) for name, column in floats.items()})
+
+
+def _column(values: Sequence[float], which: np.ndarray, device: torch.device) -> Tensor:
+    """Return a number of every setting as one of every run, [b], in float64."""
+    return torch.as_tensor(np.array(values, dtype=np.float64)[which]).to(device)
+
+
+def _at_once(setting: Setting, device: torch.device) -> int:
     """Return how many runs are drawn at a time: with a matrix each that fit a cache, or a GPU."""
     most = 2**24 if device.type == "cuda" else 2**18
-    return max(1, most // (1 + shape.n_noises + shape.n_filters) ** 2)
+    frame = setting[0].frame
+    return max(1, most // (len(frame.signals) + frame.n_noises + setting[1].n_neurons(setting[0])) ** 2)

@@ -1,17 +1,26 @@
 """What the network is shown: one file a data model."""
 
+from typing import Any
+
 from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.none import NoData
-from featlearn.data.signal_noise import Labels, SignalNoise
+from featlearn.data.signal_noise import SignalNoise
+from featlearn.data.xor import XOR
 
 DATA: dict[str, type] = {
     "signal_noise": SignalNoise,
+    "xor": XOR,
     "none": NoData,
     "gaussian": Gaussian,
     "chebyshev": Chebyshev,
     "digits": Digits,
 }
 
-__all__ = ["DATA", "Labels", "SignalNoise"]
+__all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]
+
+
+def has_patches(data: Any) -> bool:
+    """Whether a data model, or a class of them, is one of patches (see data/model.py)."""
+    return hasattr(data, "frame")

@@ -1,37 +1,23 @@
 """Signal plus noise patches: one patch carries the label, the others only noise.
 
 Source: the data model of Cao et al. 2022 (arXiv 2202.06526), Kou et al. 2023 (2303.04145) and Chen et al. 2023
-(2310.07269): a sample of P patches holds ``true_label * signal`` at a random position and noise
-``xi ~ N(0, noise_std^2 I_d)`` at the P - 1 others; the observed label is the true one,
+(2310.07269): a sample of P patches holds ``true_label * signal`` in one of them and noise
+``xi ~ N(0, noise_std^2 I_d)`` in the P - 1 others; the observed label is the true one,
 flipped with probability flip_prob.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-import numpy as np
-
-from featlearn.streams import stream
+from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, fair_signs
+from featlearn.data.one_signal import OneSignal
 from featlearn.types import Bound, NonNegative, Positive
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What is drawn of a training set besides its vectors.
-
-    true_labels, labels: [n] of +-1 (labels are observed: true ones with flips); positions: [n], the signal's patch.
-    """
-
-    true_labels: np.ndarray
-    labels: np.ndarray
-    positions: np.ndarray
-
-
 @dataclass(frozen=True, kw_only=True)
-class SignalNoise:
+class SignalNoise(OneSignal):
     """Signal plus noise patches.
 
     n_samples: training samples n.
@@ -45,6 +31,9 @@ class SignalNoise:
     orthogonal_noise: project the noise orthogonally to the signal (where there is one).
     """
 
+    n_classes: ClassVar[int] = 2
+    n_common: ClassVar[int] = 2
+
     n_samples: Annotated[int, Bound(ge=2)] = 20
     dim: Annotated[int, Bound(ge=2, le=10**15)] = 1000
     n_patches: Annotated[int, Bound(ge=2)] = 2
@@ -56,63 +45,15 @@ class SignalNoise:
     orthogonal_noise: bool = False
 
     @property
-    def strength(self) -> float:
-        """Norm of the signal, also where the config gave the snr.
+    def frame(self) -> Frame:
+        """One signal, and the noises."""
+        return Frame((Signal(),), ((self.strength**2,),), self.noises, self.orthogonal_noise)
 
-        Raises ValueError unless exactly one of signal_norm and snr was given.
-        """
-        if (self.signal_norm is None) == (self.snr is None):
-            raise ValueError(
-                "give exactly one of signal_norm and snr; where one is inherited or swept, set the other to null"
-            )
-        if self.signal_norm is not None:
-            return self.signal_norm
-        assert self.snr is not None
-        return self.snr * self.noise_std * math.sqrt(self.dim)
+    def draw(self, draws: Draws) -> TrainingSet:
+        """Draw true labels with equal probability, and flips; the patches are +signal, -signal and the noises."""
+        true_labels = fair_signs(draws, "true labels", self.n_samples)
+        return self.training_set(draws, true_labels, (true_labels < 0).long(), [(0, 1), (0, -1)])
 
-    @property
-    def noises_per_sample(self) -> int:
-        """Distinct noise vectors a sample has: 1 if shared, P - 1 if independent."""
-        return {"shared": 1, "independent": self.n_patches - 1}[self.noise]
-
-    @property
-    def noise_count(self) -> int:
-        """How many patches show one noise vector: P - 1 if shared, 1 if independent."""
-        return (self.n_patches - 1) // self.noises_per_sample
-
-    @property
-    def n_noises(self) -> int:
-        """Distinct noise vectors of the training set; vector q n + i is the q-th of sample i."""
-        return self.n_samples * self.noises_per_sample
-
-    def draw_labels(self, seed: int) -> Labels:
-        """Draw true labels with equal probability, flips and the signal's positions of the run ``seed``."""
-        n = self.n_samples
-        true_labels = 2 * stream(seed, "true_labels").integers(0, 2, n) - 1
-        flipped = stream(seed, "flips").random(n) < self.flip_prob
-        positions = stream(seed, "positions").integers(0, self.n_patches, n)
-        return Labels(true_labels, np.where(flipped, -true_labels, true_labels), positions)
-
-    def draw_vectors(self, seed: int) -> np.ndarray:
-        """Draw the data vectors [1 + n_noises, d]: the signal ``strength * e_1``, then the noises.
-
-        The signal's direction is e_1: the law of everything else is invariant under rotations.
-        """
-        vectors = np.empty((1 + self.n_noises, self.dim))
-        vectors[0] = 0
-        vectors[0, 0] = self.strength
-        stream(seed, "noise").standard_normal(out=vectors[1:])
-        vectors[1:] *= self.noise_std
-        if self.orthogonal_noise and self.strength > 0:
-            vectors[1:, 0] = 0
-        return vectors
-
-    def patches(self, vectors: np.ndarray, labels: Labels) -> np.ndarray:
-        """Lay the data vectors out as a network would see them: patches [n, P, d]."""
-        n, p = self.n_samples, self.n_patches
-        noises = vectors[1:].reshape(self.noises_per_sample, n, self.dim).swapaxes(0, 1)
-        patches = np.empty((n, p, self.dim))
-        for i, position in enumerate(labels.positions):
-            patches[i, position] = labels.true_labels[i] * vectors[0]
-            patches[i, np.arange(p) != position] = noises[i]
-        return patches
+    def population(self) -> tuple[Kind, ...]:
+        """Return samples of either label."""
+        return self.kinds(("", sign, 0, sign) for sign in (1.0, -1.0))

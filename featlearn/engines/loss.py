@@ -63,11 +63,11 @@ class Loss(Numbers):
         return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
 
     def flipped(self, probability: Scalar) -> Loss:
-        """Return the loss with every label flipped with probability ``probability``, afresh at each step."""
-        draws = uniforms(self.engine.seeds, "label noise", self.batch.shape[1], self.step)
-        flips = draws <= spread(probability, draws)
+        """Return the loss with every label made wrong with probability ``probability``, afresh at each step."""
+        n = self.batch.shape[1]
+        draws, others = (uniforms(self.engine.seeds, name, n, self.step) for name in ("label noise", "other label"))
         labels = self.engine.labels if self.labels is None else self.labels
-        return replace(self, labels=torch.where(flips, -labels, labels))
+        return replace(self, labels=self.engine.flipped(labels, draws <= spread(probability, draws), others))
 
     def isotropic(self, law: Law) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""

@@ -1,4 +1,4 @@
-"""What the engines of the two-layer network on patches share: the problem, the logistic loss, the view of trackers."""
+"""What the engines of the two-layer network on patches share: the problem, its loss, the view of trackers."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Observation, PatchView, Vector
 from featlearn.engines.shards import Shards, cut, whole
-from featlearn.functions.losses import logistic, mistakes
 
 
 class PatchEngine(ABC):
-    """A block of networks on signal and noise patches; a subclass says what they give out there."""
+    """A block of two-layer networks on patches; a subclass computes their outputs."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.labels, self.seeds, self.n_parameters = problem.labels, problem.seeds, problem.n_parameters
 
     @abstractmethod
-    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
-        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
+    def outputs(self, w: Vector) -> Tensor:
+        """Return the outputs F_i(w), [b, n, C]."""
 
     @abstractmethod
     def align(self, w: Vector) -> Tensor:
-        """Return <w_f, v_k> for every filter and data vector, [b, f, k]."""
+        """Return the pre-activations of every filter on every distinct patch, [b, f, N], with the bias."""
 
     @abstractmethod
     def observe(self, w: Vector) -> Observation:
@@ -36,7 +36,8 @@ class PatchEngine(ABC):
 
     @abstractmethod
     def rows_square(self, u: Vector) -> Tensor:
-        """Return the squared norm of every row of u, a filter with its bias, [b, f]."""
+        """Return the squared norm of every row of u, a filter with its bias
+        and, where that is trained, its second layer, [b, f]."""
 
     @abstractmethod
     def rows_gram(self, u: Vector) -> Tensor:
@@ -74,19 +75,30 @@ class PatchEngine(ABC):
         return Shards(part, count, partial(self.split, samples), partial(self.mean, samples))
 
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
-        """Return log(1 + exp(-y_i f_i(w))), [b, n]."""
-        return logistic(self.margins(w, labels))
+        """Return the loss of every sample at w, [b, n]; labels stand in for the training set's own where given."""
+        return self.problem.loss.value(self.outputs(w), self.labels if labels is None else labels)
+
+    def flipped(self, labels: Tensor, which: Tensor, draws: Tensor) -> Tensor:
+        """Return labels with those in ``which`` [b, n] made wrong: the other sign, or any other class.
+
+        draws [b, n], uniform in (0, 1], choose among the other classes.
+        """
+        p = self.problem
+        if p.n_outputs == 1:
+            return torch.where(which, -labels, labels)
+        others = (p.n_outputs - 1) * (1 - draws)
+        return torch.where(which, (labels + 1 + others.floor()) % p.n_outputs, labels)
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> PatchView:
         """Show the point w to trackers, with the alignments at the probe."""
-        described = self.observe(w)
+        described, loss = self.observe(w), self.problem.loss
         return PatchView(
             **vars(described),
             **seen,
             w=w,
             probe=probe,
-            losses=logistic(described.margins),
-            mistakes=mistakes(described.margins),
+            losses=loss.value(described.outputs, self.labels),
+            mistakes=loss.mistakes(described.outputs, self.labels),
             problem=self.problem,
             perturbed_align=self.align(probe),
         )

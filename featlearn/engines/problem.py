@@ -1,50 +1,75 @@
-"""A block of runs of equal shape as tensors: the training sets, their geometry, and the network that reads them."""
+"""A block of runs of equal shape as tensors: distinct patches, which sample shows which, and the network on them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.data import SignalNoise
-from featlearn.functions.activations import Activation, activation
+from featlearn.data.model import Frame, Kind, PatchModel, Slot
+from featlearn.functions import LossFunction, activation, loss
+from featlearn.functions.activations import Activation
 from featlearn.geometry import Draw
-from featlearn.law import Drawn, Numbers
 from featlearn.models.two_layer_cnn import TwoLayerCNN
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What the patches of a block are made of, and where fresh ones come from: for what is recorded, not for training.
+
+    frame, population: as of data/model.py, their numbers tensors [b]. flip_prob [b]. vectors, strengths [b, N, T],
+    signal_gram, signal_align0, squares, biases: as of geometry.py.
+    """
+
+    frame: Frame
+    population: tuple[Kind, ...]
+    flip_prob: Tensor
+    vectors: Tensor
+    strengths: Tensor
+    signal_gram: Tensor
+    signal_align0: Tensor
+    squares: Tensor
+    biases: Tensor | None
+
+    @cached_property
+    def mixing(self) -> Tensor:
+        """M [b, N, K]: the patches are M times the vectors, and C M are the coefficients of C X over the vectors."""
+        mixing = self.strengths.new_zeros(*self.strengths.shape[:2], self.squares.shape[1])
+        return mixing.scatter_add_(2, self.vectors, self.strengths)
 
 
 @dataclass(frozen=True)
 class Problem:
     """What a block of b runs trains on; the same for both engines.
 
-    seeds [b], int64: what the runs' random streams are found from.
-    gram [b, k, k], align0 [b, f, k], init_gram [b, f, f]: the geometry (see geometry.Gram).
-    labels, true_labels [b, n] of +-1. noise_std, flip_prob, signal_norm [b].
-    n_parameters [b]: trained numbers D of the network, biases included.
-    signs [f, 1]: second layer. scale: what an activation is multiplied with (see TwoLayerCNN.scale).
-    noises_per_sample q, noise_count: distinct noises of a sample, and how many patches show each.
+    seeds [b], int64: what the runs' random streams are found from. n_parameters [b]: trained numbers D of the network.
+    gram [b, N, N], align0 [b, f, N], init_gram [b, f, f]: inner products (see geometry.Geometry).
+    shown [b, n, s]: the distinct patch in each slot of a sample. slots, n_common: see data/model.py.
+    labels [b, n]: +-1, or classes 0, ..., C - 1. n_classes: of the data.
+    head [f, C]: the second layer, trained from there if ``trained``. scale: of an activation (see TwoLayerCNN.scale).
+    composition: None for micro-batches.
     """
 
     seeds: Tensor
+    n_parameters: Tensor
     gram: Tensor
     align0: Tensor
     init_gram: Tensor
+    shown: Tensor
     labels: Tensor
-    true_labels: Tensor
-    noise_std: Tensor
-    flip_prob: Tensor
-    signal_norm: Tensor
-    n_parameters: Tensor
-    signs: Tensor
+    slots: tuple[Slot, ...]
+    n_common: int
+    n_classes: int
+    head: Tensor
+    trained: bool
     activation: Activation
+    loss: LossFunction
     scale: float
-    noises_per_sample: int
-    noise_count: int
-    bias: bool
-    orthogonal_noise: bool
+    composition: Composition | None
 
     @property
     def n_samples(self) -> int:
@@ -52,98 +77,118 @@ class Problem:
         return self.labels.shape[1]
 
     @property
-    def n_noises(self) -> int:
-        """Distinct noise vectors of a training set, q n."""
-        return self.noises_per_sample * self.n_samples
+    def n_outputs(self) -> int:
+        """Number of outputs C of the network."""
+        return self.head.shape[1]
 
-    def vectors_of(self, samples: Tensor) -> Tensor:
-        """Return the data vectors [..., k'] that samples [..., n'] show: the signal, their noises, the bias."""
-        signal = torch.zeros_like(samples[..., :1])
-        noises = [1 + q * self.n_samples + samples for q in range(self.noises_per_sample)]
-        bias = [signal + self.gram.shape[1] - 1] if self.bias else []
-        return torch.cat([signal, *noises, *bias], -1)
+    @property
+    def times(self) -> tuple[int, ...]:
+        """How many patches of a sample are the one in each slot, [s]."""
+        return tuple(slot.times for slot in self.slots)
+
+    @property
+    def composed(self) -> Composition:
+        """The composition, of a block that has one."""
+        assert self.composition is not None, "micro-batches are not observed"
+        return self.composition
+
+    def own(self) -> Tensor:
+        """Which filters are those of each sample's label: of its sign, or of its class, [b, f, n]."""
+        if self.n_outputs == 1:
+            return self.head * self.labels[:, None] > 0
+        return self.head.argmax(1)[:, None] == self.labels[:, None]
+
+    def patches_of(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the patches [b, s, N'] that micro-batches [b, s, n'] of samples show, and where: [b, s, n', slots].
+
+        The common patches are listed once where a micro-batch has at least as many samples; else every sample lists
+        what it shows.
+        """
+        lane = torch.arange(len(samples), device=samples.device)[:, None, None]
+        shown, once = self.shown[lane, samples], samples.shape[2] >= self.n_common
+        (b, s, n, _), size, parts, places = shown.shape, 0, [], []
+        if once:
+            size = self.n_common
+            parts.append(torch.arange(size, device=samples.device).expand(b, s, size))
+        for slot, patch in zip(self.slots, shown.unbind(3), strict=True):
+            if slot.common and once:
+                places.append(patch)
+                continue
+            parts.append(patch)
+            places.append(torch.arange(size, size + n, device=samples.device).expand(b, s, n))
+            size += n
+        return torch.cat(parts, 2), torch.stack(places, 3)
 
     def part(self, samples: Tensor) -> Problem:
         """Return the problems of the micro-batches ``samples`` [b, s, n'] as b s lanes.
 
-        They begin nowhere: W0 is left out (its inner products are 0), as a micro-batch only passes points on.
+        W0 is left out (its inner products are 0): a micro-batch only takes gradients at the points it is given.
         """
         b, s, _ = samples.shape
-        lane, vectors = torch.arange(b, device=samples.device)[:, None, None], self.vectors_of(samples)
-        gram = self.gram[lane[..., None], vectors[..., :, None], vectors[..., None, :]].flatten(0, 1)
-        each = ("seeds", "noise_std", "flip_prob", "signal_norm", "n_parameters")
-        f, zero = len(self.signs), self.gram.new_zeros(())
+        lane, (patches, shown) = torch.arange(b, device=samples.device)[:, None, None], self.patches_of(samples)
+        gram = self.gram[lane[..., None], patches[..., :, None], patches[..., None, :]].flatten(0, 1)
+        f, zero = len(self.head), self.gram.new_zeros(())
         return replace(
             self,
+            seeds=self.seeds.repeat_interleave(s),
+            n_parameters=self.n_parameters.repeat_interleave(s),
             gram=gram,
-            align0=zero.expand(b * s, f, vectors.shape[-1]),
+            align0=zero.expand(b * s, f, patches.shape[-1]),
             init_gram=zero.expand(b * s, f, f),
+            shown=shown.flatten(0, 1),
             labels=self.labels[lane, samples].flatten(0, 1),
-            true_labels=self.true_labels[lane, samples].flatten(0, 1),
-            **{name: getattr(self, name).repeat_interleave(s) for name in each},
+            composition=None,
         )
-
-    def signal_preactivations(self, align: Tensor) -> Tensor:
-        """Return [b, f, 2]: filters on the patches +signal and -signal, from their alignments [b, f, k]."""
-        signal = align[..., :1]
-        pair = torch.cat([signal, -signal], -1)
-        return pair + align[..., -1:] if self.bias else pair
-
-    def noise_preactivations(self, align: Tensor) -> Tensor:
-        """Return [b, f, q, n]: filters on the noise patches, from their alignments [b, f, k]."""
-        b, f, _ = align.shape
-        noise = align[..., 1 : 1 + self.n_noises].reshape(b, f, self.noises_per_sample, self.n_samples)
-        return noise + align[..., -1:, None] if self.bias else noise
-
-    def by_true_label(self, pair: Tensor) -> Tensor:
-        """Give every sample the value of its own signal patch: [..., 2] -> [..., n]."""
-        shape = (*pair.shape[:-1], self.n_samples)
-        positive = (self.true_labels > 0).reshape(len(pair), *[1] * (pair.ndim - 2), -1).expand(shape)
-        return torch.where(positive, pair[..., :1], pair[..., 1:])
-
-    def outputs(self, signal: Tensor, noise: Tensor) -> Tensor:
-        """Return f_i = scale sum_jr j [act(signal patch) + noise_count sum_q act(noise patch)], [b, n]."""
-        act = self.activation.value
-        signal_part = (self.signs * act(signal)).sum(1)
-        noise_part = (self.signs * act(noise).sum(2)).sum(1)
-        return self.scale * (self.by_true_label(signal_part) + self.noise_count * noise_part)
-
-
-def stack_draws(draws: Sequence[Draw]) -> Drawn:
-    """Stack the explicit draws of runs of equal shape."""
-
-    def tensor(arrays: Sequence[np.ndarray]) -> Tensor:
-        return torch.as_tensor(np.stack(arrays), dtype=torch.float64)
-
-    return Drawn(
-        true_labels=tensor([draw.true_labels for draw in draws]),
-        labels=tensor([draw.labels for draw in draws]),
-        gram=tensor([draw.gram.data for draw in draws]),
-        align0=tensor([draw.gram.data_init for draw in draws]),
-        init_gram=tensor([draw.gram.init_init for draw in draws]),
-    )
 
 
 def make_problem(
-    drawn: Drawn, numbers: Numbers, data: SignalNoise, network: TwoLayerCNN, *, dtype: torch.dtype
+    draw: Draw,
+    seeds: Tensor,
+    data: PatchModel,
+    network: TwoLayerCNN,
+    frame: Frame,
+    population: Sequence[Kind],
+    numbers: dict[str, Tensor],
+    *,
+    dtype: torch.dtype,
 ) -> Problem:
-    """Return the problem of a block, on the device of ``numbers``; data and network are any run's, for their shape."""
+    """Return the problem of a block, on the device of ``seeds``.
 
-    def tensor(values: Tensor) -> Tensor:
-        return values.to(numbers.seeds.device, dtype).contiguous()
+    data and network are any run's, for their shape. frame, population: merged over the runs (see law.merged).
+    numbers: flip_prob and n_parameters [b].
+    """
 
+    def tensor(values: Any) -> Any:
+        return values if values is None else values.to(seeds.device, dtype).contiguous()
+
+    geometry, training = draw.geometry, draw.training
+    composition = Composition(
+        frame=frame,
+        population=tuple(population),
+        flip_prob=tensor(numbers["flip_prob"]),
+        vectors=training.vectors,
+        strengths=tensor(training.strengths),
+        signal_gram=tensor(geometry.signal_gram),
+        signal_align0=tensor(geometry.signal_align0),
+        squares=tensor(geometry.squares),
+        biases=tensor(geometry.biases),
+    )
+    labels = tensor(training.labels)
     return Problem(
-        seeds=numbers.seeds,
-        **{name: tensor(values) for name, values in vars(drawn).items()},
-        noise_std=tensor(numbers.noise_std),
-        flip_prob=tensor(numbers.flip_prob),
-        signal_norm=tensor(numbers.signal_norm),
-        n_parameters=tensor(2 * network.n_filters * (numbers.dim + network.bias)),
-        signs=tensor(torch.as_tensor(network.signs))[:, None],
+        seeds=seeds,
+        n_parameters=tensor(numbers["n_parameters"]),
+        gram=tensor(geometry.gram),
+        align0=tensor(geometry.align0),
+        init_gram=tensor(geometry.init_gram),
+        shown=training.shown.contiguous(),
+        labels=network.targets(labels, data),
+        slots=data.slots,
+        n_common=data.n_common,
+        n_classes=data.n_classes,
+        head=tensor(torch.as_tensor(network.head(data))),
+        trained=network.second_layer == "trained",
         activation=activation(network.activation),
+        loss=loss(network.loss),
         scale=network.scale(data.n_patches),
-        noises_per_sample=data.noises_per_sample,
-        noise_count=data.noise_count,
-        bias=network.bias,
-        orthogonal_noise=data.orthogonal_noise,
+        composition=composition,
     )

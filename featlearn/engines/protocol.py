@@ -26,17 +26,22 @@ Samples = Literal["full", "batch"]  # the whole training set, or the mini-batch 
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What an engine can say of a two-layer network on patches of data vectors.
+    """A two-layer network on patches, at a point W = alpha W0 + C X.
 
-    align [b, f, k]: <w, v> for every filter and data vector. coef [b, f, k]: coefficients C of W = alpha W0 + C V.
-    weight_gram [b, f, f]: W W'. margins [b, n]: y_i f_i. residual [b]: norm of what alpha W0 + C V misses of W,
-    zero by construction in the Gram engine.
+    align [b, f, N]: pre-activations of every filter on the distinct patches. signal_align [b, f, S]: <w, signal>.
+    bias [b, f], or None. second [b, f, C]: the second layer. coef [b, f, K]: coefficients of W - alpha W0 over the
+    vectors that patches are made of, the signals and then the noises. weight_gram [b, f, f]: W W', without the bias.
+    outputs [b, n, C]: of the training samples. residual [b]: norm of what alpha W0 + C X misses of W, zero by
+    construction in the Gram engine.
     """
 
     align: Tensor
+    signal_align: Tensor
+    bias: Tensor | None
+    second: Tensor
     coef: Tensor
     weight_gram: Tensor
-    margins: Tensor
+    outputs: Tensor
     residual: Tensor
 
 
@@ -90,7 +95,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchView(View, Observation):
-    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, k] are the alignments at the probe."""
+    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, N] are the pre-activations at the probe."""
 
     problem: Problem
     perturbed_align: Tensor
@@ -119,8 +124,8 @@ class Curvature(Protocol):
 class Engine(Protocol):
     """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
 
-    seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, of +-1; all 1
-    where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
+    seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, +-1 or classes;
+    all 1 where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
     """
 
     seeds: Tensor

@@ -1,9 +1,10 @@
-"""The two-layer convolutional network with a fixed second layer.
+"""The two-layer convolutional network.
 
-f(x) = F_+(x) - F_-(x),   F_j(x) = a sum_r s sum_p act(<w_jr, x_p> + b_jr)
+F_c(x) = a sum_f v_fc s sum_p act(<w_f, x_p> + b_f)
 
 with filters averaged (a = 1/m) or summed (a = 1), patches summed (s = 1) or averaged (s = 1/P), and b = 0 without
-bias. Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
+bias. For a loss of one output, m filters have the second layer v = +1 and m have v = -1; for the softmax each of C
+classes has m filters of its own, v = 1 there and 0 elsewhere. The second layer stays so, or is trained from there. Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from featlearn.types import Bound, Count, TheoryScale
 
 @dataclass(frozen=True, kw_only=True)
 class TwoLayerCNN:
-    """Two-layer CNN, second layer fixed at +-1.
+    """Two-layer CNN.
 
-    n_filters: filters m for each sign of the second layer (2m in all).
-    activation: relu, relu2, relu3 (powers of the ReLU) or softplus.
+    n_filters: filters m for each sign of the second layer, or for each class (2m, or C m in all).
+    activation: of the hidden layer (see functions/activations.py).
+    loss: of the outputs, averaged over samples (see functions/losses.py); softmax: cross-entropy of C outputs.
+    second_layer: fixed, or trained from where it would be fixed.
     init: law of the initial weights and biases: gaussian or uniform.
     init_std: their standard deviation; a number, {theory: c}, or null for torch's default 1/sqrt(3 dim).
     patches: sum or mean over a sample's patches.
@@ -31,21 +34,57 @@ class TwoLayerCNN:
     bias: whether every filter has a trained bias.
     """
 
-    sees: ClassVar[tuple[str, ...]] = ("signal_noise",)
     provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
     n_filters: Count = 10
-    activation: Literal["relu", "relu2", "relu3", "softplus"] = "relu"
+    activation: Literal[
+        "relu",
+        "leaky_relu",
+        "relu2",
+        "relu3",
+        "smoothed_relu",
+        "smoothed_leaky_relu",
+        "quadratic",
+        "cubic",
+        "softplus",
+        "gelu",
+        "silu",
+        "tanh",
+        "erf",
+        "identity",
+    ] = "relu"
+    loss: Literal[
+        "logistic", "exponential", "hinge", "smoothed_hinge", "square", "half_square", "polynomial", "softmax"
+    ] = "logistic"
+    second_layer: Literal["fixed", "trained"] = "fixed"
     init: Literal["gaussian", "uniform"] = "gaussian"
     init_std: Annotated[float, Bound(ge=0), TheoryScale("init_std")] | None = None
     patches: Literal["sum", "mean"] = "sum"
     filters: Literal["mean", "sum"] = "mean"
     bias: bool = False
 
-    @property
-    def signs(self) -> np.ndarray:
-        """Second-layer sign j of every filter, [2m], the positive ones first."""
-        return np.repeat([1.0, -1.0], self.n_filters)
+    def n_outputs(self, data: Any) -> int:
+        """Return the number C of outputs: one, or with the softmax one a class."""
+        return int(data.n_classes) if self.loss == "softmax" else 1
+
+    def n_neurons(self, data: Any) -> int:
+        """Return the number of filters f in all."""
+        return self.n_filters * max(2, self.n_outputs(data))
+
+    def head(self, data: Any) -> np.ndarray:
+        """Return the initial second layer, [f, C]: filters of sign +1, or of class 0, come first."""
+        eye = np.eye(self.n_outputs(data)) if self.loss == "softmax" else np.array([[1.0], [-1.0]])
+        return np.repeat(eye, self.n_filters, 0)
+
+    def targets(self, labels: Any, data: Any) -> Any:
+        """Return labels as the loss takes them: with the softmax, +1 is class 0 and -1 is class 1."""
+        return (labels < 0).to(labels.dtype) if self.loss == "softmax" and data.n_classes == 2 else labels
+
+    def refusal(self, data: Any) -> str | None:
+        """Say why the network does not go with these data; None if it does."""
+        if self.loss != "softmax" and data.n_classes > 2:
+            return f"{self.loss} is a loss of two classes, and the data have {data.n_classes}: use softmax"
+        return None
 
     def scale(self, n_patches: int) -> float:
         """Return a s, what one activation is multiplied with besides its sign j."""
@@ -58,16 +97,17 @@ class TwoLayerCNN:
         return 1 / math.sqrt(3 * dim) if self.init_std is None else self.init_std
 
     def n_parameters(self, data: Any) -> int:
-        """Return the number of weights and biases."""
-        return 2 * self.n_filters * (int(data.dim) + self.bias)
+        """Return the number of weights and biases, and of the second layer's entries where it is trained."""
+        outputs = self.n_outputs(data) if self.second_layer == "trained" else 0
+        return self.n_neurons(data) * (int(data.dim) + self.bias + outputs)
 
-    def draw_weights(self, seed: int, dim: int) -> np.ndarray:
-        """Draw the initial weights [2m, dim] of the run ``seed``."""
-        return self._draw(stream(seed, "init_weights"), (2 * self.n_filters, dim), self.std(dim))
+    def draw_weights(self, seed: int, data: Any) -> np.ndarray:
+        """Draw the initial weights [f, dim] of the run ``seed``."""
+        return self._draw(stream(seed, "init_weights"), (self.n_neurons(data), data.dim), self.std(data.dim))
 
-    def draw_biases(self, seed: int, dim: int) -> np.ndarray:
-        """Draw the initial biases [2m], of the same law as a weight; they enter only where ``bias`` is true."""
-        return self._draw(stream(seed, "init_biases"), (2 * self.n_filters,), self.std(dim))
+    def draw_biases(self, seed: int, data: Any) -> np.ndarray:
+        """Draw the initial biases [f], of the same law as a weight; they enter only where ``bias`` is true."""
+        return self._draw(stream(seed, "init_biases"), (self.n_neurons(data),), self.std(data.dim))
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
         if self.init == "gaussian":

@@ -95,3 +95,18 @@ def _fused_pairs(seeds: Tensor, word: int, count: int, attempt: int) -> tuple[Te
 
 def _padded(count: int) -> int:
     return -(-count // _REGISTER) * _REGISTER
+
+
+class LaneDraws:
+    """The random numbers of the training sets of runs with these seeds [b], by name (see data/model.py)."""
+
+    def __init__(self, seeds: Tensor) -> None:
+        self._seeds = seeds
+
+    def uniforms(self, name: str, count: int) -> Tensor:
+        """Return uniform numbers in (0, 1], [b, count]."""
+        return uniforms(self._seeds, f"law, {name}", count)
+
+    def normals(self, name: str, count: int) -> Tensor:
+        """Return standard normal numbers, [b, count]."""
+        return normals(self._seeds, f"law, {name}", count)

@@ -6,10 +6,8 @@ coordinates. A block's runs are lanes of one vectorised call (torch.func), on CP
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import copy
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,18 +21,24 @@ from featlearn.geometry import Draw
 
 
 class TwoLayerModule(nn.Module):
-    """f(x) = scale sum_f sign_f sum_p act(<w_f, x_p> + b_f) for patches x [n, P, d], returned as [n]."""
+    """F(x) = scale sum_p act(W x_p + b)' V for patches x [n, P, d], returned as [n, C]; V [f, C] is the second layer."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, signs: Tensor, scale: float, act: Activation) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, second: Tensor, scale: float, act: Activation, *, trained: bool
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
         self.bias = None if bias is None else nn.Parameter(bias)
-        self.signs, self.scale, self.act = signs, scale, act
+        if trained:
+            self.second = nn.Parameter(second)
+        else:
+            self.register_buffer("second", second)
+        self.scale, self.act = scale, act
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the outputs of the samples."""
-        hidden = self.act.value(nn.functional.linear(patches, self.weight, self.bias))
-        return self.scale * (hidden * self.signs).sum((1, 2))
+        hidden = self.act.twin(nn.functional.linear(patches, self.weight, self.bias))
+        return self.scale * (hidden.sum(1) @ self.second)
 
 
 class WeightEngine(PatchEngine, AutogradEngine):
@@ -42,47 +46,61 @@ class WeightEngine(PatchEngine, AutogradEngine):
 
     provides = frozenset({"coordinates", "labels", "patches", "span"})
 
-    def __init__(self, problem: Problem, draws: Sequence[Draw]) -> None:
-        """Build from draws that kept their vectors (draw_run with patches=True)."""
+    def __init__(self, problem: Problem, draw: Draw) -> None:
+        """Build from a draw that kept its vectors (draw_run with keep=True)."""
         super().__init__(problem)
-        self._patches = self._tensor([draw.patches for draw in draws])
-        self._data = self._with_bias(self._tensor([draw.vectors for draw in draws]))
+        patches, vectors, weight, bias = (
+            None if x is None else x.to(problem.gram)
+            for x in (draw.patches, draw.vectors, draw.weights, draw.geometry.biases)
+        )
+        assert patches is not None and vectors is not None and weight is not None
+        self._distinct, self._signals = patches, vectors[:, : len(problem.composed.frame.signals)]
+        lane = torch.arange(len(patches), device=patches.device)[:, None, None]
+        times = torch.tensor(problem.times, device=patches.device)
+        self._patches = patches[lane, problem.shown.repeat_interleave(times, 2)]  # [b, n, P, d]
+        self._data = self._with_bias(vectors)
         self._pinv: Tensor = torch.linalg.pinv(self._data)
-        weight = self._tensor([draw.weights for draw in draws])
-        bias = self._tensor([draw.biases for draw in draws]) if problem.bias else None
-        signs = problem.signs.flatten()
-        first_bias = None if bias is None else bias[0]
-        module = TwoLayerModule(weight[0], first_bias, signs, problem.scale, problem.activation)
+        module = TwoLayerModule(
+            weight[0],
+            None if bias is None else bias[0],
+            problem.head,
+            problem.scale,
+            problem.activation,
+            trained=problem.trained,
+        )
+        leaves = {"weight": weight, "bias": bias, "second": problem.head.expand(len(weight), -1, -1)}
         self._names = [name for name, _ in module.named_parameters()]
-        self._initial = Vector((weight,) if bias is None else (weight, bias))
+        self._initial = Vector(tuple(leaves[name] for name in self._names))  # type: ignore[misc]
 
         def outputs(leaves: tuple[Tensor, ...], patches: Tensor) -> Tensor:
-            named = dict(zip(self._names, leaves, strict=True))
+            second = {} if problem.trained else {"second": problem.head.to(patches.dtype)}
+            named = dict(zip(self._names, leaves, strict=True)) | second
             return torch.func.functional_call(module, named, (patches,))  # type: ignore[no-any-return]
 
         self._outputs = torch.func.vmap(outputs)
 
-    def _tensor(self, arrays: Sequence[np.ndarray | None]) -> Tensor:
-        like = self.problem.gram
-        return torch.as_tensor(np.stack([np.asarray(a) for a in arrays]), dtype=like.dtype).to(like.device)
-
     def align(self, w: Vector) -> Tensor:
-        """Return W V', biases being the alignments with the bias direction."""
-        align: Tensor = self._joined(w) @ self._data.mT
-        return align
+        """Return the pre-activations W X' + b on the distinct patches."""
+        align = w.leaves[0] @ self._distinct.mT
+        bias = self._bias(w)
+        return align if bias is None else align + bias[..., None]
 
-    def margins(self, w: Vector, labels: Tensor | None = None) -> Tensor:
-        """Return y_i f_i(w), [b, n]; ``labels`` stand in for the training set's own where given."""
+    def outputs(self, w: Vector) -> Tensor:
+        """Return the outputs F_i(w), [b, n, C]."""
         outputs: Tensor = self._outputs(w.leaves, self._patches)
-        return outputs * (self.labels if labels is None else labels)
+        return outputs
+
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the loss of every sample, [b, n], in torch's own functions."""
+        return self.problem.loss.twin(self.outputs(w), self.labels if labels is None else labels)
 
     def rows_square(self, u: Vector) -> Tensor:
-        """Return the squared norm of every filter with its bias, [b, f]."""
-        return self._joined(u).square().sum(2)
+        """Return the squared norm of every row of the parameters, [b, f]."""
+        return self._rows(u).square().sum(2)
 
     def rows_gram(self, u: Vector) -> Tensor:
-        """Return the inner products of filters with their biases, [b, f, f], in float64."""
-        rows = self._joined(u).double()
+        """Return the inner products of the rows of the parameters, [b, f, f], in float64."""
+        rows = self._rows(u).double()
         return rows @ rows.mT
 
     def scale_rows(self, u: Vector, x: Tensor) -> Vector:
@@ -116,7 +134,7 @@ class WeightEngine(PatchEngine, AutogradEngine):
         return averaged(u, samples.shape[1])
 
     def observe(self, w: Vector) -> Observation:
-        """Describe w as alpha W0 + C V + rest, with alpha and C by least squares; the residual is |rest|.
+        """Describe w as alpha W0 + C V + rest over the vectors V, alpha and C by least squares; residual is |rest|.
 
         Across the data's span only W0 can remain, which gives alpha (1 where W0 has nothing there); C follows.
         """
@@ -126,23 +144,35 @@ class WeightEngine(PatchEngine, AutogradEngine):
         enough = square > 1e-16 * start.square().sum((1, 2))  # else what is left of W0 is rounding
         alpha = torch.where(enough, (across * start_across).sum((1, 2)) / square, 1.0)[:, None, None]
         coef = (weights - alpha * start) @ self._pinv
-        residual = (across - alpha * start_across).flatten(1).norm(dim=1)
         return Observation(
             align=self.align(w),
-            coef=coef,
-            weight_gram=weights @ weights.mT,
-            margins=self.margins(w),
-            residual=residual,
+            signal_align=w.leaves[0] @ self._signals.mT,
+            bias=self._bias(w),
+            second=w.leaves[-1] if self.problem.trained else self.problem.head.expand(len(weights), -1, -1),
+            coef=coef[..., : self.problem.composed.squares.shape[1]],
+            weight_gram=w.leaves[0] @ w.leaves[0].mT,
+            outputs=self.outputs(w),
+            residual=(across - alpha * start_across).flatten(1).norm(dim=1),
         )
 
     def _onto_span(self, rows: Tensor) -> Tensor:
         return rows @ self._pinv @ self._data
 
+    def _bias(self, w: Vector) -> Tensor | None:
+        return w.leaves[1] if "bias" in self._names else None
+
+    def _rows(self, u: Vector) -> Tensor:
+        """Return the parameters of every filter in a row: weights, bias, second layer; [b, f, .]."""
+        return torch.cat([leaf.flatten(2) if leaf.ndim > 2 else leaf[..., None] for leaf in u.leaves], 2)
+
     def _joined(self, w: Vector) -> Tensor:
-        return torch.cat([w.leaves[0], w.leaves[1][..., None]], -1) if self.problem.bias else w.leaves[0]
+        """Return filters with their biases, [b, f, d or d + 1]."""
+        bias = self._bias(w)
+        return w.leaves[0] if bias is None else torch.cat([w.leaves[0], bias[..., None]], -1)
 
     def _with_bias(self, vectors: Tensor) -> Tensor:
-        if not self.problem.bias:
+        """Return the vectors with one more coordinate, and the vector along it, where there are biases."""
+        if self.problem.composed.biases is None:
             return vectors
         b, k, d = vectors.shape
         padded = vectors.new_zeros(b, k + 1, d + 1)

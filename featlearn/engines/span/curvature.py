@@ -1,13 +1,13 @@
 """The Hessian of the training loss in the Gram engine: exact, batched, and without the dimension.
 
-With c_i the weight of sample i, l its loss as a function of the output f_i, and g_i = grad f_i,
+Differentiating the gradient of engine.py once more along a direction, which changes the pre-activations by dz and a
+trained second layer by dV, gives H u as weights on the patches, and on the second layer,
 
-    H = sum_i c_i l''_i g_i g_i'  +  sum_i c_i l'_i Hess f_i.
+    act'(z) (V dshare' + dV share') + act''(z) dz (V share'),     act(z) dshare + act'(z) dz share,
 
-Both act inside the span of the patches x_p, row by row of the filters: g_i has the row sum_p s_fp x_p for filter f,
-with s_fp = scale j_f count_p act'(<w_f, x_p>) over the patches of sample i, and Hess f_i is the sum over patches of
-scale j_f count_p act''(<w_f, x_p>) x_p x_p' on that row. For the ReLU act'' = 0 almost everywhere: H, where it exists,
-is its first part, and its nonzero spectrum is that of the n x n matrix sqrt(c_i l''_i) <g_i, g_k> sqrt(c_k l''_k).
+with dF that of the outputs, dshare the share of dD = c l''(F) dF, and c the weights of the samples. Where act'' = 0
+almost everywhere and the second layer is fixed only the first term is left: H, where it exists, is J' c l'' J with the
+Jacobian J of the outputs, and its nonzero spectrum is that of the n C x n C matrix R' J J' R with R R' = c l''.
 
 Everything is computed in float64.
 """
@@ -15,34 +15,35 @@ Everything is computed in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.lanczos import lanczos, largest, normals
 from featlearn.engines.protocol import Vector
-from featlearn.engines.span.geometry import PatchGeometry
-from featlearn.functions.losses import logistic_bend, logistic_slope
+from featlearn.engines.span.coordinates import Coordinates
 from featlearn.linalg import eigh, eigvalsh, product
+
+if TYPE_CHECKING:
+    from featlearn.engines.span.engine import GramEngine
 
 LARGE = 2.0**300  # from which on slopes are scaled before they are multiplied
 DENSE = 64  # the largest matrix whose eigenvalues are found all at once
 
 
 class GramCurvature:
-    """The Hessian at the alignments ``align`` [b, f, k] of the loss with sample weights ``batch`` [b, n].
+    """The Hessian at w of the loss with sample weights ``batch`` [b, n].
 
     For the ReLU the Hessian that exists almost everywhere; see the protocol Curvature.
     """
 
-    def __init__(
-        self, geometry: PatchGeometry, align: Tensor, batch: Tensor, vector: Callable[[Tensor, Tensor, Tensor], Vector]
-    ) -> None:
-        """``vector`` makes one of the engine's from alpha, coefficients and alignments (GramEngine.vector)."""
-        self._geometry, self._dtype, self._make = geometry, align.dtype, vector
-        self._align, self._batch = align.double(), batch.double()
+    def __init__(self, engine: GramEngine, coordinates: Coordinates, w: Vector, batch: Tensor) -> None:
+        self._engine, self._coordinates, self._dtype = engine, coordinates, batch.dtype
+        self._problem, self._head = engine.problem, engine.head
+        self._align, self._batch = engine.align(w).double(), batch.double()
+        self._second = engine.second(w).double().expand(len(batch), -1, -1)
 
     def top(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, in that order, [b, k]."""
@@ -52,124 +53,159 @@ class GramCurvature:
 
     def principal(self) -> Vector:
         """Return a unit eigenvector of the eigenvalue of largest absolute value; zero where H = 0."""
-        values, coef = self._leading()
-        return self._vector(coef * (values != 0)[:, None, None])
+        values, coef, second = self._leading()
+        there = (values != 0)[:, None, None]
+        return self._vector(coef * there, second * there)
 
     def trace(self) -> Tensor:
         """Return the sum of all eigenvalues, [b]."""
-        squares = self._gradient_gram.diagonal(dim1=1, dim2=2)
-        trace = (self._loss_bend * squares * self._size * self._size).sum(1)  # l'' may be 0 where squares overflow
-        if self._bends is not None:
-            trace = trace + (self._bends.sum(1) * self._geometry.gram.diagonal(dim1=1, dim2=2)).sum(1)
+        jacobians = self._jacobian_gram(diagonal=True)
+        root = self._root * self._size[..., None, None]  # l'' may be 0 where squares overflow
+        trace = ((root.mT[..., None] * jacobians[:, :, None]).sum(-2) * root.mT).sum((1, 2, 3))
+        if self._seconds is not None:
+            trace = trace + (self._seconds.sum(1) * self._coordinates.gram.diagonal(dim1=1, dim2=2)).sum(1)
         return trace.where(trace.isfinite(), math.nan).to(self._dtype)
 
     def hvp(self, v: Vector) -> Vector:
         """Return H v."""
-        return self._vector(self._geometry.combined(self._weights_of_product(self._geometry.on_patches(v.leaves[2]))))
-
-    def _vector(self, coef: Tensor) -> Vector:
-        align = product(coef, self._geometry.problem.gram.double())
-        return self._make(*(x.to(self._dtype) for x in (coef.new_zeros(len(coef)), coef, align)))
-
-    def _weights_of_product(self, on_patches: Tensor) -> Tensor:
-        """Return H v as weights on the patches, [b, f, N], from v's inner products with them."""
-        outputs = self._loss_bend * self._geometry.per_sample(self._slopes * on_patches).sum(1)
-        weights = self._slopes * self._geometry.per_patch(outputs)[:, None]
-        return weights if self._bends is None else torch.addcmul(weights, self._bends, on_patches)
-
-    @cached_property
-    def _margins(self) -> Tensor:
-        p = self._geometry.problem
-        return p.labels * p.outputs(p.signal_preactivations(self._align), p.noise_preactivations(self._align))
-
-    @cached_property
-    def _loss_bend(self) -> Tensor:
-        """c_i l''_i, [b, n]."""
-        return self._batch * logistic_bend(self._margins)
-
-    @cached_property
-    def _slopes(self) -> Tensor:
-        """s_fp, [b, f, N]."""
-        return self._weights * self._geometry.problem.activation.slope(self._geometry.on_patches(self._align))
-
-    @cached_property
-    def _bends(self) -> Tensor | None:
-        """What act'' adds to H on a patch and a filter, [b, f, N]; None where act'' = 0."""
-        p = self._geometry.problem
-        if p.activation.bend is None:
-            return None
-        of_samples = self._batch * p.labels * logistic_slope(self._margins)
-        bends = self._weights * p.activation.bend(self._geometry.on_patches(self._align))
-        return bends * self._geometry.per_patch(of_samples)[:, None]
+        none = self._second.new_zeros(self._second.shape)
+        return self._vector(*self._product(v.leaves[2].double(), v.leaves[3].double() if self._trained else none))
 
     @property
-    def _weights(self) -> Tensor:
-        p = self._geometry.problem
-        return p.scale * p.signs * self._geometry.count
+    def _trained(self) -> bool:
+        return self._problem.trained
+
+    def _vector(self, coef: Tensor, second: Tensor) -> Vector:
+        align = product(coef, self._coordinates.gram)
+        parts = (coef.new_zeros(len(coef)), coef, align, *([second] if self._trained else []))
+        return self._engine.vector(*(x.to(self._dtype) for x in parts))
+
+    def _product(self, dz: Tensor, dv: Tensor) -> tuple[Tensor, Tensor]:
+        """Return H u as weights on the patches [b, f, N] and on the second layer, from what u changes."""
+        outputs = self._head.outputs(self._slope * dz, self._second)
+        if self._trained:
+            outputs = outputs + self._head.outputs(self._active, dv)
+        changed = (self._root * (self._root * outputs[..., None]).sum(2)[:, :, None]).sum(3)
+        dshare = self._head.per_patch(changed)
+        weights = self._slope * product(self._second, dshare.mT)
+        if self._seconds is not None:
+            weights = torch.addcmul(weights, self._seconds, dz)
+        if not self._trained:
+            return weights, dv
+        weights = weights + self._slope * product(dv, self._share.mT)
+        return weights, product(self._active, dshare) + product(self._slope * dz, self._share)
+
+    @cached_property
+    def _active(self) -> Tensor:
+        return self._problem.activation.value(self._align)
+
+    @cached_property
+    def _slope(self) -> Tensor:
+        return self._problem.activation.slope(self._align)
+
+    @cached_property
+    def _outputs(self) -> Tensor:
+        return self._head.outputs(self._active, self._second)
+
+    @cached_property
+    def _root(self) -> Tensor:
+        """R [b, n, C, C] with R R' = c_i l''_i of every sample."""
+        root = self._problem.loss.root(self._outputs, self._problem.labels.double())
+        return root * self._batch.sqrt()[..., None, None]
+
+    @cached_property
+    def _share(self) -> Tensor:
+        """What the samples that show a patch have of c_i l'_i, [b, N, C]."""
+        slopes = self._problem.loss.slope(self._outputs, self._problem.labels.double())
+        return self._head.per_patch(self._batch[..., None] * slopes)
+
+    @cached_property
+    def _seconds(self) -> Tensor | None:
+        """act'' V share' on every patch and filter, [b, f, N]; None where act'' = 0."""
+        second = self._problem.activation.second
+        return None if second is None else second(self._align) * product(self._second, self._share.mT)
 
     @cached_property
     def _size(self) -> Tensor:
         """A power of two, [b, 1]: about the largest slope where products of slopes overflow, else 1."""
-        largest = self._slopes.abs().amax((1, 2))[:, None]
+        largest = self._slope.abs().amax((1, 2))[:, None]
         large = (largest > LARGE) & largest.isfinite()
         return torch.where(large, largest.where(large, 1.0).log2().floor().exp2(), 1.0)
 
-    @cached_property
-    def _gradient_gram(self) -> Tensor:
-        """<g_i, g_k> over the square of ``_size``, [b, n, n]."""
-        slopes = self._slopes / self._size[..., None]
-        products = product(slopes.mT, slopes) * self._geometry.gram
-        return self._geometry.per_sample(self._geometry.per_sample(products).mT)
+    def _jacobian_gram(self, *, diagonal: bool = False) -> Tensor:
+        """Return <grad F_ic, grad F_kc'> over the square of ``_size``, [b, n, C, n, C], or for i = k: [b, n, C, C]."""
+        b, n, c = self._outputs.shape
+        slopes = self._slope / self._size[..., None]
+        rows = slopes[:, :, None] * self._second[..., None]  # [b, f, C, N]
+        found = slopes.new_empty(b, n, c, c) if diagonal else slopes.new_empty(b, n, c, n, c)
+        hidden = self._head.per_sample(self._active.mT) / self._size[..., None]
+        for i in range(c):
+            for j in range(c):
+                products = product(rows[:, :, i].mT, rows[:, :, j]) * self._coordinates.gram
+                of_samples = self._head.per_sample(self._head.per_sample(products).mT).mT
+                if self._trained and i == j:
+                    of_samples = of_samples + product(hidden, hidden.mT)
+                if diagonal:
+                    found[:, :, i, j] = of_samples.diagonal(dim1=1, dim2=2)
+                else:
+                    found[:, :, i, :, j] = of_samples
+        return found
 
     @cached_property
     def _sample_matrix(self) -> Tensor:
-        """The matrix over samples [b, n, n] that shares the nonzero eigenvalues of H's first part."""
-        root = self._loss_bend.sqrt() * self._size
-        return root[:, :, None] * self._gradient_gram * root[:, None]
+        """The matrix R' J J' R [b, n C, n C] that shares the nonzero eigenvalues of H's first part."""
+        root = self._root * self._size[..., None, None]
+        matrix = (root.mT[..., None, None] * self._jacobian_gram()[:, :, None]).sum(3)
+        matrix = (matrix[..., None] * root[:, None, None]).sum(-2)
+        return matrix.flatten(3).flatten(1, 2)
+
+    @property
+    def _straight(self) -> bool:
+        """Whether H is its first part."""
+        return self._seconds is None and not self._trained
 
     def _values(self, k: int) -> Tensor:
         """Return the k eigenvalues of largest absolute value, or all that are not 0."""
-        return eigvalsh(self._sample_matrix).flip(1) if self._bends is None else self._spectrum(k)[0]
+        return eigvalsh(self._sample_matrix).flip(1) if self._straight else self._spectrum(k)[0]
 
-    def _leading(self) -> tuple[Tensor, Tensor]:
-        """Return the eigenvalue of largest absolute value [b], and the coefficients [b, f, k] of a unit eigenvector."""
-        if self._bends is None:
+    def _leading(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the eigenvalue of largest absolute value [b], and a unit eigenvector: C [b, f, N], second layer."""
+        if self._straight:
             values, vectors = eigh(self._sample_matrix)
-            return values[:, -1], self._from_samples(values[:, -1], vectors[..., -1])
+            return values[:, -1], self._from_samples(values[:, -1], vectors[..., -1]), torch.zeros_like(self._second)
         values, vectors = self._spectrum(1)
-        coordinates = vectors[..., 0].reshape(*self._slopes.shape[:2], -1)
-        return values[:, 0], product(coordinates, self._geometry.inverse_factor)
+        coordinates, second = self._unjoined(vectors[..., 0])
+        return values[:, 0], product(coordinates, self._coordinates.inverse_factor), second
 
     def _from_samples(self, value: Tensor, vector: Tensor) -> Tensor:
-        """Return the coefficients of H's unit eigenvector from the one of ``_sample_matrix``, [b, n]."""
-        on_patches = self._geometry.per_patch(self._loss_bend.sqrt() * vector)
-        rows = self._geometry.combined(self._slopes * on_patches[:, None])
-        return rows * _inverse(value.clamp(min=0).sqrt())[:, None, None]
+        """Return the coefficients of H's unit eigenvector from the one of ``_sample_matrix``, [b, n C]."""
+        of_outputs = (self._root * vector.reshape(self._outputs.shape)[:, :, None]).sum(3)
+        coef = self._slope * product(self._second, self._head.per_patch(of_outputs).mT)
+        return coef * _inverse(value.clamp(min=0).sqrt())[:, None, None]
 
     def _spectrum(self, k: int) -> tuple[Tensor, Tensor]:
         """Return at least k eigenvalues of the whole H, or all in the span, with vectors in coordinates of the span."""
-        b, f, _ = self._slopes.shape
-        size = f * self._geometry.rows.shape[1]
-        if size <= DENSE:
-            return self._dense
+        rows = self._coordinates.factor
 
         def operator(x: Tensor) -> Tensor:
-            weights = self._weights_of_product(product(x.reshape(b, f, -1), self._geometry.rows))
-            return product(weights, self._geometry.rows.mT).reshape(b, -1)
+            coordinates, second = self._unjoined(x)
+            weights, second = self._product(product(coordinates, rows.mT), second)
+            parts = [product(weights, rows), *([second] if self._trained else [])]
+            return torch.cat(parts, 2).flatten(1)
 
-        return lanczos(operator, normals(size, min(k, size), self._slopes), b)
+        b, f, n_patches = self._align.shape
+        size = f * (n_patches + self._trained * self._problem.n_outputs)
+        if size > DENSE:
+            return lanczos(operator, normals(size, min(k, size), self._align), b)
+        units = torch.eye(size, dtype=self._align.dtype, device=self._align.device)
+        matrix = torch.stack([operator(unit.expand(b, -1)) for unit in units], 1)
+        return largest(*eigh(matrix), size)
 
-    @cached_property
-    def _dense(self) -> tuple[Tensor, Tensor]:
-        """All eigenvalues and eigenvectors of H in orthonormal coordinates of the span, from the whole matrix."""
-        rows, bends = self._geometry.rows, self._bends
-        assert bends is not None
-        (b, f, n_patches), k = self._slopes.shape, rows.shape[1]
-        gradients = self._geometry.per_sample((self._slopes[:, :, None] * rows[:, None]).reshape(b, f * k, n_patches))
-        matrix = product(gradients * self._loss_bend[:, None], gradients.mT)
-        blocks = product(bends[:, :, None] * rows[:, None], rows.mT[:, None])
-        matrix.view(b, f, k, f, k).diagonal(dim1=1, dim2=3).add_(blocks.permute(0, 2, 3, 1))
-        return largest(*eigh(matrix), f * k)
+    def _unjoined(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coordinates [b, f, N] of the filters, and the second layer, from one vector of both."""
+        b, f, n_patches = self._align.shape
+        parts = x.reshape(b, f, -1)
+        return parts[..., :n_patches], parts[..., n_patches:] if self._trained else torch.zeros_like(self._second)
 
 
 def _inverse(x: Tensor) -> Tensor:
