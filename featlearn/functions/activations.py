@@ -1,56 +1,164 @@
-"""Activations of the hidden layer with their derivatives, as the Gram engine's hand-derived formulas need them.
+"""Activations of the hidden layer: each stands once, as the formulas of its value and derivatives.
 
-At the kink of the ReLU the derivative is 0, as in torch, and so is the second derivative of relu2.
+At a kink the derivatives are torch's: those of ``twin``, torch's own function, by autograd.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from featlearn.functions.formulas import chosen, softplus, torch_function
+
+Function = Callable[[Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of the pre-activation, its derivative ``slope`` and its second derivative ``bend``.
+    """A function of the pre-activation z with its derivatives, as formulas (see formulas.py) and on tensors.
 
-    bend: None where it is 0 almost everywhere. degree: q where act(r z) = r^q act(z) for r > 0.
+    second_formula: None where the second derivative is 0 almost everywhere. degree: q where act(r z) = r^q act(z) for
+    r > 0, else None. twin: the same function in torch's own words, for autograd and as a check of the formulas.
     """
 
     name: str
-    value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
-    bend: Callable[[Tensor], Tensor] | None
+    value_formula: str
+    slope_formula: str
+    second_formula: str | None
     degree: int | None
+    twin: Function
+
+    @cached_property
+    def value(self) -> Function:
+        """The function itself, elementwise."""
+        return torch_function("z", self.value_formula)
+
+    @cached_property
+    def slope(self) -> Function:
+        """Its derivative."""
+        return torch_function("z", self.slope_formula)
+
+    @cached_property
+    def second(self) -> Function | None:
+        """Its second derivative; None where that is 0 almost everywhere."""
+        return None if self.second_formula is None else torch_function("z", self.second_formula)
+
+    @property
+    def bend(self) -> Function | None:
+        """The old name of ``second``."""
+        return self.second
 
 
-def _step(z: Tensor) -> Tensor:
-    return (z > 0).to(z.dtype)
+def _unit(z: Tensor) -> Tensor:
+    """Clamp to [0, 1], with slope 0 at 0 and 1 at 1."""
+    return F.relu(z).clamp(max=1)
 
+
+def _smoothed_leaky(z: Tensor) -> Tensor:
+    unit = _unit(z)
+    return torch.where(z > 1, z - 0.45, 0.1 * z + 0.45 * unit.square())
+
+
+RELU = Activation("relu", "positive(z)", "step(z)", None, degree=1, twin=F.relu)
+LEAKY_RELU = Activation(
+    "leaky_relu",
+    "where(z > 0, z, 0.1 * z)",
+    "0.1 + 0.9 * step(z)",
+    None,
+    degree=1,
+    twin=lambda z: F.leaky_relu(z, 0.1),
+)
+RELU2 = Activation(
+    "relu2",
+    "positive(z) * positive(z)",
+    "2 * positive(z)",
+    "2 * step(z)",
+    degree=2,
+    twin=lambda z: F.relu(z).square(),
+)
+RELU3 = Activation(
+    "relu3",
+    "positive(z) * positive(z) * positive(z)",
+    "3 * positive(z) * positive(z)",
+    "6 * positive(z)",
+    degree=3,
+    twin=lambda z: F.relu(z).pow(3),
+)
+SMOOTHED_RELU = Activation(  # Allen-Zhu and Li (2023), with q = 3 and threshold 1
+    "smoothed_relu",
+    "where(z > 1, z - 2 / 3, positive(z) * positive(z) * positive(z) / 3)",
+    "where(z > 1, 1, positive(z) * positive(z))",
+    "where(z > 1, 0, 2 * positive(z))",
+    degree=None,
+    twin=lambda z: torch.where(z > 1, z - 2 / 3, _unit(z).pow(3) / 3),
+)
+SMOOTHED_LEAKY_RELU = Activation(  # its slope rises from .1 at 0 to 1 at 1
+    "smoothed_leaky_relu",
+    "where(z > 1, z - 0.45, 0.1 * z + 0.45 * positive(z) * positive(z))",
+    "where(z > 1, 1, 0.1 + 0.9 * positive(z))",
+    "where(z > 1, 0, 0.9 * step(z))",
+    degree=None,
+    twin=_smoothed_leaky,
+)
+QUADRATIC = Activation("quadratic", "z * z", "2 * z", "2", degree=2, twin=torch.square)
+CUBIC = Activation("cubic", "z * z * z", "3 * z * z", "6 * z", degree=3, twin=lambda z: z.pow(3))
+SOFTPLUS = Activation(
+    "softplus",
+    "softplus(z)",
+    "sigmoid(z)",
+    "sigmoid(z) * sigmoid(-z)",
+    degree=None,
+    twin=softplus,
+)
+GELU = Activation(  # z times the normal distribution function; .3989... is its density at 0
+    "gelu",
+    "z * (0.5 + 0.5 * erf(0.7071067811865476 * z))",
+    "0.5 + 0.5 * erf(0.7071067811865476 * z) + z * (0.3989422804014327 * exp(-0.5 * z * z))",
+    "0.3989422804014327 * (2 * exp(-0.5 * z * z) - z * (z * exp(-0.5 * z * z)))",
+    degree=None,
+    twin=F.gelu,
+)
+SILU = Activation(
+    "silu",
+    "z * sigmoid(z)",
+    "sigmoid(z) * (1 + z * sigmoid(-z))",
+    "sigmoid(z) * sigmoid(-z) * (2 + z * (sigmoid(-z) - sigmoid(z)))",
+    degree=None,
+    twin=F.silu,
+)
+TANH = Activation(
+    "tanh",
+    "tanh(z)",
+    "1 - tanh(z) * tanh(z)",
+    "-2 * tanh(z) * (1 - tanh(z) * tanh(z))",
+    degree=None,
+    twin=torch.tanh,
+)
+ERF = Activation(
+    "erf",
+    "erf(z)",
+    "1.1283791670955126 * exp(-z * z)",
+    "-2 * (z * (1.1283791670955126 * exp(-z * z)))",
+    degree=None,
+    twin=torch.erf,
+)
+IDENTITY = Activation("identity", "z", "1", None, degree=1, twin=lambda z: z * 1)
 
 ACTIVATIONS = {
-    "relu": Activation("relu", torch.relu, _step, None, 1),
-    "relu2": Activation(
-        "relu2", lambda z: torch.relu(z).square(), lambda z: 2 * torch.relu(z), lambda z: 2 * _step(z), 2
-    ),
-    "relu3": Activation(
-        "relu3", lambda z: torch.relu(z).pow(3), lambda z: 3 * torch.relu(z).square(), lambda z: 6 * torch.relu(z), 3
-    ),
-    "softplus": Activation(
-        "softplus",
-        lambda z: F.softplus(z, threshold=40.0),
-        torch.sigmoid,
-        lambda z: torch.sigmoid(z) * torch.sigmoid(-z),
-        None,
-    ),
+    act.name: act
+    for act in (
+        *(RELU, LEAKY_RELU, RELU2, RELU3, SMOOTHED_RELU, SMOOTHED_LEAKY_RELU, QUADRATIC, CUBIC),
+        *(SOFTPLUS, GELU, SILU, TANH, ERF, IDENTITY),
+    )
 }
 
 
 def activation(name: str) -> Activation:
     """Return the activation of a name. Raises ValueError for one that is not here."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}; found {name}")
-    return ACTIVATIONS[name]
+    found: Activation = chosen("activation", name, ACTIVATIONS)
+    return found

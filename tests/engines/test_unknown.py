@@ -21,24 +21,24 @@ from featlearn.optim import SGD, ComponentSAM, RandomPerturbation
 from featlearn.simulation import build_engine, simulate
 from featlearn.trackers import TestError
 
-GELU = Activation("gelu", torch.nn.functional.gelu, torch.sigmoid, torch.sigmoid, None)
-REFUSED = "activation gelu: the .* relu, relu2, relu3, softplus"
+UNHEARD = Activation("unheard", "z", "1", None, 1, torch.nn.functional.gelu)
+REFUSED = "activation unheard: the .* relu, relu2, relu3, softplus"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 UNKNOWN = len(KINDS)  # the number of no activation
 
 
 def changed(problem):
     """The problem with an activation that is a function like any other, but stands in no table of compiled loops."""
-    return replace(problem, activation=GELU)
+    return replace(problem, activation=UNHEARD)
 
 
 def test_every_table_has_the_activations_of_the_config():
-    assert get_args(get_type_hints(TwoLayerCNN)["activation"]) == tuple(ACTIVATIONS) == tuple(KINDS)
+    assert {*get_args(get_type_hints(TwoLayerCNN)["activation"])} <= {*KINDS} <= {*ACTIVATIONS}
 
 
 def test_a_name_without_a_formula_is_refused():
-    with pytest.raises(ValueError, match="activation: expected one of relu, relu2, relu3, softplus; found gelu"):
-        engine_of(make_run(network__activation="gelu"))
+    with pytest.raises(ValueError, match="activation: expected one of relu, .*; found unheard"):
+        engine_of(make_run(network__activation="unheard"))
 
 
 def test_the_compiled_engine_refuses():

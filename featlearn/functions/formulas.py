@@ -1,0 +1,84 @@
+"""Formulas of activations and losses: one text each, from which every back end makes its own functions.
+
+A formula is a Python expression of its variables, numbers, + - * / and comparisons, and these words:
+
+    positive(x)      max(x, 0)                      exp, log1p, sqrt, tanh, erf, abs
+    step(x)          1 where x > 0, else 0          sigmoid(x)    1 / (1 + exp(-x))
+    where(c, a, b)   a where c holds, else b        softplus(x)   log(1 + exp(x))
+
+A formula of the margin m = y f may write m. Here the words mean torch's functions; compiled.py and device.py have
+their own.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return log(1 + exp(x)), elementwise; beyond 40 softplus(x) - x is below the last bit of x."""
+    return F.softplus(x, threshold=40.0)
+
+
+WORDS: dict[str, Callable[..., Tensor]] = {
+    "positive": torch.relu,
+    "step": lambda x: (x > 0).to(x.dtype),
+    "where": torch.where,
+    "exp": torch.exp,
+    "log1p": torch.log1p,
+    "sqrt": torch.sqrt,
+    "tanh": torch.tanh,
+    "erf": torch.erf,
+    "abs": torch.abs,
+    "sigmoid": torch.sigmoid,
+    "softplus": softplus,
+}
+
+
+def variables(formula: str) -> set[str]:
+    """Return the variables of a formula. Raises ValueError for a word that is not in the list above."""
+    nodes = list(ast.walk(ast.parse(formula, mode="eval")))
+    called = {id(node.func): ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    if unknown := sorted(set(called.values()) - set(WORDS)):
+        raise ValueError(f"formula {formula!r}: expected words among {', '.join(WORDS)}; found {unknown[0]}")
+    return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
+
+
+def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:
+    """Return the text of a function with this formula; ``number``: how a number is written."""
+    lines = ["m = y * f"] if "m" in variables(formula) else []
+    lines.append(f"return {ast.unparse(_Numbers(number).visit(ast.parse(formula, mode='eval')))}")
+    return "\n    ".join([f"def {name}({arguments}):", *lines]) + "\n"
+
+
+def torch_function(arguments: str, formula: str) -> Callable[..., Tensor]:
+    """Return the function of tensors with this formula; a constant has the shape and precision of the first one."""
+    made: dict[str, Any] = dict(WORDS)
+    exec(source("function", arguments, formula), made)
+    function: Callable[..., Tensor] = made["function"]
+    if variables(formula):
+        return function
+    return lambda x, *others: torch.full_like(x, function(x, *others))  # type: ignore[arg-type]
+
+
+def chosen(kind: str, name: str, among: Mapping[str, Any]) -> Any:
+    """Return what a name stands for in a dict. Raises ValueError, naming the choices, for an unknown one."""
+    if name not in among:
+        raise ValueError(f"{kind}: expected one of {', '.join(among)}; found {name}")
+    return among[name]
+
+
+class _Numbers(ast.NodeTransformer):
+    """Writes the numbers of a formula in another way."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.parse(self.form.format(ast.unparse(node)), mode="eval").body
