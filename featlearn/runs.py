@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from featlearn.custom import Source, source_of, sources
-from featlearn.data import DATA, SignalNoise
+from featlearn.data import DATA
 from featlearn.models import MODELS, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.optim.schedules import RADIUS_SCHEDULES
@@ -103,8 +103,9 @@ class RunConfig:
     @property
     def given(self) -> dict[str, float]:
         """The columns that say how numbers were given, such as a signal by its snr: they may differ where ids agree."""
-        snr = {"data.snr": _data_columns(self.data)["snr"]} if isinstance(self.data, SignalNoise) else {}
-        return {**snr, **{f"{key}.theory": c for key, c in self.theory}}
+        columns = _data_columns(self.data)
+        numbers = {f"data.{name}": columns[name] for name in _alternatives(self.data) if name != "signal_norm"}
+        return {**numbers, **{f"{key}.theory": c for key, c in self.theory}}
 
     def columns(self) -> dict[str, Any]:
         """Return the config under its dotted keys, as stored beside every recorded number."""
@@ -132,17 +133,20 @@ def _sources(rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
 
 
 def _data_numbers(data: Any) -> dict[str, Any]:
-    """Return what decides the draws, the same whether signal_norm was given or snr: both follow from the norm."""
-    if not isinstance(data, SignalNoise):
-        return _named(data, DATA, "model")
-    snr = float(data.strength / (data.noise_std * np.sqrt(data.dim)))
-    return {**_named(data, DATA, "model"), "signal_norm": data.strength, "snr": snr}
+    """Return what decides the draws: of numbers that follow from each other the derived ones, whichever was given."""
+    derived = data.derived() if hasattr(data, "derived") else {}
+    return {**_named(data, DATA, "model"), **derived}
 
 
 def _data_columns(data: Any) -> dict[str, Any]:
-    """Return the data's parameters, both signal_norm and snr: the one that was given as it is, the other from it."""
-    given = isinstance(data, SignalNoise) and data.snr is not None
-    return {**_data_numbers(data), **({"snr": data.snr} if given else {})}
+    """Return the data's parameters: those that were given unchanged, the others from them."""
+    numbers = _data_numbers(data)
+    given = {name: getattr(data, name) for name in _alternatives(data)}
+    return {**numbers, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _alternatives(data: Any) -> tuple[str, ...]:
+    return tuple(data.derived()) if hasattr(data, "derived") else ()
 
 
 def _network_columns(network: Any, dim: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ what is left at the end of a tensor otherwise than the rest (independence.py che
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,12 +20,12 @@ from torch import Tensor
 from featlearn.devices import chosen_device
 from featlearn.engines.explicit.engine import WeightEngine
 from featlearn.engines.explicit.landscape import LandscapeEngine
-from featlearn.engines.problem import Problem, make_problem, stack_draws
+from featlearn.engines.problem import Problem, make_problem
 from featlearn.engines.protocol import Engine, Vector
 from featlearn.engines.span.engine import GramEngine
-from featlearn.geometry import draw_run
+from featlearn.geometry import Draw, draw_run, stacked
 from featlearn.independence import LEAST, check_independence
-from featlearn.law import Drawn, Numbers, Shape, draw
+from featlearn.law import draw, merged
 from featlearn.loop import MiniBatches, Outcome, train
 from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
@@ -88,7 +88,7 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     """
     if isinstance(run.network, Landscape):
         return LEAST if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
-    f, k = 2 * run.network.n_filters, 1 + run.data.n_noises + run.network.bias
+    f, k = run.network.n_neurons(run.data), run.data.n_common + run.data.frame.n_noises
     most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
     size = LANES[device][run.engine]
     while size > max(most, LEAST):
@@ -110,7 +110,9 @@ def block_key(run: RunConfig) -> Hashable:
 
 @lru_cache(maxsize=4096)  # the runs of a sweep share their sections
 def _data_shape(data: Any) -> Hashable:
-    return shape(replace(data, dim=2, signal_norm=data.strength, snr=None))
+    """Return the parameters that are not real numbers; one that may be null, such as the snr, is a real number."""
+    values = {field.name: getattr(data, field.name) for field in fields(data) if field.name != "dim"}
+    return type(data), *((k, v) for k, v in values.items() if not isinstance(v, float | None))
 
 
 @lru_cache(maxsize=4096)
@@ -145,18 +147,6 @@ class Block:
         """Return a number of every setting as one of every run, [b], in float64."""
         return torch.as_tensor(np.array(values, dtype=np.float64)[self.which])
 
-    def numbers(self, device: str) -> Numbers:
-        """Return what the runs' draws depend on besides the shape."""
-        datas, networks = [run.data for run in self.settings], [run.network for run in self.settings]
-        return Numbers(
-            seeds=torch.as_tensor(self.seeds).to(device),
-            dim=self.column([data.dim for data in datas]).to(device),
-            noise_std=self.column([data.noise_std for data in datas]).to(device),
-            flip_prob=self.column([data.flip_prob for data in datas]).to(device),
-            signal_norm=self.column([data.strength for data in datas]).to(device),
-            init_std=self.column([n.std(d.dim) for n, d in zip(networks, datas, strict=True)]).to(device),
-        )
-
     def rule(self, like: Tensor) -> Any:
         """Return the optimizers merged into one, their numbers as tensors [b] of the kind of ``like``."""
         return stack([run.optimizer for run in self.settings], lambda values: self.column(values).to(like))
@@ -182,46 +172,30 @@ def _engine(block: Block, device: str) -> Engine:
         runs = [block.settings[i] for i in block.which]
         models, datas = [run.network for run in runs], [run.data for run in runs]
         return LandscapeEngine(models, datas, block.seeds.tolist(), dtype=dtype, device=device)
-    numbers = block.numbers(device)
-    if first.sampling == "vectors":
-        return _explicit_engine(block, numbers)
-    shape = Shape(
-        n_samples=first.data.n_samples,
-        n_noises=first.data.n_noises,
-        n_filters=2 * first.network.n_filters,
-        bias=first.network.bias,
-        orthogonal_noise=first.data.orthogonal_noise,
-    )
-    return _gram_engine(_problem(block, _drawn_once(numbers, shape), numbers))
+    seeds, pairs = torch.as_tensor(block.seeds).to(device), [(run.data, run.network) for run in block.settings]
+    if first.sampling == "gram":
+        return _gram_engine(_problem(block, draw(pairs, block.which, seeds), seeds))
+    laid_out = first.engine == "weights"
+    drawn = _drawn_vectors(pairs, block, keep=laid_out)
+    problem = _problem(block, drawn, seeds)
+    return WeightEngine(problem, drawn) if laid_out else _gram_engine(problem)
 
 
-def _explicit_engine(block: Block, numbers: Numbers) -> Engine:
-    """Draw vectors, run by run (equal draws once), for either engine."""
-    laid_out = block.settings[0].engine == "weights"
-    keys = [
-        (block.settings[i].data, block.settings[i].network, int(seed))
-        for i, seed in zip(block.which, block.seeds, strict=True)
-    ]
-    drawn = {key: draw_run(*key, patches=laid_out) for key in dict.fromkeys(keys)}
-    draws = [drawn[key] for key in keys]
-    problem = _problem(block, stack_draws(draws), numbers)
-    return WeightEngine(problem, draws) if laid_out else _gram_engine(problem)
+def _drawn_vectors(pairs: Sequence[tuple[Any, Any]], block: Block, *, keep: bool) -> Draw:
+    """Draw vectors, run by run, equal draws once."""
+    keys = [(*pairs[i], int(seed)) for i, seed in zip(block.which, block.seeds, strict=True)]
+    drawn = {key: draw_run(*key, keep=keep) for key in dict.fromkeys(keys)}
+    together: Draw = stacked([drawn[key] for key in keys])
+    return together
 
 
-def _drawn_once(numbers: Numbers, shape: Shape) -> Drawn:
-    """Draw from the law, runs with equal numbers once: those that differ in optimizer only, and the padding."""
-    table = torch.stack([x.view(torch.int64) for x in vars(numbers).values()], 1)
-    distinct, place = torch.unique(table, dim=0, return_inverse=True)
-    if len(distinct) == len(table):
-        return draw(numbers, shape)
-    columns = (c.contiguous() for c in distinct.unbind(1))
-    few = Numbers(*(c.view(x.dtype) for c, x in zip(columns, vars(numbers).values(), strict=True)))
-    return Drawn(*(x.index_select(0, place) for x in vars(draw(few, shape)).values()))
-
-
-def _problem(block: Block, drawn: Drawn, numbers: Numbers) -> Problem:
-    first = block.settings[0]
-    return make_problem(drawn, numbers, first.data, first.network, dtype=getattr(torch, first.dtype))
+def _problem(block: Block, drawn: Draw, seeds: Tensor) -> Problem:
+    first, datas = block.settings[0], [run.data for run in block.settings]
+    dtype, column = getattr(torch, first.dtype), lambda values: block.column(values).to(seeds.device)
+    sizes = [run.network.n_parameters(run.data) for run in block.settings]
+    numbers = {"flip_prob": column([data.flip_prob for data in datas]), "n_parameters": column(sizes)}
+    frame, population = merged([data.frame for data in datas], column), merged([d.population() for d in datas], column)
+    return make_problem(drawn, seeds, first.data, first.network, frame, population, numbers, dtype=dtype)
 
 
 def _gram_engine(problem: Problem) -> GramEngine:

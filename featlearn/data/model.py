@@ -12,7 +12,6 @@ other parameters are the same for all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -180,7 +179,7 @@ class PatchModel(Protocol):
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw the training set."""
 
-    def population(self) -> Sequence[Kind]:
+    def population(self) -> tuple[Kind, ...]:
         """Return the kinds of fresh samples; their probabilities add up to 1."""
 
 
