@@ -100,7 +100,9 @@ def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
     if network.init != "gaussian":
         return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
     if data.dim - signals < vectors:
-        return f"dim - {signals} = {data.dim - signals} is less than the {vectors} noise vectors and filters it must hold"
+        return (
+            f"dim - {signals} = {data.dim - signals} is less than the {vectors} noise vectors and filters it must hold"
+        )
     return None
 
 

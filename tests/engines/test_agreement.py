@@ -42,11 +42,13 @@ def distances(run, n_steps, *kinds):
     """How far the weights have moved, and how far those of Gram engines, rebuilt as alpha W0 + C V, are from them."""
     explicit = build_engine([in_engine(run, "weights")], "cpu")
     start = explicit._joined(explicit.initial())
-    end = explicit._joined(final(explicit, run, n_steps))
+    end, patches = explicit._joined(final(explicit, run, n_steps)), explicit._distinct
+    if run.network.bias:
+        patches = torch.nn.functional.pad(patches, (0, 1), value=1.0)
     apart = []
     for kind in kinds:
         alpha, coef, _ = final(kind(explicit.problem), run, n_steps).leaves
-        apart.append(float((alpha[:, None, None] * start + coef @ explicit._data - end).abs().max()))
+        apart.append(float((alpha[:, None, None] * start + coef @ patches - end).abs().max()))
     return float((end - start).abs().max()), *apart
 
 
@@ -92,8 +94,9 @@ def alignments_along_the_diagonal_only(engine, g):
 
 
 def flips_forgotten(engine, g):
-    sign = (engine.problem.true_labels * engine.problem.labels)[:, None, :]
-    coef = torch.cat([g.leaves[1][..., :1], g.leaves[1][..., 1:] * sign], -1)
+    true_labels = 1 - 2 * engine.problem.shown[..., 0]
+    sign = (true_labels * engine.problem.labels)[:, None, :]
+    coef = torch.cat([g.leaves[1][..., :2], g.leaves[1][..., 2:] * sign], -1)
     return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
@@ -116,7 +119,7 @@ def test_observations_agree():
         for t in range(50):
             w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
         views[name] = engine.observe(w)
-    for field in ("align", "coef", "weight_gram", "margins", "residual"):
+    for field in ("align", "signal_align", "bias", "coef", "weight_gram", "outputs", "residual"):
         difference = getattr(views["weights"], field) - getattr(views["gram"], field)
         assert difference.abs().max() < 1e-12, field
 
