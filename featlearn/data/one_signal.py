@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class OneSignal:
     """A sample has one of the ``n_common`` signal patches, and noise that is shared or independent.
 
-    The signals' strength is signal_norm, or follows from snr = signal_norm / (noise_std sqrt(dim)). The distinct patches
+    signal_norm is the norm of a signal; or it follows from snr = signal_norm / (noise_std sqrt(dim)). Distinct patches
     are the signal patches, then the noises: number q n + i of them is the q-th of sample i.
     """
 

@@ -183,8 +183,10 @@ def test_alignments_are_carried_exactly(kind):
     rebuilt = alpha[:, None, None] * engine.problem.align0 + coef @ engine.problem.gram
     assert 0 < alpha.item() < 0.9
     assert torch.allclose(align, rebuilt, rtol=1e-10, atol=1e-11)
-    weights = explicit(w, plain)
-    assert np.allclose(engine.observe(w).weight_gram[0], weights @ weights.T, rtol=1e-10, atol=1e-11)
+    weights, seen = explicit(w, plain), engine.observe(w)
+    assert np.allclose(seen.bias[0], weights[:, -1], rtol=1e-10, atol=1e-11)
+    weights = weights[:, :-1]
+    assert np.allclose(seen.weight_gram[0], weights @ weights.T, rtol=1e-10, atol=1e-11)
 
 
 # zero gradients
