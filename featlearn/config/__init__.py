@@ -3,7 +3,7 @@
 ``reference``, ``describe`` and ``schema`` say what one may hold.
 
 source.py text -> nodes that know their line; files.py ``extends`` and ``--set``; parameters.py, sections.py what may be
-given, read from the classes; drafts.py one section; resolve.py one run; axes.py, grid.py the sweep; sweep.py all of it.
+given, read from the classes; parsed.py one section; resolve.py one run; axes.py, grid.py the sweep; sweep.py all of it.
 """
 
 from featlearn.config.catalogue import Entry, describe

@@ -1,7 +1,7 @@
 """The axes of a sweep: the keys that move, and the values that they take.
 
 An axis is a list, {linspace: [first, last, how many]}, {geomspace: [first, last, how many]}, or {range: [start, stop,
-step]} as Python's. Spaced values are exact (see spaced.py); of an integer key they are rounded, equal ones counting
+step]} as Python's. Spaced values are exact (see spacing.py); of an integer key they are rounded, equal ones counting
 once, with a warning. ``zip: {key: axis, ...}``
 moves keys together; a list of such mappings makes several axes. In a list of whole sections a key may be an axis of its
 own: {name: sam, rho: [0.1, 0.2]} stands for two sections.
@@ -22,7 +22,7 @@ from featlearn.config.parameters import STRICT, integral, single
 from featlearn.config.problems import Problem, show, suggest
 from featlearn.config.sections import SECTIONS, known_keys
 from featlearn.config.source import BROKEN, Node
-from featlearn.config.spaced import geomspace, linspace
+from featlearn.config.spacing import geomspace, linspace
 from featlearn.types import Bound, Positive
 
 Known = Mapping[str, Any]  # the keys that can be swept, each with its type
@@ -184,13 +184,13 @@ def _values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
         return node.value
     if not node.broken:
         try:
-            return _spaced(hint, node, problems)
+            return _spacing_values(hint, node, problems)
         except ValueError as error:
             problems.append(node.problem(str(error)))
     return [_broken(node)]
 
 
-def _spaced(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
+def _spacing_values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
     """Return the values of an axis of this type that is given by a rule. Raises ValueError, in a sentence."""
     word = next(iter(node.value), "") if isinstance(node.value, dict) else ""
     if word not in SPACINGS or len(node.value) > 1:

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any
 
-from featlearn.config.drafts import read_section, spelled_out
+from featlearn.config.parsed import as_mapping, read_section
 from featlearn.config.problems import ConfigError, Problem, show
 from featlearn.config.sections import SECTIONS, Section
 from featlearn.config.source import Node, read_text, read_yaml
@@ -40,7 +40,7 @@ def read_mapping(content: Mapping[str, Any], problems: list[Problem]) -> Node:
 
 def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[Path, ...]) -> Node:
     """Return a config with what it extends; ``folder`` is where it lies."""
-    child = _spelled_out(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
+    child = _expand_words(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
     if "extends" not in root.value:
         return child
     parent = read_file(_extended(root, folder, chain), problems, chain)
@@ -48,10 +48,10 @@ def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[P
     return merge(replace(parent, value=inherited), child, problems)
 
 
-def _spelled_out(tree: Node) -> Node:
+def _expand_words(tree: Node) -> Node:
     """Return the tree with the sections that are a word alone as mappings, so that keys can be put into them."""
     words = {key: node for key, node in tree.value.items() if key in SECTIONS and isinstance(node.value, str)}
-    return replace(tree, value={**tree.value, **{key: spelled_out(SECTIONS[key], words[key]) for key in words}})
+    return replace(tree, value={**tree.value, **{key: as_mapping(SECTIONS[key], words[key]) for key in words}})
 
 
 def _extended(root: Node, folder: Path, chain: Sequence[Path]) -> Path:
@@ -79,18 +79,18 @@ def merge(parent: Node, child: Node, problems: list[Problem]) -> Node:
         old = merged.get(name)
         if old is not None and _same_kind(name, old, node):
             if name == "sweep":
-                _notice_zip(old, node, problems)
-            node = replace(node, value={**old.value, **_said(node, old)})
-        merged |= _said(Node({name: node}, node.place), parent)
+                _warn_dropped_zip(old, node, problems)
+            node = replace(node, value={**old.value, **_nonblank(node, old)})
+        merged |= _nonblank(Node({name: node}, node.place), parent)
     return replace(child, value=merged)
 
 
-def _said(child: Node, parent: Node) -> dict[str, Node]:
+def _nonblank(child: Node, parent: Node) -> dict[str, Node]:
     """Return the keys of a child that say something: a blank one does where the parent has no such key."""
     return {key: node for key, node in child.value.items() if not (node.blank and key in parent.value)}
 
 
-def _notice_zip(parent: Node, child: Node, problems: list[Problem]) -> None:
+def _warn_dropped_zip(parent: Node, child: Node, problems: list[Problem]) -> None:
     """Say so where the zip of a child drops that of the parent."""
     old, new = parent.value.get("zip"), child.value.get("zip")
     if old is None or old.value is None or new is None or new.value is None:
@@ -126,7 +126,7 @@ def apply_settings(tree: Node, settings: Settings, problems: list[Problem]) -> N
         if key == "extends":
             problems.append(node.problem("stands in a file only"))
             continue
-        tree = _spelled_out(put(tree, path_of(key), node))
+        tree = _expand_words(put(tree, path_of(key), node))
         if "sweep" in tree.value and path_of(key)[0] != "sweep":
             tree = put(tree, ("sweep",), fix(tree.value["sweep"], key, node))
     return tree
@@ -201,6 +201,6 @@ def fix(sweep: Node, key: str, node: Node) -> Node:
 def _fix_sections(axis: Node, section: Section, path: Sequence[str], node: Node) -> Node:
     if not isinstance(axis.value, list):
         return axis
-    drafts = [read_section(section, item) for item in axis.value]
-    items = [put(d.node, path, node) if d.kind and path[0] in d.kind.keys else d.node for d in drafts]
+    parsed = [read_section(section, item) for item in axis.value]
+    items = [put(p.node, path, node) if p.kind and path[0] in p.kind.keys else p.node for p in parsed]
     return replace(axis, value=items)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
-from featlearn.config.checks import CAUTIONS, CHECKS, Check, called, conflicts
-from featlearn.config.drafts import Draft, read_section, spelled_out
+from featlearn.config.checks import CAUTIONS, CHECKS, Check, config_name, conflicts
 from featlearn.config.files import put
+from featlearn.config.parsed import ParsedSection, as_mapping, read_section
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections
 from featlearn.config.sections import SECTIONS, split
@@ -55,10 +55,10 @@ class Grid:
         all_moves = moves(axes)
         self._moves = {name: [move for move in all_moves if move.section == name] for name in SECTIONS}
         self._axes = {name: sorted({move.axis for move in self._moves[name]}) for name in SECTIONS}
-        self._drafts: dict[tuple[str, tuple[int | None, ...]], Draft] = {}
+        self._parsed: dict[tuple[str, tuple[int | None, ...]], ParsedSection] = {}
         for move in all_moves:
             way = [move.section, *move.path] if move.section else move.path
-            tree = tree if _given(tree, way) else put(tree, way, move.nodes[0])
+            tree = tree if _has_value(tree, way) else put(tree, way, move.nodes[0])
         self._tree = tree
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class Grid:
     def sections(self, choice: Choice) -> Sections:
         """Return the sections of one run."""
         parts = {name: tuple([choice[axis] for axis in axes]) for name, axes in self._axes.items()}
-        return Sections({name: self._draft(name, part) for name, part in parts.items()})
+        return Sections({name: self._read(name, part) for name, part in parts.items()})
 
     def base(self) -> Sections:
         """Return the sections of the base, with no axis applied."""
@@ -80,10 +80,10 @@ class Grid:
     def problems(self) -> list[Problem]:
         """Return everything that is wrong with any run: section by section, and if these are sound, between them."""
         base = self.base()
-        found = [problem for draft in base.drafts.values() for problem in draft.problems]
+        found = [problem for parsed in base.parsed.values() for problem in parsed.problems]
         for name, axes in self._axes.items():
             for part in product(*[range(len(self.axes[axis])) for axis in axes]):
-                found += self._draft(name, part).problems
+                found += self._read(name, part).problems
         return (found + conflicts(base, CHECKS)) or self._conflicts(CHECKS)
 
     def cautions(self) -> list[Problem]:
@@ -95,13 +95,13 @@ class Grid:
         by_sampling: dict[str, dict[str, None]] = {}
         for choice in product(*[range(len(axis) if _touch(axis.keys, ["optimizer"]) else 1) for axis in self.axes]):
             sections = self.sections(choice)
-            name = f"{called(sections.drafts['optimizer'].object)} in the engine {sections.engine}"
+            name = f"{config_name(sections.parsed['optimizer'].object)} in the engine {sections.engine}"
             by_sampling.setdefault(sections.sampling, {})[name] = None
         if len(by_sampling) > 1:
-            told = "; ".join(f"sampling {word}: {', '.join(names)}" for word, names in by_sampling.items())
+            listing = "; ".join(f"sampling {word}: {', '.join(names)}" for word, names in by_sampling.items())
             node = _section_node(self._tree, "optimizer")
             yield node.problem(
-                f"runs of one seed differ in data and initial weights, not only in optimizer ({told}): "
+                f"runs of one seed differ in data and initial weights, not only in optimizer ({listing}): "
                 "engine: weights gives all the same"
             )
 
@@ -131,18 +131,18 @@ class Grid:
         at = [f"{key} = {show(node.plain)}" for point in points for key, node in zip(*point, strict=True)]
         return replace(problem, message=f"{problem.message} (in {share} combinations, first at {', '.join(at)})")
 
-    def _draft(self, name: str, part: tuple[int | None, ...]) -> Draft:
+    def _read(self, name: str, part: tuple[int | None, ...]) -> ParsedSection:
         """Return a section, the axes that move it being at the points ``part``; it is read once."""
-        draft = self._drafts.get((name, part))
-        if draft is None:
+        parsed = self._parsed.get((name, part))
+        if parsed is None:
             points = dict(zip(self._axes[name], part, strict=True))
             node = _section_node(self._tree, name)
             for move in self._moves[name]:
                 point = points[move.axis]
                 if point is not None:
-                    node = put(spelled_out(SECTIONS[name], node), move.path, move.nodes[point])
-            draft = self._drafts[name, part] = read_section(SECTIONS[name], node)
-        return draft
+                    node = put(as_mapping(SECTIONS[name], node), move.path, move.nodes[point])
+            parsed = self._parsed[name, part] = read_section(SECTIONS[name], node)
+        return parsed
 
 
 def _touch(keys: Iterable[str], others: Iterable[str]) -> bool:
@@ -150,12 +150,12 @@ def _touch(keys: Iterable[str], others: Iterable[str]) -> bool:
     return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in keys for b in others)
 
 
-def _given(tree: Node, way: Sequence[str]) -> bool:
+def _has_value(tree: Node, way: Sequence[str]) -> bool:
     """Whether there is a value at the end of a way."""
     child = tree.value.get(way[0]) if isinstance(tree.value, dict) else None
     if child is None or child.value is None:
         return False
-    return len(way) == 1 or _given(child, way[1:])
+    return len(way) == 1 or _has_value(child, way[1:])
 
 
 def _section_node(tree: Node, name: str) -> Node:

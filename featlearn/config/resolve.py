@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featlearn.config.drafts import Draft
+from featlearn.config.parsed import ParsedSection
 from featlearn.config.sections import RecordSection
 from featlearn.data import DATA
 from featlearn.engines import ENGINES
@@ -19,10 +19,10 @@ from featlearn.runs import Record, RunConfig, Train
 class Sections:
     """The sections of one run, and what follows from several of them."""
 
-    def __init__(self, drafts: Mapping[str, Draft]) -> None:
-        self.drafts = drafts
-        self.head, self.data, self.train = drafts[""].object, drafts["data"].object, drafts["train"].object
-        self.record: RecordSection = drafts["record"].object
+    def __init__(self, parsed: Mapping[str, ParsedSection]) -> None:
+        self.parsed = parsed
+        self.head, self.data, self.train = parsed[""].object, parsed["data"].object, parsed["train"].object
+        self.record: RecordSection = parsed["record"].object
 
     @cached_property
     def batch_size(self) -> int:
@@ -32,28 +32,28 @@ class Sections:
     @cached_property
     def numbers(self) -> dict[str, Any]:
         """What theory scales may ask for."""
-        return {**vars(self.data), **vars(self.drafts["network"].object), "batch_size": self.batch_size}
+        return {**vars(self.data), **vars(self.parsed["network"].object), "batch_size": self.batch_size}
 
     @cached_property
     def network(self) -> Any:
         """The network, its open numbers resolved."""
-        return self.drafts["network"].finished(self.numbers)
+        return self.parsed["network"].built(self.numbers)
 
     @cached_property
     def rule(self) -> Any:
         """The update rule, its open numbers resolved."""
-        return self.drafts["optimizer"].finished(self.numbers)
+        return self.parsed["optimizer"].built(self.numbers)
 
     @property
     def fits(self) -> bool:
         """Whether the network goes with the data."""
-        return word_of(DATA, self.data) in self.drafts["network"].object.sees
+        return word_of(DATA, self.data) in self.parsed["network"].object.sees
 
     @cached_property
     def trackers(self) -> tuple[Any, ...]:
         """The trackers; where none are given, those by default that the network serves."""
-        provided = self.drafts["network"].object.provides
-        given = "trackers" in self.drafts["record"].values
+        provided = self.parsed["network"].object.provides
+        given = "trackers" in self.parsed["record"].values
         return tuple(tracker for tracker in self.record.trackers if given or needs(tracker) <= provided)
 
     @cached_property
@@ -61,7 +61,7 @@ class Sections:
         """The engine: for ``auto`` the first that provides all that is needed."""
         if self.head.engine != "auto":
             return self.head.engine
-        parts = (self.drafts["optimizer"].object, self.drafts["network"].object, *self.trackers)
+        parts = (self.parsed["optimizer"].object, self.parsed["network"].object, *self.trackers)
         needed = frozenset().union(*map(needs, parts))
         return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")
 
@@ -75,7 +75,9 @@ class Sections:
     @property
     def theory(self) -> tuple[tuple[str, float], ...]:
         """The c of every number that was given as {theory: c}, by dotted key."""
-        return tuple((f"{name}.{key}", c) for name, draft in self.drafts.items() for key, c in draft.open.items())
+        return tuple(
+            (f"{name}.{key}", c) for name, section in self.parsed.items() for key, c in section.scale_factors.items()
+        )
 
     def run(self) -> RunConfig:
         """Return the run that these sections describe; they must have passed ``conflicts``."""

@@ -14,7 +14,7 @@ from featlearn.config import ConfigWarning, SweepConfig
 from featlearn.config.axes import read_axes
 from featlearn.config.problems import Problem
 from featlearn.config.source import read_yaml
-from featlearn.config.spaced import geomspace, linspace
+from featlearn.config.spacing import geomspace, linspace
 from featlearn.optim import SAM, SGD, USAM
 
 Load = Callable[..., SweepConfig]
