@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from featlearn.imports import reached
+from featlearn.imports import reachable_modules
 
 FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit)  # of the user's code: all but an interruption
 
@@ -146,7 +146,7 @@ def _innermost(error: BaseException, paths: Collection[str]) -> str | None:
 def source_of(cls: type) -> Source:
     """Return where a class is written. Raises CustomError if that cannot be found."""
     file = _FILES.get(cls.__module__)
-    package = {} if file or _versioned(cls) else reached(cls.__module__)
+    package = {} if file or _versioned(cls) else reachable_modules(cls.__module__)
     _OWN_PATHS.update(module.path for module in package.values() if module.path)
     ancestors = [a for a in cls.__mro__ if a.__module__ not in package and not _versioned(a)]
     named = [(name, module.text) for name, module in package.items()]

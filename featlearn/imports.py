@@ -23,7 +23,7 @@ class Text:
     path: str | None
 
 
-def reached(module: str) -> dict[str, Text]:
+def reachable_modules(module: str) -> dict[str, Text]:
     """Return the modules of the package of ``module`` that it reaches, by name: itself first, the others in order.
 
     Those that Python runs on the way, such as the package's own, are among them. Empty where it cannot be read.

@@ -1,4 +1,4 @@
-"""How far a computation is, told to whoever wants to know; nobody does unless ``told_to`` says so."""
+"""How far a computation is, told to whoever wants to know; nobody does unless ``reporting_to`` says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Listener = Callable[[float], None]
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
-def tell(share: float) -> None:
+def report_progress(share: float) -> None:
     """Tell the share of the steps of a block that have been taken, 0 to 1, or COMPILING."""
     listener = _LISTENER.get()
     if listener is not None:
@@ -21,7 +21,7 @@ def tell(share: float) -> None:
 
 
 @contextmanager
-def told_to(listener: Listener) -> Iterator[None]:
+def reporting_to(listener: Listener) -> Iterator[None]:
     """Have a listener told of what is computed inside."""
     _watch_compiler()
     token = _LISTENER.set(listener)
@@ -41,7 +41,7 @@ def _watch_compiler() -> None:
 
     class Compiling(event.Listener):  # type: ignore[misc]  # numba has no types
         def on_start(self, event: Any) -> None:
-            tell(COMPILING)
+            report_progress(COMPILING)
 
         def on_end(self, event: Any) -> None:
             pass

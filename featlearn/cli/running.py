@@ -29,7 +29,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     """Simulate the base run of a config; print how it ended."""
     base = load(config, changes).base_run()
     from featlearn.custom import FAILURES
-    from featlearn.pace import told_to
+    from featlearn.pace import reporting_to
     from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
@@ -37,7 +37,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
 
     device = checked_device(device)
     try:
-        with told_to(_say_once()):
+        with reporting_to(_say_once()):
             trajectory = simulate(base, device=device)
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)

@@ -15,7 +15,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from featlearn.custom import Parcel
 from featlearn.store.rows import failed_rows
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.board import noting
+from featlearn.sweeps.progress_file import writing_progress
 from featlearn.sweeps.worker import run_block, run_block_in_worker
 
 ATTEMPTS = 3
@@ -31,7 +31,7 @@ def results(blocks: Iterable[Block], n_jobs: int, device: str) -> Generator[pa.T
 
 
 def _here(number: int, block: Block, device: str) -> pa.Table:
-    with noting(os.getpid(), number, len(block)):
+    with writing_progress(os.getpid(), number, len(block)):
         return run_block(block, device)
 
 

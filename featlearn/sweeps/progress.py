@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featlearn.pace import COMPILING
-from featlearn.sweeps.board import board
+from featlearn.sweeps.progress_file import progress_file
 from featlearn.sweeps.report import SweepReport
 
 LINE_SECONDS = 10.0
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 COMPILES = "compiling the loops for this machine, which happens once"
 
 
@@ -26,23 +26,23 @@ def showing(report: SweepReport, name: str, progress: bool) -> Iterator[Callable
     if not progress:
         yield lambda: None
         return
-    with board() as under_way:
+    with progress_file() as under_way:
         if sys.stderr.isatty():
-            with _bar(report, name, under_way) as show, _looking(show):
+            with _bar(report, name, under_way) as show, _polling(show):
                 yield show
         else:
-            with _looking(_compiler(name, under_way)):
+            with _polling(_compiler(name, under_way)):
                 yield _lines(report, name)
 
 
 @contextmanager
-def _looking(look: Callable[[], None]) -> Iterator[None]:
+def _polling(poll: Callable[[], None]) -> Iterator[None]:
     """Call a function now and then."""
     done = threading.Event()
 
     def repeat() -> None:
-        while not done.wait(LOOK_SECONDS):
-            look()
+        while not done.wait(POLL_SECONDS):
+            poll()
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
@@ -94,13 +94,13 @@ def _compiler(name: str, under_way: NDArray[np.float64]) -> Callable[[], None]:
     """Say once that something is compiled."""
     said = False
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal said
         if not said and compiles(under_way):
             said = True
             print(f"{name}: {COMPILES}", file=sys.stderr, flush=True)
 
-    return look
+    return poll
 
 
 def _lines(report: SweepReport, name: str) -> Callable[[], None]:

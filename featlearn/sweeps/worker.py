@@ -17,10 +17,10 @@ from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.board import noting
+from featlearn.sweeps.progress_file import writing_progress
 
 PACKAGE = Path(__file__).parents[1]
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 def run_block(block: Block, device: str) -> pa.Table:
@@ -42,7 +42,7 @@ def run_block(block: Block, device: str) -> pa.Table:
 def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:
     """Do ``run_block`` in a process of its own; the block's number comes back with the rows."""
     _settle(parent)
-    with noting(parent, number, len(block)):
+    with writing_progress(parent, number, len(block)):
         return number, run_block(block, device)
 
 
@@ -79,7 +79,7 @@ def _follow(parent: int) -> None:
     processes are joblib's, which may be the caller's next.
     """
     while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     os._exit(1)
 
 

@@ -43,7 +43,7 @@ _many = 1  # threads of torch that the first of them found
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def fresh_environment() -> Iterator[None]:
     """Compute as in a fresh process, and restore what the caller has set."""
     with _fresh_process(), ExitStack() as stack:
         for mode in _modes():

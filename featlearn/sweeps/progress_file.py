@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featlearn.pace import COMPILING, told_to
+from featlearn.pace import COMPILING, reporting_to
 
 SLOTS = 4096  # more than the blocks that are under way at one time
 
@@ -21,7 +21,7 @@ def _path(parent: int) -> Path:
 
 
 @contextmanager
-def board() -> Iterator[NDArray[np.float64]]:
+def progress_file() -> Iterator[NDArray[np.float64]]:
     """Give the numbers of runs that the blocks under way amount to, COMPILING where one waits for the compiler."""
     path = _path(os.getpid())
     np.zeros(SLOTS).tofile(path)
@@ -33,7 +33,7 @@ def board() -> Iterator[NDArray[np.float64]]:
 
 
 @contextmanager
-def noting(parent: int, number: int, n_runs: int) -> Iterator[None]:
+def writing_progress(parent: int, number: int, n_runs: int) -> Iterator[None]:
     """Note on the board of the process ``parent``, if it has one, how far block ``number`` is."""
     try:
         slots = np.memmap(_path(parent), np.float64, "r+")
@@ -45,7 +45,7 @@ def noting(parent: int, number: int, n_runs: int) -> Iterator[None]:
         slots[number % SLOTS] = COMPILING if share == COMPILING else share * n_runs
 
     try:
-        with told_to(note):
+        with reporting_to(note):
             yield
     finally:
         slots[number % SLOTS] = 0.0
