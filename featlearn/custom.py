@@ -96,7 +96,7 @@ def _read(path: Path) -> ModuleType:
     except OSError as error:
         raise CustomError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, SyntaxError):
-        raise CustomError(f"cannot read {path}: not a text in UTF-8") from None
+        raise CustomError(f"cannot read {path}: not UTF-8 text") from None
     try:
         return importlib.import_module(_note(str(path), text))
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""What does not fit together in a run: between the keys of several sections."""
+"""Checks of a run that concern the keys of several sections."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from featlearn.optim import OPTIMIZERS, Wrapper
 from featlearn.trackers import TRACKERS
 
 MAX_RECORDS = 10**6
-Conflicts = Iterator[tuple[str, str]]  # the key to blame, and the reason
-Check = tuple[tuple[str, ...], Callable[[Sections], Conflicts]]  # the keys that decide, and the check
+Conflicts = Iterator[tuple[str, str]]  # the offending key, and the reason
+Check = tuple[tuple[str, ...], Callable[[Sections], Conflicts]]  # the keys that it depends on, and the check
 
 
 def conflicts(sections: Sections, checks: Sequence[Check]) -> list[Problem]:
-    """Return what does not fit together; a check is left out where a value that it needs is not known."""
+    """Return the conflicts between sections; a check is skipped if a value that it needs is invalid."""
     sound = all(parsed.object is not None and not parsed.invalid for parsed in sections.parsed.values())
     known = [check for keys, check in checks if sound or all(_known(sections, key) for key in keys)]
     return [_problem(sections, key, message) for check in known for key, message in check(sections)]
@@ -43,13 +43,13 @@ def _shown(s: Sections) -> Conflicts:
     network = s.parsed["network"].object
     if not s.fits:
         choices, found = " or ".join(network.sees), word_of(DATA, s.data)
-        yield "data.model", f"a network of model {word_of(MODELS, network)} goes with {choices}, found {found}"
+        yield "data.model", f"a network of model {word_of(MODELS, network)} needs {choices}, found {found}"
     elif isinstance(network, Landscape) and (reason := network.refusal(s.data)):
         yield "network.model", reason
 
 
 def config_name(part: Any) -> str:
-    """Return the word that names a rule, a tracker or a network in a config; of the user's own its class."""
+    """Return the word for a rule, a tracker or a network in a config; the class name if user-defined."""
     return {cls: word for word, cls in (OPTIMIZERS | TRACKERS | MODELS).items()}.get(type(part), type(part).__name__)
 
 
@@ -59,7 +59,7 @@ def _signal(s: Sections) -> Conflicts:
     try:
         snr = s.data.strength / (s.data.noise_std * math.sqrt(s.data.dim))
         if not (math.isfinite(s.data.strength) and math.isfinite(snr)):
-            yield "data.noise_std", "signal and noise are out of all proportion: their ratio is not a finite number"
+            yield "data.noise_std", "the ratio of signal to noise is not a finite number"
     except ValueError as error:
         yield "data.signal_norm" if s.data.snr is None else "data.snr", str(error)
 
@@ -82,11 +82,11 @@ def _recorded_steps(s: Sections) -> Conflicts:
     if isinstance(every, list) and max(every, default=0) > n_steps:
         yield "record.every", f"step {max(every)} is after the last, train.n_steps = {n_steps}"
     if isinstance(every, int) and n_steps // every > MAX_RECORDS:
-        yield "record.every", f"would record {n_steps // every} steps; {MAX_RECORDS} is the most"
+        yield "record.every", f"would record {n_steps // every} steps; the limit is {MAX_RECORDS}"
 
 
 def _phase(s: Sections) -> Conflicts:
-    """Refuse a window of steps that is not within the run."""
+    """Refuse a window of steps that does not lie within the run."""
     rule, last = s.parsed["optimizer"].object, f"train.n_steps = {s.train.n_steps}"
     if isinstance(rule, Wrapper) and rule.start >= s.train.n_steps:
         yield "optimizer.start", f"expected an integer < {last}, found {rule.start}"
@@ -97,7 +97,7 @@ def _phase(s: Sections) -> Conflicts:
 def _scales(s: Sections) -> Conflicts:
     if isinstance(s.parsed["network"].object, Landscape):
         for key in s.parsed["optimizer"].scale_factors:
-            yield f"optimizer.{key}", "theory gives scales for signal and noise; for a landscape give a number"
+            yield f"optimizer.{key}", "theory scales are for signal-noise data; give a number for a landscape"
         return
     for name in ("network", "optimizer"):
         for key, value in s.parsed[name].resolved(s.numbers).items():
@@ -182,6 +182,6 @@ def _full_batch(s: Sections) -> Conflicts:
         yield "optimizer", f"{config_name(s.parsed['optimizer'].object)} on the full batch {caution}"
 
 
-CAUTIONS: tuple[Check, ...] = (  # what can be run, and is hardly what was meant
+CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
     (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
 )

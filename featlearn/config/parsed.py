@@ -1,4 +1,4 @@
-"""Reading one section: from a node to an object, and to everything that is wrong with it."""
+"""Parsing one section: from a node to an object, or to all its problems."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from featlearn.theory import scales
 
 @dataclass(frozen=True, eq=False)
 class ParsedSection:
-    """A section as far as it can be read alone: theory scales are still open.
+    """A section parsed alone: its theory scales are unresolved.
 
-    object: built as if every open scale were 1; None if it cannot be built. invalid: the keys whose value is not known.
+    object: built with every {theory: c} taken as c; None if it cannot be built. invalid: keys with an invalid value.
     """
 
     node: Node
@@ -36,7 +36,7 @@ class ParsedSection:
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """The parameters of the kind, none if it is not known."""
+        """The parameters of the kind; empty if the kind is unknown."""
         return self.kind.parameters if self.kind else {}
 
     @cached_property
@@ -45,11 +45,11 @@ class ParsedSection:
         return _scale_factors(self.kind, self.values) if self.kind else {}
 
     def resolved(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """Return the value of every open number: c times its theory scale at the ``numbers`` of the run."""
+        """Return the value of every {theory: c}: c times its theory scale at the ``numbers`` of the run."""
         return {name: _theory_value(self.parameters[name], c, numbers) for name, c in self.scale_factors.items()}
 
     def built(self, numbers: Mapping[str, float]) -> Any:
-        """Return the object with its open numbers resolved."""
+        """Return the object with its theory scales resolved."""
         if self.kind is None or not self.scale_factors:
             return self.object
         return self.kind.build({**self.values, **self.resolved(numbers)})
@@ -62,13 +62,13 @@ def _theory_value(parameter: Parameter, c: float, numbers: Mapping[str, float]) 
 
 @cache
 def _scale(name: str) -> tuple[Callable[..., float], tuple[str, ...]]:
-    """Return a theory scale, and the numbers of a run that it asks for."""
+    """Return a theory scale, and the names of its arguments."""
     scale = getattr(scales, name)
     return scale, tuple(symbol for symbol in inspect.signature(scale).parameters if symbol != "c")
 
 
 def read_section(section: Section, node: Node) -> ParsedSection:
-    """Read a section: its kind, its parameters, and the object that they make."""
+    """Parse a section: its kind, its parameters, and the object built from them."""
     problems: list[Problem] = []
     mapping = as_mapping(section, node)
     if not isinstance(mapping.value, dict):
@@ -92,7 +92,7 @@ def _scale_factors(kind: Kind, values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def as_mapping(section: Section, node: Node) -> Node:
-    """Return the node as a mapping: a section that is not given is empty, and a word alone names a kind."""
+    """Return the node as a mapping: a missing section is empty, and a single word names a kind."""
     if node.value is None:
         return Node({}, node.place, node.key)
     if isinstance(node.value, str) and section.word:
@@ -118,7 +118,7 @@ def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
 
 
 class _NoClass(Exception):
-    """No class is named under ``key``; the message says why."""
+    """``key`` names no class; the message gives the reason."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -126,7 +126,7 @@ class _NoClass(Exception):
 
 
 def _class(section: Section, key: str, table: Mapping[str, type], default: str | None, node: Node) -> type:
-    """Return the class that a mapping names under ``key``: one of the table, or one of the user's own."""
+    """Return the class that a mapping names under ``key``: one of the table, or a user-defined one."""
     listed = choices(table, section.listing)
     if key not in node.value:
         if default is None:
@@ -146,7 +146,7 @@ def _class(section: Section, key: str, table: Mapping[str, type], default: str |
 
 
 def _refuse_shared(cls: type, base: type) -> None:
-    """Refuse a rule and a base that give one name to two parameters, or a base that wraps another rule."""
+    """Refuse a rule and a base that share a parameter name, or a base that wraps another rule."""
     shared = [name for name in parameters(cls) if name in parameters(base)]
     if wraps(base):
         raise _NoClass("base", f"{base.__name__} wraps a rule itself: it cannot be a base")
@@ -156,7 +156,7 @@ def _refuse_shared(cls: type, base: type) -> None:
 
 
 def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Problem]) -> None:
-    beside = () if node.key else (*filter(None, SECTIONS), "sweep", "extends")  # the head's neighbours
+    beside = () if node.key else (*filter(None, SECTIONS), "sweep", "extends")  # other keys at the top level
     for key in [key for key in node.value if key not in kind.keys]:
         if key in section.keys:
             message = f"not a key of {kind.cls.__name__}, which has {', '.join(kind.keys)}"
@@ -166,7 +166,7 @@ def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Pro
 
 
 def _value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
-    """Return the value of a parameter: MISSING if it is left to its default, BROKEN if there is a problem with it."""
+    """Return the value of a parameter: MISSING if it takes its default, BROKEN if it is invalid."""
     child = node.value.get(parameter.name)
     if child is not None and not _left_out(parameter, child):
         return _read_value(parameter, child, problems)
@@ -177,7 +177,7 @@ def _value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
 
 
 def _left_out(parameter: Parameter, node: Node) -> bool:
-    """Whether a null stands for the default: where an object is expected."""
+    """Whether null means the default: only if an object is expected."""
     return parameter.named is not None and not parameter.many and node.value is None
 
 
@@ -193,7 +193,7 @@ def _read_value(parameter: Parameter, node: Node, problems: list[Problem]) -> An
 
 
 def _items(section: Section, node: Node, problems: list[Problem]) -> Any:
-    """Return the objects of a list of sections, none twice."""
+    """Return the objects of a list of sections, without duplicates."""
     items = [read_section(section, item) for item in node.value]
     problems += [problem for item in items for problem in item.problems]
     kinds = [item.kind for item in items]
@@ -204,7 +204,7 @@ def _items(section: Section, node: Node, problems: list[Problem]) -> Any:
 
 
 def _build(kind: Kind, values: Mapping[str, Any], invalid: frozenset[str], node: Node, problems: list[Problem]) -> Any:
-    """Return the object, None if values are missing; a refusal of the class is a problem of the first key it names."""
+    """Return the object, None if values are missing; report a ValueError of the class at the first key it names."""
     if any(kind.parameters[name].default is MISSING for name in invalid):
         return None
     try:
