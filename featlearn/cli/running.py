@@ -66,7 +66,7 @@ def sweep(
     config: ConfigFile,
     out: Annotated[Path, typer.Option(help="Store: a new or empty folder, or one to resume.", show_default=False)],
     changes: Settings = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one a core.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one per core.")] = 1,
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
     quiet: Quiet = False,
