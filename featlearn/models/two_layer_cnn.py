@@ -3,7 +3,7 @@
 f(x) = F_+(x) - F_-(x),   F_j(x) = a sum_r s sum_p act(<w_jr, x_p> + b_jr)
 
 with filters averaged (a = 1/m) or summed (a = 1), patches summed (s = 1) or averaged (s = 1/P), and b = 0 without
-bias. Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
+bias. Papers differ in these scales, and hence in the meaning of lr and steps: state them with every number.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TwoLayerCNN:
         return np.repeat([1.0, -1.0], self.n_filters)
 
     def scale(self, n_patches: int) -> float:
-        """Return a s, what one activation is multiplied with besides its sign j."""
+        """Return a s, the factor of one activation besides its sign j."""
         filters = {"mean": 1 / self.n_filters, "sum": 1.0}
         patches = {"mean": 1 / n_patches, "sum": 1.0}
         return filters[self.filters] * patches[self.patches]
@@ -66,7 +66,7 @@ class TwoLayerCNN:
         return self._draw(stream(seed, "init_weights"), (2 * self.n_filters, dim), self.std(dim))
 
     def draw_biases(self, seed: int, dim: int) -> np.ndarray:
-        """Draw the initial biases [2m], of the same law as a weight; they enter only where ``bias`` is true."""
+        """Draw the initial biases [2m], with the distribution of a weight; used only if ``bias`` is true."""
         return self._draw(stream(seed, "init_biases"), (2 * self.n_filters,), self.std(dim))
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], std: float) -> np.ndarray:
