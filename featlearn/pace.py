@@ -1,4 +1,4 @@
-"""How far a computation is, told to whoever wants to know; nobody does unless ``reporting_to`` says so."""
+"""Progress of a computation, reported to the listener that ``reporting_to`` sets, if any."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-COMPILING = -1.0  # told in place of a share while loops are compiled, which happens once on a machine
+COMPILING = -1.0  # reported in place of a share while loops are compiled, once on a machine
 Listener = Callable[[float], None]
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def report_progress(share: float) -> None:
-    """Tell the share of the steps of a block that have been taken, 0 to 1, or COMPILING."""
+    """Report the completed share of a block's steps, 0 to 1, or COMPILING."""
     listener = _LISTENER.get()
     if listener is not None:
         listener(share)
@@ -22,7 +22,7 @@ def report_progress(share: float) -> None:
 
 @contextmanager
 def reporting_to(listener: Listener) -> Iterator[None]:
-    """Have a listener told of what is computed inside."""
+    """Report the progress of the computations inside to a listener."""
     _watch_compiler()
     token = _LISTENER.set(listener)
     try:
@@ -33,7 +33,7 @@ def reporting_to(listener: Listener) -> Iterator[None]:
 
 @cache
 def _watch_compiler() -> None:
-    """Have numba say when it begins to compile what its cache on disk does not hold."""
+    """Report COMPILING whenever numba compiles a function that its disk cache lacks."""
     try:
         from numba.core import event
     except ModuleNotFoundError:

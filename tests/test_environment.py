@@ -81,7 +81,7 @@ def undisturbed_runs():
 
 def settings():
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
-    process = [look() for look, *_ in FRESH]
+    process = [get() for get, *_ in FRESH]
     return (*modes, *process, torch.get_default_device(), np.geterr(), list(warnings.filters), 5e-324 * len("1") == 0)
 
 
