@@ -88,7 +88,7 @@ class TwoLayerCNN:
         return None
 
     def scale(self, n_patches: int) -> float:
-        """Return a s, what one activation is multiplied with besides its sign j."""
+        """Return a s, the factor of one activation besides its sign j."""
         filters = {"mean": 1 / self.n_filters, "sum": 1.0}
         patches = {"mean": 1 / n_patches, "sum": 1.0}
         return filters[self.filters] * patches[self.patches]

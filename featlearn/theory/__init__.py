@@ -1,6 +1,6 @@
 """Closed forms on plain numbers.
 
-Nothing of featlearn is imported here, so that theory against simulation is a real test.
+This package imports nothing else of featlearn, so that comparing theory with simulation is an independent test.
 """
 
 from featlearn.theory.boundaries import BOUNDARIES, power_boundary, sam_boundary, sgd_boundary

@@ -3,8 +3,8 @@
 Every boundary takes the same arguments, so that a plot can draw any of them, and is linear in its
 constant `c`, so that a measured boundary fixes `c` by one ratio. The theorems give the powers and leave
 `c` open. Symbols: dim d, n_samples n, n_patches P, noise_std sigma. Arguments are numbers or numpy arrays
-that broadcast; the result has their common shape and the unit of the signal. The noise sits in P-1
-patches and they are summed; the papers write P, and so do we.
+that broadcast; the result has their common shape and the unit of the signal. The noise is in P-1
+patches, which are summed; like the papers, the formulas write P.
 """
 
 from collections.abc import Callable

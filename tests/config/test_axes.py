@@ -14,7 +14,7 @@ from featlearn.config import ConfigWarning, SweepConfig
 from featlearn.config.axes import read_axes
 from featlearn.config.problems import Problem
 from featlearn.config.source import read_yaml
-from featlearn.config.spaced import geomspace, linspace
+from featlearn.config.spacing import geomspace, linspace
 from featlearn.optim import SAM, SGD, USAM
 
 Load = Callable[..., SweepConfig]
@@ -65,7 +65,7 @@ SPACED = "expected a list of values, {linspace: ...}, {geomspace: ...}, {range: 
         ("{data.dmi: [1]}", "x.yaml:6: sweep.data.dmi: no such key; did you mean 'data.dim'?"),
         ("{dim: [1]}", "x.yaml:6: sweep.dim: no such key; did you mean 'data.dim'?"),
         ("{optimiser: [1]}", "x.yaml:6: sweep.optimiser: no such key; did you mean 'optimizer'?"),
-        ("{name: [a, b]}", "x.yaml:6: sweep.name: cannot be swept: it decides nothing about a run"),
+        ("{name: [a, b]}", "x.yaml:6: sweep.name: cannot be swept: it does not affect a run"),
         ("{seed: []}", "x.yaml:6: sweep.seed: " + SPACED + "[]"),
         ("{seed: 3}", "x.yaml:6: sweep.seed: " + SPACED + "3"),
         ("{seed: {}}", "x.yaml:6: sweep.seed: " + SPACED + "{}"),
@@ -90,7 +90,7 @@ SPACED = "expected a list of values, {linspace: ...}, {geomspace: ...}, {range: 
         ("{optimizer.rho: [1], optimizer.rho.theory: [2]}", "swept twice: optimizer.rho at x.yaml:6 already"),
         (
             "{zip: {data.dim: [1, 2], seed: [1, 2, 3]}}",
-            'x.yaml:6: sweep.zip.data.dim: keys of one zip need as many values each, found {"data.dim": 2, "seed": 3}',
+            'x.yaml:6: sweep.zip.data.dim: keys of one zip need equally many values, found {"data.dim": 2, "seed": 3}',
         ),
         ("{zip: 3}", "x.yaml:6: sweep.zip: expected a mapping of keys to axes, found 3"),
         ("{zip: [{seed: [1]}, 3]}", "x.yaml:6: sweep.zip[1]: expected a mapping of keys to axes, found 3"),
@@ -205,7 +205,7 @@ class TestExpansion:
 
 
 class TestExactNumbers:
-    """A spaced value is the number that a list would hold, on any machine."""
+    """A spaced value is the number that a list would have, on any machine."""
 
     @pytest.mark.parametrize(
         ("spaced", "listed"),
@@ -239,7 +239,7 @@ class TestExactNumbers:
         assert linspace(-1e308, 1e308, 3) == [-1e308, 0.0, 1e308]
         assert geomspace(5e-324, 1e308, 2) == [5e-324, 1e308]
 
-    def test_integers_that_fall_together_are_told(self, load: Load) -> None:
-        with pytest.warns(ConfigWarning, match=r"x.yaml:6: sweep.seed: of 9 values 3 are left, rounded to integers"):
+    def test_integers_that_coincide_are_reported(self, load: Load) -> None:
+        with pytest.warns(ConfigWarning, match=r"x.yaml:6: sweep.seed: rounding to integers leaves 3 of 9 values"):
             assert load("sweep: {seed: {linspace: [1, 3, 9]}}").n_runs == 3
         assert load("sweep: {data.dim: {geomspace: [50, 500, 5]}}").n_runs == 5

@@ -121,7 +121,7 @@ class TestSignal:
     @pytest.mark.parametrize("data", ["{snr: 1e300, noise_std: 1e20}", "{signal_norm: 1, noise_std: 1e-310}"])
     def test_a_ratio_that_is_not_finite_is_refused(self, problems: Problems, data: str) -> None:
         (line,) = problems(set=[f"data={data}"])
-        assert line.startswith("--set: data.noise_std: signal and noise are out of all proportion")
+        assert line.startswith("--set: data.noise_std: the ratio of signal to noise is not a finite number")
 
 
 class TestBatchAndPhase:
@@ -190,7 +190,7 @@ class TestRecord:
 
     def test_more_records_than_memory_are_refused(self, problems: Problems) -> None:
         (line,) = problems(set=["record.every=1", "train.n_steps=9000000000000000000"])
-        assert line == "--set: record.every: would record 9000000000000000000 steps; 1000000 is the most"
+        assert line == "--set: record.every: would record 9000000000000000000 steps; the limit is 1000000"
 
     def test_by_default_fifty_steps_are_recorded(self, load: Load) -> None:
         record = run_of(load, "train.n_steps=100000").record

@@ -8,55 +8,55 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from featlearn.pace import COMPILING, tell
+from featlearn.pace import COMPILING, report_progress
 from featlearn.sweeps import progress
-from featlearn.sweeps.board import board, noting
 from featlearn.sweeps.progress import COMPILES, compiles, running, showing
+from featlearn.sweeps.progress_file import progress_file, writing_progress
 from featlearn.sweeps.report import SweepReport
 
 
 def test_blocks_under_way_are_noted_by_number_and_wiped_at_their_end():
-    with board() as under_way:
-        with noting(os.getpid(), 3, 100), noting(os.getpid(), 4, 50):
-            tell(0.5)
+    with progress_file() as under_way:
+        with writing_progress(os.getpid(), 3, 100), writing_progress(os.getpid(), 4, 50):
+            report_progress(0.5)
             assert running(under_way) == 25 and not compiles(under_way)
-            tell(COMPILING)
+            report_progress(COMPILING)
             assert running(under_way) == 0 and compiles(under_way)
-        with noting(os.getpid(), 3, 100):
-            tell(0.25)
+        with writing_progress(os.getpid(), 3, 100):
+            report_progress(0.25)
             assert running(under_way) == 25
-        with pytest.raises(ZeroDivisionError), noting(os.getpid(), 5, 10):
-            tell(1.0)
+        with pytest.raises(ZeroDivisionError), writing_progress(os.getpid(), 5, 10):
+            report_progress(1.0)
             raise ZeroDivisionError
         assert not np.any(under_way)
 
 
 def test_without_a_board_nothing_is_noted():
-    with noting(os.getpid(), 0, 10):
-        tell(0.5)
-    with board() as under_way:
+    with writing_progress(os.getpid(), 0, 10):
+        report_progress(0.5)
+    with progress_file() as under_way:
         assert running(under_way) == 0
 
 
-def wait_for(looks):
-    """Wait until another thread has looked twice, or once where it looks no more."""
-    seen, late = len(looks), time.monotonic() + 5
-    while len(looks) < seen + 2 and time.monotonic() < late and not (len(looks) > seen and not sys.stderr.isatty()):
+def wait_for(polls):
+    """Wait until another thread has looked twice, or once where it polls no more."""
+    seen, late = len(polls), time.monotonic() + 5
+    while len(polls) < seen + 2 and time.monotonic() < late and not (len(polls) > seen and not sys.stderr.isatty()):
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.01)
-    looks, shown, whole = [], [], progress.compiles
-    monkeypatch.setattr(progress, "compiles", lambda under_way: looks.append(0) or whole(under_way))
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    polls, shown, whole = [], [], progress.compiles
+    monkeypatch.setattr(progress, "compiles", lambda under_way: polls.append(0) or whole(under_way))
     monkeypatch.setattr(Progress, "update", lambda self, task, **fields: shown.append(fields))
     report = SweepReport(total=100, reused=0)
-    with showing(report, "tiny", True) as show, noting(os.getpid(), 0, 100):
+    with showing(report, "tiny", True) as show, writing_progress(os.getpid(), 0, 100):
         for share in (COMPILING, 0.5) if terminal else (COMPILING,):
-            tell(share)
-            wait_for(looks)
+            report_progress(share)
+            wait_for(polls)
         report.count(["ok"] * 100)
         show()
     if terminal:
@@ -68,6 +68,6 @@ def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monke
 
 
 def test_quiet_makes_no_board():
-    with showing(SweepReport(total=1, reused=0), "tiny", False) as show, board() as under_way:
+    with showing(SweepReport(total=1, reused=0), "tiny", False) as show, progress_file() as under_way:
         show()
         assert not np.any(under_way)

@@ -20,7 +20,7 @@ from featlearn.engines.protocol import Vector
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.tape import Program
 
-Fate = tuple[Tensor, Tensor]
+RunStatus = tuple[Tensor, Tensor]
 LEAST = 16  # rows and columns of a matrix product
 MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
 
@@ -52,21 +52,33 @@ class GPUGramEngine(GramEngine):
         super().__init__(problem)
 
     def play(
-        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
-    ) -> tuple[list[Vector], Fate]:
+        self,
+        program: Program,
+        given: Sequence[Vector],
+        batches: Tensor,
+        steps: range,
+        level: float | None,
+        status: RunStatus,
+    ) -> tuple[list[Vector], RunStatus]:
         """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see CPUGramEngine.play)."""
-        launch = self.launch(program, given, batches, steps, level, fate)
+        launch = self.launch(program, given, batches, steps, level, status)
         launch()
         alphas, coefs, aligns, end, stopped = list(launch.tensors.values())[:5]
         return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
 
     def launch(
-        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
+        self,
+        program: Program,
+        given: Sequence[Vector],
+        batches: Tensor,
+        steps: range,
+        level: float | None,
+        status: RunStatus,
     ) -> Launch:
         """Return what ``play`` runs, on copies of what changes."""
         p, (b, f, k) = self.problem, self.problem.align0.shape
         alphas, coefs, aligns = (torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True))
-        end, stopped = (x.clone() for x in fate)
+        end, stopped = (x.clone() for x in status)
         changing = {"alphas": alphas, "coefs": coefs, "aligns": aligns, "ends": end, "stops": stopped}
         fixed = {
             "numbers": program.numbers,
