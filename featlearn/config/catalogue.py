@@ -20,6 +20,7 @@ from featlearn.custom import is_own
 from featlearn.engines import ENGINES
 from featlearn.optim.schedules import RADIUS_SCHEDULES
 
+ENGINE_ROOMS = {"gram": "span", "weights": "explicit"}
 KINDS = {
     "data": SECTIONS["data"],
     "models": SECTIONS["network"],
@@ -84,7 +85,7 @@ def _reference(cls: type) -> str:
 
 def _engine_doc(name: str) -> str:
     """Return the first line of an engine's docstring, without importing it: that would load torch."""
-    spec = find_spec(f"featlearn.engines.{name}")
+    spec = find_spec(f"featlearn.engines.{ENGINE_ROOMS[name]}.engine")
     assert spec is not None and spec.origin is not None
     return first_line(ast.get_docstring(ast.parse(Path(spec.origin).read_text("utf-8"))))
 

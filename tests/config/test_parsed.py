@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featlearn.config import SweepConfig
-from featlearn.config.parameters import meaning, parameters
 from featlearn.config.parsed import read_section
 from featlearn.config.sections import SECTIONS, TRACKER, Section, known_keys
 from featlearn.config.source import Node
@@ -205,36 +204,6 @@ def test_a_new_rule_is_covered_by_its_line_in_the_table() -> None:
     assert around.object == SAM(rho=1.0, base=Heavy(pull=3.0, scale=2.0))
     (problem,) = read_section(section, tree({"name": "heavy", "pull": 0})).problems
     assert str(problem) == "x.yaml:1: pull: expected a number > 0, found 0"
-
-
-def test_parameters_of_a_rule_and_of_what_it_wraps_have_different_names() -> None:
-    for section in SECTIONS.values():
-        for kind in section.kinds.values():
-            assert not kind.base or not parameters(kind.cls).keys() & parameters(kind.base).keys()
-
-
-def test_every_parameter_is_explained_in_its_docstring() -> None:
-    for section in (*SECTIONS.values(), TRACKER):
-        for kind in section.kinds.values():
-            assert [p.name for p in kind.parameters.values() if not p.doc] == []
-
-
-def test_a_meaning_may_take_several_lines() -> None:
-    doc = "Head.\n\n    a: one\n        and two.\n    b: three.\n\n    Tail a: none."
-    assert meaning("a", doc) == "one and two."
-    assert meaning("b", doc) == "three."
-    assert meaning("c", doc) == ""
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False, min_value=0) | st.integers(0, 2**70))
-def test_every_number_comes_through_as_a_float(number: float) -> None:
-    value = read_section(SECTIONS["data"], tree({"signal_norm": number})).object.signal_norm
-    assert value == float(number)
-    assert type(value) is float
-
-
-def test_minus_zero_is_zero() -> None:
-    assert str(read_section(SECTIONS["data"], tree({"signal_norm": -0.0})).object.signal_norm) == "0.0"
 
 
 SCALARS: Any = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

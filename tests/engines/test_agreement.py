@@ -24,7 +24,11 @@ SETTINGS = {
     # with noise_std = 1 SAM on relu2 is chaotic: 1e-15 on the initial weights becomes 1e-4 in one and the same engine
     "relu2": {"network__activation": "relu2", "data__noise_std": 0.5},
     "relu3, flips": {"network__activation": "relu3", "data__flip_prob": 0.2, "network__init_std": 0.1},
-    "relu3, calm": {"network__activation": "relu3", "network__init_std": 0.1, "seed": 1},  # chaotic with seed 0 and flips
+    "relu3, calm": {
+        "network__activation": "relu3",
+        "network__init_std": 0.1,
+        "seed": 1,
+    },  # chaotic with seed 0 and flips
     "softplus, bias": {"network__activation": "softplus", "network__bias": True},
     "no signal": {"data__signal_norm": 0.0},
 }

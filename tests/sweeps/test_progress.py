@@ -10,38 +10,15 @@ from rich.progress import Progress
 
 from featlearn.pace import COMPILING, report_progress
 from featlearn.sweeps import progress
-from featlearn.sweeps.progress import COMPILES, compiles, running, showing
+from featlearn.sweeps.progress import COMPILES, showing
 from featlearn.sweeps.progress_file import progress_file, writing_progress
 from featlearn.sweeps.report import SweepReport
 
 
-def test_blocks_under_way_are_noted_by_number_and_wiped_at_their_end():
-    with progress_file() as under_way:
-        with writing_progress(os.getpid(), 3, 100), writing_progress(os.getpid(), 4, 50):
-            report_progress(0.5)
-            assert running(under_way) == 25 and not compiles(under_way)
-            report_progress(COMPILING)
-            assert running(under_way) == 0 and compiles(under_way)
-        with writing_progress(os.getpid(), 3, 100):
-            report_progress(0.25)
-            assert running(under_way) == 25
-        with pytest.raises(ZeroDivisionError), writing_progress(os.getpid(), 5, 10):
-            report_progress(1.0)
-            raise ZeroDivisionError
-        assert not np.any(under_way)
-
-
-def test_without_a_board_nothing_is_noted():
-    with writing_progress(os.getpid(), 0, 10):
-        report_progress(0.5)
-    with progress_file() as under_way:
-        assert running(under_way) == 0
-
-
-def wait_for(polls):
-    """Wait until another thread has looked twice, or once where it polls no more."""
-    seen, late = len(polls), time.monotonic() + 5
-    while len(polls) < seen + 2 and time.monotonic() < late and not (len(polls) > seen and not sys.stderr.isatty()):
+def wait_for(looks):
+    """Wait until another thread has looked twice, or once where it looks no more."""
+    seen, late = len(looks), time.monotonic() + 5
+    while len(looks) < seen + 2 and time.monotonic() < late and not (len(looks) > seen and not sys.stderr.isatty()):
         time.sleep(0.01)
 
 

@@ -1,0 +1,23 @@
+"""Sweeps whose blocks cost nothing."""
+
+import fakes
+import pytest
+from joblib.externals.loky import get_reusable_executor
+
+from featlearn.sweeps import pool, worker
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """Blocks of four runs that cost nothing, in this process."""
+    monkeypatch.setattr(worker, "simulate_block", fakes.fake_block)
+    monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run, device: 4)
+
+
+@pytest.fixture
+def fake_workers(fake, monkeypatch):
+    """The same in worker processes, which start and end with the test."""
+    monkeypatch.setattr(pool, "run_block_in_worker", fakes.run_block_in_worker)
+    get_reusable_executor().shutdown()  # workers keep the environment that they started with
+    yield
+    get_reusable_executor().shutdown()  # and what they call
