@@ -244,8 +244,8 @@ with paper():
 #   .3 +2.8 % [-2.9, 8.5]; signal and train loss likewise. At train loss .4 only 8 to 18 GD runs have a value, the
 #   intervals are wide, and two of 48 exclude zero (both above it). Where the loss falls to 0 SAM does delay the noise
 #   (ReLU, lr = .1, c = 1: half at step 153 [143, 163], GD 44; its signal at 102, GD 43), at .37 of its edge or less.
-#   There the sharpness stays high while the noise is suppressed (it halves at step 53 [43, 63], with GD at 5.3), because
-#   the loss stays high: with softplus it halves earlier under SAM (5.9 against 15.4) though the noise is learned no
-#   earlier (41 against 38).
+#   There the sharpness stays high while the noise is suppressed (it halves at step 53 [43, 63], with GD at 5.3),
+#   because the loss stays high: with softplus it halves earlier under SAM (5.9 against 15.4) though the noise is
+#   learned no earlier (41 against 38).
 # * **Limits.** Full batch, constant lr, one network size. The floor is not a minimum: in 3 dimensions 20
 #   filters fit some of the flipped samples, and after 3000 steps GD's loss is .40 at lr = 3, .35 at 30 (ReLU).
