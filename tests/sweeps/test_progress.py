@@ -1,4 +1,4 @@
-"""A bar moves within a block, from this process and from others; the first compilation says so."""
+"""A bar moves within a block, from this process and from others; the first compilation is reported."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from featlearn.sweeps.progress_file import progress_file, writing_progress
 from featlearn.sweeps.report import SweepReport
 
 
-def test_blocks_under_way_are_noted_by_number_and_wiped_at_their_end():
+def test_progress_is_written_by_block_number_and_cleared_at_the_end():
     with progress_file() as under_way:
         with writing_progress(os.getpid(), 3, 100), writing_progress(os.getpid(), 4, 50):
             report_progress(0.5)
@@ -31,7 +31,7 @@ def test_blocks_under_way_are_noted_by_number_and_wiped_at_their_end():
         assert not np.any(under_way)
 
 
-def test_without_a_board_nothing_is_noted():
+def test_without_a_progress_file_nothing_is_written():
     with writing_progress(os.getpid(), 0, 10):
         report_progress(0.5)
     with progress_file() as under_way:
@@ -39,14 +39,14 @@ def test_without_a_board_nothing_is_noted():
 
 
 def wait_for(polls):
-    """Wait until another thread has looked twice, or once where it polls no more."""
+    """Wait until another thread has polled twice, or once if it polls no more."""
     seen, late = len(polls), time.monotonic() + 5
     while len(polls) < seen + 2 and time.monotonic() < late and not (len(polls) > seen and not sys.stderr.isatty()):
         time.sleep(0.01)
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monkeypatch, capsys):
+def test_a_bar_moves_within_a_block_and_compilation_is_reported(terminal, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
     polls, shown, whole = [], [], progress.compiles
@@ -67,7 +67,7 @@ def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monke
         assert capsys.readouterr().err.splitlines() == [f"tiny: {COMPILES}", f"tiny: {report}"]
 
 
-def test_quiet_makes_no_board():
+def test_quiet_makes_no_progress_file():
     with showing(SweepReport(total=1, reused=0), "tiny", False) as show, progress_file() as under_way:
         show()
         assert not np.any(under_way)
