@@ -43,11 +43,11 @@ def load(write: Callable[..., Path]) -> Callable[..., SweepConfig]:
 
 @pytest.fixture
 def problems(load: Callable[..., SweepConfig]) -> Callable[..., list[str]]:
-    """Load a config that is not sound, and return what is said about it, line by line."""
+    """Load an invalid config, and return its problems, line by line."""
 
-    def said(*args: Any, **kwargs: Any) -> list[str]:
+    def messages(*args: Any, **kwargs: Any) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             load(*args, **kwargs)
         return str(caught.value).splitlines()
 
-    return said
+    return messages

@@ -1,4 +1,4 @@
-"""What a message says of a table of words, however long it is."""
+"""How a message lists a table of words of any length."""
 
 from __future__ import annotations
 
