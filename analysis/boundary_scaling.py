@@ -66,7 +66,7 @@ def swept(name, zipped=None, signals=(1, 160, 36), seeds=SEEDS, **changes):
     settings = {"data.signal_norm": {"geomspace": [first, last, count // 2 if QUICK else count]}}
     settings |= {"seed": {"range": [0, seeds]}, **({"zip": zipped} if zipped else {})}
     changes |= {f"sweep.{key}": value for key, value in settings.items()}
-    fl.sweep(fl.load_config(CONFIG, set=changes), STORE / name, n_jobs=2)
+    fl.sweep(fl.load_config(CONFIG, set=changes), STORE / name, n_jobs=1 if QUICK else 2)
     return fl.summary(STORE / name)
 
 

@@ -34,7 +34,7 @@ SEEDS = int(os.environ.get("FEATLEARN_SEEDS", "40"))  # the test of this noteboo
 STORE = Path(os.environ.get("FEATLEARN_RESULTS", ROOT / "results")) / f"early_noise_learning_{SEEDS}"
 
 config = fl.load_config(ROOT / "configs" / "chen2023_dynamics.yaml", set={"sweep.seed": {"range": [0, SEEDS]}})
-report = fl.sweep(config, STORE, n_jobs=2)
+report = fl.sweep(config, STORE, n_jobs=1 if SEEDS < 40 else 2)
 rows = fl.load(STORE)
 rows["optimizer"] = fl.tables.optimizer_labels(rows)
 rows["recipe"] = rows["optimizer"].map(
