@@ -19,8 +19,8 @@ from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.engines.tape import Program
-from featlearn.geometry import Draw, draw_run, inner_products, patches_of
-from featlearn.loop import MiniBatches, Prospect, ReplayStepper, Stepper, observe
+from featlearn.geometry import Draw, draw_run
+from featlearn.loop import MiniBatches, NextStep, State, Stepper
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import (
@@ -48,7 +48,6 @@ from featlearn.optim import (
     SignSGD,
     TorchOptim,
     VaSSO,
-    formula,
 )
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
@@ -102,7 +101,21 @@ RULES = {
     "signsgd": SignSGD(lr=0.003, momentum=0.5, weight_decay=0.1),
     "torch_optim": TorchOptim(lr=0.003, cls="torch.optim.RMSprop", options={"alpha": 0.9, "centered": True}),
 }
-STEADY = [name for name, rule in RULES.items() if formula(rule, 0) is not None]  # whose formulas are known
+PLAIN = {  # whose steps cannot be recorded: they draw, or ask an engine for more than gradients and products
+    "component_sam other_batch",
+    "label_noise",
+    "msam",
+    "asam",
+    "asam_elementwise",
+    "random_perturbation",
+    "muon",
+    "sam around muon",
+    "adam",
+    "sam around adamw",
+    "signsgd",
+    "torch_optim",
+}
+RECORDED = [name for name in RULES if name not in PLAIN]
 IN_LAW = ("random_perturbation",)  # the engines draw differently, and no draw follows a symmetry
 BY_COORDINATE = [name for name, rule in RULES.items() if "coordinates" in needs(rule)]
 GRAM_RULES = [name for name in RULES if name not in BY_COORDINATE]
@@ -291,7 +304,8 @@ def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
     first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
-    return observe(engine, state.w, steps, Prospect.of(rule, state.loss(engine, steps), state.w, state.memory, steps))
+    coming = NextStep.of(rule, state.loss(engine, steps), state.w, state.memory, steps)
+    return coming.view(engine, state.w, steps)
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
@@ -307,6 +321,14 @@ def same_bits(a: Trajectory, b: Trajectory) -> bool:
     return ends and steps and all(a.values[key].tobytes() == b.values[key].tobytes() for key in a.values)
 
 
-def programs_of(stepper: ReplayStepper) -> list[Program | None]:
-    """What a stepper plays, the latest formulas of its rule; None for one that cannot be recorded."""
-    return [program for _, program in stepper._recordings.kept.values()]
+def programs_of(stepper: Stepper) -> list[Program | None]:
+    """What a stepper replays, the latest recordings of its rule; None for a step that cannot be recorded."""
+    return [recording.program for recording in stepper.tapes.kept]
+
+
+def run_to(stepper: Stepper, state: State, losses: Any, first: int, last: int) -> State:
+    """The state after the steps first ... last - 1, each time as many in one go as the stepper takes."""
+    while first < last:
+        following = stepper.until(state, first, last)
+        state, first = stepper.run(state, losses, first, following), following
+    return state

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, programs_of, same_bits
+from helpers import GRAM_RULES, QUICK_TRACKERS, RECORDED, ROUTES, RULES, make_run, programs_of, same_bits
 from mock_device import mock_device
 
 from featlearn import loop, simulation
@@ -114,7 +114,7 @@ def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine, sampling, smal
         run = replace(run, record=Record(steps=(0, 10, 20), trackers=(*QUICK_TRACKERS, TestError())))
         monkeypatch.setitem(simulation.LANES["cuda"], "gram", 2)
     (cpu,), (cuda,) = simulate_block([run]), simulate_block([run], device="cuda")
-    if engine == "gram" and rule in STEADY:
+    if engine == "gram" and rule in RECORDED:
         assert any(programs_of(steppers[-1][1]))  # in one launch
     assert cpu.status == cuda.status
     for name in COLUMNS:
@@ -132,7 +132,7 @@ def test_test_errors_agree_with_the_cpu(activation, bias, small_blocks):
 # steps in one launch, and captured steps
 
 
-SOME = STEADY if REAL else ["sam momentum, decay", "ema_sam window", "looksam window", "sampa"]
+SOME = RECORDED if REAL else ["sam momentum, decay", "ema_sam window", "looksam window", "sampa"]
 
 
 def crowd(rule):

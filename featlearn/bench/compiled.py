@@ -20,7 +20,7 @@ from featlearn.engines.gpu.engine import GPUGramEngine, Launch
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.engine import GramEngine
 from featlearn.loop import Stepper
-from featlearn.loop.recording import record, vectors_of
+from featlearn.loop.tapes import record_step, vectors_of
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine
 
@@ -35,9 +35,10 @@ def launch_of(run: RunConfig, level: float | None = None) -> Launch:
     assert isinstance(made, GramEngine)
     engine = GPUGramEngine(made.problem)
     state = Stepper(engine, run.optimizer, level).start(Loss(engine, torch.full_like(engine.labels, 1)))
-    program = record(run.optimizer, state, 0)
-    if program is None:
+    recorded = record_step(run.optimizer, state, 0)
+    if recorded is None:
         raise ValueError(f"a step of {type(run.optimizer).__name__} cannot be recorded")
+    program = recorded.program
     vectors = vectors_of((state.w, state.memory))
     kept = [vectors[i] for i in program.kept]
     return engine.launch(program, kept, state.batch[:, None], range(1), level, (state.end, state.stopped))

@@ -6,8 +6,7 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
-from featlearn.environment import fresh_environment
-from featlearn.loop import MiniBatches, Prospect, Stepper, observe
+from featlearn.loop import MiniBatches, NextStep, Stepper
 from featlearn.optim import stack
 from featlearn.simulation import build_engine, simulate_block
 
@@ -55,13 +54,13 @@ def test_step(benchmark, ready):
 
 def test_observation(benchmark, ready):
     engine, rule, state, _ = ready
-    prospect = Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
-    benchmark(observe, engine, state.w, 5, prospect)
+    coming = NextStep.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
+    benchmark(coming.view, engine, state.w, 5)
 
 
 def test_test_error(benchmark, run, ready):
     engine, rule, state, _ = ready
-    view = observe(engine, state.w, 5, Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5))
+    view = NextStep.of(rule, state.loss(engine, 5), state.w, state.memory, 5).view(engine, state.w, 5)
     benchmark(run.record.trackers[0], view)
 
 

@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import RULES, STEADY, make_run, mini_batches, programs_of
+from helpers import RECORDED, RULES, make_run, mini_batches, programs_of, run_to
 
 from featlearn.engines.span.engine import GramEngine
-from featlearn.loop import ReplayStepper, Stepper, recording
+from featlearn.loop import ReplayStepper, Stepper, tapes
 from featlearn.loop.state import merge
-from featlearn.optim import SGD, changes
+from featlearn.optim import SGD
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -50,8 +50,8 @@ def pair(runs, level=None):
 def run_both(plain, played, losses, syncs=SYNCS):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), played.start(next(other))
-    for first, last in pairwise(sorted({*syncs, *changes(plain._rule, syncs[-1])})):
-        a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
+    for first, last in pairwise(looks):
+        a, b = plain.run(a, one, first, last), run_to(played, b, other, first, last)
     return a, b
 
 
@@ -70,7 +70,7 @@ def distance(a, b, *, memory=True):
     return max(found) if same else math.inf
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", RECORDED)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_the_kernel_takes_the_steps(name, setting, level):
@@ -130,12 +130,14 @@ def test_synchronisations_and_neighbours_change_no_bit():
 def test_a_wrong_tape_disagrees(wrong, monkeypatch):
     """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
     plain, played, losses = pair(crowd(RULES["sam momentum, decay"]))
-    program = recording.record(plain._rule, played.start(next(losses())), 0)
+    recorded = tapes.record_step(plain._rule, played.start(next(losses())), 0)
+    program = recorded.program
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
-    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
+    false = recorded._replace(program=replace(program, **changes[wrong]))
+    monkeypatch.setattr(tapes, "record_step", lambda *_: false)
     assert distance(*run_both(plain, played, losses)) > 1e-11
 
 
