@@ -145,9 +145,16 @@ def boundary_figure(
     level: float | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `boundary` on its own; return the figure and the crossings it shows.
+    """Draw where a mean crosses a level, over one axis of a sweep. A line is the fitted power law.
 
-    `where` keeps the rows with these values.
+    Return the figure of `boundary` and the crossings it shows.
+
+    x: column of the horizontal axis.
+    y: column of the vertical axis, along which the value crosses the level.
+    value: column that crosses the level.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    level: value at which the boundary is measured; 0.1 above the share of flipped labels for a test error.
     """
     runs = last_rows(select(rows, where or {}))
     level, curves = _measure(runs, x, y, value, optimizer, level)

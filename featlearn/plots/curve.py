@@ -116,7 +116,16 @@ def curve_figure(
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `curve` on its own; return the figure and its points. `where` keeps the rows with these values."""
+    """Draw a mean over one axis of a sweep, one line per optimizer. Bars are 95% intervals over seeds.
+
+    Return the figure of `curve` and its points.
+
+    x: column of the horizontal axis; the one that varies if not given.
+    value: column of the vertical axis.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    log_y: whether the vertical axis is logarithmic.
+    """
     runs, x = _runs(select(rows, where or {}), x, value)
     lines = _lines(runs, x, value, optimizer)
     points = pd.concat([line.points.assign(optimizer=str(line.optimizer)) for line in lines], ignore_index=True)

@@ -105,9 +105,17 @@ def dynamics_figure(
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `dynamics` with a panel for every optimizer, or with `overlay` in one; return the figure and its curves.
+    """Draw recorded values over steps, one panel per optimizer. Means and bands are over the seeds of one cell.
 
-    `where` keeps the rows with these values, and so chooses the cell of a sweep.
+    Return the figure of `dynamics` and its curves.
+
+    columns: column to draw; by default the mean coefficients of signal and noise, or the train loss.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    band: what the bands show: quantiles (10% to 90%), or se (one standard error of the mean either way).
+    log: whether the axis of steps is logarithmic; by default where the recorded steps are geometric.
+    log_y: whether the vertical axis is logarithmic.
+    overlay: draw all optimizers in one panel.
     """
     columns = _as_list(columns, rows)
     shown = _curves(select(rows, where or {}), columns, optimizer, band)

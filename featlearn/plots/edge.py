@@ -87,9 +87,14 @@ def edge_figure(
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `edge` with a panel for every cell, or with `overlay` in one; return the figure and the curves it shows.
+    """Draw the sharpness over steps with 2/lr and SAM's edge. One line per seed, one panel per cell of a sweep.
 
-    `where` keeps the rows with these values, and so chooses cells of a sweep.
+    Return the figure of `edge` and the curves it shows.
+
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    log_y: whether the vertical axis is logarithmic; by default it is.
+    overlay: draw all cells in one panel.
     """
     curves = _curves(select(rows, where or {}), optimizer)
     return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")

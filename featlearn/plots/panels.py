@@ -24,9 +24,12 @@ LEAST = 1.0  # inches of a panel, either way, with its words
 
 
 class SheetOptions(TypedDict, total=False):
-    """What every figure can be told about its sheet: a title, its width and height in inches, whether it explains.
+    """Options of every figure that is drawn on a sheet of its own.
 
-    kept: what the caption says first, of the rows that were kept.
+    title: text above the figure.
+    size: width and height in inches; by default the contents decide.
+    caption: whether a text below the figure explains it; by default one does.
+    kept: the first sentence of the caption, which names the conditions that chose the rows.
     """
 
     title: str | None

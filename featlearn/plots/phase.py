@@ -118,9 +118,19 @@ def phase_figure(
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `phase_diagram` with a panel for every optimizer; return the figure and the cells it shows.
+    """Draw a mean over two axes of a sweep, one panel per optimizer. A line is the boundary of theory where one holds.
 
-    `where` keeps the rows with these values; x and y are `featlearn.tables.main_axes` if not given.
+    Return the figure of `phase_diagram` and the cells it shows.
+
+    x: column of the horizontal axis; the signal if it varies.
+    y: column of the vertical axis; by default the dimension, or the other column that varies.
+    value: column that the colour shows.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    theory: law to draw over the cells: sgd, sam, power, none, or auto for the optimizer's own where it holds.
+    constant: constant of the law; fitted to the measured boundary if not given.
+    level: value at which the boundary is measured; 0.1 above the share of flipped labels for a test error.
+    log_y: whether the vertical axis is logarithmic; by default where its values are geometric.
     """
     runs = last_rows(select(rows, where or {}))
     x, y = main_axes(runs, x, y)

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 from featlearn import plots
 from featlearn.plots import KINDS, save
+from featlearn.plots.kinds import Option
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -22,6 +23,33 @@ def test_every_kind_draws_a_file_from_the_rows_of_a_store(make_rows, tmp_path, k
 def test_every_kind_refuses_an_unknown_option(rows, kind):
     with pytest.raises(ValueError, match="no option 'colour'; it has"):
         KINDS[kind](rows, {"colour": "red"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_is_described_in_the_docstring_of_the_figure(kind):
+    options = KINDS[kind].options
+    assert {"where", "title", "size", "caption"} <= {*options} and {"rows", "sheet", "kept"}.isdisjoint(options)
+    assert ("step" in options) == ("at_train_loss" in options) == (not KINDS[kind].over_steps)
+    assert [name for name, option in options.items() if not option.meaning.endswith(".")] == []
+    first = KINDS[kind].summary.partition(". ")[0]
+    assert first.startswith("Draw ") and len(first) < 64  # a line of `featlearn plot --help`
+
+
+def test_options_are_read_from_annotations_defaults_and_docstring():
+    options = KINDS["phase"].options
+    assert options["value"] == Option(str, "test_error", "column that the colour shows.")
+    assert options["level"].annotation == float | None and options["level"].default is None
+    assert options["theory"].meaning.endswith("for the optimizer's own where it holds.")
+
+
+def test_runs_are_read_at_a_step_or_at_a_train_loss(rows):
+    at_step = KINDS["phase"](rows, {"step": 50})[1]
+    assert at_step["mean"].min() > KINDS["phase"](rows, {})[1]["mean"].min()
+    loss = rows.loc[rows["step"] == 50, "train_loss"].iloc[0]
+    at_loss = KINDS["phase"](rows, {"at_train_loss": loss})[1]
+    pd.testing.assert_series_equal(at_loss["mean"], at_step["mean"])
+    with pytest.raises(ValueError, match="both say where a run is read"):
+        KINDS["phase"](rows, {"step": 50, "at_train_loss": 0.4})
 
 
 @pytest.mark.parametrize("kind", KINDS)
