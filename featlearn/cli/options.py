@@ -55,12 +55,12 @@ def _values(key: str, text: str) -> list[Any]:
 class Spelling:
     """How an argument is written in a call.
 
-    words: the type by which Typer reads it.
+    type: the type by which Typer reads it.
     metavar: its placeholder in the help.
     read: turns what Typer read into the argument; None where it is the argument.
     """
 
-    words: Any
+    type: Any
     metavar: str | None = None
     read: Callable[[Any], Any] | None = None
 
@@ -74,24 +74,24 @@ SPELLINGS: Mapping[type, Spelling] = {
 
 
 def spelling(annotation: Any) -> Spelling:
-    """Return how an argument of this annotation is written; a number, a word or a switch is written as itself."""
+    """Return how an argument of this annotation is written; numbers, text and flags need no conversion."""
     union = get_origin(annotation) in (Union, UnionType)
     parts = [part for part in (get_args(annotation) if union else (annotation,)) if part is not type(None)]
     known = (SPELLINGS.get(get_origin(part) or part) for part in parts)
     return next(filter(None, known), Spelling(parts[0]))
 
 
-def read(option: Option, words: Any) -> Any:
-    """Return the argument that the words of a call stand for. Raises ValueError if they stand for none."""
+def read(option: Option, value: Any) -> Any:
+    """Return the argument of a plot for what Typer read. Raises ValueError if it is none."""
     reader = spelling(option.annotation).read
-    return reader(words) if reader else words
+    return reader(value) if reader else value
 
 
 def flag(name: str, option: Option) -> str:
     """Return the option's name in a call: `-x`, `--level`, `--overlay`, `--log/--no-log`, `--column` for columns."""
     if len(name) == 1:
         return f"-{name}"
-    words, long = spelling(option.annotation).words, f"--{name.replace('_', '-')}"
+    words, long = spelling(option.annotation).type, f"--{name.replace('_', '-')}"
     if words == list[str]:
         return long.removesuffix("s")
     return f"{long}/--no-{long[2:]}" if words is bool and option.default is not False else long
@@ -102,7 +102,7 @@ def with_options(
 ) -> Callable[..., None]:
     """Return a command with a parameter for every option in place of its `**given`.
 
-    Those of other plots are hidden, and take any words, so that the command can say whose they are.
+    Options of other plots are hidden and accept any text, so that the command can refuse them by name.
     """
     *fixed, _ = signature(command, eval_str=True).parameters.values()
     options = [_parameter(key, option) for key, option in own.items()]
@@ -116,13 +116,13 @@ def with_options(
 
 def _parameter(name: str, option: Option) -> Parameter:
     how = spelling(option.annotation)
-    words = how.words if option.default is False else how.words | None
-    text = option.meaning[:1].upper() + option.meaning[1:] + " Repeatable." * (how.words == list[str])
+    words = how.type if option.default is False else how.type | None
+    text = option.meaning[:1].upper() + option.meaning[1:] + " Repeatable." * (how.type == list[str])
     about = typer.Option(flag(name, option), metavar=how.metavar, help=text)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[words, about])
 
 
 def _hidden(name: str, option: Option) -> Parameter:
-    words = bool | None if spelling(option.annotation).words is bool else list[str] | None
+    words = bool | None if spelling(option.annotation).type is bool else list[str] | None
     about = typer.Option(flag(name, option), hidden=True)
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[words, about])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from featlearn.cli.app import Once, StoreFolder, app, own_backend, telling, user_errors
+from featlearn.cli.app import Once, StoreFolder, app, own_backend, printed_warnings, user_errors
 from featlearn.cli.options import flag, read, with_options
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(name: str) -> Any:
             if given.pop(key) is not None:
                 have = [kind for kind in kinds if key in kinds[kind].options]
                 raise ValueError(f"{name} has no option {flag(key, option)}; {_listed(have)} it")
-        options = {key: read(own[key], words) for key, words in given.items() if words is not None}
+        options = {key: read(own[key], value) for key, value in given.items() if value is not None}
         _draw(kinds[name], store, out, options, dpi=dpi, all_sweeps=all_sweeps)
 
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -82,12 +82,12 @@ def _draw(kind: Kind, store: Path, out: Path, options: dict[str, Any], *, dpi: f
 
     check_suffix(out)
     every_step = kind.over_steps or not options.keys().isdisjoint(["step", "at_train_loss"])
-    with telling(StoreWarning):
+    with printed_warnings(StoreWarning):
         rows = (load if every_step else summary)(store, all_sweeps=all_sweeps)
-    with telling(UserWarning):
+    with printed_warnings(UserWarning):
         figure, table = kind(rows, options)
     for path in save(figure, table, out, dpi):
         typer.echo(path)
     close(figure)
     if failed := status(store).failed:
-        typer.echo(f"warning: {failed} failed runs are not in it; featlearn status says why", err=True)
+        typer.echo(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)

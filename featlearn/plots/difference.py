@@ -55,7 +55,7 @@ class Contrast:
         return mesh
 
     def notes(self) -> list[str]:
-        """Explain how the pairs were made, and the marks."""
+        """Return how the pairs were made, and what the marks mean."""
         factor, several = self.train_loss_tol, self.grid["n"].max() > 1
         matched = f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched."
         dropped = _counts(self.outcomes[self.outcomes != "paired"])

@@ -29,7 +29,7 @@ MEANING = re.compile(r"^(\w+): (.*(?:\n(?!\w+: ).+)*)", re.MULTILINE)  # of an o
 
 @dataclass(frozen=True)
 class Option:
-    """A keyword argument of a function: its annotation, its default, and what the docstring says of it."""
+    """A keyword argument of a function: its annotation, its default, and its line of the docstring."""
 
     annotation: Any
     default: Any
@@ -54,10 +54,10 @@ SHEET = _described(SheetOptions, dict.fromkeys(name for name in SheetOptions.__a
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure: the function that draws it from rows of a store, and what it may be told.
+    """A kind of figure: the function that draws it from rows of a store, and its options.
 
     over_steps: whether it shows runs over all recorded steps; any other reads each run once, at its last step unless
-        the options `step` or `at_train_loss` say where.
+        the options `step` or `at_train_loss` choose another.
     """
 
     figure: Callable[..., tuple[Figure, pd.DataFrame]]
@@ -98,7 +98,7 @@ def read_once(rows: pd.DataFrame, *, step: int | None = None, at_train_loss: flo
     Raises ValueError if both are given, or if no run was recorded there.
     """
     if step is not None and at_train_loss is not None:
-        raise ValueError("--step and --at-train-loss both say where a run is read: give one of them")
+        raise ValueError("--step and --at-train-loss both choose where a run is read: give one of them")
     if step is not None:
         return at_step(rows, step)
     return rows if at_train_loss is None else _reached(rows, at_train_loss)

@@ -52,7 +52,7 @@ def test_every_annotation_has_its_flag():
     assert flags == [
         *("-x", "--column", "--where", "--level", "--max-steps", "--log/--no-log", "--overlay", "--size"),
     ]
-    assert spelling(str | None).words is str and spelling(int).words is int
+    assert spelling(str | None).type is str and spelling(int).type is int
 
 
 def test_defaults_are_those_of_the_function_and_words_become_its_arguments():

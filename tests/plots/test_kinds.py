@@ -48,7 +48,7 @@ def test_runs_are_read_at_a_step_or_at_a_train_loss(rows):
     loss = rows.loc[rows["step"] == 50, "train_loss"].iloc[0]
     at_loss = KINDS["phase"](rows, {"at_train_loss": loss})[1]
     pd.testing.assert_series_equal(at_loss["mean"], at_step["mean"])
-    with pytest.raises(ValueError, match="both say where a run is read"):
+    with pytest.raises(ValueError, match="both choose where a run is read"):
         KINDS["phase"](rows, {"step": 50, "at_train_loss": 0.4})
 
 
@@ -64,7 +64,7 @@ def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
     _, ax = plt.subplots()
     call = getattr(plots, {"phase": "phase_diagram"}.get(kind, kind))
     axes = {"phase": ("data.signal_norm", "data.dim")}
-    with pytest.raises(ValueError, match="title are of a figure of its own: not with ax"):
+    with pytest.raises(ValueError, match="title: options of a figure of its own, not to be given with ax"):
         call(df, *axes.get(kind.replace("difference", "phase"), ()), ax=ax, title="mine")
 
 
