@@ -1,4 +1,4 @@
-"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge; a panel a cell, or one for all."""
+"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge; one panel per cell, or one for all."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 class Curves:
     """What is shown of every cell: run_id, its varying columns, seed, status, step, values; and how many runs are not.
 
-    SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
+    SAM's edge is missing where it equals 2 / lr throughout a run; every edge is missing where a schedule sets lr to 0.
     """
 
     cells: Mapping[Label, pd.DataFrame]
     lost: int
-    early: str  # where the records end, if that is long before the runs do
+    early: str  # where the records end, if they end long before the runs
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -60,10 +60,11 @@ def edge(
     `table` has one row per run and recorded step (`featlearn.load`) with the columns `sharpness`, `stability_edge`
     and, for SAM and USAM, `sam_edge`: trackers of these names record them. Every seed is a line. Every cell gets a
     panel on shared axes, in the order of the sweep, and the first panel's Axes is returned (all are in
-    `ax.figure.axes`); with `overlay` they share one panel, a colour each. `ax` takes the rows of one cell, or overlays
-    them; on one that holds curves, these take other colours. The sharpness is on a logarithm unless `log_y` is False;
-    where it is negative, its size is drawn. For `sheet` see `phase_diagram`. Warns where the records end long before
-    the runs do. Raises ValueError, naming the tracker, where one was not recorded.
+    `ax.figure.axes`); with `overlay` they share one panel, each in its own colour. `ax` takes the rows of one
+    cell, or overlays them; on one that holds curves, these take other colours. The axis of the sharpness is
+    logarithmic unless `log_y` is False; where the sharpness is negative, its size is drawn. For `sheet` see
+    `phase_diagram`. Warns where the records end long before the runs do. Raises ValueError, naming the tracker, where
+    one was not recorded.
     """
     curves = _curves(table, optimizer)
     if ax is None:
@@ -87,9 +88,14 @@ def edge_figure(
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `edge` with a panel for every cell, or with `overlay` in one; return the figure and the curves it shows.
+    """Draw the sharpness over steps with 2/lr and SAM's edge. One line per seed, one panel per cell of a sweep.
 
-    `where` keeps the rows with these values, and so chooses cells of a sweep.
+    Return the figure of `edge` and the curves it shows.
+
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    log_y: whether the vertical axis is logarithmic; by default it is.
+    overlay: draw all cells in one panel.
     """
     curves = _curves(select(rows, where or {}), optimizer)
     return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")
@@ -141,7 +147,7 @@ def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptio
 
 
 def _draw_over(curves: Curves, ax: Axes) -> None:
-    """Draw cells over each other, a colour each; one that is alone on its axes has a colour for every value."""
+    """Draw cells into one panel, one colour per cell; a single cell has one colour per value."""
     alone, empty = len(curves.cells) == 1, not ax.lines
     for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
         for column, look in LOOKS.items():
@@ -154,7 +160,7 @@ def _draw_over(curves: Curves, ax: Axes) -> None:
 
 
 def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
-    """Set the scales, and the words for the axes."""
+    """Set the scales and the labels of the axes."""
     steps = curves.rows["step"]
     for ax in axes:
         ax.set(xlabel=label("step"), ylabel=label(SHARPNESS))
@@ -177,7 +183,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, look: Mapping[
 
 
 def _notes(curves: Curves) -> list[str]:
-    """Say what a line is, which edge is not drawn, and which runs end early or are missing."""
+    """Return what a line is, which edge is not drawn, and which runs end early or are missing."""
     ends = last_rows(curves.rows)
     fitted, negative = int((ends["status"] == "fitted").sum()), int((curves.rows[SHARPNESS] < 0).sum())
     at_zero = (ends["optimizer.name"].isin(OF_SAM) & ends[SAM_EDGE].isna()).any()
