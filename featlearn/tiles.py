@@ -41,15 +41,15 @@ def pad_columns(matrices: Array, least: int = 0) -> Array:
     n = matrices.shape[-1]
     shape = *matrices.shape[:-1], padded(max(n, least), matrices.itemsize)
     size = math.prod(shape) * matrices.itemsize
-    room = np.zeros(size + ALIGNMENT, np.uint8)
-    out = room[-room.ctypes.data % ALIGNMENT :][:size].view(matrices.dtype).reshape(shape)
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    out = memory[-memory.ctypes.data % ALIGNMENT :][:size].view(matrices.dtype).reshape(shape)
     out[..., :n] = matrices
     return out
 
 
 @intrinsic
 def uncounted(typing: Any, arrays: Any) -> tuple[Any, Any]:
-    """Return arrays, or tuples of them, that the caller keeps alive: nobody counts who holds one or a part of it.
+    """Return arrays, or tuples of them, without reference counts; the caller keeps them alive.
 
     Counting is an atomic operation for every slice, and a gradient would spend a fifth of its time on it.
     """
