@@ -35,7 +35,7 @@ class ReplayStepper(Stepper):
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
         vectors, ends = vectors_of((state.w, state.memory)), (state.end, state.stopped)
         kept = [vectors[j] for j in program.kept]
-        kept, ends = cast(Any, self._engine).play(program, kept, batches, range(first, last), self._level, ends)
+        kept, ends = cast(Any, self._engine).replay(program, kept, batches, range(first, last), self._level, ends)
         for j, vector in zip(program.kept, kept, strict=True):
             vectors[j] = vector
         left, (end, stopped) = iter(vectors), ends
