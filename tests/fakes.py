@@ -1,9 +1,12 @@
-"""A config and a simulation that cost nothing, for tests of what stands around them; worker processes import it too."""
+"""A config and a simulation that cost nothing, for tests of sweeps; worker processes import this file too."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 from helpers import make_run
 
 from featlearn.runs import Trajectory
-from featlearn.sweeps import worker
+from featlearn.sweeps import sweep, worker
 
 RAISES, DIVERGES, KILLS, KILLS_ONCE = 13, 21, 34, 41  # seeds that go wrong
 REAL = worker.run_block_in_worker
@@ -62,6 +65,36 @@ def _first_time():
 
 
 def run_block_in_worker(number, block, device, parent):
-    """What a worker process is sent in place of the real one."""
+    """The function that worker processes call instead of the real one."""
     worker.simulate_block = fake_block
     return REAL(number, block, device, parent)
+
+
+def quiet(config, out, **options):
+    return sweep(config, out, device="cpu", progress=False, **options)
+
+
+DRIVER = """
+    import sys
+    from fakes import FakeConfig, fake_block, run_block_in_worker
+    from featlearn.sweeps import SweepInterrupted, blocks, pool, sweep, worker
+
+    worker.simulate_block, pool.run_block_in_worker = fake_block, run_block_in_worker
+    blocks.lanes = lambda run, device: 1
+    try:
+        sweep(FakeConfig(tuple(range(100, 160))), sys.argv[1], n_jobs=int(sys.argv[2]), device="cpu")
+    except SweepInterrupted as interrupted:
+        sys.exit(str(interrupted))
+"""
+
+
+def started(out, n_jobs):
+    """A sweep of sixty runs of a tenth of a second, under way: its first result is there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(DRIVER), str(out), str(n_jobs)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FAKE_SECONDS": "0.1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "fake: 1 done" in process.stderr.readline()
+    return process

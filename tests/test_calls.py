@@ -74,7 +74,7 @@ def test_simulate_and_sweep_choose_the_device_alike(there, monkeypatch, tmp_path
         return whole(runs, device="cpu")
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "pretended")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "mock device")
     monkeypatch.setattr(simulation, "simulate_block", watched)
     monkeypatch.setattr("featlearn.sweeps.worker.simulate_block", watched)
     for number, options in enumerate([{}, {"device": "auto"}, {"device": "cpu"}]):

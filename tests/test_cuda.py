@@ -1,7 +1,6 @@
 """The same runs on a GPU: equal to the CPU within rounding.
 
-Where there is none, on one that is pretended (see pretend.py): so all that is done for a device is tested anywhere, but
-what the device itself makes of it.
+Without a GPU they run on the mock device (see mock_device.py): it tests everything but the arithmetic of a real one.
 """
 
 from contextlib import nullcontext
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, programs_of, same_bits
-from pretend import pretended
+from mock_device import mock_device
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
@@ -35,8 +34,8 @@ COLUMNS = ("train_loss", "grad_norm", "signal_coef_mean", "noise_coef_pos_mean",
 
 @pytest.fixture(autouse=True)
 def device():
-    """A device, or what stands in for it."""
-    with nullcontext() if REAL else pretended():
+    """A GPU, or the mock device."""
+    with nullcontext() if REAL else mock_device():
         yield
 
 
@@ -61,8 +60,8 @@ def steppers(monkeypatch):
 
 
 @pytest.mark.skipif(REAL, reason="a device refuses by itself")
-def test_a_pretended_device_refuses_what_a_device_refuses():
-    """Negative control: or that everything runs on it would say nothing."""
+def test_the_mock_device_refuses_what_a_device_refuses():
+    """Negative control: otherwise it would prove nothing that everything runs on it."""
     here, there = torch.ones(3), torch.ones(3, device="cuda")
     assert there.is_cuda and not there.cpu().is_cuda and (2 * there)[1:].is_cuda and there.sum().item() == 3
     for mixed in (lambda: here + there, lambda: torch.stack([here, there])):

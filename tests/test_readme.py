@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import ALL_TRACKERS, RULES, make_run
+from typer.testing import CliRunner
 
 import featlearn as fl
+from featlearn.cli import app
 from featlearn.simulation import simulate
 from featlearn.trackers import TRACKERS
 
@@ -47,9 +49,8 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
         else:
             assert words[0] == "featlearn"
-            command = [sys.executable, "-c", "from featlearn.cli import main; main()", *words[1:]]
-            done = subprocess.run(command, capture_output=True, text=True)
-            assert done.returncode == 0, (words, done.stderr)
+            done = CliRunner().invoke(app, words[1:])  # processes of its own: tests/test_cli.py
+            assert done.exit_code == 0, (words, done.output, done.exception)
     assert {p.name for p in folder.iterdir()} >= {
         "phase.pdf",
         "phase.csv",
@@ -95,13 +96,9 @@ def test_the_tracker_of_the_readme_says_the_same_in_both_engines(folder):
 
 
 def test_the_tables_are_all_named():
-    told = {
-        word
-        for row in re.findall(r"^\| (`.*?) \|", TEXT.split("| in `fl.tables`")[1], re.M)
-        for word in row.split(", ")
-    }
-    functions = {name for name in fl.tables.__all__ if name.islower()}
-    assert {word.strip("`") for word in told if word.startswith("`")} >= functions
+    rows = re.findall(r"^\| (`.*?) \|", TEXT.split("| in `fl.tables`")[1], re.M)
+    named = {word.strip("`") for row in rows for word in row.split(", ") if word.startswith("`")}
+    assert named >= {name for name in fl.tables.__all__ if name.islower()}
 
 
 def test_every_word_of_the_table_exists():

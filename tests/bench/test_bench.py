@@ -9,7 +9,6 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from featlearn import simulation
 from featlearn.bench import SECTIONS, Setting, run_benchmarks
 from featlearn.bench.figures import cost_figure, draw
 from featlearn.bench.sizes import block_size
@@ -90,37 +89,6 @@ def test_the_figure_shows_every_size_and_the_explicit_loop(report, tmp_path):
     assert [len(ax.containers) for ax in figure.axes] == [2, 1, 1, 1]
     (path,) = draw(report, tmp_path)
     assert path.stat().st_size > 10_000
-
-
-def test_the_default_block_is_put_back():
-    before = {device: dict(sizes) for device, sizes in simulation.LANES.items()}
-    with pytest.raises(ZeroDivisionError), block_size(3, "cpu"):
-        assert simulation.LANES["cpu"]["gram"] == 3
-        _ = 1 / 0
-    assert before == simulation.LANES
-
-
-@pytest.mark.parametrize("dtype, n_tests", [("float64", 10), ("float32", 0)])
-def test_networks_record_what_they_should(dtype, n_tests):
-    from featlearn.bench.networks import block, network
-
-    run = network(n_tests=n_tests, dtype=dtype)
-    assert run.record.steps == (tuple(range(10, 101, 10)) if n_tests else (100,))
-    assert len({one.run_id for one in block(run, 0) + block(run, 1)}) == 2 * simulation.lanes(run)
-
-
-def test_the_same_training_happens_in_every_dimension():
-    from featlearn.bench.networks import network
-    from featlearn.trackers import Loss, TestError
-
-    ends = []
-    for dim in (10**4, 10**12):
-        run = network(dim=dim, n_tests=1)
-        runs = [replace(run, seed=s, record=replace(run.record, trackers=(Loss(), TestError()))) for s in range(100)]
-        done = simulation.simulate_block(runs)
-        ends.append([sum(t.values[key][-1] for t in done) / 100 for key in ("train_loss", "test_error")])
-    assert ends[0] == pytest.approx(ends[1], rel=0.02, abs=0.06)
-    assert ends[1][0] < 0.68 and 0.05 < ends[1][1] < 0.15
 
 
 # the command

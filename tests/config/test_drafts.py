@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from featlearn.config import SweepConfig
 from featlearn.config.drafts import read_section
-from featlearn.config.parameters import meaning, parameters
-from featlearn.config.sections import SECTIONS, TRACKER, Section, known_keys
+from featlearn.config.sections import SECTIONS, TRACKER, Section
 from featlearn.config.source import Node
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TRACKERS, Decomposition, Loss, TestError
@@ -207,36 +206,6 @@ def test_a_new_rule_is_covered_by_its_line_in_the_table() -> None:
     assert str(problem) == "x.yaml:1: pull: expected a number > 0, found 0"
 
 
-def test_parameters_of_a_rule_and_of_what_it_wraps_have_different_names() -> None:
-    for section in SECTIONS.values():
-        for kind in section.kinds.values():
-            assert not kind.base or not parameters(kind.cls).keys() & parameters(kind.base).keys()
-
-
-def test_every_parameter_is_explained_in_its_docstring() -> None:
-    for section in (*SECTIONS.values(), TRACKER):
-        for kind in section.kinds.values():
-            assert [p.name for p in kind.parameters.values() if not p.doc] == []
-
-
-def test_a_meaning_may_take_several_lines() -> None:
-    doc = "Head.\n\n    a: one\n        and two.\n    b: three.\n\n    Tail a: none."
-    assert meaning("a", doc) == "one and two."
-    assert meaning("b", doc) == "three."
-    assert meaning("c", doc) == ""
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False, min_value=0) | st.integers(0, 2**70))
-def test_every_number_comes_through_as_a_float(number: float) -> None:
-    value = read_section(SECTIONS["data"], tree({"signal_norm": number})).object.signal_norm
-    assert value == float(number)
-    assert type(value) is float
-
-
-def test_minus_zero_is_zero() -> None:
-    assert str(read_section(SECTIONS["data"], tree({"signal_norm": -0.0})).object.signal_norm) == "0.0"
-
-
 SCALARS: Any = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES: Any = st.recursive(
     SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.sampled_from(["name", "theory", "log", "x"]), v)
@@ -252,9 +221,3 @@ def test_any_section_is_read_or_has_problems(name: str, data: Any) -> None:
     draft = read_section(section, replace(node, key=name))
     assert draft.problems or draft.object is not None
     assert all(problem.message for problem in draft.problems)
-
-
-def test_known_keys_are_dotted_and_reach_into_theory() -> None:
-    known = known_keys()
-    assert {"seed", "data", "data.dim", "data.model", "optimizer.rho.theory", "record.every.log"} <= set(known)
-    assert known["optimizer"] is None

@@ -6,8 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featlearn.config import ConfigError, ConfigWarning, SweepConfig, load_config
+from featlearn.config import ConfigError, SweepConfig, load_config
 from featlearn.config.sections import known_keys
 
 Load = Callable[..., SweepConfig]
@@ -160,15 +158,6 @@ def test_neither_torch_nor_pandas_is_imported() -> None:
     assert out.stdout.strip() == "[]"
 
 
-def test_a_hundred_thousand_runs_are_checked_in_seconds(load: Load) -> None:
-    sweep = "{data.signal_norm: {linspace: [0, 9.9, 100]}, data.dim: {range: [100, 1100, 10]}, seed: {range: [0, 10]}}"
-    start = time.perf_counter()
-    config = load(f"sweep: {sweep}")
-    loaded = time.perf_counter() - start
-    assert config.n_runs == 100_000
-    assert loaded < 4, "0.3 s where this was written"
-
-
 KEYS = st.sampled_from([*known_keys(), "sweep", "extends", "nonsense", "data.nonsense"])
 SCALARS: Any = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
 WORDS: Any = st.sampled_from(["sgd", "sam", "gram", "weights", "full", "loss", "test_error", "softplus", "independent"])
@@ -220,13 +209,3 @@ def test_any_file_gives_runs_or_says_what_is_wrong(write: Write, tree: dict[str,
         load_config(write(yaml.safe_dump(tree, sort_keys=False)))
     except ConfigError as error:
         assert all(str(problem).startswith("x.yaml") for problem in error.problems)
-
-
-def test_optimizers_that_would_see_other_data_are_warned_of(load: Load) -> None:
-    sweep = {"sweep.optimizer": [{"name": "sgd", "lr": 0.1}, {"name": "adam", "lr": 0.1}]}
-    with pytest.warns(ConfigWarning, match=r"sampling gram: sgd in the engine gram; .*: adam .* engine: weights gives"):
-        load(set=sweep)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load(set=sweep | {"engine": "weights"})
-        load(set={"sweep.optimizer": [{"name": "sgd", "lr": 0.1}, {"name": "sam", "lr": 0.1, "rho": 0.1}]})

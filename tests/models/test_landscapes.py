@@ -11,13 +11,12 @@ from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.none import NoData
-from featlearn.engines.protocol import Vector
 from featlearn.models import MODELS
 from featlearn.models.landscape import Landscape
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
 from featlearn.models.product import Product
-from featlearn.models.quadratic import Quadratic, rotation
+from featlearn.models.quadratic import Quadratic
 from featlearn.models.saddle import Saddle
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.models.valley import Valley
@@ -149,73 +148,3 @@ def test_real_numbers_enter_by_the_draws_only(by_hand, model, data):
     leaves, given = engine.initial().leaves, [torch.as_tensor(x) for x in model.given(SEED, data)]
     losses = other.losses(tuple(leaf[0] for leaf in leaves), tuple(given))
     assert torch.allclose(losses.reshape(-1), engine.losses(engine.initial())[0], rtol=1e-13)
-
-
-def test_a_rotation_is_orthogonal_and_keeps_the_spectrum():
-    q = rotation(0, 6)
-    assert np.allclose(q @ q.T, np.eye(6), atol=1e-14)
-    assert not np.allclose(q, rotation(1, 6))
-    spectrum = (5.0, 1.0, -2.0)
-    eigenvalues, rows = Quadratic(spectrum=spectrum, rotated=True).given(0, NONE)
-    assert np.allclose(np.linalg.eigvalsh(rows.T @ np.diag(eigenvalues) @ rows), sorted(spectrum))
-
-
-def test_the_embedded_saddle_has_its_minima_where_the_formula_says():
-    """lambda - c w + q w^2 = 0: w = (c +- sqrt(c^2 - 4 lambda q)) / 2q; the origin is critical too."""
-    model = Saddle()
-    engine = landscape_engine(model, NONE, 0)
-    roots = [(0.1 + sign * math.sqrt(0.01 + 4)) / 2 for sign in (1, -1)]
-    for w in ([0.0, 0.0], *[[root, 0.0] for root in roots]):
-        gradient = engine.gradient(Vector((torch.tensor([w], dtype=torch.float64),)), torch.ones(1, 1))
-        assert gradient.leaves[0].abs().max() < 1e-15
-
-
-def test_the_autoencoders_minimum_is_half_of_the_smallest_moments():
-    """Baldi, Hornik 1989: at the leading principal directions, with zero gradient, and nothing random is below."""
-    data, model = Gaussian(n_samples=30, dim=6, decay=0.5), LinearAutoencoder(n_hidden=2)
-    engine = landscape_engine(model, data, SEED)
-    (x,) = model.given(SEED, data)
-    _, singular, directions = np.linalg.svd(x / math.sqrt(len(x)))
-    lead = torch.as_tensor(directions[None, :2])
-    best, batch = Vector((lead, lead.mT)), torch.full_like(engine.labels, 1 / 30)
-    minimum = np.sum(singular[2:] ** 2) / 2
-    assert engine.losses(best).mean().item() == pytest.approx(minimum, rel=1e-13)
-    gradient = engine.gradient(best, batch)
-    assert engine.inner(gradient, gradient).item() < 1e-28
-    w = engine.initial()
-    for _ in range(4000):
-        w = w - 0.2 * engine.gradient(w, batch)
-    assert engine.losses(w).mean().item() == pytest.approx(minimum, rel=1e-9)
-
-
-@pytest.mark.parametrize("activation", ["erf", "tanh", "relu"])
-def test_the_loss_is_zero_at_the_teacher_in_any_order_of_its_neurons(activation):
-    model = TeacherStudent(n_hidden=3, n_teacher=3, activation=activation)
-    engine = landscape_engine(model, CLOUD, SEED)
-    w, v = (torch.as_tensor(leaf)[None] for leaf in model.teacher(SEED, CLOUD))
-    order = [2, 0, 1]
-    for point in (Vector((w, v)), Vector((w[:, order], v[:, order]))):
-        assert engine.losses(point).max() < 1e-29
-        gradient = engine.gradient(point, torch.full_like(engine.labels, 1 / 9))
-        assert engine.inner(gradient, gradient) < 1e-29
-    assert engine.losses(engine.initial()).mean() > 0.01
-
-
-def test_margins_count_the_mistakes_of_classes_and_are_absent_for_regression():
-    model = MLP(width=8, loss="cross_entropy")
-    leaves, (x, y) = (tuple(map(torch.as_tensor, part)) for part in (model.initial(0, IMAGES), model.given(0, IMAGES)))
-    margins, outputs = model.margins(leaves, (x, y)), model.outputs(leaves, x)
-    assert torch.equal(margins > 0, outputs.argmax(1) == y.argmax(1))
-    expected = torch.nn.functional.cross_entropy(outputs, y.argmax(1), reduction="none")
-    assert torch.allclose(model.losses(leaves, (x, y)), expected, rtol=1e-12)
-    points = MLP()
-    leaves, given = (tuple(map(torch.as_tensor, part)) for part in (points.initial(0, POINTS), points.given(0, POINTS)))
-    assert points.margins(leaves, given).shape == (0,)
-
-
-def test_the_default_init_is_that_of_torch():
-    """Uniform within +- 1/sqrt(inputs): standard deviation 1/sqrt(3 inputs)."""
-    weight, bias, outer, _ = MLP(width=2000).initial(0, IMAGES)
-    for leaf, bound in ((weight, 1 / 8), (bias, 1 / 8), (outer, 2000**-0.5)):
-        assert np.abs(leaf).max() <= bound
-        assert leaf.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)

@@ -1,10 +1,10 @@
-"""Parameters on two devices: norms are over all of them. Without a GPU on a pretended one (see pretend.py)."""
+"""Parameters on two devices: norms are over all of them. Without a GPU on the mock device (see mock_device.py)."""
 
 from contextlib import nullcontext
 
 import pytest
 import torch
-from pretend import pretended
+from mock_device import mock_device
 from torch import nn
 from torch_rules import ALLOWED, TWO_STEP, like
 
@@ -18,8 +18,8 @@ DRAWN = ("random_perturbation",)  # by each device for itself
 
 @pytest.fixture(autouse=True)
 def device():
-    """A device, or what stands in for it."""
-    with nullcontext() if REAL else pretended():
+    """A GPU, or the mock device."""
+    with nullcontext() if REAL else mock_device():
         yield
 
 

@@ -1,7 +1,7 @@
-"""A CUDA device that is not there: tensors of the CPU that say they are elsewhere, and refuse what a device refuses.
+"""A mock CUDA device: tensors of the CPU that report to be on a GPU, and refuse what a GPU's tensors refuse.
 
-All that is done for a GPU but the GPU's own arithmetic runs anywhere with it: which way is taken there, and that no
-tensor of one side meets one of the other. Kernels run in Triton's interpreter, captured steps are run again.
+It tests everything but the arithmetic of a real GPU: which code path is taken, and that no operation mixes tensors of
+the host and the device. Kernels run in Triton's interpreter, captured steps are run again.
 """
 
 from __future__ import annotations
@@ -18,64 +18,64 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 CUDA = torch.device("cuda", 0)
-BOTH_SIDES = ("to", "copy_", "expand_as", "view_as")  # what may have operands of both
-OF_THE_FIRST = BOTH_SIDES[1:]  # what leaves the result where its first operand is
-WORDS = ("cpu", "cuda")
-SAID = {"is_cuda": True, "device": CUDA}  # of a tensor on the device
+MIXED = ("to", "copy_", "expand_as", "view_as")  # operands may be of host and device
+OF_THE_FIRST = MIXED[1:]  # the result is where the first operand is
+NAMES = ("cpu", "cuda")
+ATTRIBUTES = {"is_cuda": True, "device": CUDA}  # of a tensor on the device
 
 
-class Elsewhere(Tensor):
-    """A tensor on the device. twin: what computes in its place; autograd knows tensors by identity."""
+class DeviceTensor(Tensor):
+    """A tensor on the device. twin: the CPU tensor that computes for it; autograd knows tensors by identity."""
 
     twin: Tensor
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what is asked, and leave the result on the device."""
+        """Call the function; the result stays on the device."""
         return call(function, args, kwargs or {})
 
 
 class Device(TorchFunctionMode):
-    """Within, tensors can be made on the device."""
+    """Within this context tensors can be created on the device."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do what is asked, where it is asked to be done."""
+        """Call the function on the host or the device, wherever its arguments are."""
         return call(function, args, kwargs or {})
 
 
 def moved(x: Any, to: type[Tensor]) -> Any:
-    """Return a tensor as one of the device, or of the host: of the same memory."""
-    if not isinstance(x, Tensor) or isinstance(x, Elsewhere) == (to is Elsewhere):
+    """Return a tensor as one of the device, or of the host, in the same memory; anything else unchanged."""
+    if not isinstance(x, Tensor) or isinstance(x, DeviceTensor) == (to is DeviceTensor):
         return x
     if to is Tensor:
         return x.twin
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        there = x.detach().as_subclass(Elsewhere)
-    there.twin = x
-    return there
+        result = x.detach().as_subclass(DeviceTensor)
+    result.twin = x
+    return result
 
 
 def call(function: Any, args: Any, kwargs: Any) -> Any:
-    """Call a function of torch as a device would: it meets no tensor of the other side but single numbers."""
+    """Call a function of torch as a device would: no tensor of the host is an operand, but for single numbers."""
     name, leaves = getattr(function, "__name__", ""), tree_leaves((args, kwargs))
     tensors = [x for x in leaves if isinstance(x, Tensor)]
-    on_device = [x for x in tensors if isinstance(x, Elsewhere)]
-    named = [torch.device(x) for x in leaves if isinstance(x, torch.device) or (isinstance(x, str) and x in WORDS)]
-    if on_device and name == "__get__" and (said := SAID.get(function.__self__.__name__)):
-        return said
+    on_device = [x for x in tensors if isinstance(x, DeviceTensor)]
+    named = [torch.device(x) for x in leaves if isinstance(x, torch.device) or (isinstance(x, str) and x in NAMES)]
+    if on_device and name == "__get__" and (value := ATTRIBUTES.get(function.__self__.__name__)):
+        return value
     if on_device and name == "numpy":
         raise TypeError("can't convert a tensor of the device to numpy")
-    if on_device and name not in BOTH_SIDES and any(not isinstance(x, Elsewhere) and x.ndim for x in tensors):
+    if on_device and name not in MIXED and any(not isinstance(x, DeviceTensor) and x.ndim for x in tensors):
         raise RuntimeError(f"{name}: expected all tensors to be on the same device")
     with torch._C.DisableTorchFunction():
         function = Tensor.cpu if name == "cuda" else function
         result = function(*tree_map(_local, args), **tree_map(_local, kwargs))
     first = tensors[0] if tensors else None
-    stays = isinstance(first, Elsewhere) if name in OF_THE_FIRST else bool(on_device)
+    stays = isinstance(first, DeviceTensor) if name in OF_THE_FIRST else bool(on_device)
     to_device = named[0].type == "cuda" if named else name == "cuda" or (stays and name != "cpu")
     if not any(isinstance(x, Tensor) for x in tree_leaves(result)):
         return result
-    return tree_map(lambda x: moved(x, Elsewhere if to_device else Tensor), result)
+    return tree_map(lambda x: moved(x, DeviceTensor if to_device else Tensor), result)
 
 
 def _local(x: Any) -> Any:
@@ -85,8 +85,8 @@ def _local(x: Any) -> Any:
 
 
 @contextmanager
-def pretended() -> Iterator[None]:
-    """Pretend that there is a device: kernels run in Triton's interpreter, and captured steps are run again."""
+def mock_device() -> Iterator[None]:
+    """Mock a CUDA device: kernels run in Triton's interpreter, and captured steps are run again."""
     from featlearn import law, linalg
     from featlearn.engines.gpu.engine import Launch
     from featlearn.loop import graphs
@@ -94,7 +94,7 @@ def pretended() -> Iterator[None]:
     start = Launch.__call__
 
     def launch(self: Launch) -> None:
-        assert all(isinstance(x, Elsewhere) for x in self.tensors.values())
+        assert all(isinstance(x, DeviceTensor) for x in self.tensors.values())
         start(replace(self, tensors={name: moved(x, Tensor) for name, x in self.tensors.items()}))
 
     def capture(body: Callable[[], object]) -> Callable[[], object]:
@@ -105,22 +105,22 @@ def pretended() -> Iterator[None]:
     vectorize = torch.func.vmap
 
     def vmap(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Vectorize on the device: within, what the function holds of it computes as it is."""
+        """Vectorize on the device: within, the function computes with plain CPU tensors."""
 
-        def call_there(*args: Any) -> Any:
-            there = {isinstance(x, Elsewhere) for x in tree_leaves(args)}
-            assert len(there) == 1, "expected all tensors to be on the same device"
+        def vectorized(*args: Any) -> Any:
+            sides = {isinstance(x, DeviceTensor) for x in tree_leaves(args)}
+            assert len(sides) == 1, "expected all tensors to be on the same device"
             with torch._C.DisableTorchFunction():
                 result = vectorize(function)(*tree_map(lambda x: moved(x, Tensor), args))
-            return tree_map(lambda x: moved(x, Elsewhere), result) if there == {True} else result
+            return tree_map(lambda x: moved(x, DeviceTensor), result) if sides == {True} else result
 
-        return call_there
+        return vectorized
 
     def product(left: Tensor, right: Tensor) -> Tensor:
-        """Multiply as a device does, which treats all matrices of a batch alike; a CPU's BLAS may not."""
+        """Multiply as a device does, which treats all matrices of a batch alike; the BLAS of a CPU may not."""
         with torch._C.DisableTorchFunction():
             result = linalg._host_product(moved(left, Tensor), moved(right, Tensor))
-        return moved(result, Elsewhere)
+        return moved(result, DeviceTensor)
 
     few = patch.object(law, "_at_once", lambda shape, device: 8)  # a device's share takes a CPU long
     with (

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from helpers import make_run
+from stores import trajectory
 
 from featlearn.store import Store, StoreError, failed_rows, load, rows, summary
 from featlearn.store.columns import concat, series, settings_table
@@ -88,8 +89,6 @@ def test_a_store_of_mixtures_can_be_read_and_grouped(tmp_path):
 
 
 def test_a_tracker_may_write_a_number_in_one_sweep_and_a_list_in_another(tmp_path):
-    from test_store import trajectory
-
     store = Store.create(tmp_path / "s", "test")
     one, many = trajectory(0), trajectory(1)
     many.values["train_loss"] = np.arange(6.0).reshape(3, 2)

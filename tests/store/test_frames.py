@@ -1,6 +1,5 @@
 """The store keeps every bit, never shows half a file, and touches nothing that is not its own."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,26 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from helpers import make_run
+from stores import filled, trajectory
 
 from featlearn.lookup import selected
-from featlearn.runs import Trajectory
-from featlearn.store import Store, StoreError, StoreWarning, failed_rows, load, rows, status, summary
-from featlearn.store.folder import MARKER
-
-
-def trajectory(seed, *, end="ok", steps=(0, 10, 20), columns=("train_loss",), **changes):
-    run = make_run(seed=seed, **changes)
-    values = {name: np.sqrt(seed + np.array(steps, float)) for name in columns}
-    return Trajectory(run, end, f"ended {end}", steps[-1], np.array(steps), values)
-
-
-def filled(path, *parts):
-    """A store with one part for each list of trajectories, all of them planned in this order."""
-    store = Store.create(path, "test")
-    store.add_plan([t.run.run_id for part in parts for t in part], "{}")
-    for part in parts:
-        store.add_part(rows(part), {})
-    return store
+from featlearn.store import Store, StoreWarning, failed_rows, load, rows, status, summary
 
 
 def test_what_goes_in_comes_out_bit_for_bit(tmp_path):
@@ -105,19 +88,6 @@ def test_a_store_of_failures_only_and_an_empty_one_can_be_read(tmp_path):
     assert summary(tmp_path / "s")["step"].isna().tolist() == [True]
 
 
-def test_status_counts_the_runs_of_the_latest_sweep(tmp_path):
-    store = Store.create(tmp_path / "s", "test")
-    ends = ["ok", "fitted", "diverged"]
-    store.add_part(rows([trajectory(seed, end=end) for seed, end in enumerate(ends)]), {})
-    store.add_plan([make_run(seed=seed).run_id for seed in range(1, 8)], "{}")
-    store.add_part(rows([trajectory(3)]), {})
-    store.add_part(failed_rows([make_run(seed=4), make_run(seed=5)], "killed"), {})
-    now = status(tmp_path / "s")
-    assert (now.n_runs, now.done, now.reused, now.failed, now.missing, now.others) == (7, 3, 2, 2, 2, 1)
-    assert (now.fitted, now.diverged) == (1, 1)
-    assert now.failures == {"killed": 2}
-
-
 SAID = r"left out {} that the latest sweep into .* does not ask for; all_sweeps=True \(plot: --all-sweeps\)"
 
 
@@ -161,112 +131,6 @@ def test_nothing_is_left_out_of_a_wider_sweep_nor_of_a_store_that_knows_no_sweep
         plan.unlink()
     assert sorted(summary(tmp_path / "s")["seed"]) == [0, 1, 2, 3]
     assert len(load(tmp_path / "s")) == 12
-
-
-def test_what_is_read_has_the_words_of_the_latest_sweep(tmp_path):
-    """Three runs by their numbers, then asked for by snr and {theory: c}, then by their numbers again."""
-    snrs, path = [0.01, 0.031, 0.11], tmp_path / "s"
-    by_snr = [make_run(data__dim=1821, data__signal_norm=None, data__snr=snr) for snr in snrs]
-    by_snr = [replace(run, theory=(("network.init_std", 2.0),)) for run in by_snr]
-    plain = [trajectory(0, data__dim=1821, data__signal_norm=run.data.strength) for run in by_snr]
-    assert [t.run.run_id for t in plain] == [run.run_id for run in by_snr]
-    assert [t.run.columns()["data.snr"] for t in plain] != snrs
-    filled(path, plain)
-    assert [*summary(path)["data.snr"]] != snrs
-    for runs, c in ((by_snr, 2.0), ([t.run for t in plain], None), (by_snr[::-1], 2.0)):
-        words = [run.given for run in runs]
-        given = {name: [each.get(name) for each in words] for name in words[0]}
-        Store.open(path).add_plan([run.run_id for run in runs], "{}", given)
-        last, everything = summary(path), load(path, all_sweeps=True)
-        assert [*last["data.snr"]] == [run.columns()["data.snr"] for run in runs]
-        assert {*everything["data.snr"]} == {*last["data.snr"]}
-        theory = last.get("network.init_std.theory", pd.Series([None] * 3))
-        assert theory.isna().all() if c is None else (theory == c).all()
-        assert [*last["data.signal_norm"]] == [run.data.strength for run in runs]
-    Store.open(path).add_plan([run.run_id for run in by_snr], "{}")  # as it was written before
-    assert [*summary(path)["data.snr"]] == [t.run.columns()["data.snr"] for t in plain]
-
-
-def test_config_and_provenance_stand_in_the_footer(tmp_path):
-    import pyarrow.parquet as pq
-
-    store = Store.create(tmp_path / "s", "test")
-    store.add_part(rows([trajectory(0)]), {"config": "{}", "provenance": {"torch": "2"}})
-    [file] = (tmp_path / "s" / "parts").iterdir()
-    assert json.loads(pq.read_schema(file).metadata[b"featlearn"])["provenance"] == {"torch": "2"}
-
-
-def test_an_interrupted_write_leaves_nothing_that_is_read(tmp_path, monkeypatch):
-    store = filled(tmp_path / "s", [trajectory(0)])
-
-    def cut_short(table, file, **_):
-        file.write(b"PAR1 and then the power went off")
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("featlearn.store.files.pq.write_table", cut_short)
-        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)  # nobody tidies up after a power cut
-        with pytest.raises(KeyboardInterrupt):
-            store.add_part(rows([trajectory(1)]), {})
-    assert len(list((tmp_path / "s" / "parts").iterdir())) == 2
-    assert summary(tmp_path / "s")["seed"].tolist() == [0]
-
-
-def test_a_foreign_folder_is_refused_and_left_as_it_is(tmp_path):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
-    for attempt in (Store.find, Store.open, lambda path: Store.create(path, "test")):
-        with pytest.raises(StoreError, match="not a featlearn store"):
-            attempt(tmp_path / "thesis")
-    assert [file.read_text() for file in (tmp_path / "thesis").iterdir()] == ["years of work"]
-
-
-def test_what_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="is a file"):
-        Store.create(tmp_path / "file", "test")
-    with pytest.raises(StoreError, match="cannot write"):
-        Store.create(tmp_path / "file" / "below", "test")
-    with pytest.raises(StoreError, match="no store at"):
-        load(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("marker", "message"), [('{"schema": 99}', "schema version 99"), ("[", "not the marker"), ("[]", "not the marker")]
-)
-def test_a_store_of_another_version_is_refused(tmp_path, marker, message):
-    filled(tmp_path / "s", [trajectory(0)])
-    (tmp_path / "s" / MARKER).write_text(marker)
-    for attempt in (load, summary, status, Store.find):
-        with pytest.raises(StoreError, match=message):
-            attempt(tmp_path / "s")
-
-
-def test_a_damaged_part_is_named(tmp_path):
-    filled(tmp_path / "s", [trajectory(0)])
-    [part] = (tmp_path / "s" / "parts").iterdir()
-    part.write_bytes(part.read_bytes()[:100])
-    with pytest.raises(StoreError, match=part.name):
-        load(tmp_path / "s")
-
-
-def test_a_store_without_parts_has_a_status(tmp_path):
-    filled(tmp_path / "s")
-    store = Store.open(tmp_path / "s")
-    store.add_plan(["a", "b"], "{}")
-    assert (status(store.path).missing, status(store.path).done) == (2, 0)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_flipped_bytes_in_a_part_are_found(tmp_path, seed):
-    filled(tmp_path / "s", [trajectory(i, columns=("a", "b", "c")) for i in range(20)])
-    (part,) = (tmp_path / "s").glob("parts/*.parquet")
-    damaged = bytearray(part.read_bytes())
-    start = np.random.default_rng(seed).integers(4, len(damaged) // 3)
-    damaged[start : start + 40] = bytes(byte ^ 0x5A for byte in damaged[start : start + 40])
-    part.write_bytes(damaged)
-    with pytest.raises(StoreError, match=r"damaged.*delete it and sweep again"):
-        load(tmp_path / "s")
 
 
 class TestColumnsAndConditions:

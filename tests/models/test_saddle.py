@@ -1,0 +1,20 @@
+"""The embedded saddle: its critical points by the formula."""
+
+import math
+
+import torch
+from helpers import landscape_engine
+
+from featlearn.data.none import NoData
+from featlearn.engines.protocol import Vector
+from featlearn.models.saddle import Saddle
+
+
+def test_the_embedded_saddle_has_its_minima_where_the_formula_says():
+    """lambda - c w + q w^2 = 0: w = (c +- sqrt(c^2 - 4 lambda q)) / 2q; the origin is critical too."""
+    model = Saddle()
+    engine = landscape_engine(model, NoData(), 0)
+    roots = [(0.1 + sign * math.sqrt(0.01 + 4)) / 2 for sign in (1, -1)]
+    for w in ([0.0, 0.0], *[[root, 0.0] for root in roots]):
+        gradient = engine.gradient(Vector((torch.tensor([w], dtype=torch.float64),)), torch.ones(1, 1))
+        assert gradient.leaves[0].abs().max() < 1e-15
