@@ -1,6 +1,6 @@
 """Exact, dimension-free simulation of feature learning in two-layer convolutional ReLU networks, with SGD and SAM.
 
-The public names are loaded when they are first used: importing featlearn is instant and needs no torch, no pandas.
+Public names are loaded on first use: importing featlearn is fast and loads neither torch nor pandas.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name where it lives, and keep it."""
+    """Load a public name from its module, and cache it."""
     if name not in __all__:
         raise AttributeError(f"module 'featlearn' has no attribute {name!r}")
     if name not in _HOMES:

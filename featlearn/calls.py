@@ -1,4 +1,4 @@
-"""What a call from Python may pass as a config: a YAML file's path, its content as a mapping, or what was loaded."""
+"""Python calls with a config: the path of a YAML file, its content as a mapping, or a loaded config."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Settings = Mapping[str, Any] | Iterable[str]
 
 
 def loaded(config: SweepConfig | Mapping[str, Any] | str | Path, set: Settings = ()) -> SweepConfig:
-    """Return a config that ``load_config`` has read and ``set`` has changed.
+    """Return the config, loaded by ``load_config`` with the changes of ``set``.
 
-    Raises ConfigError for one that is wrong, ValueError for ``set`` beside one that is loaded already, and TypeError
-    for what is no config.
+    Raises ConfigError if it is invalid, ValueError if ``set`` is given with a loaded config, and TypeError if
+    ``config`` is no config.
     """
     if isinstance(config, str | Path | Mapping):
         from featlearn.config import load_config
@@ -35,13 +35,13 @@ def loaded(config: SweepConfig | Mapping[str, Any] | str | Path, set: Settings =
 def simulate(
     config: RunConfig | SweepConfig | Mapping[str, Any] | str | Path, *, set: Settings = (), device: str = "auto"
 ) -> Trajectory:
-    """Simulate one run: the base of a config, its sweep left aside, or a RunConfig.
+    """Simulate one run: the base of a config, without its sweep, or a RunConfig.
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
-    device: cpu, cuda, or auto: cuda where there is one, as in ``sweep``.
+    device: cpu, cuda, or auto: cuda if there is one, as in ``sweep``.
 
-    Raises ConfigError for a config that is wrong, ValueError for a device that is not there, and TypeError for what is
-    no config.
+    Raises ConfigError for an invalid config, ValueError for an unavailable device, and TypeError if ``config`` is no
+    config.
     """
     from featlearn.simulation import simulate
 

@@ -1,7 +1,7 @@
-"""Classes of the user's own, named ``file.py:Class`` or ``package.module:Class`` where a word of ours would stand.
+"""User-defined classes, named ``file.py:Class`` or ``package.module:Class`` in place of a built-in word.
 
-A file is run once for every text it has had, as a module whose name is made from that text: an edited file gives other
-classes than before, and both can be told apart, here and in the processes to which the text is sent.
+A file runs once for each version of its text, as a module named by a hash of that text: an edited file has classes
+distinct from the old ones, here and in the processes to which the text is sent.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from featlearn.imports import reached
+from featlearn.imports import reachable_modules
 
-FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit)  # of the user's code: all but an interruption
+FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit)  # of user code: all but an interruption
 
 
 class CustomError(ValueError):
-    """A class that cannot be had; the message says why, with file and line where there is one."""
+    """A class that cannot be loaded; the message gives the reason, with file and line if known."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a class is written: its name, ``file.py:Class`` or ``package.module:Class``, and the text of its file.
+    """The source of a class: its name, ``file.py:Class`` or ``package.module:Class``, and the text of its file.
 
-    For a module of a package the text goes on with the modules of the package that its import statements lead to (see
-    imports.py), then for both with the files of ancestors elsewhere, ours and Python's aside: each under its name.
-    Other modules, and files that are read, are not covered.
+    For a module of a package, the text of the modules of the package that it imports, directly or not, follows (see
+    imports.py); then, in both cases, the files of base classes elsewhere, except featlearn's and Python's. Each has its
+    name as a heading. Other modules, and files that are read, are not included.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was read; where it is unpickled, the module made of it can be imported too."""
+    """The text of a file; unpickling it makes its module importable."""
 
     path: str
     text: str
@@ -59,12 +59,12 @@ class File:
         return _note, (self.path, self.text)
 
 
-_FILES: dict[str, File] = {}  # by the name of the module made of each
-_OWN_PATHS: set[str] = set()  # of the modules that classes of the user's own are made of
+_FILES: dict[str, File] = {}  # by module name
+_OWN_PATHS: set[str] = set()  # files of the modules with user-defined classes
 
 
 def _note(path: str, text: str) -> str:
-    """Note a file; return the name under which it can be imported from then on."""
+    """Register a file; return the name under which it can be imported."""
     if _IMPORTER not in sys.meta_path:
         sys.meta_path.append(_IMPORTER)
     name = f"featlearn_own_{hashlib.sha256(f'{path}:{text}'.encode()).hexdigest()[:16]}"
@@ -73,12 +73,12 @@ def _note(path: str, text: str) -> str:
 
 
 def is_own(word: Any) -> bool:
-    """Whether a word names a class of the user's own."""
+    """Whether a word names a user-defined class."""
     return isinstance(word, str) and ":" in word
 
 
 def find_class(word: str, folder: Path) -> type:
-    """Return the class that a word names; a file is looked for in ``folder``. Raises CustomError."""
+    """Return the class that a word names; a file is relative to ``folder``. Raises CustomError."""
     where, _, name = word.rpartition(":")
     module = _read(folder / where) if where.endswith(".py") else _import(where)
     found = vars(module).get(name)
@@ -91,12 +91,12 @@ def find_class(word: str, folder: Path) -> type:
 
 def _read(path: Path) -> ModuleType:
     try:
-        with tokenize.open(path) as file:  # in the encoding in which Python would run it
+        with tokenize.open(path) as file:  # in the encoding that Python would use
             text = file.read()
     except OSError as error:
         raise CustomError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, SyntaxError):
-        raise CustomError(f"cannot read {path}: not a text in UTF-8") from None
+        raise CustomError(f"cannot read {path}: not UTF-8 text") from None
     try:
         return importlib.import_module(_note(str(path), text))
     except SyntaxError as error:
@@ -117,7 +117,7 @@ def _import(name: str) -> ModuleType:
 
 
 class _Importer(MetaPathFinder, Loader):
-    """Lets Python import the files that were read, or sent here, under the names made of them."""
+    """Lets Python import registered files under their module names."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         """Find a file by its name."""
@@ -133,7 +133,7 @@ _IMPORTER = _Importer()
 
 
 def raised_at(error: BaseException) -> str | None:
-    """Return "file:line" of the innermost line of the user's files in the way of an error; None if it has none."""
+    """Return "file:line" of the innermost line of a user's file in a traceback; None if there is none."""
     return _innermost(error, {file.path for file in _FILES.values()})
 
 
@@ -144,9 +144,9 @@ def _innermost(error: BaseException, paths: Collection[str]) -> str | None:
 
 @cache
 def source_of(cls: type) -> Source:
-    """Return where a class is written. Raises CustomError if that cannot be found."""
+    """Return the source of a class. Raises CustomError if it cannot be found."""
     file = _FILES.get(cls.__module__)
-    package = {} if file or _versioned(cls) else reached(cls.__module__)
+    package = {} if file or _versioned(cls) else reachable_modules(cls.__module__)
     _OWN_PATHS.update(module.path for module in package.values() if module.path)
     ancestors = [a for a in cls.__mro__ if a.__module__ not in package and not _versioned(a)]
     named = [(name, module.text) for name, module in package.items()]
@@ -157,32 +157,32 @@ def source_of(cls: type) -> Source:
 
 
 def is_own_file(path: str) -> bool:
-    """Whether a file is one of the user's: named by a config, or of a package that a class of theirs is in."""
+    """Whether a file is user code: named by a config, or in a package of a user-defined class."""
     return path in _OWN_PATHS or any(path == file.path for file in _FILES.values())
 
 
 def _versioned(cls: type) -> bool:
-    """Whether a class is Python's or ours, which version numbers stand for."""
-    room = cls.__module__.partition(".")[0]
-    return room == "featlearn" or (room in sys.stdlib_module_names and room != "__main__")
+    """Whether a class belongs to Python or featlearn, so that version numbers identify it."""
+    package = cls.__module__.partition(".")[0]
+    return package == "featlearn" or (package in sys.stdlib_module_names and package != "__main__")
 
 
 def _text(cls: type) -> str:
     if cls.__module__ in _FILES:
         return _FILES[cls.__module__].text
-    for part in (sys.modules[cls.__module__], cls):  # a notebook has no file, but its classes have a text
+    for part in (sys.modules[cls.__module__], cls):  # a notebook has no file, but its classes have a source
         try:
             return inspect.getsource(part)
         except (OSError, TypeError):
             continue
-    raise CustomError(f"the source of {cls.__qualname__} cannot be found: a run is known by it; write it in a file")
+    raise CustomError(f"the source of {cls.__qualname__} cannot be found: a run is identified by it; use a file")
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """What is sent to another process: it arrives as its content, the user's files being known there.
+    """Content sent to another process together with the user's files; unpickling returns the content.
 
-    They come first, so that they are there when the content, which may hold objects of their classes, is unpickled.
+    The files come first: the content may have objects of their classes.
     """
 
     content: Any
@@ -197,7 +197,7 @@ def _unpacked(paths: tuple[str, ...], *parts: Any) -> Any:
 
 
 def sources(*parts: Any) -> Iterator[Source]:
-    """Yield the sources of those objects, and of those inside them, whose class is the user's own."""
+    """Yield the sources of the user-defined classes among those of the objects and of their fields."""
     for part in parts:
         if is_dataclass(part) and not isinstance(part, type):
             yield from () if _versioned(type(part)) else (source_of(type(part)),)

@@ -1,4 +1,4 @@
-"""Which device computes."""
+"""The choice of the device."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 
 
 def chosen_device(device: str) -> str:
-    """Return cpu or cuda; auto takes cuda where there is one.
+    """Return cpu or cuda; auto takes cuda if there is one.
 
-    Raises ValueError for another word, and for cuda where torch finds none.
+    Raises ValueError for another word, and for cuda if torch finds none.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda; found {device!r}")

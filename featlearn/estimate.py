@@ -1,6 +1,6 @@
-"""What a sweep will cost, before it is begun: counted for all, and measured by a short trial where that is asked for.
+"""Estimates the cost of a sweep before it starts: steps and rows by counting, time and size by a short trial.
 
-Counts and times are those of runs spread evenly over the sweep, at most SAMPLE of them, each standing for its share.
+Both use runs spread evenly over the sweep, at most SAMPLE of them, each with an equal weight.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from featlearn.runs import RunConfig
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
 
-SAMPLE, SHAPES = 128, 6  # runs that are counted, and kinds of blocks that are timed
-ENOUGH = 0.2  # seconds that the steps of a trial last
+SAMPLE, SHAPES = 128, 6  # limits: runs that are counted, kinds of blocks that are timed
+ENOUGH = 0.2  # seconds: a trial takes more steps until they last this long
 RECORDS = 6  # of a trial
 
 
 @dataclass(frozen=True)
 class Count:
-    """Of a whole sweep: runs, steps and recorded rows."""
+    """Runs, steps and recorded rows of a whole sweep."""
 
     runs: int
     steps: int
@@ -35,9 +35,9 @@ class Count:
 
 @dataclass(frozen=True)
 class Trial:
-    """Of a whole sweep: seconds in one process, bytes before compression; and what that was measured by.
+    """Estimated seconds in one process and bytes before compression of a whole sweep, and how they were measured.
 
-    shapes: how many kinds of blocks were timed, ``of`` how many that the sample has. seconds_spent: by the trial.
+    shapes: kinds of blocks that were timed, ``of`` those in the sample. seconds_spent: duration of the trial.
     """
 
     seconds: float
@@ -49,7 +49,7 @@ class Trial:
 
 
 def count(config: SweepConfig) -> Count:
-    """Count what a sweep takes and records; exact where it has at most SAMPLE runs, or all are equally long."""
+    """Count steps and rows of a sweep; exact if it has at most SAMPLE runs, or all runs are equally long."""
     runs = sample(config)
     share = config.n_runs / len(runs)
     steps, rows = sum(run.train.n_steps for run in runs), sum(len(run.record.steps) for run in runs)
@@ -65,7 +65,7 @@ def sample(config: SweepConfig) -> list[RunConfig]:
 
 
 def trial(config: SweepConfig, device: str = "auto") -> Trial:
-    """Simulate a few steps of a few kinds of blocks, and extrapolate. What is compiled at first is not counted."""
+    """Simulate a few steps of a few kinds of blocks, and extrapolate; compilation is not counted."""
     from featlearn.devices import chosen_device
     from featlearn.simulation import block_key, lanes
 
@@ -84,7 +84,7 @@ def trial(config: SweepConfig, device: str = "auto") -> Trial:
 
 
 def _measure(first: RunConfig, device: str) -> tuple[float, float]:
-    """Return the seconds of a block of runs like ``first``, and the bytes of a record of one of them."""
+    """Return the seconds of a block of runs like ``first``, and the bytes per record of one run."""
     whole = first.train.n_steps
     least, _ = _timed(first, 1, 2, device, again=True)
     steps, taken = min(8, whole), least
@@ -98,9 +98,9 @@ def _measure(first: RunConfig, device: str) -> tuple[float, float]:
 
 
 def _timed(run: RunConfig, steps: int, records: int, device: str, again: bool = False) -> tuple[float, float]:
-    """Return the seconds of a block of a run cut short, of the second time if ``again``, and the bytes of a record.
+    """Return the seconds of a shortened block, of its second call if ``again``, and the bytes per record of one run.
 
-    Its runs differ in their seeds, so that as much is drawn as for any block.
+    The runs of the block differ in their seeds only, so that the draws cost as much as in any block.
     """
     from featlearn.simulation import lanes, simulate_block
 

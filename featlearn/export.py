@@ -13,12 +13,12 @@ from torch import Tensor
 
 from featlearn.calls import loaded
 from featlearn.engines.protocol import Engine
+from featlearn.environment import fresh_environment
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, train
 from featlearn.models import Landscape
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine, trajectories
-from featlearn.surroundings import undisturbed
 from featlearn.trackers import Decomposition
 
 MOST_NUMBERS = 2**30  # 8 GiB in float64
@@ -44,7 +44,7 @@ def export(config: Any, path: str | Path) -> dict[str, np.ndarray]:
     run: RunConfig = config if isinstance(config, RunConfig) else loaded(config).base_run()
     _check(run, Path(path))
     run = replace(run, engine="weights", sampling="vectors")
-    with undisturbed():
+    with fresh_environment():
         arrays: dict[str, Any] = {**_drawn(run), **_trained(run), "config": np.array(json.dumps(run.columns()))}
     with Path(path).open("wb") as file:
         np.savez_compressed(file, **arrays)

@@ -99,8 +99,9 @@ def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
     vectors, signals = frame.n_noises + network.n_neurons(data), len(frame.signals)
     if network.init != "gaussian":
         return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
-    if data.dim - signals < vectors:
-        return f"dim - {signals} = {data.dim - signals} is less than the {vectors} noise vectors and filters it must hold"
+    left = data.dim - signals
+    if left < vectors:
+        return f"dim - {signals} = {left} is less than the {vectors} noise vectors and filters it must hold"
     return None
 
 

@@ -1,7 +1,7 @@
-"""The modules of a package that one of them reaches by its import statements, and their texts.
+"""The modules of a package that a module imports, directly or not, and their texts.
 
-The statements are read, not followed at run time: what is found does not depend on what else a process has imported.
-Statements inside functions count too. A module that is imported by a name made at run time is not found.
+Import statements are parsed, not executed, so the result does not depend on what a process has imported. Statements
+inside functions count. Imports by a name computed at run time are not found.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Text:
-    """The text of a module; of a compiled one a line with the hash of its file. path: of its file, if it has one."""
+    """The text of a module; for a compiled one, a line with the hash of its file. path: of its file, if any."""
 
     text: str
     path: str | None
 
 
-def reached(module: str) -> dict[str, Text]:
-    """Return the modules of the package of ``module`` that it reaches, by name: itself first, the others in order.
+def reachable_modules(module: str) -> dict[str, Text]:
+    """Return the modules of its own package that ``module`` imports, by name: itself first, then the others sorted.
 
-    Those that Python runs on the way, such as the package's own, are among them. Empty where it cannot be read.
+    Parent packages, which Python runs as well, are included. Empty if the module cannot be read.
     """
     found: dict[str, Text] = {}
     waiting, seen = [module], set[str]()
@@ -47,12 +47,12 @@ def reached(module: str) -> dict[str, Text]:
 def _spec(name: str) -> ModuleSpec | None:
     try:
         return find_spec(name)
-    except Exception:  # whatever a package raises when it is imported, as it must be to look into it
+    except Exception:  # finding a module imports its package, which may raise anything
         return None
 
 
 def _text(spec: ModuleSpec) -> Text | None:
-    """Return the text of a module, None if there is no way to it."""
+    """Return the text of a module, None if it is not available."""
     path = spec.origin if spec.has_location else None
     get_source = getattr(spec.loader, "get_source", None)
     try:
@@ -65,14 +65,14 @@ def _text(spec: ModuleSpec) -> Text | None:
 
 
 def _above(name: str) -> Iterator[str]:
-    """Yield the packages that a module is in."""
+    """Yield the parent packages of a module."""
     while "." in name:
         name = name.rpartition(".")[0]
         yield name
 
 
 def _imported(text: str, spec: ModuleSpec, module: str) -> Iterator[str]:
-    """Yield the names of its own package that a text imports: modules, and what may be one or a name in one."""
+    """Yield the names that a text imports from its own package: modules, or names that may be modules."""
     package = module if spec.submodule_search_locations is not None else module.rpartition(".")[0]
     for name in _names(text, package):
         if name.partition(".")[0] == module.partition(".")[0]:
@@ -91,5 +91,5 @@ def _names(text: str, package: str) -> Iterator[str]:
             try:
                 base = resolve_name("." * node.level + (node.module or ""), package)
             except ImportError:
-                continue  # above the package: Python refuses it too
+                continue  # beyond the top-level package: Python refuses it too
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))

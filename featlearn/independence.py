@@ -1,7 +1,7 @@
-"""A run's numbers depend on its own seed only: what that rests on, checked once a process on the machine at hand.
+"""Checks once per process that a run's numbers depend on its own seed only on this machine.
 
-Products and eigenvalues keep it by construction (linalg.py). Of torch's own functions and sums it is known that they
-treat whole vector registers alike, which every block fills; a library or a processor that does otherwise is named here.
+Products and eigenvalues do so by construction (linalg.py). Torch's functions and sums round all entries of whole vector
+registers alike, and every block fills whole registers; the check reports a library or processor for which this fails.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from featlearn.linalg import eigh, product
 
-LEAST = 32  # runs of a block, if more than one: any tensor [b, ...] then fills registers of any kind, two at a time
-SHAPES = (3, 5), (9, 7)  # of a run's numbers: odd, so that runs begin at addresses of every kind
+LEAST = 32  # runs of a block, if more than one: a tensor [b, ...] then fills two registers of any kind
+SHAPES = (3, 5), (9, 7)  # of a run's numbers: odd, so that runs start at addresses of every alignment
 
 
 class IndependenceWarning(RuntimeWarning):
-    """The bits of a run may depend on the runs beside it, on this machine."""
+    """On this machine the bits of a run may depend on the other runs of its block."""
 
 
 def _softplus(x: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def _eigenvectors(x: Tensor) -> Tensor:
     return torch.cat([part.flatten(1) for part in eigh(product(x, x.mT))], 1)
 
 
-# [b, m, n] -> [b, ...]: of the same numbers in every run, the same bits must come
+# [b, m, n] -> [b, ...]: equal inputs of all runs must give equal bits
 ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     name: getattr(torch, name)
     for name in ("exp", "log", "log1p", "sqrt", "rsqrt", "sigmoid", "tanh", "erf", "sin", "cos", "reciprocal")
@@ -53,18 +53,18 @@ OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @cache
 def check_independence(device: str) -> None:
-    """Warn with an IndependenceWarning where an operation rounds a run otherwise at another place of its block."""
+    """Issue an IndependenceWarning if an operation rounds a run differently at different places of its block."""
     if broken := list(_broken(device)):
         warnings.warn(
-            f"on this machine the last bits of a run may depend on the runs beside it: {', '.join(broken)} on "
-            f"{torch.device(device).type} round the same numbers otherwise at another place of a block",
+            f"on this machine the last bits of a run may depend on the other runs of its block: {', '.join(broken)} on "
+            f"{torch.device(device).type} round equal numbers differently at different places of a block",
             IndependenceWarning,
             stacklevel=2,
         )
 
 
 def _broken(device: str) -> Iterator[str]:
-    """Yield the operations that do not treat all runs of a block alike, with their precision."""
+    """Yield the operations, with their precision, that give equal runs of a block different bits."""
     for dtype in (torch.float64, torch.float32):
         blocks = [_same(shape, dtype, device) for shape in SHAPES]
         for name, operation in OPERATIONS.items():
@@ -73,7 +73,7 @@ def _broken(device: str) -> Iterator[str]:
 
 
 def _same(shape: tuple[int, int], dtype: torch.dtype, device: str) -> Tensor:
-    """Return a block [b, *shape] of one run with b different places: positive numbers with all their digits."""
+    """Return a block [b, *shape] of b equal runs: positive numbers with full mantissas."""
     numbers = torch.arange(1, shape[0] * shape[1] + 1, dtype=torch.float64).sqrt().div(2).reshape(shape)
     return numbers.to(device, dtype).expand(LEAST, *shape).contiguous()
 

@@ -1,9 +1,8 @@
-"""Linear algebra of a block of runs: what a run gets depends on its own matrices alone, to the last bit.
+"""Linear algebra of a block of runs: the results of a run depend on its own matrices alone, to the last bit.
 
-A batched routine of a BLAS or LAPACK may round a matrix differently at another place of its batch, as it may choose its
-instructions by the address or the number of the matrix. Products on a CPU are therefore compiled here (tiles.py), and
-eigenvalues are asked for one matrix at a time, each copied to where a cache line begins. On a GPU one launch treats all
-matrices of a batch alike.
+A batched BLAS or LAPACK routine may round a matrix differently at different places of its batch, since it may choose
+instructions by address or index. So products on a CPU are compiled here (tiles.py), and eigenvalues are computed one
+matrix at a time, each copied to the start of a cache line. On a GPU one launch treats all matrices of a batch alike.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def _host_product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def plain_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right summed term by term, each multiplication and each addition rounded as IEEE 754 has it."""
+    """Return left @ right summed term by term, each multiplication and addition rounded as in IEEE 754."""
     out = left.new_zeros(len(left), left.shape[1], right.shape[2])
     for j in range(left.shape[2]):
         out += left[:, :, j, None] * right[:, j, None, :]
@@ -54,9 +53,9 @@ def plain_product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues [b, D], rising, and eigenvectors [b, D, D], as columns, of symmetric matrices [b, D, D].
+    """Return eigenvalues [b, D], ascending, and eigenvectors [b, D, D], as columns, of symmetric matrices [b, D, D].
 
-    NaN for those that are not finite.
+    NaN for matrices that are not finite.
     """
     moderate, size = _moderate(matrices)
     found = [torch.linalg.eigh(part) for part in _parts(moderate)]
@@ -65,15 +64,15 @@ def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def eigvalsh(matrices: Tensor) -> Tensor:
-    """Return the eigenvalues [b, D], rising, of symmetric matrices [b, D, D]; NaN for those that are not finite."""
+    """Return the eigenvalues [b, D], ascending, of symmetric matrices [b, D, D]; NaN where not finite."""
     moderate, size = _moderate(matrices)
     return torch.cat([torch.linalg.eigvalsh(part) for part in _parts(moderate)]) * size
 
 
 def _moderate(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return matrices over a power of two that leaves their largest number near 1, and that power, [b, 1].
+    """Return matrices divided by a power of two that brings their largest entry near 1, and that power, [b, 1].
 
-    LAPACK may fail at the ends of the range. What is not finite becomes zero, its power NaN.
+    LAPACK may fail near overflow or underflow. A matrix that is not finite becomes zero, its power NaN.
     """
     largest = matrices.abs().amax((1, 2))[:, None]
     finite = largest.isfinite() & ~matrices.isnan().any(-1).any(-1)[:, None]
@@ -82,5 +81,5 @@ def _moderate(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _parts(matrices: Tensor) -> tuple[Tensor, ...]:
-    """Cut a batch on a CPU into single matrices: LAPACK is given a copy of each, at an aligned address of its own."""
+    """Split a batch on a CPU into single matrices: LAPACK gets a copy of each, at an aligned address."""
     return (matrices,) if matrices.is_cuda or not len(matrices) else torch.split(matrices, 1)

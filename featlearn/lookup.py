@@ -1,7 +1,7 @@
-"""Finding columns by name and rows by value, as people write them: what the store and the tables share.
+"""Finding columns by name and rows by value, for the store and the tables.
 
-A message spells a number in six digits, or in as many more as tell the values of its column apart; what a message
-spells can be copied into a condition and finds the value it stands for.
+Messages write a number with six digits, or with as many more as distinguish the values of its column. A number copied
+from a message into a condition selects the value that it was written for.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-FEWEST, MOST = 6, 17  # digits of a number in a message; 17 tell any two floats apart
-NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition reads as another thing than text
-SAME = 1e-9  # numbers that differ by less, relatively, are one: they differ by how they were computed
+FEWEST, MOST = 6, 17  # digits of a number in a message; 17 distinguish any two floats
+NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition does not read as text
+SAME = 1e-9  # relative tolerance for equal numbers: they may have been computed differently
 
 
 def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
@@ -26,7 +26,7 @@ def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
     there = [str(name) for name in known]
     for name in names:
         if name not in there:
-            ends = [other for other in there if other.endswith(f".{name}")]  # dim is meant for data.dim
+            ends = [other for other in there if other.endswith(f".{name}")]  # dim means data.dim
             inside = [*ends, *(other for other in there if other in (f"{name}.name", f"{name}.model"))]
             near = inside or get_close_matches(str(name), there, n=1)
             raise ValueError(f"no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
@@ -35,22 +35,22 @@ def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
 def selected(df: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Return which rows have, in every column of ``where``, the value given there or one of the values listed there.
 
-    None stands for a missing value. Numbers agree to nine digits, or as a message spells them. A table without rows
-    has none. Raises ValueError, listing the values there are, for a column or a value that the table lacks, for a
-    number that is short for several, and where no row meets all conditions.
+    None matches a missing value; an empty table has no rows to match. Numbers match to nine digits, or as a message
+    writes them. Raises ValueError, listing the existing values, for an unknown column or value, for a number that
+    abbreviates several, and if no row meets all conditions.
     """
     require_names(df.columns, where)
     keep = np.ones(len(df), dtype=bool)
     for column, wanted in where.items() if len(df) else ():
         keep &= _matches(df[column], column, wanted)
     if len(df) and not keep.any():
-        told = " and ".join(f"{column} = {_shown(wanted)}" for column, wanted in where.items())
-        raise ValueError(f"no row has {told}; each is there, but not together")
+        conditions = " and ".join(f"{column} = {_shown(wanted)}" for column, wanted in where.items())
+        raise ValueError(f"no row has {conditions}: each occurs, but not together")
     return keep
 
 
 def listed(column: pd.Series[Any], most: int = 6) -> str:
-    """Spell the distinct values of a column, the first few of them; a text with a comma stands in quotes."""
+    """Write the first few distinct values of a column; text with a comma is quoted."""
     values = [
         json.dumps(v, ensure_ascii=False) if _is_split(v) else v for v in spelled(column.drop_duplicates().tolist())
     ]
@@ -58,9 +58,9 @@ def listed(column: pd.Series[Any], most: int = 6) -> str:
 
 
 def spelled(values: Collection[Any]) -> list[str]:
-    """Spell values, all floats among them in the fewest digits, six at least, that tell them apart; missing is null.
+    """Write values, all floats with the fewest digits, at least six, that distinguish them; a missing one as null.
 
-    A text that reads like one of the others, or like a value that is no text, stands in quotes.
+    Text that reads like another value, or like a value that is no text, is quoted.
     """
     values = [None if missing(value) else value for value in values]
     floats = {value for value in values if isinstance(value, float)}
@@ -76,7 +76,7 @@ def spelled(values: Collection[Any]) -> list[str]:
 def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_]:
     """Return which values of a column are wanted."""
     if column.dtype == object and any(isinstance(value, list | np.ndarray) for value in column):
-        raise ValueError(f"{name} holds lists, which no condition can choose by")
+        raise ValueError(f"{name} holds lists, which conditions cannot select by")
     distinct: list[Any] = column.drop_duplicates().dropna().tolist()
     keep = np.zeros(len(column), dtype=bool)
     for item in _alternatives(wanted, distinct):
@@ -88,9 +88,9 @@ def _matches(column: pd.Series[Any], name: str, wanted: Any) -> NDArray[np.bool_
 
 
 def _alternatives(wanted: Any, distinct: list[Any]) -> list[Any]:
-    """Return the values that are wanted, as Python's own; a list that is the value of a column is one of them.
+    """Return the wanted values as plain Python; if the column has a list as a value, the list is one of them.
 
-    Elsewhere a list in the list adds its values.
+    Otherwise nested lists are flattened.
     """
     if not isinstance(wanted, list | tuple | set | frozenset | range | np.ndarray | pd.Series | pd.Index):
         return [wanted.item() if isinstance(wanted, np.generic) else wanted]
@@ -102,21 +102,21 @@ def _alternatives(wanted: Any, distinct: list[Any]) -> list[Any]:
 
 
 def _equal(distinct: list[Any], name: str, item: Any) -> list[Any]:
-    """Return the values that a given one stands for; ValueError if a number is the rounding of several."""
+    """Return the values that ``item`` matches; ValueError if a number is the rounding of several."""
     if exact := [value for value in distinct if _one(value, item)]:
         return exact
     if not _is_number(item):
         return []
-    if told := [value for value, text in zip(distinct, spelled(distinct), strict=True) if _reads(text, item)]:
-        return told
+    if written := [value for value, text in zip(distinct, spelled(distinct), strict=True) if _reads(text, item)]:
+        return written
     near = [value for value in distinct if isinstance(value, float) and _rounds_to(value, float(item))]
     if any(not _one(value, near[0]) for value in near):
-        raise ValueError(f"{name} = {item!r} is short for several values: {', '.join(spelled(near))}")
+        raise ValueError(f"{name} = {item!r} abbreviates several values: {', '.join(spelled(near))}")
     return near
 
 
 def _one(value: Any, item: Any) -> bool:
-    """Whether two values are one."""
+    """Whether two values are equal."""
     if _is_number(value) and _is_number(item):
         whole = isinstance(value, int) and isinstance(item, int)
         return bool(value == item) if whole else math.isclose(value, item, rel_tol=SAME)
@@ -126,7 +126,7 @@ def _one(value: Any, item: Any) -> bool:
 
 
 def missing(value: Any) -> bool:
-    """Whether a value stands for none; a list is one."""
+    """Whether a value is missing; a list is not."""
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
@@ -135,12 +135,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_split(word: str) -> bool:
-    """Whether a condition would take the spelling of a text for several values; a list is written so."""
+    """Whether a condition would read this text as several values."""
     return "," in word and word[:1] not in ("[", "{", '"')
 
 
 def _reads(text: str, item: float) -> bool:
-    """Whether a spelling of a column is that of a number."""
+    """Whether a text of a column reads as this number."""
     try:
         return float(text) == item
     except ValueError:
@@ -157,7 +157,7 @@ def _is_list(text: Any) -> bool:
 
 
 def _read_alike(text: Any, item: Any) -> bool:
-    """Whether a text is that of a list or a mapping, as columns keep these."""
+    """Whether a text is the JSON of a list or mapping equal to ``item``."""
     if not _is_list(text):
         return False
     try:

@@ -1,4 +1,4 @@
-"""How far a computation is, told to whoever wants to know; nobody does unless ``told_to`` says so."""
+"""Progress of a computation, reported to the listener that ``reporting_to`` sets, if any."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-COMPILING = -1.0  # told in place of a share while loops are compiled, which happens once on a machine
+COMPILING = -1.0  # reported in place of a share while loops are compiled, once on a machine
 Listener = Callable[[float], None]
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
-def tell(share: float) -> None:
-    """Tell the share of the steps of a block that have been taken, 0 to 1, or COMPILING."""
+def report_progress(share: float) -> None:
+    """Report the completed share of a block's steps, 0 to 1, or COMPILING."""
     listener = _LISTENER.get()
     if listener is not None:
         listener(share)
 
 
 @contextmanager
-def told_to(listener: Listener) -> Iterator[None]:
-    """Have a listener told of what is computed inside."""
+def reporting_to(listener: Listener) -> Iterator[None]:
+    """Report the progress of the computations inside to a listener."""
     _watch_compiler()
     token = _LISTENER.set(listener)
     try:
@@ -33,7 +33,7 @@ def told_to(listener: Listener) -> Iterator[None]:
 
 @cache
 def _watch_compiler() -> None:
-    """Have numba say when it begins to compile what its cache on disk does not hold."""
+    """Report COMPILING whenever numba compiles a function that its disk cache lacks."""
     try:
         from numba.core import event
     except ModuleNotFoundError:
@@ -41,7 +41,7 @@ def _watch_compiler() -> None:
 
     class Compiling(event.Listener):  # type: ignore[misc]  # numba has no types
         def on_start(self, event: Any) -> None:
-            tell(COMPILING)
+            report_progress(COMPILING)
 
         def on_end(self, event: Any) -> None:
             pass

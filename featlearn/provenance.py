@@ -1,4 +1,4 @@
-"""Where a number came from: versions, revision and device. It never names a machine or a user."""
+"""Provenance of results: versions, git revision and device, never the name of a machine or a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("featlearn", "torch", "numpy", "numba", "scipy", "pandas", "pyarrow"
 
 
 def provenance(device: str = "cpu", own: Iterable[Source] = ()) -> dict[str, Any]:
-    """Return what is kept in the footer of every file of a store; ``own`` are the user's rules and trackers."""
+    """Return the provenance in the footer of every part of a store; ``own``: user-defined rules and trackers."""
     versions = {package: _version(package) for package in PACKAGES}
     found = {"python": platform.python_version(), "device": device, "git": git_revision()}
     classes = [{"name": source.name, "digest": source.digest, "text": source.text} for source in own]

@@ -1,7 +1,7 @@
-"""What one run is, and what it leaves behind.
+"""The config of one run, and its result.
 
-A RunConfig is complete and resolved: every number that the run uses stands in it, so that its hash names the run.
-config.py makes it from YAML, simulation.py turns it into a Trajectory, store.py keeps that.
+A RunConfig is complete and resolved: it has every number that the run uses, so that its hash identifies the run.
+The package config builds it from YAML, simulation.py computes its Trajectory, the package store saves that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WORDS = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype"
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """How long and on what batches: n_steps updates, batch_size samples each, without replacement in an epoch.
+    """Length and batches: n_steps updates on batch_size samples each, without replacement within an epoch.
 
     stop_at_train_loss: freeze the run after the first step at which the loss of the whole training set is at most this.
     """
@@ -44,7 +44,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What to watch, and after how many steps (sorted, the first 0, the last n_steps)."""
+    """The trackers, and the steps at which they record (sorted, the first 0, the last n_steps)."""
 
     steps: tuple[int, ...]
     trackers: tuple[Any, ...]
@@ -52,10 +52,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run, resolved: no default, no theory scale and no ``auto`` is left open.
+    """One run, with all defaults, theory scales and ``auto`` resolved.
 
-    theory: the c of every number that was given as {theory: c}, by dotted key; for tables only, not part of the id,
-    and neither is whether the data's signal_norm was given or its snr.
+    theory: the c of every number that was given as {theory: c}, by dotted key; for tables only. The id depends neither
+    on it nor on whether signal_norm or snr was given.
     """
 
     name: str
@@ -71,7 +71,7 @@ class RunConfig:
     theory: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse words that mean nothing, and explicit weights of a run whose data are never explicit."""
+        """Refuse unknown words, and explicit weights without explicit data."""
         for key, words in WORDS.items():
             if getattr(self, key) not in words:
                 raise ValueError(f"{key}: expected one of {', '.join(words)}; found {getattr(self, key)!r}")
@@ -80,9 +80,9 @@ class RunConfig:
 
     @cached_property
     def run_id(self) -> str:
-        """Hash of everything that decides the run's rows, and of the schema version of the store.
+        """Hash of everything that determines the run's rows, and of the schema version of the store.
 
-        A rule's ``revision`` is part of it: raised where its steps have changed their meaning, not its parameters.
+        It includes a rule's ``revision``, which is raised if its steps change while its parameters do not.
         """
         revision = getattr(type(self.optimizer), "revision", "")
         head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}{revision and f' {revision}'}"
@@ -97,7 +97,7 @@ class RunConfig:
 
     @property
     def sources(self) -> frozenset[Source]:
-        """What the user wrote of this run: rule, base, schedules, trackers."""
+        """The sources of the user-defined classes of this run: rule, base, schedules, trackers."""
         return _sources(self.optimizer, self.record.trackers)
 
     @property
@@ -122,7 +122,7 @@ class RunConfig:
 
 @lru_cache(maxsize=4096)
 def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
-    """Return the columns of a section as text, kept as the runs of a sweep share sections; equal numbers read alike."""
+    """Return the columns of a section as text, equal for equal numbers; cached, as runs of a sweep share sections."""
     floats = {k: v + 0.0 if isinstance(v, int | float) else v for k, v in columns(*parts).items()}
     return json.dumps(floats, sort_keys=True, default=lambda number: number.item())  # numpy's numbers
 
@@ -165,8 +165,8 @@ def _record_columns(record: Record) -> dict[str, Any]:
 def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, Any]:
     """Return an object's parameters with its word in ``table``, lists of numbers as text.
 
-    The parameters of a nested base rule stand beside the rule's own. A schedule that is not the default has dotted
-    keys of its own. A class of the user's is known by its source.
+    The parameters of a base rule are added to the rule's own. A schedule that is not the default has dotted keys. A
+    user-defined class is identified by its source.
     """
     flat = _word(type(obj), table, key)
     for field in fields(obj):
@@ -183,7 +183,7 @@ def _named(obj: Any, table: Mapping[str, type], key: str = "name") -> dict[str, 
 
 
 def _word(cls: type, table: Mapping[str, type], key: str) -> dict[str, str]:
-    """Return the word of a class; for one of the user's the hash of its source too."""
+    """Return the word of a class; for a user-defined one also the hash of its source."""
     for word, known in table.items():
         if known is cls:
             return {key: word}
@@ -193,7 +193,7 @@ def _word(cls: type, table: Mapping[str, type], key: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What a run leaves: its recorded steps, the trackers' columns at them, and how it ended, with a sentence.
+    """The result of a run: its recorded steps, the trackers' columns there, its status, and a message.
 
     steps [r]; values: column -> [r], or [r, length] for list columns. stopped_step: the step after which the
     parameters were frozen (n_steps if none). A run that stopped has no rows after it.

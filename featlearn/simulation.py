@@ -23,6 +23,7 @@ from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem, make_problem
 from featlearn.engines.protocol import Engine, Vector
 from featlearn.engines.span.engine import GramEngine
+from featlearn.environment import fresh_environment
 from featlearn.geometry import Draw, draw_run, stacked
 from featlearn.independence import LEAST, check_independence
 from featlearn.law import draw, merged
@@ -32,7 +33,6 @@ from featlearn.models import Landscape
 from featlearn.models.landscape import SMALL
 from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
-from featlearn.surroundings import undisturbed
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
@@ -154,7 +154,7 @@ class Block:
 
 def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     """Draw, train and watch a block; return also the final parameters."""
-    with undisturbed():
+    with fresh_environment():
         check_independence(device)
         engine, first = _engine(block, device), block.settings[0]
         batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)

@@ -1,4 +1,4 @@
-"""What the command line prints: results as plain text, one fact a line."""
+"""Text output of the command line, one fact per line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from featlearn.runs import RunConfig, Trajectory
     from featlearn.store import StoreStatus
 
-MOST_KINDS = 4  # that a line names
+MOST_KINDS = 4  # listed in one line
 
 
 def trajectory_text(trajectory: Trajectory) -> str:
-    """Return how a run ended, in a sentence, and what was recorded last; list columns are left out."""
+    """Return how a run ended, and its last record without list columns."""
     last = {name: values[-1] for name, values in trajectory.values.items() if values.ndim == 1}
     head = {"run_id": trajectory.run.run_id, "step": trajectory.steps[-1]}
     sentence = f"{trajectory.run.name}, seed {trajectory.run.seed}: {trajectory.status}; {trajectory.message}"
@@ -25,21 +25,21 @@ def trajectory_text(trajectory: Trajectory) -> str:
 
 
 def config_text(config: SweepConfig, trial: Trial | None = None) -> str:
-    """Return how many runs a config asks for, what computes the first, what all cost, and which axes were rounded."""
+    """Return the number of runs of a config, the engine of the base run, the cost, and rounded axes."""
     from featlearn.estimate import count
 
     counted, run = count(config), config.base_run()
-    told = {"steps": f"{counted.steps:,}", "rows": f"{counted.rows:,} recorded"}
+    lines = {"steps": f"{counted.steps:,}", "rows": f"{counted.rows:,} recorded"}
     if trial is None:
-        told["time"] = "not known before a trial: --trial takes one of some seconds"
-        told["size"] = f"{_bytes(8 * counted.rows)} for every tracked number, before compression"
+        lines["time"] = "not known before a trial: --trial takes one of some seconds"
+        lines["size"] = f"{_bytes(8 * counted.rows)} for every tracked number, before compression"
     else:
         on = f"{trial.shapes} of {trial.of} kinds of blocks" if trial.of > trial.shapes else "a few steps"
         spent = f"estimated from a trial of {on} on {trial.device}, which took {_seconds(trial.seconds_spent)}"
-        told["time"] = f"about {_seconds(trial.seconds)} in one process, {spent}"
-        told["size"] = f"about {_bytes(trial.bytes)} before compression"
+        lines["time"] = f"about {_seconds(trial.seconds)} in one process, {spent}"
+        lines["size"] = f"about {_bytes(trial.bytes)} before compression"
     head = f"{config.name}: {_count(config.n_runs, 'run')}; base run: {_route(run)}"
-    return "\n".join([head, *_aligned(told), *_rounded(config)])
+    return "\n".join([head, *_aligned(lines), *_rounded(config)])
 
 
 def _seconds(seconds: float) -> str:
@@ -68,7 +68,7 @@ def _rounded(config: SweepConfig) -> Iterator[str]:
 
 
 def expanded_text(config: SweepConfig) -> str:
-    """Return what becomes of a config: how many different runs and cells, and the first and the last run in full."""
+    """Return the expansion of a config: numbers of distinct runs and cells, and the first and the last run."""
     first = last = next(config.runs())
     ids, cells, routes = set[str](), set[Any](), dict[str, None]()
     for last in config.runs():
@@ -84,47 +84,47 @@ def expanded_text(config: SweepConfig) -> str:
 
 
 def status_text(status: StoreStatus, store: Path) -> str:
-    """Return how far the latest sweep into a store is, and why runs failed."""
+    """Return the progress of the latest sweep into a store, and why runs failed."""
     numbers = {
         "runs": status.n_runs,
         "done": f"{status.done} ({status.fitted} fitted, {status.diverged} diverged, {status.reused} reused)",
         "failed": status.failed,
         "missing": status.missing,
     }
-    told = f"{status.others} (of earlier sweeps; plots leave them out without --all-sweeps)"
-    others = {"others": told} if status.others else {}
+    text = f"{status.others} (of earlier sweeps; plots leave them out without --all-sweeps)"
+    others = {"others": text} if status.others else {}
     reasons = [f"  {n} x {message}" for message, n in status.failures.items()]
     why = ["why runs failed:", *reasons] if reasons else []
     return "\n".join([str(store), *_aligned({**numbers, **others}), *why])
 
 
 def words_text(kind: str, entries: Sequence[Entry]) -> str:
-    """Return every word of a kind, one a line: the engines that serve it and what it means."""
+    """Return every word of a kind, one per line, with its engines and meaning."""
     rows = [(f"  {entry.name}", ", ".join(entry.engines), entry.doc) for entry in entries]
     return "\n".join([f"{kind}:", *_columns(rows)])
 
 
 def brief_text(entry: Entry) -> str:
-    """Return one word in a few lines: engines and source, meaning, parameters with their defaults."""
+    """Return one word in a few lines: engines and source, meaning, parameters and defaults."""
     head = "; ".join(filter(None, [", ".join(entry.engines), entry.reference]))
     given = [name if default is MISSING else f"{name}={_spelled(default)}" for name, default in _defaults(entry)]
     return "\n".join([f"{entry.name} ({head})", f"  {entry.doc}", *filter(None, [f"  {'  '.join(given)}".rstrip()])])
 
 
 def entry_text(entry: Entry) -> str:
-    """Return one word with all that is known of it: bounds and meanings of its parameters, and what it may wrap."""
+    """Return the full description of a word: bounds and meanings of its parameters, and the rules that it may wrap."""
     source = [f"  source: {entry.reference}"] if entry.reference else []
     engines = f"  engines: {', '.join(entry.engines)}"
     defaults = [_given(default) for _, default in _defaults(entry)]
-    told = [(p.name, p.expected, p.doc) for p in entry.parameters]
-    told += [("base", f"one of {', '.join(entry.bases)}", "the rule that takes the step")] if entry.bases else []
-    rows = [(name, default, f"{doc} ({kind})") for (name, kind, doc), default in zip(told, defaults, strict=True)]
-    beside = ["  the parameters of the base stand beside these"] if entry.bases else []
+    described = [(p.name, p.expected, p.doc) for p in entry.parameters]
+    described += [("base", f"one of {', '.join(entry.bases)}", "the wrapped rule")] if entry.bases else []
+    rows = [(name, default, f"{doc} ({kind})") for (name, kind, doc), default in zip(described, defaults, strict=True)]
+    beside = ["  the parameters of the base are added to these"] if entry.bases else []
     return "\n".join([f"{entry.name}: {entry.doc}", *source, engines, *[f"  {row}" for row in _columns(rows)], *beside])
 
 
 def keys_text(keys: Sequence[Key]) -> str:
-    """Return keys of a config, one a line: default, meaning, type and bounds, and the kinds that have it."""
+    """Return keys of a config, one per line: default, meaning, type and bounds, and the kinds that have it."""
     rows = []
     for key in keys:
         few = [*key.kinds[:MOST_KINDS], *(["..."] if len(key.kinds) > MOST_KINDS else [])]
@@ -134,14 +134,14 @@ def keys_text(keys: Sequence[Key]) -> str:
 
 
 def key_text(key: Key) -> str:
-    """Return one key of a config with all that is known of it."""
-    told = {"type": key.expected, "default": _given(key.default).removeprefix("default "), "example": key.example}
+    """Return the full description of a config key."""
+    lines = {"type": key.expected, "default": _given(key.default).removeprefix("default "), "example": key.example}
     of = {"of": ", ".join(key.kinds)} if key.kinds else {}
-    return "\n".join([f"{key.name}: {key.doc}", *_aligned({**told, **of})])
+    return "\n".join([f"{key.name}: {key.doc}", *_aligned({**lines, **of})])
 
 
 def _defaults(entry: Entry) -> list[tuple[str, Any]]:
-    """Return the parameters of a word with their defaults, MISSING for those that must be given."""
+    """Return the parameters of a word with their defaults; MISSING for required ones."""
     return [*((p.name, p.shown_default) for p in entry.parameters), *(("base", word) for word in entry.bases[:1])]
 
 
@@ -168,7 +168,7 @@ def _count(n: int, word: str) -> str:
 
 
 def _aligned(values: Mapping[str, Any]) -> list[str]:
-    """Return indented lines "key  value", the values below each other."""
+    """Return indented lines "key  value" with aligned values."""
     return [f"  {line}" for line in _columns([(key, _show(value)) for key, value in values.items()])]
 
 

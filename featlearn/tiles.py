@@ -1,8 +1,8 @@
 """Small matrix products for the compiled loops, one tile of the result at a time in vector registers (numba).
 
-The tile is written in LLVM's own vectors: numba leaves loops this short scalar, and torch's batched product may round a
-run differently at another place of its batch. Here an entry is one chain of multiplications and additions, in the order
-of the columns of ``left``, wherever it stands.
+The tile uses LLVM vectors directly: numba does not vectorize loops this short, and torch's batched product may round a
+run differently at different places of its batch. Here every entry is one chain of multiplications and additions, in the
+order of the columns of ``left``.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-WIDE = get_host_cpu_features().get("avx512f", False)  # registers of 64 bytes, not 32: bits may differ between machines
-DOUBLES, SINGLES = 8 if WIDE else 4, 8  # numbers of a vector; sixteen singles would mean more columns of zeros
+WIDE = get_host_cpu_features().get("avx512f", False)  # registers of 64, not 32 bytes: bits may differ between machines
+DOUBLES, SINGLES = 8 if WIDE else 4, 8  # numbers in a vector; sixteen singles would need more padding
 ALIGNMENT = 64
-ROWS, VECTORS = 4, 3  # of a tile: with a row of ``right`` and an entry of ``left`` they fill sixteen registers
+ROWS, VECTORS = 4, 3  # of a tile: with a row of ``right`` and an entry of ``left``, sixteen registers
 
 
 def padded(n_columns: int, item_size: int) -> int:
-    """Return the least number of columns, at least ``n_columns``, that ``multiply`` takes."""
+    """Return the smallest number of columns >= ``n_columns`` that ``multiply`` accepts."""
     lanes = DOUBLES if item_size == 8 else SINGLES
     return -(-n_columns // lanes) * lanes
 
 
 def pad_columns(matrices: Array, least: int = 0) -> Array:
-    """Return matrices [..., n] as ``multiply`` wants them: C-ordered, zeros added, at least ``least`` columns.
+    """Return matrices [..., n] as ``multiply`` requires: C-ordered, zero-padded to at least ``least`` columns.
 
-    They begin where a cache line does, so that no vector of a row lies in two.
+    They start at a cache line, so that no vector of a row straddles two.
     """
     n = matrices.shape[-1]
     shape = *matrices.shape[:-1], padded(max(n, least), matrices.itemsize)
     size = math.prod(shape) * matrices.itemsize
-    room = np.zeros(size + ALIGNMENT, np.uint8)
-    out = room[-room.ctypes.data % ALIGNMENT :][:size].view(matrices.dtype).reshape(shape)
+    buffer = np.zeros(size + ALIGNMENT, np.uint8)
+    out = buffer[-buffer.ctypes.data % ALIGNMENT :][:size].view(matrices.dtype).reshape(shape)
     out[..., :n] = matrices
     return out
 
 
 @intrinsic
 def uncounted(typing: Any, arrays: Any) -> tuple[Any, Any]:
-    """Return arrays, or tuples of them, that the caller keeps alive: nobody counts who holds one or a part of it.
+    """Return arrays, or tuples of them, without reference counts; the caller must keep them alive.
 
-    Counting is an atomic operation for every slice, and a gradient would spend a fifth of its time on it.
+    Counting takes an atomic operation per slice, a fifth of the time of a gradient.
     """
 
     def strip(context: Any, builder: Any, kind: Any, value: Any) -> Any:
@@ -121,7 +121,7 @@ def _spread(builder: Any, entry: Any, vector: Any) -> Any:
 def multiply(left: Array, right: Array, out: Array) -> None:
     """Write left @ right, [f, s] @ [s, n], into ``out``: C-ordered arrays of one precision, n as from ``padded``.
 
-    Columns of ``left`` beyond the s rows of ``right`` are left out.
+    Columns of ``left`` beyond the s rows of ``right`` are ignored.
     """
     f, n = out.shape
     lanes = DOUBLES if out.itemsize == 8 else SINGLES

@@ -1,9 +1,9 @@
-"""Axis names, array aliases, and the bounds that a parameter carries with it.
+"""Axis names, array aliases, and the bounds of parameters.
 
 Axes: ``b`` runs of a block (always leading), ``n`` samples, ``p`` patches, ``d`` dimension, ``f`` filters (the ``m``
 of sign +1 first, then the ``m`` of sign -1), ``k`` data vectors (k = 0 the signal), ``c`` centres (the distinct
-signal patches). A bound is written once, in the annotation of a parameter; the config reader, its messages and the
-JSON schema all follow from it.
+signal patches). The annotation of a parameter states its bounds once; the config reader, its messages and the JSON
+schema use it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIGNS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 
 @dataclass(frozen=True)
 class Bound:
-    """Limits of a number; understood by pydantic by its hook, so that no other room needs pydantic to be imported."""
+    """Limits of a number; pydantic reads them by its hook, so that no other module has to import pydantic."""
 
     gt: float | None = None
     ge: float | None = None
@@ -57,10 +57,9 @@ class TheoryScale:
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """Marks a parameter that is an object of a table: a config gives its word, or a mapping with ``name``.
+    """Marks a parameter whose value is an object of a table: a config gives its word, or a mapping with ``name``.
 
-    Where the annotation is a list, each of its items is one. ``methods`` are what a class of the user's own must have
-    to stand in for a word.
+    If the annotation is a list, this holds for each item. methods: those that a user-defined class needs.
     """
 
     table: Mapping[str, type]
@@ -69,10 +68,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Listed:
-    """Marks a tuple that a config gives as a list, of one item or more; understood by pydantic as ``Bound`` is."""
+    """Marks a tuple that a config gives as a nonempty list; pydantic reads it by the same hook as ``Bound``."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Let a list pass for the annotated tuple; its items stay strict."""
+        """Accept a list for the annotated tuple; its items stay strict."""
         return {**handler(source), "strict": False, "min_length": 1}
 
 
@@ -83,14 +82,14 @@ Fraction = Annotated[float, Bound(ge=0, lt=1)]
 Count = Annotated[int, Bound(ge=1)]
 Step = Annotated[int, Bound(ge=0)]
 
-# The columns of every run beside its sections' keys, and the sections
+# The columns of every run besides its sections' keys, and the sections
 HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
 SECTIONS = ("data", "network", "optimizer", "train", "record")
 
 
 def reserved(column: str) -> bool:
-    """Whether a tracker cannot write a column of this name: a run's own, or that of a key of a config, known or not."""
+    """Whether a column name is reserved: for those of every run, and for keys of a config, known or not."""
     return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
 
 
-SCHEMA_VERSION = 2  # of the store: raised whenever a stored column, or the draw of a seed, changes its meaning
+SCHEMA_VERSION = 2  # of the store: raised when the meaning of a stored column or of a seed's draw changes

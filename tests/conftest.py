@@ -7,9 +7,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-from featlearn import surroundings
+from featlearn import environment
 
 if not torch.cuda.is_available():  # Triton's kernels run in its interpreter; it asks when it is first imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-surroundings.SOFTENED.clear()  # within a run, too, a warning is an error here
+environment.SOFTENED.clear()  # within a run, too, a warning is an error here

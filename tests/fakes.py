@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from helpers import make_run
 
 from featlearn.runs import Trajectory
 from featlearn.sweeps import sweep, worker
@@ -30,6 +29,8 @@ class FakeConfig:
     name: str = "fake"
 
     def runs(self):
+        from helpers import make_run  # which workers, that import this file too, do without: it takes them seconds
+
         base = make_run()
         for seed in self.seeds:
             yield replace(base, seed=seed, optimizer=replace(base.optimizer, lr=self.lr))

@@ -16,10 +16,10 @@ from featlearn.config.resolve import needs
 from featlearn.data import DATA, SignalNoise
 from featlearn.engines import ENGINES
 from featlearn.engines.explicit.landscape import LandscapeEngine
-from featlearn.engines.problem import Problem, make_problem, stack_draws
+from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.engines.tape import Program
-from featlearn.geometry import Draw, draw_run
+from featlearn.geometry import Draw, draw_run, inner_products, patches_of
 from featlearn.loop import MiniBatches, Prospect, ReplayStepper, Stepper, observe
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
@@ -52,7 +52,7 @@ from featlearn.optim import (
 )
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
-from featlearn.simulation import Block, build_engine
+from featlearn.simulation import Block, _problem, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
@@ -175,24 +175,24 @@ ACTIVATIONS_BY_HAND: dict[str, tuple[Callable[[float], float], Callable[[float],
 class PlainNetwork:
     """The network and its gradient in d dimensions, from the formula, by loops: it shares nothing with the engines.
 
-    A bias is one more coordinate, at which every patch is 1: weights are [2m, d] or [2m, d + 1].
+    One output, the logistic loss. A bias is one more coordinate, at which every patch is 1: weights are [f, d] or
+    [f, d + 1], distinct patches [N, d] or [N, d + 1]. vectors [K, d]: the signals, then the noises.
     """
 
     def __init__(self, run: RunConfig, draw: Draw | None = None) -> None:
-        draw = draw or draw_run(run.data, run.network, run.seed, patches=True)
-        n, p, _ = draw.patches.shape
-        one = [np.ones((n, p, 1))] if run.network.bias else []
-        self.patches = np.concatenate([draw.patches, *one], -1)
-        self.start = draw.weights if draw.biases is None else np.column_stack([draw.weights, draw.biases])
-        vectors = draw.vectors if draw.biases is None else np.pad(draw.vectors, ((0, 1), (0, 1)))
-        if draw.biases is not None:
-            vectors[-1, -1] = 1.0
-        self.vectors = vectors
-        self.labels, self.true_labels = draw.labels, draw.true_labels
+        draw = draw or draw_run(run.data, run.network, run.seed, keep=True)
+        biases = draw.geometry.biases
+        self.distinct, self.start, self.vectors = (x[0].numpy() for x in (draw.patches, draw.weights, draw.vectors))
+        if biases is not None:
+            self.distinct = np.column_stack([self.distinct, np.ones(len(self.distinct))])
+            self.start = np.column_stack([self.start, biases[0].numpy()])
+        times = [slot.times for slot in run.data.slots]
+        self.patches = self.distinct[draw.training.shown[0].numpy().repeat(times, 1)]
+        self.labels, self.true_labels = draw.training.labels[0].numpy(), draw.training.true_labels[0].numpy()
         self.m = run.network.n_filters
         self.signs = [1.0] * self.m + [-1.0] * self.m
         self.scale = 1 / self.m if run.network.filters == "mean" else 1.0
-        self.scale /= p if run.network.patches == "mean" else 1
+        self.scale /= self.patches.shape[1] if run.network.patches == "mean" else 1
         self.act, self.slope = ACTIVATIONS_BY_HAND[run.network.activation]
 
     def output(self, weights: np.ndarray, i: int) -> float:
@@ -223,7 +223,7 @@ def explicit(w: Vector, network: PlainNetwork) -> np.ndarray:
     """Explicit weights [f, D] of the first lane of a Gram or weight engine's vector, a point or a direction."""
     if len(w.leaves) == 3 and w.leaves[0].ndim == 1:
         alpha, coef, _ = (leaf[0].numpy() for leaf in w.leaves)
-        return alpha * network.start + coef @ network.vectors
+        return alpha * network.start + coef @ network.distinct
     first = [leaf[0].numpy() for leaf in w.leaves]
     return first[0] if len(first) == 1 else np.column_stack(first)
 
@@ -235,8 +235,22 @@ def engine_of(*runs: RunConfig) -> Engine:
 
 def problem_of(run: RunConfig, draw: Draw) -> Problem:
     """The problem of a draw of one's own, in place of the run's."""
-    numbers = Block.of([run]).numbers("cpu")
-    return make_problem(stack_draws([draw]), numbers, run.data, run.network, dtype=torch.float64)
+    return _problem(Block.of([run]), draw, torch.tensor([run.seed]))
+
+
+def redrawn(run: RunConfig, *, vectors: Any = None, weights: Any = None, biases: Any = None, **training: Any) -> Draw:
+    """The explicit draw of a run with other vectors [K, d], weights [f, d], biases [f], labels [n] or the like."""
+    draw = draw_run(run.data, run.network, run.seed, keep=True)
+
+    def chosen(x: Any, drawn: Any) -> Any:
+        return drawn if x is None else torch.as_tensor(np.asarray(x))[None]
+
+    own = replace(draw.training, **{name: chosen(x, None) for name, x in training.items()})
+    vectors, weights = chosen(vectors, draw.vectors), chosen(weights, draw.weights)
+    biases, patches = chosen(biases, draw.geometry.biases), patches_of(vectors, own)
+    n_signals = len(run.data.frame.signals)
+    geometry = inner_products(vectors, patches, weights, biases, n_signals, torch.matmul)
+    return Draw(own, geometry, vectors, weights, patches)
 
 
 def advance(engine: Engine, rule: Any, batches: Iterable[Any], w: Any = None, memory: Any = None, t: int = 0) -> Any:

@@ -311,7 +311,7 @@ def test_an_interrupted_sweep_exits_130_and_says_how_to_go_on(config, tmp_path, 
     monkeypatch.setattr("featlearn.sweeps.sweep", interrupted)
     result = call("sweep", config, "--out", tmp_path / "s")
     assert result.exit_code == 130
-    assert "5 done, 0 reused, 0 failed, 7 missing; the same call again" in result.stderr
+    assert "5 done, 0 reused, 0 failed, 7 missing; the same call resumes" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -153,7 +153,7 @@ def eagerly(runs, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(simulation, "_gram_engine", GramEngine)
         patch.setattr(loop, "GraphStepper", Stepper)
-        patch.setattr(loop, "LOOK_EVERY", 1)
+        patch.setattr(loop, "SYNC_EVERY", 1)
         return simulate_block(runs, device="cuda")
 
 

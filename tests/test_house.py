@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "surroundings", "theory", "imports", "tiles", "lookup", "devices", "pace"},
+    {"types", "streams", "environment", "theory", "imports", "tiles", "lookup", "devices", "pace"},
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},

@@ -6,7 +6,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
-from featlearn.imports import reached
+from featlearn.imports import reachable_modules
 
 TEXTS = {
     "__init__": "from lab_reached import names\n",
@@ -43,26 +43,31 @@ def package(tmp_path, monkeypatch):
 
 def test_a_module_and_all_that_it_reaches_in_order(package):
     """Also in a circle, in functions, through packages; a text that Python cannot read is a text."""
-    found = reached("lab_reached.rules")
+    found = reachable_modules("lab_reached.rules")
     assert list(found) == ["lab_reached.rules", *(f"lab_reached{name}" for name in REACHED)]
     assert found["lab_reached.rules"].text == TEXTS["rules"] and found["lab_reached.late"].text == TEXTS["late"]
     assert found["lab_reached.tools"].path == str(package / "tools.py")
 
 
 def test_what_else_is_imported_changes_nothing(package):
-    before = reached("lab_reached.rules")
+    before = reachable_modules("lab_reached.rules")
     importlib.import_module("lab_reached.unused")
     importlib.import_module("lab_reached.side")
-    assert list(reached("lab_reached.rules").items()) == list(before.items())
+    assert list(reachable_modules("lab_reached.rules").items()) == list(before.items())
 
 
 def test_a_compiled_module_counts_by_its_bytes(package):
-    before = reached("lab_reached.deep")["lab_reached.fast"].text
+    before = reachable_modules("lab_reached.deep")["lab_reached.fast"].text
     assert before.startswith("# compiled, sha256 ")
     (package / f"fast{EXTENSION_SUFFIXES[0]}").write_bytes(b"compiled anew")
-    assert reached("lab_reached.deep")["lab_reached.fast"].text != before
+    assert reachable_modules("lab_reached.deep")["lab_reached.fast"].text != before
 
 
 def test_a_module_that_is_not_there_reaches_nothing(package):
-    assert reached("lab_reached.nowhere") == reached("lab_nowhere") == reached("lab_reached.rules.f") == {}
-    assert list(reached("lab_other")) == ["lab_other"]
+    assert (
+        reachable_modules("lab_reached.nowhere")
+        == reachable_modules("lab_nowhere")
+        == reachable_modules("lab_reached.rules.f")
+        == {}
+    )
+    assert list(reachable_modules("lab_other")) == ["lab_other"]

@@ -34,7 +34,7 @@ def test_this_machine_keeps_the_promise():
 
 def test_an_operation_that_does_not_is_named(monkeypatch):
     monkeypatch.setitem(OPERATIONS, "exp", by_place)
-    with pytest.warns(IndependenceWarning, match=r"runs beside it: exp \(float64\), exp \(float32\) on cpu"):
+    with pytest.warns(IndependenceWarning, match=r"other runs of its block: exp \(float64\), exp \(float32\) on cpu"):
         check_independence("cpu")
 
 

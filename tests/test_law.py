@@ -99,7 +99,7 @@ def test_a_bias_is_one_more_orthonormal_vector():
     assert stats.kstest(many.flatten() / NETWORK.init_std, "norm").pvalue > 1e-3
 
 
-def test_labels_are_even_and_flipped_with_their_odds():
+def test_labels_are_even_and_flipped_with_their_probability():
     block = drawn(replace(DATA, n_samples=50, flip_prob=0.2, dim=100), NETWORK, range(400))
     assert set(block.labels.unique().tolist()) == {-1.0, 1.0}
     assert abs(block.true_labels.mean().item()) < 4 / math.sqrt(20_000)

@@ -59,7 +59,7 @@ def test_what_a_condition_keeps(column, wanted, rows, kind):
         ({"name": ["sam", "smm"]}, r"^no row has name = 'smm'; it takes sam, usam, sgd$"),
         ({"dim": True}, "no row has dim = True"),
         ({"bias": 1}, "no row has bias = 1; it takes True, False"),
-        ({"rho": 0.25, "name": "sgd"}, "^no row has rho = 0.25 and name = 'sgd'; each is there, but not together$"),
+        ({"rho": 0.25, "name": "sgd"}, "^no row has rho = 0.25 and name = 'sgd': each occurs, but not together$"),
         ({"nmae": "sam"}, "no column 'nmae'; did you mean 'name'"),
     ],
 )
@@ -70,7 +70,7 @@ def test_what_no_row_has_is_refused(where, message):
 
 def test_a_number_that_is_short_for_several_values_is_refused_and_their_spellings_find_them():
     near = pd.DataFrame({"rho": [0.1118034, 0.1118031, 0.2]})
-    with pytest.raises(ValueError, match=r"^rho = 0.111803 is short for several values: 0.1118034, 0.1118031$"):
+    with pytest.raises(ValueError, match=r"^rho = 0.111803 abbreviates several values: 0.1118034, 0.1118031$"):
         selected(near, {"rho": 0.111803})
     assert listed(near["rho"]) == "0.1118034, 0.1118031, 0.2"
     assert [np.flatnonzero(selected(near, {"rho": float(text)})).tolist() for text in ("0.1118034", "0.1118031")] == [

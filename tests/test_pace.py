@@ -3,7 +3,7 @@
 from helpers import make_run
 from numba import njit
 
-from featlearn.pace import COMPILING, tell, told_to
+from featlearn.pace import COMPILING, report_progress, reporting_to
 from featlearn.runs import Record
 from featlearn.simulation import simulate
 from featlearn.trackers import TRACKERS
@@ -12,13 +12,13 @@ from featlearn.trackers import TRACKERS
 def test_the_loop_tells_the_share_of_its_steps_at_every_record():
     run = make_run(record=Record(steps=(0, 5, 10, 20), trackers=(TRACKERS["loss"](),)))
     shares = []
-    with told_to(shares.append):
+    with reporting_to(shares.append):
         simulate(run)
     told = [share for share in shares if share != COMPILING]
     assert told[0] == 0 and told[-1] == 1 and {0.25, 0.5} <= {*told} and told == sorted(told)
     before = len(shares)
     simulate(run)
-    tell(0.5)
+    report_progress(0.5)
     assert len(shares) == before
 
 
@@ -28,6 +28,6 @@ def test_compiling_is_told_once():
         return 2 * x
 
     shares = []
-    with told_to(shares.append):
+    with reporting_to(shares.append):
         assert twice(2) == twice(2) == 4
     assert shares == [COMPILING]

@@ -1,6 +1,6 @@
 """The benchmarks: the Gram engine beside an explicit loop and beside its arithmetic limit, and what sizes cost.
 
-Everything of one report is measured in one run, contenders in turn. Needs torch, numpy, numba and scipy only
+One run measures the whole report, alternating the calls it compares. Needs torch, numpy, numba and scipy only
 (``python -m featlearn.bench`` where the command line is not installed).
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featlearn.bench.arithmetic import limit
+from featlearn.bench.compare import compare
 from featlearn.bench.curvature import curvature
-from featlearn.bench.duel import contest
 from featlearn.bench.machine import machine
 from featlearn.bench.micro_batches import by_shards
 from featlearn.bench.setting import Setting
@@ -20,7 +20,7 @@ from featlearn.bench.sizes import by_block, by_dim, by_n_filters, by_n_samples, 
 __all__ = ["SECTIONS", "Setting", "run_benchmarks"]
 
 SECTIONS: dict[str, Callable[[Setting], Any]] = {
-    "contest": contest,
+    "compare": compare,
     "limit": limit,
     "dim": by_dim,
     "n_samples": by_n_samples,

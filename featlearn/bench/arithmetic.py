@@ -22,8 +22,8 @@ import torch
 from featlearn.bench.measure import Timing, interleave
 from featlearn.bench.networks import RULES, DType, compute, network
 from featlearn.bench.setting import Setting
+from featlearn.environment import fresh_environment
 from featlearn.simulation import lanes
-from featlearn.surroundings import undisturbed
 
 LARGE = {"cpu": 1024, "cuda": 8192}  # size of the large products
 SMALL_COUNT, LARGE_COUNT = 20, 2  # products in a round
@@ -44,7 +44,7 @@ def product_flops(b: int, f: int, k: int) -> int:
 def limit(setting: Setting) -> list[dict[str, Any]]:
     """Return, for every rule and precision, how far a training step is from its arithmetic limit."""
     dtypes: tuple[DType, ...] = ("float64", "float32")
-    with undisturbed():
+    with fresh_environment():
         return [_distance(rule, dtype, setting) for dtype in dtypes for rule in RULES]
 
 

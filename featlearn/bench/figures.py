@@ -42,7 +42,7 @@ def cost_figure(report: dict[str, Any]) -> Figure:
             ax.xaxis.set_minor_locator(NullLocator())
     for ax in grid[:, 0]:
         ax.set_ylabel("time of a network (ms)")
-    explicit = [row | {"seconds": row["explicit_seconds"]} for row in _fair(report.get("contest", []))]
+    explicit = [row | {"seconds": row["explicit_seconds"]} for row in _fair(report.get("compare", []))]
     _curve(grid[0, 0], explicit, "dim", PALETTE[1], "explicit loop")
     grid[0, 0].legend(loc="center right")
     return figure

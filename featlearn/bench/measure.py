@@ -1,4 +1,4 @@
-"""How time and memory are measured: contenders in turn, medians with their spread, peaks in processes of their own."""
+"""How time and memory are measured: alternating calls, medians with their spread, peaks in processes of their own."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def interleave(contenders: Mapping[K, Callable[[int], object]], repeats: int, device: str) -> dict[K, Timing]:
-    """Time every contender once a round, in turn, so that the machine's drift hits all alike.
+def interleave(calls: Mapping[K, Callable[[int], object]], repeats: int, device: str) -> dict[K, Timing]:
+    """Time every call once a round, in turn, so that the machine's drift hits all alike.
 
-    A contender is called with the number of the round; round 0 warms up (compilation, caches) and is not counted.
+    Its argument is the number of the round; round 0 warms up (compilation, caches) and is not counted.
     """
-    seconds: dict[K, list[float]] = {name: [] for name in contenders}
+    seconds: dict[K, list[float]] = {name: [] for name in calls}
     for number in range(repeats + 1):
-        for name, call in contenders.items():
+        for name, call in calls.items():
             seconds[name].append(clock(partial(call, number), device))
     return {name: Timing(tuple(taken[1:])) for name, taken in seconds.items()}
 

@@ -10,11 +10,11 @@ from typing import Any
 from featlearn.bench.measure import Timing, interleave
 from featlearn.bench.networks import block, network
 from featlearn.bench.setting import Setting
+from featlearn.environment import fresh_environment
 from featlearn.loop import MiniBatches
 from featlearn.optim import MSAM, stack
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine
-from featlearn.surroundings import undisturbed
 
 DIM = 2000  # of the networks with explicit weights
 
@@ -24,7 +24,7 @@ def by_shards(setting: Setting) -> list[dict[str, Any]]:
     gram = network("sam", n_tests=0)
     weights = replace(network("sam", dim=DIM, n_tests=0), engine="weights", sampling="vectors")
     n = gram.data.n_samples
-    with undisturbed():
+    with fresh_environment():
         return [row for run in (gram, weights) for size in (n, n // 2) for row in _over_shards(run, size, setting)]
 
 

@@ -43,8 +43,8 @@ def by_block(setting: Setting) -> Rows:
         with block_size(size, setting.device):
             compute(run, setting.device, number)
 
-    contenders = {size: partial(call, size) for size in setting.blocks}
-    taken = interleave(contenders, setting.repeats, setting.device)
+    calls = {size: partial(call, size) for size in setting.blocks}
+    taken = interleave(calls, setting.repeats, setting.device)
     return [_row("block", size, timing.per(size)) for size, timing in taken.items()]
 
 
@@ -60,8 +60,8 @@ def block_size(size: int, device: str) -> Iterator[None]:
 
 
 def _grow(name: str, sizes: tuple[int, ...], make: Callable[[int], RunConfig], setting: Setting) -> Rows:
-    contenders = {size: partial(compute, make(size), setting.device) for size in sizes}
-    taken = interleave(contenders, setting.repeats, setting.device)
+    calls = {size: partial(compute, make(size), setting.device) for size in sizes}
+    taken = interleave(calls, setting.repeats, setting.device)
     return [_row(name, size, timing.per(lanes(make(size), setting.device))) for size, timing in taken.items()]
 
 
@@ -74,9 +74,9 @@ def memory(setting: Setting) -> Rows:
 
     On a CPU each is measured in a process of its own.
     """
-    opponent, run = (network(dim=dim, n_steps=setting.n_steps) for dim in (max(setting.against), 10**12))
+    baseline, run = (network(dim=dim, n_steps=setting.n_steps) for dim in (max(setting.against), 10**12))
     calls: dict[str, tuple[Any, ...]] = {
-        f"explicit loop, d = {opponent.data.dim}": (explicit.simulate, opponent),
+        f"explicit loop, d = {baseline.data.dim}": (explicit.simulate, baseline),
         "Gram engine, d = 1e12, 1 block": (stream, run, 1),
         "Gram engine, d = 1e12, 8 blocks": (stream, run, 8),
     }

@@ -27,7 +27,7 @@ def _head(on: dict[str, Any]) -> str:
     )
 
 
-def _contest(rows: list[dict[str, Any]]) -> str:
+def _compare(rows: list[dict[str, Any]]) -> str:
     head = [
         "rule",
         "d",
@@ -142,7 +142,7 @@ def _shards(rows: list[dict[str, Any]]) -> str:
 
 
 WRITERS: dict[str, Callable[[Any], str]] = {
-    "contest": _contest,
+    "compare": _compare,
     "limit": _limit,
     **{name: _growth(name) for name in SIZES},
     "curvature": _curvature,

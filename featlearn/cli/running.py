@@ -29,7 +29,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
     """Simulate the base run of a config; print how it ended."""
     base = load(config, changes).base_run()
     from featlearn.custom import FAILURES
-    from featlearn.pace import told_to
+    from featlearn.pace import reporting_to
     from featlearn.simulation import simulate
     from featlearn.sweeps.checks import checked_device
     from featlearn.sweeps.worker import describe
@@ -37,7 +37,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
 
     device = checked_device(device)
     try:
-        with told_to(_say_once()):
+        with reporting_to(_say_once()):
             trajectory = simulate(base, device=device)
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
@@ -66,7 +66,7 @@ def sweep(
     config: ConfigFile,
     out: Annotated[Path, typer.Option(help="Store: a new or empty folder, or one to resume.", show_default=False)],
     changes: Settings = None,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one a core.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one per core.")] = 1,
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
     quiet: Quiet = False,

@@ -1,9 +1,10 @@
 """YAML to runs: ``load_config`` reads, checks and expands a config.
 
-``reference``, ``describe`` and ``schema`` say what one may hold.
+``reference``, ``describe`` and ``schema`` describe what a config may contain.
 
-source.py text -> nodes that know their line; files.py ``extends`` and ``--set``; parameters.py, sections.py what may be
-given, read from the classes; drafts.py one section; resolve.py one run; axes.py, grid.py the sweep; sweep.py all of it.
+source.py: text to nodes with file and line. files.py: ``extends`` and ``--set``. parameters.py, sections.py: the valid
+keys, read from the classes. parsed.py: one section. resolve.py: one run. axes.py, grid.py: the sweep. sweep.py: the
+whole.
 """
 
 from featlearn.config.catalogue import Entry, describe

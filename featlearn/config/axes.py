@@ -1,10 +1,9 @@
-"""The axes of a sweep: the keys that move, and the values that they take.
+"""The axes of a sweep: the keys that vary, and their values.
 
 An axis is a list, {linspace: [first, last, how many]}, {geomspace: [first, last, how many]}, or {range: [start, stop,
-step]} as Python's. Spaced values are exact (see spaced.py); of an integer key they are rounded, equal ones counting
-once, with a warning. ``zip: {key: axis, ...}``
-moves keys together; a list of such mappings makes several axes. In a list of whole sections a key may be an axis of its
-own: {name: sam, rho: [0.1, 0.2]} stands for two sections.
+step]} as in Python. Spaced values are exact (see spacing.py); for an integer key they are rounded and duplicates are
+removed, with a warning. ``zip: {key: axis, ...}`` moves keys together; a list of such mappings makes several axes. In a
+list of whole sections a key may list values: {name: sam, rho: [0.1, 0.2]} stands for two sections.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from featlearn.config.parameters import STRICT, integral, single
 from featlearn.config.problems import Problem, show, suggest
 from featlearn.config.sections import SECTIONS, known_keys
 from featlearn.config.source import BROKEN, Node
-from featlearn.config.spaced import geomspace, linspace
+from featlearn.config.spacing import geomspace, linspace
 from featlearn.types import Bound, Positive
 
-Known = Mapping[str, Any]  # the keys that can be swept, each with its type
+Known = Mapping[str, Any]  # the type of each key that can be swept
 MAX_VALUES = 10**6  # of an axis
 MAX_RUNS = 10**6
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Keys that move together, one unless zipped, and the points that they go through: a node for every key.
+    """Keys that move together (one unless zipped) and the points of the axis: a node for every key.
 
-    spacing: of the first key: list, linspace, geomspace or range.
+    spacing: list, linspace, geomspace or range, for the first key.
     """
 
     keys: tuple[str, ...]
@@ -52,7 +51,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Spacing:
-    """A way to write many values: the type of its arguments, how to give them, and the values."""
+    """A rule for many values: the type of its arguments, their usage, and the function that returns the values."""
 
     arguments: Any
     usage: str
@@ -77,9 +76,9 @@ SPACINGS = {
 
 
 def read_axes(sweep: Node | None, problems: list[Problem], own: Known | None = None) -> tuple[Axis, ...]:
-    """Read the section ``sweep``; ``own`` are the keys of the user's own rules, with their types.
+    """Read the section ``sweep``; ``own`` has the keys of user-defined rules, with their types.
 
-    An axis that cannot be read has one value, BROKEN; one of no known key is dropped.
+    An axis that cannot be read has one value, BROKEN; an axis of an unknown key is dropped.
     """
     if sweep is None or sweep.value is None or sweep.value is BROKEN:
         return ()
@@ -93,12 +92,12 @@ def read_axes(sweep: Node | None, problems: list[Problem], own: Known | None = N
     n_runs = math.prod(map(len, axes))
     if n_runs <= MAX_RUNS:
         return axes
-    problems.append(sweep.problem(f"{n_runs} runs are too many: {MAX_RUNS} is the most"))
+    problems.append(sweep.problem(f"{n_runs} runs are too many: the limit is {MAX_RUNS}"))
     return tuple(replace(axis, points=axis.points[:1]) for axis in axes)
 
 
 def _groups(sweep: Node, known: Known, problems: list[Problem]) -> Iterator[dict[str, Node]]:
-    """Yield the keys that move together with what is given for them; those that are null or unknown are left out."""
+    """Yield the keys that move together with their nodes; null and unknown keys are left out."""
     for key, node in sweep.value.items():
         zipped = node.value if isinstance(node.value, list) else [node]
         for item in zipped if key == "zip" else [Node({key: node}, node.place, sweep.key)]:
@@ -110,7 +109,7 @@ def _groups(sweep: Node, known: Known, problems: list[Problem]) -> Iterator[dict
 
 def _is_known(key: str, node: Node, known: Known, problems: list[Problem]) -> bool:
     if key == "name":
-        problems.append(node.problem("cannot be swept: it decides nothing about a run"))
+        problems.append(node.problem("cannot be swept: it does not affect a run"))
     elif key not in known:
         problems.append(node.problem(f"no such key; {suggest(key, known, known)}"))
     return key != "name" and key in known
@@ -124,7 +123,7 @@ def _refuse_repeated(axes: list[tuple[str, Node]], problems: list[Problem]) -> N
 
 
 def _inside(key: str, other: str) -> bool:
-    """Whether ``key`` is a part of the value of ``other``; a key of a section may be swept beside whole sections."""
+    """Whether ``key`` is inside the value of ``other``; a key of a section may be swept along with whole sections."""
     return other not in SECTIONS and key.startswith(f"{other}.")
 
 
@@ -137,7 +136,7 @@ def _axis(group: Mapping[str, Node], known: Known, problems: list[Problem]) -> A
     first = next(iter(group.values()))
     if len(set(lengths.values())) > 1:
         if not any(node.broken for nodes in columns.values() for node in nodes):
-            problems.append(first.problem(f"keys of one zip need as many values each, found {show(lengths)}"))
+            problems.append(first.problem(f"keys of one zip need equally many values, found {show(lengths)}"))
         columns = {key: [_broken(node)] for key, node in group.items()}
     points = tuple(zip(*columns.values(), strict=True))
     _refuse_equal(points, problems)
@@ -158,12 +157,12 @@ def _refuse_equal(points: Sequence[tuple[Node, ...]], problems: list[Problem]) -
 
 
 def _mark(value: Any) -> Any:
-    """Return something to compare values by: 1 and 1.0 are equal, and so are mappings in any order."""
+    """Return a hashable that compares as the value does: 1 equals 1.0, and the order of a mapping does not matter."""
     return json.dumps(value, sort_keys=True, default=repr) if isinstance(value, dict | list) else value
 
 
 def _points(key: str, node: Node, known: Known, problems: list[Problem]) -> Iterator[Node]:
-    """Yield the values of a key; a whole section once for every combination of the values that its own keys list."""
+    """Yield the values of a key; a whole section once for every combination of the values listed inside it."""
     for value in _values(known[key], node, problems):
         inside = value.value.items() if key in SECTIONS and isinstance(value.value, dict) else ()
         listed = {k: _values(known[f"{key}.{k}"], n, problems) for k, n in inside if _lists(known.get(f"{key}.{k}"), n)}
@@ -184,14 +183,14 @@ def _values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
         return node.value
     if not node.broken:
         try:
-            return _spaced(hint, node, problems)
+            return _spacing_values(hint, node, problems)
         except ValueError as error:
             problems.append(node.problem(str(error)))
     return [_broken(node)]
 
 
-def _spaced(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
-    """Return the values of an axis of this type that is given by a rule. Raises ValueError, in a sentence."""
+def _spacing_values(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
+    """Return the values of an axis of this type that is written as a rule. Raises ValueError with the reason."""
     word = next(iter(node.value), "") if isinstance(node.value, dict) else ""
     if word not in SPACINGS or len(node.value) > 1:
         known = ", ".join(f"{{{name}: ...}}" for name in SPACINGS)
@@ -205,7 +204,7 @@ def _spaced(hint: Any, node: Node, problems: list[Problem]) -> list[Node]:
     if integral(hint):
         values, asked = list(dict.fromkeys(round(value) for value in values)), len(values)
         if len(values) < asked:
-            few = f"of {asked} values {len(values)} are left, rounded to integers"
+            few = f"rounding to integers leaves {len(values)} of {asked} values"
             problems.append(replace(node.problem(few), caution=True))
     if not values:
         raise ValueError(f"has no values: {word}: {show(given)}")

@@ -1,4 +1,4 @@
-"""What there is to write into a config, read from the classes themselves: ``featlearn list``."""
+"""The words that a config may use, read from the classes: ``featlearn list``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from featlearn.custom import is_own
 from featlearn.engines import ENGINES
 from featlearn.optim.schedules import RADIUS_SCHEDULES
 
+ENGINE_ROOMS = {"gram": "span", "weights": "explicit"}
 KINDS = {
     "data": SECTIONS["data"],
     "models": SECTIONS["network"],
@@ -31,9 +32,9 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One word that a config may use: what it is, where it is from, which engines serve it, and its parameters.
+    """One word that a config may use: its meaning, its source, the engines that support it, and its parameters.
 
-    bases: the words of the rules that it may wrap, whose parameters then stand beside its own; the first by default.
+    bases: the words of the rules that it may wrap, whose parameters are added to its own; the first is the default.
     """
 
     name: str
@@ -45,9 +46,9 @@ class Entry:
 
 
 def describe(kind: str, word: str | None = None) -> list[Entry]:
-    """Return what there is of a kind (data, models, optimizers, schedules, trackers, engines), or one word of it.
+    """Return the words of a kind (data, models, optimizers, schedules, trackers, engines), or one of them.
 
-    The word may be a class of the user's own, such as "my_rules.py:MySAM". Raises ValueError if there is no such thing.
+    The word may be a user-defined class, such as "my_rules.py:MySAM". Raises ValueError for an unknown kind or word.
     """
     if kind not in (*KINDS, "engines"):
         raise ValueError(f"there are no {kind}; {suggest(kind, [*KINDS, 'engines'])}")
@@ -76,15 +77,15 @@ def _entry(name: str, cls: type, section: Section) -> Entry:
 
 
 def _reference(cls: type) -> str:
-    """Return the paper of a class: its ``reference``, or what its module says after "Source:"."""
+    """Return the paper of a class: its ``reference``, or what follows "Source:" in the docstring of its module."""
     module = sys.modules[cls.__module__].__doc__ or ""
     source = re.search(r"Source: (.+?)(?=[:;]\s|(?<=\))\.\s|\n\n|$)", module, re.DOTALL)
     return str(getattr(cls, "reference", " ".join(source[1].split()) if source else ""))
 
 
 def _engine_doc(name: str) -> str:
-    """Return the first line of an engine's file, which is not imported: that would need torch."""
-    spec = find_spec(f"featlearn.engines.{name}")
+    """Return the first line of an engine's docstring, without importing it: that would load torch."""
+    spec = find_spec(f"featlearn.engines.{ENGINE_ROOMS[name]}.engine")
     assert spec is not None and spec.origin is not None
     return first_line(ast.get_docstring(ast.parse(Path(spec.origin).read_text("utf-8"))))
 

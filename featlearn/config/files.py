@@ -1,4 +1,4 @@
-"""From a file, the files that it extends and the settings of a call to one tree of nodes."""
+"""Merges a file, the files that it extends and the settings of a call into one tree of nodes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from pathlib import Path, PurePath
 from typing import Any
 
-from featlearn.config.drafts import read_section, spelled_out
+from featlearn.config.parsed import as_mapping, read_section
 from featlearn.config.problems import ConfigError, Problem, show
 from featlearn.config.sections import SECTIONS, Section
 from featlearn.config.source import Node, read_text, read_yaml
@@ -18,9 +18,9 @@ Settings = Mapping[str, Any] | Iterable[str]
 
 
 def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ()) -> Node:
-    """Read a config and what it extends; ``chain`` are the files that led here.
+    """Read a config and what it extends; ``chain`` holds the files that extend it.
 
-    A file's name is its own, not taken over by the files that extend it. Raises ConfigError if a file is unreadable.
+    A name is not inherited by the files that extend it. Raises ConfigError if a file is unreadable.
     """
     root = read_yaml(read_text(path), str(path), problems=problems)
     if root is None:
@@ -31,16 +31,16 @@ def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ())
 
 
 def read_mapping(content: Mapping[str, Any], problems: list[Problem]) -> Node:
-    """Read a config that is given in Python; what it extends is relative to the working folder."""
+    """Read a config given as a Python mapping; what it extends is relative to the working directory."""
     try:
         return _completed(node_of(content, "", ""), Path(), problems, ())
     except RecursionError:
-        raise ConfigError([Problem("", "", "a mapping that makes no sense: nested too deeply")]) from None
+        raise ConfigError([Problem("", "", "the mapping is nested too deeply")]) from None
 
 
 def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[Path, ...]) -> Node:
-    """Return a config with what it extends; ``folder`` is where it lies."""
-    child = _spelled_out(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
+    """Return a config merged into what it extends; ``folder`` is its folder."""
+    child = _expand_words(replace(root, value={key: node for key, node in root.value.items() if key != "extends"}))
     if "extends" not in root.value:
         return child
     parent = read_file(_extended(root, folder, chain), problems, chain)
@@ -48,10 +48,10 @@ def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[P
     return merge(replace(parent, value=inherited), child, problems)
 
 
-def _spelled_out(tree: Node) -> Node:
-    """Return the tree with the sections that are a word alone as mappings, so that keys can be put into them."""
+def _expand_words(tree: Node) -> Node:
+    """Return the tree with sections given as a single word turned into mappings, so that keys can be added."""
     words = {key: node for key, node in tree.value.items() if key in SECTIONS and isinstance(node.value, str)}
-    return replace(tree, value={**tree.value, **{key: spelled_out(SECTIONS[key], words[key]) for key in words}})
+    return replace(tree, value={**tree.value, **{key: as_mapping(SECTIONS[key], words[key]) for key in words}})
 
 
 def _extended(root: Node, folder: Path, chain: Sequence[Path]) -> Path:
@@ -64,40 +64,40 @@ def _extended(root: Node, folder: Path, chain: Sequence[Path]) -> Path:
         raise ConfigError([root.problem(f"no such file: {target}", "extends")])
     if any(os.path.samefile(target, link) for link in chain):
         circle = " -> ".join(str(link) for link in (*chain, target))
-        raise ConfigError([root.problem(f"goes in a circle: {circle}", "extends")])
+        raise ConfigError([root.problem(f"circular: {circle}", "extends")])
     return target
 
 
 def merge(parent: Node, child: Node, problems: list[Problem]) -> Node:
-    """Return the parent with the keys of the child: sections key by key, everything deeper as a whole.
+    """Return the parent with the keys of the child: sections are merged key by key, deeper values replaced as a whole.
 
-    A section of another kind (data.model, optimizer.name) replaces the parent's. A key with nothing after it says
-    nothing, so that what is inherited stays; null takes it away.
+    A section of another kind (data.model, optimizer.name) replaces the parent's. A blank key keeps the inherited
+    value; null removes it.
     """
     merged = dict(parent.value)
     for name, node in child.value.items():
         old = merged.get(name)
         if old is not None and _same_kind(name, old, node):
             if name == "sweep":
-                _notice_zip(old, node, problems)
-            node = replace(node, value={**old.value, **_said(node, old)})
-        merged |= _said(Node({name: node}, node.place), parent)
+                _warn_dropped_zip(old, node, problems)
+            node = replace(node, value={**old.value, **_nonblank(node, old)})
+        merged |= _nonblank(Node({name: node}, node.place), parent)
     return replace(child, value=merged)
 
 
-def _said(child: Node, parent: Node) -> dict[str, Node]:
-    """Return the keys of a child that say something: a blank one does where the parent has no such key."""
+def _nonblank(child: Node, parent: Node) -> dict[str, Node]:
+    """Return the keys of a child without the blank ones that the parent has."""
     return {key: node for key, node in child.value.items() if not (node.blank and key in parent.value)}
 
 
-def _notice_zip(parent: Node, child: Node, problems: list[Problem]) -> None:
-    """Say so where the zip of a child drops that of the parent."""
+def _warn_dropped_zip(parent: Node, child: Node, problems: list[Problem]) -> None:
+    """Warn if the zip of a child drops keys of the parent's zip."""
     old, new = parent.value.get("zip"), child.value.get("zip")
     if old is None or old.value is None or new is None or new.value is None:
         return
     lost = [key for key in _zipped(old) if key not in (*_zipped(new), *child.value)]
     if lost:
-        what = f"takes the place of the zip at {old.place}: {', '.join(lost)} are not swept any more"
+        what = f"replaces the zip at {old.place}: {', '.join(lost)} are no longer swept"
         problems.append(
             replace(new.problem(f"{what}; list both mappings to keep them, or null to drop it"), caution=True)
         )
@@ -110,7 +110,7 @@ def _zipped(node: Node) -> list[str]:
 
 
 def _same_kind(name: str, old: Node, new: Node) -> bool:
-    """Whether both are sections of one kind: the new one names none, or the same."""
+    """Whether both are sections of one kind: the new one names no kind, or the same."""
     if not (isinstance(old.value, dict) and isinstance(new.value, dict)):
         return False
     section = SECTIONS.get(name)
@@ -124,9 +124,9 @@ def apply_settings(tree: Node, settings: Settings, problems: list[Problem]) -> N
     """Return the tree with the settings of a call: a mapping of dotted keys, or texts "key=value" in YAML."""
     for key, node in _settings(settings, problems):
         if key == "extends":
-            problems.append(node.problem("stands in a file only"))
+            problems.append(node.problem("is allowed in a file only"))
             continue
-        tree = _spelled_out(put(tree, path_of(key), node))
+        tree = _expand_words(put(tree, path_of(key), node))
         if "sweep" in tree.value and path_of(key)[0] != "sweep":
             tree = put(tree, ("sweep",), fix(tree.value["sweep"], key, node))
     return tree
@@ -148,11 +148,11 @@ def _settings(settings: Settings, problems: list[Problem]) -> Iterable[tuple[str
 
 
 def node_of(value: Any, key: str, place: str = "--set") -> Node:
-    """Return a value given in Python as a node; arrays and ranges are lists, and a path is a text."""
+    """Return a Python value as a node; arrays and ranges become lists, a path becomes text."""
     if isinstance(value, Mapping):
         return Node({str(k): node_of(v, f"{key}.{k}" if key else str(k), place) for k, v in value.items()}, place, key)
     if hasattr(value, "tolist"):
-        value = value.tolist()  # of numpy and pandas, and of numpy's numbers Python's own
+        value = value.tolist()  # numpy and pandas arrays, numpy scalars
     if isinstance(value, list | tuple | range):
         return Node([node_of(v, f"{key}[{i}]", place) for i, v in enumerate(value)], place, key)
     if isinstance(value, PurePath):
@@ -163,13 +163,13 @@ def node_of(value: Any, key: str, place: str = "--set") -> Node:
 
 
 def path_of(key: str) -> tuple[str, ...]:
-    """Return the way to a dotted key; below ``sweep`` an axis is one key, dots and all."""
+    """Return the path of a dotted key; below ``sweep`` an axis is one key, dots included."""
     head, _, rest = key.partition(".")
     return (head, rest) if head == "sweep" and rest else tuple(key.split("."))
 
 
 def put(tree: Node, path: Sequence[str], node: Node) -> Node:
-    """Return the tree with ``node`` at ``path``; what is missing on the way is made."""
+    """Return the tree with ``node`` at ``path``; missing parents are created."""
     if not path:
         return node
     mapping = isinstance(tree.value, dict)
@@ -179,9 +179,9 @@ def put(tree: Node, path: Sequence[str], node: Node) -> Node:
 
 
 def fix(sweep: Node, key: str, node: Node) -> Node:
-    """Return the axes of a sweep after ``key`` was set: it is not swept any more.
+    """Return the axes of a sweep after ``key`` was set: the key is no longer swept.
 
-    Where an axis gives whole sections, the key is set in each whose kind knows it, given there or not.
+    If an axis lists whole sections, the key is set in each whose kind has it.
     """
     if isinstance(sweep.value, list):
         return replace(sweep, value=[fix(item, key, node) for item in sweep.value])
@@ -201,6 +201,6 @@ def fix(sweep: Node, key: str, node: Node) -> Node:
 def _fix_sections(axis: Node, section: Section, path: Sequence[str], node: Node) -> Node:
     if not isinstance(axis.value, list):
         return axis
-    drafts = [read_section(section, item) for item in axis.value]
-    items = [put(d.node, path, node) if d.kind and path[0] in d.kind.keys else d.node for d in drafts]
+    parsed = [read_section(section, item) for item in axis.value]
+    items = [put(p.node, path, node) if p.kind and path[0] in p.kind.keys else p.node for p in parsed]
     return replace(axis, value=items)

@@ -1,7 +1,7 @@
-"""The combinations of a sweep: which sections each run has.
+"""The combinations of a sweep: the sections of each run.
 
-A section depends on few of the axes, so it is read once for every combination of these, and shared by all runs that
-have it: 100 x 100 x 10 runs are checked by reading 10 000 data sections, 10 seeds and one network.
+A section depends on few axes, so it is read once for every combination of these and shared by the runs that have it:
+checking 100 x 100 x 10 runs reads 10,000 data sections, 10 seeds and one network.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from featlearn.config.axes import Axis
-from featlearn.config.checks import CAUTIONS, CHECKS, Check, called, conflicts
-from featlearn.config.drafts import Draft, read_section, spelled_out
+from featlearn.config.checks import CAUTIONS, CHECKS, Check, config_name, conflicts
 from featlearn.config.files import put
+from featlearn.config.parsed import ParsedSection, as_mapping, read_section
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections
 from featlearn.config.sections import SECTIONS, split
 from featlearn.config.source import Node
 
-Choice = Sequence[int | None]  # the point on every axis; None where the base counts
+Choice = Sequence[int | None]  # the point on every axis; None for the base
 
 
 @dataclass(frozen=True)
 class Move:
-    """A key that axis number ``axis`` moves: its section, the way to it inside, and its node at every point."""
+    """A key that axis number ``axis`` varies: its section, its path inside, and its node at every point."""
 
     section: str
     path: list[str]
@@ -35,7 +35,7 @@ class Move:
 
 
 def moves(axes: Sequence[Axis]) -> list[Move]:
-    """Return the keys that axes move: whole sections first, then the keys inside them."""
+    """Return the keys that axes vary: whole sections first, then the keys inside them."""
     found = [
         Move(*split(key), number, [point[i] for point in axis.points])
         for number, axis in enumerate(axes)
@@ -45,9 +45,9 @@ def moves(axes: Sequence[Axis]) -> list[Move]:
 
 
 class Grid:
-    """All combinations of the axes' points over a base, in the order of the file, the last axis moving fastest.
+    """All combinations of the axes' points over a base, in the order of the file, the last axis varying fastest.
 
-    A key that only the sweep gives has its first value in the base.
+    A key set only by the sweep has its first value in the base.
     """
 
     def __init__(self, tree: Node, axes: Sequence[Axis]) -> None:
@@ -55,10 +55,10 @@ class Grid:
         all_moves = moves(axes)
         self._moves = {name: [move for move in all_moves if move.section == name] for name in SECTIONS}
         self._axes = {name: sorted({move.axis for move in self._moves[name]}) for name in SECTIONS}
-        self._drafts: dict[tuple[str, tuple[int | None, ...]], Draft] = {}
+        self._parsed: dict[tuple[str, tuple[int | None, ...]], ParsedSection] = {}
         for move in all_moves:
             way = [move.section, *move.path] if move.section else move.path
-            tree = tree if _given(tree, way) else put(tree, way, move.nodes[0])
+            tree = tree if _has_value(tree, way) else put(tree, way, move.nodes[0])
         self._tree = tree
 
     def __len__(self) -> int:
@@ -71,45 +71,45 @@ class Grid:
     def sections(self, choice: Choice) -> Sections:
         """Return the sections of one run."""
         parts = {name: tuple([choice[axis] for axis in axes]) for name, axes in self._axes.items()}
-        return Sections({name: self._draft(name, part) for name, part in parts.items()})
+        return Sections({name: self._read(name, part) for name, part in parts.items()})
 
     def base(self) -> Sections:
         """Return the sections of the base, with no axis applied."""
         return self.sections([None] * len(self.axes))
 
     def problems(self) -> list[Problem]:
-        """Return everything that is wrong with any run: section by section, and if these are sound, between them."""
+        """Return all problems of all runs: those of single sections, else those between sections."""
         base = self.base()
-        found = [problem for draft in base.drafts.values() for problem in draft.problems]
+        found = [problem for parsed in base.parsed.values() for problem in parsed.problems]
         for name, axes in self._axes.items():
             for part in product(*[range(len(self.axes[axis])) for axis in axes]):
-                found += self._draft(name, part).problems
+                found += self._read(name, part).problems
         return (found + conflicts(base, CHECKS)) or self._conflicts(CHECKS)
 
     def cautions(self) -> list[Problem]:
-        """Return what to warn of: runs that can be made and are hardly what was meant."""
+        """Return warnings: runs that are valid but probably not intended."""
         return [*(conflicts(self.base(), CAUTIONS) or self._conflicts(CAUTIONS)), *self._other_draws()]
 
     def _other_draws(self) -> Iterator[Problem]:
-        """Warn of optimizers that are compared on other data, as some need an engine that takes no draws of the law."""
+        """Warn of optimizers compared on different data, because their engines need different sampling."""
         by_sampling: dict[str, dict[str, None]] = {}
         for choice in product(*[range(len(axis) if _touch(axis.keys, ["optimizer"]) else 1) for axis in self.axes]):
             sections = self.sections(choice)
-            name = f"{called(sections.drafts['optimizer'].object)} in the engine {sections.engine}"
+            name = f"{config_name(sections.parsed['optimizer'].object)} in the engine {sections.engine}"
             by_sampling.setdefault(sections.sampling, {})[name] = None
         if len(by_sampling) > 1:
-            told = "; ".join(f"sampling {word}: {', '.join(names)}" for word, names in by_sampling.items())
+            listing = "; ".join(f"sampling {word}: {', '.join(names)}" for word, names in by_sampling.items())
             node = _section_node(self._tree, "optimizer")
             yield node.problem(
-                f"runs of one seed differ in data and initial weights, not only in optimizer ({told}): "
-                "engine: weights gives all the same"
+                f"runs of one seed differ in data and initial weights, not only in optimizer ({listing}): "
+                "engine: weights gives all runs the same"
             )
 
     def _conflicts(self, every: Sequence[Check]) -> list[Problem]:
-        """Return what ``every`` check finds in some run, each with the number of combinations that it concerns.
+        """Return the problems that the checks ``every`` find, each with the number of combinations that have it.
 
-        A combination with several reasons against one key counts once. Only those checks are made that some axis
-        decides, and only those axes are moved that decide some check.
+        A combination with several problems of one key counts once. Only checks that depend on some axis are made,
+        over only those axes on which some check depends.
         """
         deciding = [key for keys, _ in every for key in keys]
         moving = [key for axis in self.axes for key in axis.keys]
@@ -126,40 +126,40 @@ class Grid:
         return [self._counted(*first[at], f"{count[at]} of {total}") for at in first]
 
     def _counted(self, problem: Problem, choice: Sequence[int], share: str) -> Problem:
-        """Return the problem with the share of combinations that have it, and the first of them."""
+        """Return the problem with the share of combinations that have it, and the first combination."""
         points = [(axis.keys, axis.points[i]) for axis, i in zip(self.axes, choice, strict=True)]
         at = [f"{key} = {show(node.plain)}" for point in points for key, node in zip(*point, strict=True)]
         return replace(problem, message=f"{problem.message} (in {share} combinations, first at {', '.join(at)})")
 
-    def _draft(self, name: str, part: tuple[int | None, ...]) -> Draft:
-        """Return a section, the axes that move it being at the points ``part``; it is read once."""
-        draft = self._drafts.get((name, part))
-        if draft is None:
+    def _read(self, name: str, part: tuple[int | None, ...]) -> ParsedSection:
+        """Return a section with its axes at the points ``part``; each is read once."""
+        parsed = self._parsed.get((name, part))
+        if parsed is None:
             points = dict(zip(self._axes[name], part, strict=True))
             node = _section_node(self._tree, name)
             for move in self._moves[name]:
                 point = points[move.axis]
                 if point is not None:
-                    node = put(spelled_out(SECTIONS[name], node), move.path, move.nodes[point])
-            draft = self._drafts[name, part] = read_section(SECTIONS[name], node)
-        return draft
+                    node = put(as_mapping(SECTIONS[name], node), move.path, move.nodes[point])
+            parsed = self._parsed[name, part] = read_section(SECTIONS[name], node)
+        return parsed
 
 
 def _touch(keys: Iterable[str], others: Iterable[str]) -> bool:
-    """Whether one of the keys is one of the others, or a part of it, or has it as a part."""
+    """Whether some key equals, contains or lies inside one of the others."""
     return any(f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") for a in keys for b in others)
 
 
-def _given(tree: Node, way: Sequence[str]) -> bool:
-    """Whether there is a value at the end of a way."""
+def _has_value(tree: Node, way: Sequence[str]) -> bool:
+    """Whether the tree has a value at this path."""
     child = tree.value.get(way[0]) if isinstance(tree.value, dict) else None
     if child is None or child.value is None:
         return False
-    return len(way) == 1 or _given(child, way[1:])
+    return len(way) == 1 or _has_value(child, way[1:])
 
 
 def _section_node(tree: Node, name: str) -> Node:
-    """Return the node of a section; the head is what stands beside the sections."""
+    """Return the node of a section; the head is every key outside the sections."""
     if name:
         return tree.value.get(name) or Node({}, tree.place, name)
     return Node({key: node for key, node in tree.value.items() if key not in SECTIONS}, tree.place)

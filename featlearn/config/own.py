@@ -1,6 +1,6 @@
-"""A class of the user's own where a word could stand: found, and checked to be what the section needs.
+"""User-defined classes in place of a word: found, and checked for what the section needs.
 
-It is described like ours, by its annotations and its docstring, so that all the rest is the same for both.
+Annotations and docstring describe such a class as they do a built-in one, so that all other code treats them alike.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RESERVED = ("name", "base", "source")
 def own_class(node: Node, methods: tuple[str, ...]) -> type:
     """Return the class that a node names. Raises CustomError if there is none, or none with these methods.
 
-    A file is relative to the config that names it, or to the working folder where the call does (--set).
+    A file is relative to the config that names it, or for --set to the working directory.
     """
     place = Problem(node.place, "", "").line[0]
     cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
@@ -55,17 +55,17 @@ def _unreadable(cls: type) -> str | None:
     """Return why a config cannot give the parameters of a class."""
     taken = [field.name for field in fields(cls) if field.name in RESERVED]
     if taken and not (taken == ["base"] and wraps(cls)):
-        return f"has a parameter {taken[0]}, a word that configs need for something else: rename it"
+        return f"has a parameter {taken[0]}, which is reserved in configs: rename it"
     try:
         found = parameters(cls)
     except (NameError, TypeError) as error:
         return f"has an annotation that cannot be read: {error}"
     bad = [name for name, parameter in found.items() if not _can_be_given(parameter)]
-    return f"has a parameter {bad[0]} that no config can give: take a number, a word, true or false" if bad else None
+    return f"has a parameter {bad[0]} that no config can set: use a number, a word, true or false" if bad else None
 
 
 def _can_be_given(parameter: Parameter) -> bool:
-    """Whether the values of a parameter are plain enough for a config, and for a column of a table."""
+    """Whether a config and a column of a table can hold the values of a parameter."""
     if parameter.named is not None:
         return not parameter.many
     if parameter.type == Numbers:
@@ -75,20 +75,20 @@ def _can_be_given(parameter: Parameter) -> bool:
 
 
 def own_keys(tree: Node) -> dict[str, Any]:
-    """Return the dotted keys of the user's own rules that are named anywhere in a config, each with its type."""
+    """Return the dotted keys of the user-defined rules named anywhere in a config, each with its type."""
     known: dict[str, Any] = {}
     for node in _words([tree]):
         try:
             cls = own_class(node, ())
         except CustomError:
-            continue  # said by the section that it is in
+            continue  # reported by its section
         if is_dataclass(cls):
             known |= dotted(parameters(cls), "optimizer.")
     return known
 
 
 def _words(values: Any) -> Iterator[Node]:
-    """Yield the nodes that name a class of the user's own."""
+    """Yield the nodes that name a user-defined class."""
     for node in values:
         if isinstance(node, Node) and is_own(node.value):
             yield node

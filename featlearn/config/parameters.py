@@ -1,7 +1,7 @@
-"""The parameters of a class, read from its annotations: what a config may give, what it must be, and what it means.
+"""The parameters of a class, read from its annotations and docstring: name, type, bounds and meaning.
 
-A parameter is described once, in the class that uses it. Its annotation gives the type and the bounds, its docstring
-the line ``name: meaning``; reading, messages, ``featlearn list`` and the JSON schema follow from these.
+The class that uses a parameter describes it once: the annotation gives type and bounds, the docstring has a line
+``name: meaning``. Validation, messages, ``featlearn list`` and the JSON schema follow from these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict, is_typeddict  # pydantic asks for these below Python 3.12
+from typing_extensions import TypedDict, is_typeddict  # pydantic requires these below Python 3.12
 
 from featlearn.config.problems import Problem, show
 from featlearn.config.source import BROKEN, Node
@@ -36,8 +36,9 @@ class Theory(TypedDict):
 class Parameter:
     """A key of a section.
 
-    type: its annotation, as a config may use it. default: MISSING where a value must be given. scale: the theory scale
-    that it knows, if any. named: the table that it, or each of its items, is an object of; None for a plain value.
+    type: its annotation, as a config may use it. default: MISSING if a value is required. scale: its theory scale, if
+    any.
+    named: the table of classes for its value, or for each of its items; None for a plain value.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Parameter:
 
     @property
     def shown_default(self) -> Any:
-        """The default as a config would give it; MISSING where a value must be given."""
+        """The default as a config would write it; MISSING if a value is required."""
         if self.named is None or self.default is MISSING:
             return self.default
         words = {cls: word for word, cls in self.named.table.items()}
@@ -75,12 +76,12 @@ class Parameter:
 
     @cached_property
     def subkeys(self) -> dict[str, Any]:
-        """The keys, with their types, that the value has where it is a mapping, such as ``theory``."""
+        """The keys and their types when the value is a mapping, such as ``theory``."""
         mappings = [leaf for leaf in leaves(self.type) if is_typeddict(leaf)]
         return {key: hint for leaf in mappings for key, hint in get_type_hints(leaf, include_extras=True).items()}
 
     def read(self, node: Node, problems: list[Problem]) -> Any:
-        """Return the value of a node, or BROKEN if there is a problem with it, which is reported."""
+        """Return the value of a node; if it is invalid, report the problem and return BROKEN."""
         if node.broken:
             return BROKEN
         value = node.plain
@@ -91,7 +92,7 @@ class Parameter:
             problems.append(node.problem(f"expected {self.expected}, found {show(value)}{several}"))
             return BROKEN
         if isinstance(valid, float):
-            return valid + 0.0  # -0.0 and 0.0 are one value
+            return valid + 0.0  # -0.0 and 0.0 are the same value
         if isinstance(valid, int) and abs(valid) >= LARGEST:
             problems.append(node.problem(f"expected an integer below 2**63, found {show(value)}"))
             return BROKEN
@@ -112,7 +113,7 @@ def parameters(cls: type) -> dict[str, Parameter]:
 
     ``base``, the rule that a rule wraps, is not one of them.
     """
-    hints = get_type_hints(cls, localns={"Base": object}, include_extras=True)  # Base's own room needs torch
+    hints = get_type_hints(cls, localns={"Base": object}, include_extras=True)  # Base's module needs torch
     doc = "\n\n".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
     by_name = {f.name: f for f in fields(cls)}
     order = [name for ancestor in cls.__mro__ for name in inspect.get_annotations(ancestor) if name in by_name]
@@ -130,13 +131,13 @@ def _parameter(field: Field[Any], hint: Any, doc: str) -> Parameter:
 
 
 def meaning(name: str, doc: str) -> str:
-    """Return what a docstring says after "name: ", up to the next name or the end of the paragraph."""
+    """Return the text after "name: " in a docstring, up to the next name or the end of the paragraph."""
     found = re.search(rf"^ *{name}: (.*(\n(?! *\w+: )[ \t]*\S.*)*)", doc, re.MULTILINE)
     return " ".join(found[1].split()) if found else ""
 
 
 def single(hint: Any) -> bool:
-    """Whether an annotation is that of one number, word or switch, or of what stands for one, as {theory: c} does."""
+    """Whether an annotation is one number, word or switch, or a stand-in for one such as {theory: c}."""
     plain = (int, float, bool, str, NoneType)
     return all(leaf in plain or is_typeddict(leaf) or get_origin(leaf) is Literal for leaf in leaves(hint))
 

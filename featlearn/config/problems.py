@@ -1,4 +1,4 @@
-"""What is wrong with a config: every problem at once, each with its file, line and key."""
+"""Problems of a config: all at once, each with its file, line and key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: where it stands ("configs/x.yaml:12" or "--set"), the key, and what is the matter.
+    """One problem: its place ("configs/x.yaml:12" or "--set"), the key, and the message.
 
-    caution: it can be run, and is hardly what was meant.
+    caution: a warning; the config is valid but probably not intended.
     """
 
     place: str
@@ -32,7 +32,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A config that cannot be run; ``problems`` says why in the order of the file, and str() prints one a line.
+    """A config that cannot be run; ``problems`` has the reasons in file order, and str() prints one a line.
 
     Cautions are left out.
     """
@@ -47,11 +47,11 @@ class ConfigError(Exception):
 
 
 class ConfigWarning(UserWarning):
-    """A config that can be run, and is hardly what was meant; str() says where and why."""
+    """A config that is valid but probably not intended; str() gives place and reason."""
 
 
 def show(value: Any, limit: int = 60) -> str:
-    """Write a value as a config would, long ones cut."""
+    """Write a value as JSON, truncated to ``limit`` characters."""
     text = json.dumps(value, default=repr, ensure_ascii=False)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
@@ -67,7 +67,7 @@ def choices(table: Iterable[str], listing: str = "", most: int = 6) -> str:
 
 
 def suggest(key: str, here: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
-    """Say which key was probably meant: one that is known ``here``, or a dotted one ``elsewhere`` by its last part."""
+    """Suggest the key that was probably meant: one valid ``here``, or a dotted key ``elsewhere`` by its last part."""
     here = list(here)
     dotted = {name.rsplit(".", 1)[-1]: name for name in elsewhere}
     if key in dotted:

@@ -1,6 +1,6 @@
-"""Every key that a config may hold: what it must be, its default, what it means, an example. ``featlearn list config``.
+"""Every key of a config: type, default, meaning and an example. ``featlearn list config``.
 
-All of it is read from the classes that use the keys, but for the few that belong to no class.
+All is read from the classes that use the keys, except for the few keys that belong to no class.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from featlearn.config.problems import choices, suggest
 from featlearn.config.sections import SECTIONS, Section, nested
 
 EXTENDS = "A config that this one extends, relative to this file; sections merge key by key."
-SWEEP = "The axes: any key but name, and the values that it takes; null takes an inherited axis away."
-ZIP = "Keys that move together, with as many values each; a list of such mappings makes several axes."
-HOLDS = {"data": "What the network is shown.", "network": "What is trained.", "optimizer": "How it is trained."}
+SWEEP = "The axes: any key but name, and its values; null removes an inherited axis."
+ZIP = "Keys that move together, with equally many values; a list of such mappings makes several axes."
+HOLDS = {"data": "The data model.", "network": "What is trained.", "optimizer": "How it is trained."}
 AXES: dict[str, tuple[str, str]] = {
     "linspace": ("Equally spaced values of a key.", "data.signal_norm: {linspace: [2, 10, 5]}"),
     "geomspace": ("Values equally spaced in the logarithm.", "data.dim: {geomspace: [1000, 16000, 3]}"),
-    "range": ("Integers, as Python's range has them.", "seed: {range: [0, 10]}"),
+    "range": ("Integers, as in Python's range.", "seed: {range: [0, 10]}"),
 }
 VALUES = (0.1, 0.5, 1.0, 2.0, 100, 10, 2, 1, [1.0, 2.0], [0, 10, 100], {"eps": 0.1}, "text", True, False)  # examples
 TEXTS = {"name": "first", "cls": "torch.optim.NAdam"}  # examples of keys that take any text
-Write = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # puts keys into the config that they belong to
+Write = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # puts keys into a config at their place
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a config, dotted; one of the items of a list stands below the list.
+    """A dotted key of a config; a key of a list's items is listed below the list.
 
-    expected: its type and bounds in words. default: as a config would give it, MISSING where a value must be given.
-    example: a config in one line of YAML that gives the key. kinds: the words of those that have it; none for all.
+    expected: its type and bounds in words. default: as a config would write it, MISSING if a value is required.
+    example: a config in one line of YAML that sets the key. kinds: the words of the kinds that have it; empty for all.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Key:
 
 
 def reference(word: str | None = None) -> list[Key]:
-    """Return every key of a config; or one, or those of a section, with the keys inside.
+    """Return every key of a config; or one key, or one section, with the keys inside.
 
-    A last part names a key as well: dim is data.dim. A key that means another thing in other kinds stands once for each
-    meaning. Raises ValueError for a word that names no key.
+    The last part of a key suffices: dim is data.dim. A key whose meaning depends on the kind is listed once for each
+    meaning. Raises ValueError for an unknown key.
     """
     keys = _all_keys()
     if word is None:
@@ -74,7 +74,7 @@ def _all_keys() -> tuple[Key, ...]:
 
 
 def _of_section(name: str, section: Section) -> Iterator[Key]:
-    """Yield a section of the file and what it holds."""
+    """Yield a section of the file and its keys."""
     if not name:
         yield from _inside(section, "", dict)
         return
@@ -101,7 +101,7 @@ def _of_no_class() -> Iterator[Key]:
 
 
 def _inside(section: Section, prefix: str, write: Write) -> Iterator[Key]:
-    """Yield the keys of a section that stands at ``prefix``, each followed by those inside it."""
+    """Yield the keys of the section at ``prefix``, each followed by those inside it."""
     yield from _naming(section, prefix, write)
     words = {word for word, _ in section.kinds}
     found: dict[str, dict[tuple[str, ...], tuple[Parameter, list[str]]]] = {}
@@ -122,18 +122,18 @@ def _inside(section: Section, prefix: str, write: Write) -> Iterator[Key]:
 
 
 def _naming(section: Section, prefix: str, write: Write) -> Iterator[Key]:
-    """Yield the keys of a section that say which of its kinds it is."""
+    """Yield the keys of a section that select its kind."""
     listing = next((kind for kind, known in KINDS.items() if {*section.table} <= {*known.table}), "")
     own = ", or your own: file.py:Class" if section.methods else ""
     if section.word:
         default = MISSING if section.default is None else section.default
         word = next(word for word in section.table if word != section.default)
-        doc = f"Which of them it is: `featlearn list {listing}` describes each{own}."
+        doc = f"The kind: `featlearn list {listing}` describes each{own}."
         yield Key(prefix + section.word, choices(section.table, listing), default, doc, _named(section, word, write))
     rules = [(word, base) for word, base in section.kinds if base is not None]
     if rules:
         (word, default), (_, other) = rules[:2]
-        doc = f"The rule that takes the step, of a rule around another{own}."
+        doc = f"The wrapped rule, which takes the step{own}."
         example = _line(write({section.word: word, "base": other}))
         wrapping = tuple(dict.fromkeys(word for word, _ in rules))
         yield Key(f"{prefix}base", choices(section.bases, listing), default, doc, example, wrapping)
@@ -164,12 +164,12 @@ def _required(known: Mapping[str, Parameter]) -> list[str]:
 
 
 def _needed(known: Mapping[str, Parameter], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section that gives what must be given."""
+    """Return a section with its required keys."""
     return {**named, **{name: _example(known[name]) for name in _required(known)}}
 
 
 def _example(parameter: Parameter) -> Any:
-    """Return a value that a config may give, another than the default if there is one."""
+    """Return a valid value, different from the default if possible."""
     if parameter.named is None:
         value = _chosen(parameter.type, parameter.default)
         return TEXTS[parameter.name] if value == "text" else value
@@ -180,7 +180,7 @@ def _example(parameter: Parameter) -> Any:
 
 
 def _chosen(hint: Any, default: Any) -> Any:
-    """Return the first value of a type that fits its bounds: a word of its own, twice the default, or a usual one."""
+    """Return the first valid value: a word of the type, twice the default, or a common one."""
     literals = [word for leaf in leaves(hint) if get_origin(leaf) is Literal for word in get_args(leaf)]
     own = [2 * default] if type(default) is int and default else []
     usual = [value for value in VALUES if type(value) is not (int if float in leaves(hint) else float)]

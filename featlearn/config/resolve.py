@@ -1,4 +1,4 @@
-"""From the sections of one run to its RunConfig: what is open is decided; what does not fit is refused by checks.py."""
+"""Resolves the sections of one run into its RunConfig; checks.py has refused conflicting ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from featlearn.config.drafts import Draft
+from featlearn.config.parsed import ParsedSection
 from featlearn.config.sections import RecordSection
 from featlearn.data import DATA
 from featlearn.engines import ENGINES
@@ -17,57 +17,57 @@ from featlearn.runs import Record, RunConfig, Train
 
 
 class Sections:
-    """The sections of one run, and what follows from several of them."""
+    """The sections of one run, and values that depend on several of them."""
 
-    def __init__(self, drafts: Mapping[str, Draft]) -> None:
-        self.drafts = drafts
-        self.head, self.data, self.train = drafts[""].object, drafts["data"].object, drafts["train"].object
-        self.record: RecordSection = drafts["record"].object
+    def __init__(self, parsed: Mapping[str, ParsedSection]) -> None:
+        self.parsed = parsed
+        self.head, self.data, self.train = parsed[""].object, parsed["data"].object, parsed["train"].object
+        self.record: RecordSection = parsed["record"].object
 
     @cached_property
     def batch_size(self) -> int:
-        """The number of samples a step."""
+        """The number of samples per step."""
         return int(self.data.n_samples if self.train.batch_size == "full" else self.train.batch_size)
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
-        """What theory scales may ask for."""
-        return {**vars(self.data), **vars(self.drafts["network"].object), "batch_size": self.batch_size}
+        """The arguments available to theory scales."""
+        return {**vars(self.data), **vars(self.parsed["network"].object), "batch_size": self.batch_size}
 
     @cached_property
     def network(self) -> Any:
-        """The network, its open numbers resolved."""
-        return self.drafts["network"].finished(self.numbers)
+        """The network, its theory scales resolved."""
+        return self.parsed["network"].built(self.numbers)
 
     @cached_property
     def rule(self) -> Any:
-        """The update rule, its open numbers resolved."""
-        return self.drafts["optimizer"].finished(self.numbers)
+        """The update rule, its theory scales resolved."""
+        return self.parsed["optimizer"].built(self.numbers)
 
     @property
     def fits(self) -> bool:
-        """Whether the network goes with the data."""
-        return word_of(DATA, self.data) in self.drafts["network"].object.sees
+        """Whether the network supports the data model."""
+        return word_of(DATA, self.data) in self.parsed["network"].object.sees
 
     @cached_property
     def trackers(self) -> tuple[Any, ...]:
-        """The trackers; where none are given, those by default that the network serves."""
-        provided = self.drafts["network"].object.provides
-        given = "trackers" in self.drafts["record"].values
+        """The trackers; by default those that the network supports."""
+        provided = self.parsed["network"].object.provides
+        given = "trackers" in self.parsed["record"].values
         return tuple(tracker for tracker in self.record.trackers if given or needs(tracker) <= provided)
 
     @cached_property
     def engine(self) -> Any:
-        """The engine: for ``auto`` the first that provides all that is needed."""
+        """The engine: for ``auto`` the first that provides everything needed."""
         if self.head.engine != "auto":
             return self.head.engine
-        parts = (self.drafts["optimizer"].object, self.drafts["network"].object, *self.trackers)
+        parts = (self.parsed["optimizer"].object, self.parsed["network"].object, *self.trackers)
         needed = frozenset().union(*map(needs, parts))
         return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")
 
     @cached_property
     def sampling(self) -> Any:
-        """How the geometry is drawn: for ``auto`` from its law where that is known and the engine needs no vectors."""
+        """How the geometry is drawn: ``auto`` takes its law if that is known and the engine needs no vectors."""
         if self.head.sampling != "auto":
             return self.head.sampling
         return "gram" if self.engine == "gram" and law_reason(self.data, self.network) is None else "vectors"
@@ -75,7 +75,9 @@ class Sections:
     @property
     def theory(self) -> tuple[tuple[str, float], ...]:
         """The c of every number that was given as {theory: c}, by dotted key."""
-        return tuple((f"{name}.{key}", c) for name, draft in self.drafts.items() for key, c in draft.open.items())
+        return tuple(
+            (f"{name}.{key}", c) for name, section in self.parsed.items() for key, c in section.scale_factors.items()
+        )
 
     def run(self) -> RunConfig:
         """Return the run that these sections describe; they must have passed ``conflicts``."""
@@ -101,7 +103,7 @@ class Sections:
 
 @lru_cache(maxsize=1024)
 def recorded(section: RecordSection, n_steps: int, trackers: tuple[Any, ...]) -> Record:
-    """Return what to record in a run of n_steps: the steps asked for, the first and the last."""
+    """Return what to record in a run of n_steps: the requested steps, the first and the last."""
     every = section.every
     if isinstance(every, int):
         steps = list(range(0, n_steps, every))
@@ -113,7 +115,7 @@ def recorded(section: RecordSection, n_steps: int, trackers: tuple[Any, ...]) ->
 
 
 def needs(part: Any) -> frozenset[str]:
-    """Return what a tracker, or a rule with the rule that it wraps, asks of an engine."""
+    """Return what a tracker, or a rule with the rule that it wraps, requires of an engine."""
     own: frozenset[str] = getattr(part, "needs", frozenset())
     inner = getattr(part, "base", None)
     return own if inner is None else own | needs(inner)

@@ -1,8 +1,7 @@
-"""The JSON schema of a config, for editors: completion, meanings, and typing errors underlined.
+"""The JSON schema of a config, for editors: completion, meanings, and errors underlined.
 
-It is read from the classes, like everything here, and it is looser than ``load_config``: it demands no key, since a
-file may leave the rest to what it extends, and it knows nothing of how keys fit together. What occurs several times is
-a definition under $defs.
+It is read from the classes and looser than ``load_config``: it requires no key, since a file may inherit the rest, and
+it does not check combinations of keys. Repeated parts are definitions under $defs.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def schema() -> Schema:
 
 
 class _Schema:
-    """A schema in the making: the values of parameters, as pydantic has them, and the definitions made so far."""
+    """Builder of the schema: the parameters' schemas from pydantic, and the definitions so far."""
 
     def __init__(self) -> None:
         kinds = [kind for section in _all_sections() for kind in section.kinds.values()]
@@ -47,7 +46,7 @@ class _Schema:
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": self.definitions}
 
     def shared(self, name: str, value: Schema) -> Schema:
-        """Return a reference to a definition, made of the name and, where others have it, a number."""
+        """Return a reference to a definition; a number is added to its name if that is taken."""
         number, free = 1, name
         while self.definitions.setdefault(free, value) != value:
             number += 1
@@ -55,12 +54,12 @@ class _Schema:
         return {"$ref": f"#/$defs/{free}"}
 
     def section(self, name: str, section: Section) -> Schema:
-        """Return the schema of a section: one of its kinds, or the word of one that needs no more."""
+        """Return the schema of a section: one of its kinds, or the word of a kind without required keys."""
         if not section.word:
             (kind,) = section.kinds.values()
             return _object(self.properties(name, kind.cls), first_line(kind.cls.__doc__))
         around = any(map(wraps, section.table.values()))
-        kinds = {word: kind for (word, _), kind in section.kinds.items()}  # of a rule around another any one
+        kinds = {word: kind for (word, _), kind in section.kinds.items()}  # for a wrapper, with any base
         make = self.rule if around else self.kind
         words = [{"enum": [*kinds]}, *_own(section)]
         return {"anyOf": [*words, *(make(name, section, word, kind) for word, kind in kinds.items())]}
@@ -71,7 +70,7 @@ class _Schema:
         return _object(named | self.properties(name, kind.cls), first_line(kind.cls.__doc__))
 
     def rule(self, name: str, section: Section, word: str, kind: Kind) -> Schema:
-        """Return the schema of a rule, which may be the base of others, or have one whose keys stand beside its own."""
+        """Return the schema of a rule, which may be a base, or have a base whose keys are added to its own."""
         parts = [self.shared(f"{name}.{word}", {"properties": self.properties(name, kind.cls)})]
         parts += [self.shared(f"{name}.base", self.bases(name, section))] if kind.base else []
         named = {
@@ -82,7 +81,7 @@ class _Schema:
         return {**named, "allOf": parts, "unevaluatedProperties": False}
 
     def bases(self, name: str, section: Section) -> Schema:
-        """Return the schema of the keys that a base has: the first of all where none is named."""
+        """Return the schema of the keys of a base; the first base is the default."""
         ways: list[Schema] = []
         for word, cls in section.bases.items():
             keys = self.shared(f"{name}.{word}", {"properties": self.properties(name, cls)})
@@ -110,7 +109,7 @@ class _Schema:
         ways = [{"type": "array", "minItems": 1}, {"type": "null"}]
         ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
         key, axis = self.shared("key", {"enum": list(known_keys())}), self.shared("axis", {"anyOf": ways})
-        own = {"pattern": r"^optimizer\."}  # one of the user's may have any
+        own = {"pattern": r"^optimizer\."}  # a user-defined rule may have any key
         axes = {"type": "object", "propertyNames": {"anyOf": [key, own]}, "additionalProperties": axis}
         together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": ZIP}
         names = {"anyOf": [key, {"const": "zip"}, own]}
@@ -124,7 +123,7 @@ def _all_sections() -> Iterator[Section]:
 
 
 def _own(section: Section) -> Iterator[Schema]:
-    """Yield the schemas of rules that the user wrote, or that have a base of the user's: their keys are not known."""
+    """Yield the schemas of user-defined rules, and of rules with a user-defined base: their keys are unknown."""
     if section.methods:
         own = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
         yield own

@@ -1,8 +1,8 @@
 """The sections of a config, and the objects that they may describe.
 
-A section with several kinds names one by a word (``data.model``, ``optimizer.name``), found in the table of its room;
-nothing here knows a kind by its name. A rule that wraps another (its field ``base``) names it by its word, and the
-parameters of both stand side by side.
+A section with several kinds selects one by a word (``data.model``, ``optimizer.name``) from the table of its package;
+no kind is named here. A rule that wraps another (its field ``base``) names it by its word, and the section has the
+parameters of both.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from featlearn.types import Bound, Count, Named, Positive, Step
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """What a section may describe: a class, and the class that it wraps where it is a rule around a rule.
+    """What a section may describe: a class, and for a wrapper the rule class that it wraps.
 
-    naming: the keys of the section that say so.
+    naming: the keys of the section that name them.
     """
 
     cls: type
@@ -36,7 +36,7 @@ class Kind:
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """The parameters by name, the rule's own and those of the wrapped rule."""
+        """The parameters by name: those of the rule and those of the wrapped rule."""
         return parameters(self.cls) | (parameters(self.base) if self.base else {})
 
     @cached_property
@@ -50,7 +50,7 @@ class Kind:
         return tuple(name for name, parameter in self.parameters.items() if parameter.scale)
 
     def build(self, values: Mapping[str, Any]) -> Any:
-        """Return the object with these values. Raises ValueError where they make no sense together."""
+        """Return the object with these values. Raises ValueError if the class refuses their combination."""
         if self.base is None:
             return self.cls(**values)
         own = parameters(self.cls)
@@ -61,10 +61,10 @@ class Kind:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A mapping of a config: the table of its kinds, the key that names one, and the word taken if none is given.
+    """A mapping of a config: the table of its kinds, the key that selects one, and the default word.
 
-    A section of a single kind has no such key. ``methods`` are what a class of the user's own must have to stand in
-    for a word; none where there can be no such class. listing: what `featlearn list` calls the kinds.
+    A section of a single kind has no such key. methods: those that a user-defined class needs; empty if none is
+    allowed. listing: what `featlearn list` calls the kinds.
     """
 
     table: Mapping[str, type]
@@ -78,7 +78,7 @@ class Section:
         return {}
 
     def kind(self, cls: type, base: type | None = None) -> Kind:
-        """Return the kind of a class, wrapping another: always the same object."""
+        """Return the kind of a class and its base: always the same object."""
         naming = (*filter(None, [self.word]), *(["base"] if base else []))
         return self._kinds.setdefault((cls, base), Kind(cls, base, naming))
 
@@ -100,9 +100,9 @@ class Section:
 
     @cached_property
     def keys(self) -> dict[str, Parameter | None]:
-        """Every key that some kind understands, with its parameter; None for the keys that name a kind.
+        """Every key of some kind, with its parameter; None for the keys that select a kind.
 
-        Where kinds have a key in common, one that may be given as {theory: c} stands for all.
+        Of a key shared by several kinds, the parameter that allows {theory: c} is taken.
         """
         naming = [key for kind in self.kinds.values() for key in kind.naming]
         pairs = [pair for kind in self.kinds.values() for pair in kind.parameters.items()]
@@ -110,18 +110,18 @@ class Section:
 
 
 def wraps(cls: type) -> bool:
-    """Whether a class is a rule around another rule."""
+    """Whether a class is a rule that wraps another rule."""
     return any(f.name == "base" for f in fields(cls))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """What stands at the top of a config.
+    """The top-level keys of a config.
 
-    name: of the experiment; that of the file if not given.
-    seed: of the run; it decides every draw.
-    engine: gram (exact, at no cost of the dimension), weights (autograd), or auto: gram where it can do all.
-    sampling: vectors (drawn explicitly), gram (drawn from its law; any dim), or auto: gram where the law is known.
+    name: of the experiment; by default that of the file.
+    seed: of the run; it determines every draw.
+    engine: gram (exact, cost independent of dim), weights (autograd), or auto: gram if it supports the run.
+    sampling: vectors (drawn explicitly), gram (drawn from its law; any dim), or auto: gram if the law is known.
     dtype: of the engine's numbers.
     """
 
@@ -137,8 +137,8 @@ class TrainSection:
     """How long to train, and on what batches.
 
     n_steps: updates of the parameters.
-    batch_size: samples a step, drawn without replacement in each epoch; full for all of them.
-    stop_at_train_loss: freeze a run once the loss of its training set is below; null for never.
+    batch_size: samples per step, drawn without replacement in each epoch; full for all samples.
+    stop_at_train_loss: freeze a run once its training loss is at most this; null for never.
     """
 
     n_steps: Count
@@ -148,14 +148,14 @@ class TrainSection:
 
 @with_config(STRICT)
 class Log(TypedDict):
-    """About this many steps from 1 to n_steps, equally spaced in the logarithm; equal ones count once."""
+    """About this many steps from 1 to n_steps, equally spaced in the logarithm, duplicates removed."""
 
     log: Annotated[int, Bound(ge=1, le=10**6)]
 
 
 @cache
 def nested(named: Named) -> Section:
-    """Return the section that a parameter is, or each of its items."""
+    """Return the section for the value of a parameter, or for each of its items."""
     return Section(named.table, "name", methods=named.methods)
 
 
@@ -165,10 +165,10 @@ TRACKER = nested(WATCHED)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordSection:
-    """What to watch, and when.
+    """What to record, and when.
 
-    every: this many steps, a list of steps, or {log: how many}; the first and the last step are always recorded.
-    trackers: what is written at these steps.
+    every: a number of steps, a list of steps, or {log: how many}; the first and the last step are always recorded.
+    trackers: what to record at these steps.
     """
 
     every: Count | list[Step] | Log = field(default_factory=lambda: Log(log=50))
@@ -189,7 +189,7 @@ SECTIONS = {
 
 @cache
 def known_keys() -> dict[str, Any]:
-    """Return every dotted key of a config with its type; None for whole sections and for keys that name a kind."""
+    """Return every dotted key of a config with its type; None for whole sections and for keys that select a kind."""
     known: dict[str, Any] = {}
     for name, section in SECTIONS.items():
         known |= {name: None} if name else {}
@@ -209,6 +209,6 @@ def dotted(keys: Mapping[str, Parameter | None], prefix: str) -> dict[str, Any]:
 
 
 def split(key: str) -> tuple[str, list[str]]:
-    """Return the section of a dotted key, "" for the head, and the way to the key inside it."""
+    """Return the section of a dotted key, "" for the head, and the path of the key inside it."""
     first, *rest = key.split(".")
     return (first, rest) if first in SECTIONS else ("", [first, *rest])

@@ -1,8 +1,7 @@
-"""A strict reader of YAML: every value knows where it stands, and nothing is guessed.
+"""A strict YAML reader: every value keeps its file and line, and nothing is guessed.
 
-Plain words mean what YAML 1.2 says they mean, which PyYAML does not hold to: 1e-3 is a number, on and yes are text, and
-010 is refused rather than read as eight. A key given twice is an error. Anchors, aliases and tags are refused: a config
-is data, and ``extends`` shares what configs have in common.
+Plain scalars follow YAML 1.2, unlike PyYAML: 1e-3 is a number, on and yes are text, and 010 is refused rather than read
+as eight. A duplicate key is an error. Anchors, aliases and tags are refused; use ``extends`` to share settings.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _WORDS: dict[str, Any] = {
     "-.inf": -math.inf,
     ".nan": math.nan,
 }
-BROKEN = object()  # the value of a node whose problem has been reported: nothing more is said about it
+BROKEN = object()  # the value of a node whose problem has been reported; it causes no further message
 
 
 @dataclass(frozen=True)
 class Node:
     """A value, its place ("configs/x.yaml:12") and its dotted key.
 
-    value: a scalar, a list of nodes, or a dict of nodes by key. blank: nothing is written after the key, not even null.
+    value: a scalar, a list of nodes, or a dict of nodes by key. blank: the key has no value, not even null.
     """
 
     value: Any
@@ -45,7 +44,7 @@ class Node:
 
     @property
     def plain(self) -> Any:
-        """The value as Python has it, without places."""
+        """The value as plain Python, without places."""
         if isinstance(self.value, dict):
             return {key: child.plain for key, child in self.value.items()}
         return [child.plain for child in self.value] if isinstance(self.value, list) else self.value
@@ -70,9 +69,9 @@ class Node:
 
 
 def read_yaml(text: str, name: str, key: str = "", problems: list[Problem] | None = None) -> Node | None:
-    """Read YAML text; None if it is empty. ``name`` is its file, or its option (--set), and ``key`` the key it is for.
+    """Read YAML text; None if it is empty. ``name`` is its file, or its option (--set), and ``key`` the key it sets.
 
-    Values that cannot be read are reported in ``problems`` and BROKEN. Raises ConfigError if the text is not YAML.
+    Unreadable values are reported in ``problems`` and become BROKEN. Raises ConfigError if the text is not YAML.
     """
     reader = _Reader(name, [] if problems is None else problems)
     try:
@@ -85,7 +84,7 @@ def read_yaml(text: str, name: str, key: str = "", problems: list[Problem] | Non
     except yaml.YAMLError as error:
         raise ConfigError([Problem(name, key, f"not YAML: {str(error).splitlines()[0]}")]) from None
     except RecursionError:
-        raise ConfigError([Problem(name, key, "not YAML that makes sense: nested too deeply")]) from None
+        raise ConfigError([Problem(name, key, "not YAML: nested too deeply")]) from None
 
 
 def read_text(path: Path) -> str:
@@ -95,33 +94,33 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from None
     except ValueError:
-        raise ConfigError([Problem(str(path), "", "not YAML: not a text in UTF-8")]) from None
+        raise ConfigError([Problem(str(path), "", "not YAML: not UTF-8 text")]) from None
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's composer, without anchors, aliases and tags."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it bare
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
         if isinstance(event, yaml.AliasEvent) or event.anchor or getattr(event, "tag", None):
-            problem = "anchors, aliases and tags (&, *, !) are not understood; use extends"
+            problem = "anchors, aliases and tags (&, *, !) are not supported; use extends"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
 @dataclass(frozen=True)
 class _Reader:
-    """Turns composed YAML into nodes, and collects what is wrong with it."""
+    """Turns composed YAML into nodes, and collects the problems."""
 
     name: str
     problems: list[Problem]
 
     def place(self, line: int) -> str:
-        """Return the place of a line, counted from 0; an option of the command line has no lines."""
+        """Return the place of a line, counted from 0; a command-line option has no lines."""
         return self.name if self.name.startswith("--") else f"{self.name}:{line + 1}"
 
     def node(self, raw: yaml.Node, key: str, line: int | None = None) -> Node:
-        """Return the node of a composed value; it stands where its key stands."""
+        """Return the node of a composed value, at the place of its key."""
         place = self.place(raw.start_mark.line if line is None else line)
         if isinstance(raw, yaml.MappingNode):
             return Node(self.mapping(raw, key), place, key)
@@ -133,7 +132,7 @@ class _Reader:
         return Node(self.scalar(raw.value, place, key), place, key, blank=raw.value == "")
 
     def mapping(self, raw: yaml.MappingNode, key: str) -> dict[str, Node]:
-        """Return the children of a mapping; the first of equal keys counts."""
+        """Return the children of a mapping; of duplicate keys the first counts."""
         children: dict[str, Node] = {}
         for raw_key, raw_value in raw.value:
             line = raw_key.start_mark.line
@@ -147,7 +146,7 @@ class _Reader:
         return children
 
     def scalar(self, text: str, place: str, key: str) -> Any:
-        """Return the meaning of an unquoted word."""
+        """Return the value of an unquoted scalar."""
         if text in _WORDS:
             return _WORDS[text]
         if _LEADING_ZERO.fullmatch(text):

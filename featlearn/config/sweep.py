@@ -1,4 +1,4 @@
-"""A config, read and found sound: what it says, and the runs that it describes."""
+"""A validated config, and the runs that it describes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from featlearn.config.source import Node
 from featlearn.models import MODELS, Landscape
 from featlearn.runs import RunConfig
 
-UNNAMED = "unnamed"  # the name of a config that is given in Python and has none
+UNNAMED = "unnamed"  # the name of a mapping without one
 
 
 @dataclass(frozen=True, eq=False)
 class SweepConfig:
     """A base run and the axes to sweep over it, from ``load_config``.
 
-    path: of its file, if it has one. tree: the base as it was written, every value with its file and line; sweep: the
-    axes as they were written.
+    path: of its file; empty for a mapping. tree: the base as written, every value with its file and line. sweep: the
+    axes as written.
     """
 
     name: str
@@ -38,7 +38,7 @@ class SweepConfig:
 
     @property
     def base(self) -> dict[str, Any]:
-        """The base as plain values: the file, what it extends and the settings of the call, without the sweep."""
+        """The base as plain values: the file, what it extends and the settings, without the sweep."""
         plain: dict[str, Any] = self.tree.plain
         return plain
 
@@ -52,15 +52,15 @@ class SweepConfig:
 
     @property
     def n_runs(self) -> int:
-        """How many runs the sweep has: 1 if there are no axes."""
+        """The number of runs of the sweep; 1 without axes."""
         return len(self)
 
     def base_run(self) -> RunConfig:
-        """Return the base as one run; a key that only the sweep gives has its first value."""
+        """Return the base as one run; a key set only by the sweep has its first value."""
         return self.grid.base().run()
 
     def runs(self) -> Iterator[RunConfig]:
-        """Yield the runs of the sweep, the last axis moving fastest."""
+        """Yield the runs of the sweep, the last axis varying fastest."""
         return (self.grid.sections(choice).run() for choice in self.grid.choices())
 
     def to_json(self) -> str:
@@ -71,14 +71,13 @@ class SweepConfig:
 def load_config(path: str | Path | Mapping[str, Any], set: Settings = ()) -> SweepConfig:
     """Read a config, and check every run that it describes.
 
-    path: of a YAML file; or its content, as a mapping of the same keys. What that extends, and rules of your own in
-    files, are then relative to the working folder.
-    set: what the call changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key
-    that is set is not swept any more; one inside sections that an axis gives is set in each whose kind knows it.
+    path: a YAML file; or its content, as a mapping of the same keys, in which paths are relative to the working
+    directory.
+    set: changes: a mapping of dotted keys to values, or texts "key=value" with the value in YAML. A key that is set is
+    no longer swept; a key inside sections that an axis lists is set in each whose kind has it.
 
-    Raises ConfigError with everything that is wrong, each with file, line and key, and TypeError for what is neither a
-    path nor a mapping. Warns (ConfigWarning) of runs that
-    are hardly what was meant.
+    Raises ConfigError with all problems, each with file, line and key, and TypeError if ``path`` is neither a path nor
+    a mapping. Warns (ConfigWarning) of runs that are probably not intended.
     """
     problems = list[Problem]()
     if not isinstance(path, str | Path | Mapping):
@@ -103,7 +102,7 @@ def load_config(path: str | Path | Mapping[str, Any], set: Settings = ()) -> Swe
 
 
 def _seen_by(network: Node | None) -> str | None:
-    """Return the data that a landscape goes with first, for a config that gives none; None for other networks."""
+    """Return a landscape's default data model, for a config without data; None for other networks."""
     given = network.plain if network else None
     word = given.get("model") if isinstance(given, dict) else given
     model = MODELS.get(word) if isinstance(word, str) else None

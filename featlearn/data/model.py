@@ -4,9 +4,9 @@ Every published model has one form. There are S signals, known by their Gram mat
 a patch is a sparse combination of these; a sample shows one patch in each of its slots. Training needs the inner
 products of the distinct patches, and which sample shows which of them: nothing else (engines/problem.py).
 
-A model is a frozen dataclass of parameters with the methods of ``PatchModel``. ``frame`` and ``population`` are asked of
-one run. ``draw`` draws for all runs of a block at once: in it the model's real numbers are tensors [b], one a run; its
-other parameters are the same for all of them.
+A model is a frozen dataclass of parameters with the methods of ``PatchModel``. ``frame`` and ``population`` describe
+one run. ``draw`` draws for all runs of a block at once: there the model's real numbers are tensors [b], one a run; its
+other parameters are the same for all runs.
 """
 
 from __future__ import annotations
@@ -156,9 +156,10 @@ class Draws(Protocol):
 
 
 class PatchModel(Protocol):
-    """A model of patch data. n_classes: of the labels; 2 for +-1. flip_prob: that an observed label is not the true one.
+    """A model of patch data.
 
-    n_common: the number of patches that several samples may show; they come first.
+    n_classes: of the labels; 2 for +-1. n_common: the number of patches that several samples may show; they come first.
+    flip_prob: probability that an observed label is not the true one.
     """
 
     n_classes: ClassVar[int]

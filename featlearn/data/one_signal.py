@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class OneSignal:
     """A sample has one of the ``n_common`` signal patches, and noise that is shared or independent.
 
-    The signals are as strong as signal_norm says, or snr = signal_norm / (noise_std sqrt(dim)). The distinct patches are
-    the signal patches, then the noises: number q n + i of them is the q-th of sample i.
+    signal_norm is the norm of a signal; or it follows from snr = signal_norm / (noise_std sqrt(dim)). Distinct patches
+    are the signal patches, then the noises: number q n + i of them is the q-th of sample i.
     """
 
     n_common: int
@@ -92,7 +92,7 @@ class OneSignal:
         )
 
     def kinds(self, signals: Iterable[tuple[str, float, int, float]]) -> tuple[Kind, ...]:
-        """Return equally probable kinds of fresh samples, each by name, label, and number and strength of its signal."""
+        """Return equally probable kinds of fresh samples, from name, label, and number and strength of the signal."""
         signals, count = list(signals), self.noise_count
         noises = [FreshPatch(noise=i, std=self.noise_std, times=count) for i in range(self.noises_per_sample)]
         return tuple(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from featlearn.engines.numbers import Numbers
-from featlearn.engines.random_direction import Law, isotropic
+from featlearn.engines.algebra import Algebra
+from featlearn.engines.random_direction import Distribution, isotropic
 from featlearn.engines.vector import Scalar, Vector, spread
 from featlearn.streams.lanes import permutations, uniforms
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Loss(Numbers):
+class Loss(Algebra):
     """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
 
     batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
@@ -69,7 +69,7 @@ class Loss(Numbers):
         labels = self.engine.labels if self.labels is None else self.labels
         return replace(self, labels=self.engine.flipped(labels, draws <= spread(probability, draws), others))
 
-    def isotropic(self, law: Law) -> Vector:
+    def isotropic(self, law: Distribution) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
         return isotropic(self.engine, law, self.step)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from featlearn.engines.loss import Loss as Loss  # part of the protocol
 from featlearn.engines.loss import batch_weights as batch_weights
 from featlearn.engines.problem import Problem
-from featlearn.engines.random_direction import Law
+from featlearn.engines.random_direction import Distribution
 from featlearn.engines.vector import Scalar as Scalar
 from featlearn.engines.vector import Vector as Vector
 
@@ -192,7 +192,7 @@ class Objective(Protocol):
     def flipped(self, probability: Scalar) -> Objective:
         """Return the loss with labels flipped at random."""
 
-    def isotropic(self, law: Law) -> Vector:
+    def isotropic(self, law: Distribution) -> Vector:
         """Return a random direction of length about 1."""
 
     def gradient(self, w: Vector) -> Vector:

@@ -9,7 +9,7 @@ from torch import Tensor
 from featlearn.engines.vector import Vector
 from featlearn.streams.lanes import uniforms
 
-Law = Literal["sphere", "ball", "gaussian"]
+Distribution = Literal["sphere", "ball", "gaussian"]
 
 
 class Draws(Protocol):
@@ -27,7 +27,7 @@ class Draws(Protocol):
         """Return a direction of independent standard normals, and its norm's square [b] (see Engine)."""
 
 
-def isotropic(engine: Draws, law: Law, step: int) -> Vector:
+def isotropic(engine: Draws, law: Distribution, step: int) -> Vector:
     """Return the random direction of a step: uniform on the unit sphere, or in its ball, or Gaussian."""
     u, square = engine.isotropic("perturbation", step)
     size = engine.n_parameters

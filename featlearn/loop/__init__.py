@@ -16,12 +16,12 @@ from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
 from featlearn.loop.replay import ReplayStepper
 from featlearn.loop.state import State, Stepper
 from featlearn.optim import changes, formula
-from featlearn.pace import tell
+from featlearn.pace import report_progress
 from featlearn.runs import Record, Train
 
 __all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
 
-LOOK_EVERY = 64  # steps, where looking is not free
+SYNC_EVERY = 64  # steps, where looking is not free
 
 
 def train(
@@ -32,10 +32,10 @@ def train(
     A run that has fitted or diverged keeps its parameters from then on.
     """
     stepper = _stepper(engine, rule, schedule.stop_at_train_loss)
-    looks = look_steps(rule, schedule.n_steps, record.steps, 1 if stepper.peeks else LOOK_EVERY)
+    syncs = sync_steps(rule, schedule.n_steps, record.steps, 1 if stepper.syncs_freely else SYNC_EVERY)
     state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
-    for t, following in zip(looks, [*looks[1:], None], strict=True):
-        tell(t / max(schedule.n_steps, 1))
+    for t, following in zip(syncs, [*syncs[1:], None], strict=True):
+        report_progress(t / max(schedule.n_steps, 1))
         recorder.notice(state, t)
         if following is None or not state.active.any():
             recorder.record(state, t)
@@ -46,7 +46,7 @@ def train(
     return recorder.outcome(state), state.w
 
 
-def look_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) -> list[int]:
+def sync_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) -> list[int]:
     """Return the steps after which the host looks, 0 and n_steps among them; all where the rule may always change."""
     others = changes(rule, n_steps)
     return (
@@ -58,5 +58,5 @@ def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
     kind = Stepper
     if isinstance(engine, GramEngine) and formula(rule, 0) is not None:
-        kind = ReplayStepper if hasattr(engine, "play") else GraphStepper if engine.seeds.is_cuda else Stepper
+        kind = ReplayStepper if hasattr(engine, "replay") else GraphStepper if engine.seeds.is_cuda else Stepper
     return kind(engine, rule, level)

@@ -47,14 +47,14 @@ class GraphStepper(Stepper):
     """Takes the same steps by replaying a capture of one, one capture for each formula of the rule (optim.formulas).
 
     The step reads a state and the next batch at fixed places in memory, and writes the new state over the old one,
-    of which it holds no part: it never peeks, so every tensor of it is new. A run that has stopped keeps its memory. A
+    of which it holds no part: every tensor is new. A run that has stopped keeps its memory. A
     formula that serves one step alone is not captured, nor is a step that a tape does not hold: it may draw numbers of
     its own, or change what the memory is made of.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture | None = None) -> None:
         super().__init__(engine, rule, level)
-        self._capture, self.peeks = capture or cuda_graph, False
+        self._capture, self.syncs_freely = capture or cuda_graph, False
         self._recordings = Recordings(rule)
         self._replays: dict[Hashable, Captured] = {}
 

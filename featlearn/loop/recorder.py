@@ -101,11 +101,11 @@ class Recorder:
             loss, memory = state.before or (state.loss(self._engine, t - 1), state.memory)
             self._prospect = Prospect.of(self._rule, loss, state.w, memory, t - 1).where(early, self._prospect)
         if now.any():
-            self._prospect = self._look(state, t).where(now, self._prospect)
+            self._prospect = self._prospect_at(state, t).where(now, self._prospect)
 
     def record(self, state: State, t: int) -> None:
         """Append a row for every run."""
-        self._prospect = self._look(state, t).where(state.active, self._prospect)
+        self._prospect = self._prospect_at(state, t).where(state.active, self._prospect)
         view = observe(self._engine, state.w, t, self._prospect)
         self._records.add([(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers])
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
@@ -117,5 +117,5 @@ class Recorder:
             np.stack(self._steps, 1), self._records.columns(), state.end.cpu().numpy(), stopped.cpu().numpy()
         )
 
-    def _look(self, state: State, t: int) -> Prospect:
+    def _prospect_at(self, state: State, t: int) -> Prospect:
         return Prospect.of(self._rule, state.loss(self._engine, t), state.w, state.memory, t)

@@ -20,7 +20,7 @@ class ReplayStepper(Stepper):
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         super().__init__(engine, rule, level)
-        self.peeks = False
+        self.syncs_freely = False
         self._recordings = Recordings(rule)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
@@ -32,12 +32,12 @@ class ReplayStepper(Stepper):
         upcoming = [loss.batch for loss in coming]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
-        vectors, fate = vectors_of((state.w, state.memory)), (state.end, state.stopped)
+        vectors, status = vectors_of((state.w, state.memory)), (state.end, state.stopped)
         kept = [vectors[j] for j in program.kept]
-        kept, fate = cast(Any, self._engine).play(program, kept, batches, range(first, last), self._level, fate)
+        kept, status = cast(Any, self._engine).replay(program, kept, batches, range(first, last), self._level, status)
         for j, vector in zip(program.kept, kept, strict=True):
             vectors[j] = vector
-        left, (end, stopped) = iter(vectors), fate
+        left, (end, stopped) = iter(vectors), status
         w, memory = merge(lambda _: next(left), (state.w, state.memory), whole=(Vector,))
         batch = state.batch
         if not same:

@@ -59,7 +59,7 @@ class Stepper:
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         self._engine, self._rule, self._level = engine, rule, level
-        self.peeks = engine.seeds.device.type == "cpu"  # there, looking costs less than copying
+        self.syncs_freely = engine.seeds.device.type == "cpu"  # there, looking costs less than copying
 
     def start(self, loss: Loss) -> State:
         """Return the state before the first step, which will be taken on ``loss``."""
@@ -81,7 +81,7 @@ class Stepper:
         w, memory = pair(self._rule.step, state.loss(self._engine, t), state.w, state.memory, t)
         checked = state.ended(~w.finite(), "diverged")
         keep = checked.active
-        if not (self.peeks and keep.all()):
+        if not (self.syncs_freely and keep.all()):
             w, upcoming = w.where(keep, state.w), torch.where(keep[:, None], upcoming, state.batch)
         return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
 

@@ -1,4 +1,4 @@
-"""What is trained: one file a model. All but the two-layer network on patches are landscapes of the weight engine."""
+"""Models: one file each. All but the two-layer network on patches are landscapes, for the weight engine."""
 
 from featlearn.models.landscape import Landscape
 from featlearn.models.linear_autoencoder import LinearAutoencoder

@@ -1,7 +1,7 @@
-"""What all landscapes share: a loss written out in the parameters, for the weight engine.
+"""The base class of landscapes: an explicit loss of the parameters, for the weight engine.
 
-A landscape is written for one run; the engine computes a block of them at once. ``losses`` reads the parameters and
-what was drawn, and nothing else that is a real number: so runs that differ in real numbers only fit in one block.
+A landscape is written for one run; the engine computes a block of runs at once. The only real numbers that ``losses``
+uses are its arguments, so that runs which differ in real numbers only share a block.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from featlearn.streams import stream
 if TYPE_CHECKING:
     from torch import Tensor
 
-SMALL = 2**14  # samples times parameters up to which runs share a block, as it costs its calls, not its arithmetic
-ACTIVATIONS = "tanh", "relu", "sigmoid", "erf"  # by their names in torch
+SMALL = 2**14  # samples times parameters up to which runs share a block: there calls cost more than arithmetic
+ACTIVATIONS = "tanh", "relu", "sigmoid", "erf"  # names of torch methods
 
 Arrays = tuple[np.ndarray, ...]
 Tensors = tuple["Tensor", ...]
@@ -27,7 +27,7 @@ Tensors = tuple["Tensor", ...]
 class Landscape(ABC):
     """A differentiable loss of explicit parameters.
 
-    sees: the data models that it goes with. needs, provides: as of a rule and of an engine.
+    sees: the data models that it supports. needs, provides: capabilities, as for a rule and an engine.
     """
 
     sees: ClassVar[tuple[str, ...]] = ("none",)
@@ -44,19 +44,19 @@ class Landscape(ABC):
 
     @abstractmethod
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
-        """Return the loss of every sample, [n]; of a function of the parameters alone, one number."""
+        """Return the loss of every sample, [n]; a scalar if the loss depends on the parameters alone."""
 
     def given(self, seed: int, data: Any) -> Arrays:
-        """Draw what the loss reads besides the parameters: the data, unless there is more."""
+        """Draw the other arguments of the loss; by default the data."""
         arrays: Arrays = data.draw(seed)
         return arrays
 
     def margins(self, leaves: Tensors, given: Tensors) -> Tensor:
-        """Return by how much the right class of every sample is ahead, [n]; [0] where there are no classes."""
+        """Return the classification margin of every sample, [n]; [0] without classes."""
         return leaves[0].new_empty(0)
 
     def refusal(self, data: Any) -> str | None:
-        """Say why this landscape does not go with these data, of a model that it ``sees``; None if it does."""
+        """Return why this landscape does not support these data, of a model in ``sees``; None if it does."""
         return None
 
     def n_parameters(self, data: Any) -> int:
@@ -71,7 +71,7 @@ def gaussian(seed: int, shapes: tuple[tuple[int, ...], ...], std: float) -> Arra
 
 
 def activated(preactivations: Tensor, name: str) -> Tensor:
-    """Return the activation of a name, elementwise. Raises ValueError for one that is not in ACTIVATIONS."""
+    """Apply the activation ``name`` elementwise. Raises ValueError if it is not in ACTIVATIONS."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}; found {name}")
     value: Tensor = getattr(preactivations, name)()
@@ -79,10 +79,10 @@ def activated(preactivations: Tensor, name: str) -> Tensor:
 
 
 def matmul(left: Tensor, right: Tensor) -> Tensor:
-    """Return left @ right for matrices [m, s] and [s, n] of a run, differentiable as often as wanted.
+    """Return left @ right for matrices [m, s] and [s, n] of a run, differentiable to any order.
 
-    Written out up to SMALL multiplications, as in any block of several runs: there a batched product of torch's may
-    round a run by its place among the others (see linalg.py).
+    Up to SMALL multiplications, as in any block of several runs, it is written out: torch's batched product may round a
+    run by its place in the block (see linalg.py).
     """
     if left.numel() * right.shape[-1] > SMALL:
         return left @ right

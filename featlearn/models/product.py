@@ -1,7 +1,7 @@
-"""(x y)^2 / 2: two crossing valleys, whose curvature y^2 a rule may or may not bring down.
+"""(x y)^2 / 2: two crossing valleys of minima, with curvature y^2 across the valley x = 0.
 
-The smallest network: one linear neuron with one output weight, on the target 0. Across the valley x = 0 the curvature
-is y^2: gradient descent rests wherever it is below 2 / lr, SAM goes on to y = 0.
+The smallest network: one linear neuron with one output weight, on the target 0. Gradient
+descent stops wherever y^2 < 2 / lr; SAM drifts on to y = 0.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Product(Landscape):
     """(x y)^2 / 2, with minima along both axes; the parameters are x and y.
 
-    x: where the run starts.
-    y: where the run starts; the curvature of the valley x = 0 is y^2.
+    x: initial value.
+    y: initial value; the curvature of the valley x = 0 is y^2.
     """
 
     x: float = 0.01

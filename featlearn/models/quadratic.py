@@ -1,4 +1,4 @@
-"""The quadratic w' H w / 2, of a given spectrum."""
+"""The quadratic w' H w / 2 with a given spectrum."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Quadratic(Landscape):
     """w' H w / 2, where H has the given eigenvalues; negative ones make a saddle without minimum.
 
     spectrum: eigenvalues of H, as many as parameters.
-    rotated: turn the eigenvectors by a uniformly distributed rotation of the run's own; else they are the axes.
+    rotated: draw the eigenvectors of each run from the uniform distribution over rotations; else they are the axes.
     init_std: standard deviation of an initial coordinate.
     """
 
@@ -49,7 +49,7 @@ class Quadratic(Landscape):
 
 
 def rotation(seed: int, size: int) -> np.ndarray:
-    """Draw a uniformly distributed orthogonal matrix [size, size] (QR of a Gaussian one, signs made unique)."""
+    """Draw a uniformly distributed orthogonal matrix [size, size] (QR of a Gaussian matrix, signs fixed)."""
     import torch
 
     q, r = torch.linalg.qr(torch.tensor(stream(seed, "rotation").standard_normal((size, size))))

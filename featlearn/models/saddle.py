@@ -1,7 +1,7 @@
 """A quadratic saddle at the origin, embedded in a function that has minima.
 
 Source: the embedded saddle of Compagnoni et al. 2023 (arXiv 2301.08203), there with H = diag(-1, 2): it shows which
-rules the saddle holds, and which escape from it.
+rules stay at the saddle, and which escape.
 """
 
 from __future__ import annotations

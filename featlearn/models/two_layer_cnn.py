@@ -3,8 +3,9 @@
 F_c(x) = a sum_f v_fc s sum_p act(<w_f, x_p> + b_f)
 
 with filters averaged (a = 1/m) or summed (a = 1), patches summed (s = 1) or averaged (s = 1/P), and b = 0 without
-bias. For a loss of one output, m filters have the second layer v = +1 and m have v = -1; for the softmax each of C
-classes has m filters of its own, v = 1 there and 0 elsewhere. The second layer stays so, or is trained from there. Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
+bias. For a loss of one output, m filters have the second layer v = +1 and m have v = -1; with the softmax each of C
+classes has m filters of its own, v = 1 there and 0 elsewhere. The second layer stays so, or is trained from there.
+Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class TwoLayerCNN:
         return None
 
     def scale(self, n_patches: int) -> float:
-        """Return a s, what one activation is multiplied with besides its sign j."""
+        """Return a s, the factor of one activation besides its sign j."""
         filters = {"mean": 1 / self.n_filters, "sum": 1.0}
         patches = {"mean": 1 / n_patches, "sum": 1.0}
         return filters[self.filters] * patches[self.patches]

@@ -1,4 +1,4 @@
-"""A valley of minima whose curvature changes along it: where SAM drifts to the flat end, and gradient descent rests.
+"""A valley of minima whose curvature varies along it: SAM drifts to the flat end, gradient descent stops.
 
 Source: the drift of Bartlett, Long, Bousquet 2023 (arXiv 2210.01513): SAM bounces across the valley, and moves along
 it by -lr rho^2 / 2 times the gradient of the curvature at small lr.
@@ -23,8 +23,8 @@ class Valley(Landscape):
     """(curvature + y) x^2 / 2, with minima along x = 0 where y > -curvature; the parameters are x and y.
 
     curvature: across the valley, at y = 0.
-    x: where the run starts, across the valley.
-    y: where the run starts, along the valley.
+    x: initial value, across the valley.
+    y: initial value, along the valley.
     """
 
     curvature: Positive = 5.0

@@ -17,7 +17,7 @@ from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
 from featlearn.plots.caption import loss_range, moment, seeds
-from featlearn.plots.law import default_level, own_law
+from featlearn.plots.law import default_level, own_law, why_no_law
 from featlearn.plots.mesh import log_ticks, require_numbers, shifted
 from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
 from featlearn.plots.style import fresh, label, paper, title
@@ -38,6 +38,7 @@ class Curve:
     optimizer: Label
     scaling: Scaling
     theory: float | None
+    no_law: str  # why theory gives none, where the optimizer has a law
     seeds: pd.Series[int]  # how many there are in each cell
 
     @property
@@ -164,13 +165,14 @@ def _measure(
         raise ValueError(f"say at which level of {value} the boundary is measured")
     curves = []
     for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
-        law = own_law(part) if y == "data.signal_norm" else None
-        theory = None if law is None or x not in SYMBOLS else law_exponent(law, x.removeprefix("data."))
+        of_law = y == "data.signal_norm" and x in SYMBOLS
+        law, no_law = (own_law(part), why_no_law(part)) if of_law else (None, "")
+        theory = None if law is None else law_exponent(law, x.removeprefix("data."))
         try:
             scaling = boundary_scaling(part, level, x=x, y=y, value=value)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        curves.append(Curve(name, scaling, theory, fitted(part).groupby([x, y]).size()))
+        curves.append(Curve(name, scaling, theory, no_law, fitted(part).groupby([x, y]).size()))
     return level, curves
 
 
@@ -222,6 +224,7 @@ def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) ->
         _left_out(curves),
         loss_range(fitted(runs)),
         "Dashed: slopes of the theory, whose constants are open." if any(c.theory is not None for c in curves) else "",
+        *dict.fromkeys(c.no_law for c in curves),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from featlearn.plots.mesh import edges, geometric
 from featlearn.plots.style import INK
 from featlearn.tables.cells import boundary, fit_constant
 from featlearn.tables.columns import SIGNALS, listed
-from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
+from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES, SETTINGS
+from featlearn.theory.scales import sam_radius
 
 FORMULAS = {
     "sgd": r"C\,(d/n)^{1/4}P\sigma_p",
@@ -23,25 +25,18 @@ FORMULAS = {
     "power": r"C\,\sigma_p d^{1/2} n^{-1/3}",
 }
 
-SCALES = {  # the powers of what a theorem's radius is in proportion to
-    "network.n_filters": 1.0,
-    "train.batch_size": 0.5,
-    "data.n_patches": -1.0,
-    "data.noise_std": -1.0,
-    "data.dim": -0.5,
+FACTORS = {  # of the radius that SAM's theorem supposes, with their columns
+    "n_filters": "network.n_filters",
+    "batch_size": "train.batch_size",
+    "n_patches": "data.n_patches",
+    "noise_std": "data.noise_std",
+    "dim": "data.dim",
 }
 RADIUS = r"m\sqrt{B}/(P\sigma_p\sqrt{d})", "m sqrt(B) / (P noise_std sqrt(dim))"
-PROVED = {  # what the theorems are about, where a table says it
-    "network.activation": "relu",
-    "network.model": "two_layer_cnn",
-    "network.loss": "logistic",
-    "data.model": "signal_noise",
-    "optimizer.base": "sgd",
-}
 
 
 @dataclass(frozen=True)
-class Line:
+class LawLine:
     """A law in the plane of a phase diagram, with its constant and whether that was fitted."""
 
     law: str
@@ -86,7 +81,7 @@ class Overlay:
         points = boundary(runs, other, along, value, level, log=geometric(runs[along].dropna()))
         return level, points.dropna(subset=[x, y])
 
-    def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> Line | None:
+    def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> LawLine | None:
         """Return the law's line, or None; a law asked for by name raises ValueError where it fails."""
         law = own_law(runs) if self.theory == "auto" else self.theory
         if law is None or law == "none":
@@ -95,8 +90,13 @@ class Overlay:
             return boundary_line(runs, x, y, law, self.constant, points)
         return None
 
+    def why_none(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> str:
+        """Return why the optimizer's own law is not drawn where its axes and crossings are there; "" elsewhere."""
+        there = self.theory == "auto" and len(points) and (x in SIGNALS) != (y in SIGNALS)
+        return why_no_law(runs) if there else ""
 
-def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None, points: pd.DataFrame) -> Line:
+
+def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None, points: pd.DataFrame) -> LawLine:
     """Return a law's line over x and y, with constant c, or fitted to the measured points.
 
     Raises ValueError if the law is unknown, if it is SAM's and the radius does not follow it, if not exactly one axis
@@ -104,6 +104,8 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
     """
     if law not in BOUNDARIES:
         raise ValueError(f"no theory {law!r}; there are {', '.join(BOUNDARIES)}")
+    if unmet := _unmet(runs, {"data.model": SETTINGS[law]["data.model"]}):
+        raise ValueError(f"the law {law!r} cannot be drawn: {unmet}")
     if law == "sam" and not radius_follows(runs):
         radii = listed(runs["optimizer.rho"])
         raise ValueError(f"SAM's law supposes a radius in proportion to {RADIUS[1]}; here optimizer.rho takes {radii}")
@@ -118,35 +120,60 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
     norm = BOUNDARIES[law](constant, **numbers) * np.ones_like(place)
     unit = numbers["noise_std"] * numbers["dim"] ** 0.5 if along == "data.snr" else 1.0
     ends = (norm / unit, place) if along == x else (place, norm / unit)
-    return Line(law, constant, c is None, *ends)
+    return LawLine(law, constant, c is None, *ends)
 
 
 def own_law(runs: pd.DataFrame) -> str | None:
-    """Return the law that a theorem states for these runs: SGD's, or SAM's where its radius follows, on relu."""
-    names = runs["optimizer.name"].unique()
-    proved = all(runs[column].dropna().eq(word).all() for column, word in PROVED.items() if column in runs)
-    if len(names) != 1 or not proved:
+    """Return the law that a theorem states for these runs, SAM's only where the radius follows it; None without one."""
+    law = _law_of_optimizer(runs)
+    if law is None or _unmet(runs, SETTINGS[law]):
         return None
-    with_radius = "optimizer.rho" in runs and runs["optimizer.rho"].notna().all()
-    return {"sgd": "sgd", "sam": "sam" if with_radius and radius_follows(runs) else None}.get(str(names[0]))
+    return None if law == "sam" and not ("optimizer.rho" in runs and radius_follows(runs)) else law
+
+
+def why_no_law(runs: pd.DataFrame) -> str:
+    """Return, as a sentence, in what these runs differ from the setting of their optimizer's law; "" if in nothing."""
+    law = _law_of_optimizer(runs)
+    unmet = _unmet(runs, SETTINGS[law]) if law else ""
+    return f"No law is drawn: {unmet}." if unmet else ""
+
+
+def _law_of_optimizer(runs: pd.DataFrame) -> str | None:
+    """Return the law whose theorem is about the one optimizer of these runs."""
+    names = runs["optimizer.name"].unique().tolist()
+    return next((law for law, setting in SETTINGS.items() if names == [setting.get("optimizer.name")]), None)
+
+
+def _unmet(runs: pd.DataFrame, setting: Mapping[str, str]) -> str:
+    """Return the first key in which runs differ from the setting of a theorem; a key that their table lacks is met."""
+    for key, word in setting.items():
+        found = runs[key].dropna() if key in runs else runs.iloc[:0, 0]
+        if not found.eq(word).all():
+            return f"the theorem supposes {key} = {word}, and here it is {listed(found)}"
+    return ""
 
 
 def radius_follows(runs: pd.DataFrame) -> bool:
-    """Whether rho is everywhere the same multiple of m sqrt(B) / (P sigma_p sqrt(d)), as SAM's theorem supposes.
+    """Whether rho is everywhere the same multiple of `featlearn.theory.sam_radius`, as SAM's theorem supposes.
 
-    So it is where it is given as one `{theory: c}`. Factors that the table does not hold are taken to be constant, and
-    runs without a radius have none to follow.
+    So it is where it is given as one `{theory: c}`. Factors that the table does not hold are taken to be constant.
+    Runs without a radius have none that could follow.
     """
     theory = runs.get("optimizer.rho.theory")
     if theory is not None and theory.notna().all():
         return bool(theory.nunique() == 1)
     if "optimizer.rho" not in runs:
         return True
-    scaled = runs["optimizer.rho"].astype(float)
-    for column, power in SCALES.items():
-        if column in runs and pd.api.types.is_numeric_dtype(runs[column]):
-            scaled = scaled * runs[column].astype(float) ** -power
-    return not scaled.max() > scaled.min() * (1 + 1e-6)
+    factors = [_numbers(runs, column) for column in FACTORS.values()]
+    radii = [sam_radius(1.0, **dict(zip(FACTORS, run, strict=True))) for run in zip(*factors, strict=True)]
+    multiples = runs["optimizer.rho"].astype(float) / radii
+    return not multiples.max() > multiples.min() * (1 + 1e-6)
+
+
+def _numbers(runs: pd.DataFrame, column: str) -> list[float]:
+    """Return a column's numbers, ones where it is missing or holds none."""
+    known = column in runs and pd.api.types.is_numeric_dtype(runs[column])
+    return runs[column].astype(float).tolist() if known else [1.0] * len(runs)
 
 
 def default_level(runs: pd.DataFrame, value: str) -> float | None:

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from featlearn.plots.caption import loss_range, moment, seeds, swept
-from featlearn.plots.law import RADIUS, Line, Overlay
+from featlearn.plots.law import RADIUS, LawLine, Overlay
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels, refuse_sheet
 from featlearn.plots.style import INK, label, paper, sequential, title
@@ -33,7 +33,8 @@ class Panel:
     grid: pd.DataFrame
     level: float | None
     points: pd.DataFrame
-    line: Line | None
+    line: LawLine | None
+    no_law: str  # why the optimizer's own law is not drawn
 
     @property
     def blank(self) -> pd.Series[bool]:
@@ -137,7 +138,8 @@ def _measure(
     for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
         level, points = overlay.crossings(part, x, y, value)
         line = overlay.line(part, x, y, points)
-        shown.append(Panel(name, phase_grid(part, x, y, value), level, points, line))
+        no_law = overlay.why_none(part, x, y, points)
+        shown.append(Panel(name, phase_grid(part, x, y, value), level, points, line, no_law))
     if not any(panel.grid["n"].any() for panel in shown):
         raise ValueError(f"no finished run has a {value}: there is nothing to draw")
     if lost := [panel.optimizer for panel in shown if panel.grid.empty]:
@@ -177,13 +179,14 @@ def _notes(runs: pd.DataFrame, shown: list[Panel], value: str) -> list[str]:
 
 
 def _laws(shown: list[Panel]) -> list[str]:
-    """Say what SAM's law supposes, and which lines are not the law of the optimizer they are drawn for."""
+    """Return what SAM's law supposes, which lines are another optimizer's law, and why a law is not drawn."""
     own = [panel for panel in shown if panel.line is not None and panel.line.law == panel.optimizer.name]
     others = [panel for panel in shown if panel.line is not None and panel not in own]
     supposed = any(panel.line is not None and panel.line.law == "sam" for panel in own)
     return [
         rf"SAM's law supposes $\rho\propto {RADIUS[0]}$, as it is here." if supposed else "",
         *(f"The line at {title(p.optimizer)} is the law {p.line.law!r}, as asked." for p in others if p.line),
+        *dict.fromkeys(panel.no_law for panel in shown),
     ]
 
 

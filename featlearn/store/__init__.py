@@ -1,4 +1,4 @@
-"""Parquet in, Parquet out: a folder of immutable files with one row a run. It knows rows, not how a run is computed."""
+"""A store: a folder of immutable Parquet files with one row per run. It does not depend on how runs are computed."""
 
 from featlearn.store.columns import concat
 from featlearn.store.files import StoreError, StoreWarning

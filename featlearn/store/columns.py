@@ -1,8 +1,8 @@
-"""What a column of a store may hold: numbers, switches or text as Parquet has them, and any mixture of these.
+"""Columns of a store: numbers, booleans or text in Parquet's types, and any mixture of these as JSON.
 
 A Parquet column has one type, but a setting may be a number in one run and a word in the next, and another sweep into
-the same store may give it a third type. Where values do not fit one type they are written as JSON, in a field that is
-marked as such, and come back as the Python values they were.
+the same store may add a third type. Values of different types are written as JSON, in a field marked as such, and
+read back as the original Python values.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import pyarrow.compute as pc
 from featlearn.store.files import StoreError
 
 MARK = {b"featlearn": b"json"}
-EXACT = 2**53  # integers up to here are numbers of float64 too
+EXACT = 2**53  # float64 represents integers up to here exactly
 
 
 def settings_table(records: Sequence[dict[str, Any]]) -> pa.Table:
-    """Return a table with one row a record; a value that a record lacks is null."""
+    """Return a table with one row per record; a missing value is null."""
     names = dict.fromkeys(name for record in records for name in record)
     return _table({name: _column([record.get(name) for record in records]) for name in names})
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return the rows of several tables, a column that one lacks being null; types that do not fit become JSON.
+    """Return the rows of several tables; a missing column is null, and columns of different types become JSON.
 
-    Raises StoreError for a column of single values in one table and of lists in another.
+    Raises StoreError for a column with single values in one table and lists in another.
     """
     tables = list(tables)
     if any(table.schema != tables[0].schema for table in tables):
@@ -47,13 +47,13 @@ def is_marked(field: pa.Field) -> bool:
 
 
 def series(column: pa.ChunkedArray, field: pa.Field) -> pd.Series[Any]:
-    """Return a column of single values as pandas has it; one that is null everywhere is NaN everywhere."""
+    """Return a column of single values as a pandas series; a column of nulls becomes NaN."""
     if is_marked(field):
         return pd.Series([None if text is None else json.loads(text) for text in column.to_pylist()], dtype=object)
     if pa.types.is_null(column.type):
         return pd.Series(np.full(len(column), np.nan))
     if pa.types.is_integer(column.type) and column.null_count and _large(column):
-        return pd.Series(column.to_pylist(), dtype=object)  # floats would round them
+        return pd.Series(column.to_pylist(), dtype=object)  # float64 would round them
     found: pd.Series[Any] = column.to_pandas()
     return found
 
@@ -75,7 +75,7 @@ def _table(columns: dict[str, tuple[pa.Array, bool]]) -> pa.Table:
 
 
 def _column(values: Sequence[Any]) -> tuple[pa.Array, bool]:
-    """Return values as an array, and whether they are JSON in it."""
+    """Return values as an array, and whether they are stored as JSON."""
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     kinds = {_kind(value) for value in plain if value is not None}
     exact = all(abs(value) <= EXACT for value in plain if _kind(value) == "int") if kinds == {"int", "float"} else False
@@ -100,7 +100,7 @@ def _json(values: Sequence[Any]) -> pa.Array:
 
 
 def _is_mixed(name: str, tables: Sequence[pa.Table]) -> bool:
-    """Whether the columns of one name have types that do not fit together."""
+    """Whether the columns of one name have incompatible types."""
     every = [table.schema.field(name) for table in tables]
     fields = [field for field in every if not pa.types.is_null(field.type)]
     types = {_bare(field.type) for field in fields}
@@ -114,7 +114,7 @@ def _is_mixed(name: str, tables: Sequence[pa.Table]) -> bool:
 
 
 def _bare(kind: pa.DataType) -> str:
-    """Return the name of a type; the items of a list have one name in memory and another in a file."""
+    """Return the name of a type; the item field of a list is named differently in memory and in a file."""
     return f"list of {_bare(kind.value_type)}" if pa.types.is_list(kind) else str(kind)
 
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writing and checked reading."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ FOOTER = b"featlearn"
 
 
 class StoreError(ValueError):
-    """A folder that cannot be read or written as a store of this version; the message says why."""
+    """A folder that cannot be read or written as a store of this version; the message gives the reason."""
 
 
 class StoreWarning(UserWarning):
-    """A store is read, but not all of it; the message says what is left out, and how to get it."""
+    """Part of a store is left out; the message names it, and how to read it."""
 
 
 def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
-    """Write a Parquet file with a footer, whole or not at all."""
+    """Write a Parquet file with a footer atomically."""
     table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
     with writing(path) as file:
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
@@ -34,7 +34,7 @@ def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that is flushed to disk and takes the name ``path`` when all of it is written."""
+    """Open a temporary file that is flushed to disk and renamed to ``path`` once complete."""
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,12 +51,12 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
-    """Read a Parquet file, or those of some columns that it has; StoreError with its name if it is damaged."""
+    """Read a Parquet file, or those of ``columns`` that it has. Raises StoreError with its name if it is damaged."""
     with _reading(path) as file:
         if columns is None:
             return file.read()
         names = [name for name in file.schema_arrow.names if name in columns]
-        return file.read(names).select(names)  # pyarrow reads a.b.c too where a.b is asked for
+        return file.read(names).select(names)  # for a.b pyarrow also reads a.b.c
 
 
 def read_names(path: Path) -> list[str]:

@@ -2,11 +2,11 @@
 
     featlearn.json              the marker: schema version, name, time of creation
     plans/<hash>.parquet        the run_ids of one sweep, in its order, and how it gives their numbers (see given.py);
-                                its config in the footer
-    parts/<time>-<hex>.parquet  one row a run; config and provenance in the footer
+                                config in the footer
+    parts/<time>-<hex>.parquet  one row per run; config and provenance in the footer
 
-A file appears by one rename, and a part never changes: a killed sweep leaves whole files only, and several processes
-may write at once. What is not named like this is not read.
+Files are created by a rename, and parts never change: a killed sweep leaves only complete files, and several processes
+may write at once. Other files are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_names, rea
 from featlearn.types import SCHEMA_VERSION
 
 MARKER = "featlearn.json"
-ROW = pa.schema(  # what every row has, whatever its config and trackers; null where a run failed before its end
+ROW = pa.schema(  # columns of every row, whatever its config and trackers; null if the run failed
     [
         ("run_id", pa.string()),
         ("status", pa.string()),
@@ -44,7 +44,7 @@ ROW = pa.schema(  # what every row has, whatever its config and trackers; null w
 class Plan:
     """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns).
 
-    given: the columns that say how the runs' numbers were given; none in plans that were written before there were any.
+    given: the columns that record how the runs' numbers were given; empty in plans of older versions.
     """
 
     run_ids: list[str]
@@ -54,14 +54,14 @@ class Plan:
 
 
 class Store:
-    """An open store: ``Store.open`` one that exists, ``Store.create`` one that may."""
+    """An open store: ``Store.open`` requires that it exists, ``Store.create`` creates it if needed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
-        """Open the store at ``path``; StoreError if there is none that this version can read."""
+        """Open the store at ``path``. Raises StoreError if this version can read none there."""
         path = Path(path)
         try:
             marker = json.loads((path / MARKER).read_bytes())
@@ -79,7 +79,7 @@ class Store:
 
     @classmethod
     def find(cls, path: str | Path) -> Store | None:
-        """Open the store at ``path``; None if one may be made there; StoreError if something else is in the way."""
+        """Open the store at ``path``; None if one can be created there, StoreError if the path is occupied."""
         path = Path(path)
         if (path / MARKER).is_file():
             return cls.open(path)
@@ -91,7 +91,7 @@ class Store:
 
     @classmethod
     def create(cls, path: str | Path, name: str) -> Store:
-        """Open the store at ``path``, or make it."""
+        """Open the store at ``path``, or create it."""
         path = Path(path)
         found = cls.find(path)
         if found is None:
@@ -101,9 +101,9 @@ class Store:
         return found or cls(path)
 
     def add_plan(self, run_ids: Sequence[str], config: str, given: Mapping[str, Sequence[float | None]] = {}) -> None:
-        """Note which runs a sweep is made of; ``status`` and the order of rows follow from it.
+        """Record the runs of a sweep; ``status`` and the order of rows follow from it.
 
-        given: the columns that say how the runs' numbers were given, where these are no part of their ids.
+        given: the columns that record how the runs' numbers were given, which is not part of their ids.
         """
         digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
         footer = {"config": config, "began": time.time_ns()}
@@ -116,7 +116,7 @@ class Store:
         write_table(self.path / "parts" / name, table, footer)
 
     def plans(self) -> list[Plan]:
-        """Return the plans of all sweeps, the latest last."""
+        """Return the plans of all sweeps, latest last."""
         plans = []
         for file in self.path.glob("plans/*.parquet"):
             table = read_table(file)
@@ -125,15 +125,15 @@ class Store:
         return sorted(plans, key=lambda plan: plan.began)
 
     def parts(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows of every part, the earliest first.
+        """Yield the rows of every part, earliest first.
 
-        columns: only these, as far as the part has them; None for all. ``committed`` is the time (ns) of the part.
+        columns: only these, if the part has them; None for all. ``committed`` is the time (ns) of the part.
         """
         for file in self._part_files():
             yield _dated(read_table(file, columns), int(file.name.split("-")[0]))
 
     def column_names(self) -> list[str]:
-        """Return the names of the columns that some part has."""
+        """Return the names of the columns of all parts."""
         return [*dict.fromkeys(name for file in self._part_files() for name in read_names(file))]
 
     def _part_files(self) -> list[Path]:
@@ -144,9 +144,9 @@ class Store:
         return joined(self.parts(columns), columns)
 
     def current(self, table: pa.Table, plans: Iterable[Plan]) -> list[int]:
-        """Return the positions of the rows of ``table`` that count, in the order of ``plans``, others behind.
+        """Return the positions of the current rows of ``table``, in the order of ``plans``, then the others.
 
-        A run that was committed twice counts once: as its result where there is one, else as its latest failure.
+        A run that was committed several times has one current row: a result if there is one, else its latest failure.
         """
         ids, statuses = table["run_id"].to_pylist(), table["status"].to_pylist()
         failures_first = sorted(range(len(ids)), key=lambda row: statuses[row] != "failed")
@@ -155,14 +155,14 @@ class Store:
         return [winner.pop(run_id) for run_id in planned if run_id in winner] + list(winner.values())
 
     def finished(self) -> frozenset[str]:
-        """Return the run_ids that need not be computed again."""
+        """Return the run_ids that have a result."""
         table = self.read(["run_id", "status"])
         pairs = zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True)
         return frozenset(run_id for run_id, status in pairs if status != "failed")
 
 
 def joined(parts: Iterable[pa.Table], columns: Collection[str] | None = None) -> pa.Table:
-    """Return the rows of several parts, columns that a part lacks as null; those of ROW that are meant always there."""
+    """Return the rows of several parts, missing columns as null; the requested columns of ROW are always present."""
     empty = _dated(ROW.empty_table().select([name for name in ROW.names if columns is None or name in columns]), 0)
     return concat([empty, *parts])
 

@@ -1,4 +1,4 @@
-"""A store as DataFrames: every recorded step, or the last one of every run."""
+"""A store as DataFrames: every recorded step, or the last step of every run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featlearn.store.folder import Plan, Store, joined
 from featlearn.store.given import as_given
 from featlearn.types import HEAD
 
-NEEDED = ("run_id", "status", "step")  # to tell which rows count, and how long their lists are
+NEEDED = ("run_id", "status", "step")  # to find the current rows and the lengths of their lists
 
 
 def load(
@@ -32,17 +32,17 @@ def load(
 ) -> pd.DataFrame:
     """Return one row per run and recorded step of the store's latest sweep, in its order.
 
-    Columns: run_id, step, status, stopped_step, the config under its dotted keys, what the trackers wrote. A run that
-    failed has no step and no row.
+    Columns: run_id, step, status, stopped_step, the config under its dotted keys, the trackers' columns. A failed run
+    has no row.
 
-    columns: these only, in this order; nothing else is read from the files but what ``where`` asks for.
-    where: keep the rows that have, in each of these columns, the value given, or one of several in a list; None stands
-    for a missing value, and numbers agree to nine digits, or as messages spell them.
-    all_sweeps: also the runs of earlier sweeps that the latest does not ask for. Where any are left out, a StoreWarning
-    says how many. A store that knows of no sweep is read whole.
+    columns: only these, in this order; of the files only these and the columns of ``where`` are read.
+    where: keep the rows that have, in each of these columns, the given value or one of a list; None matches a missing
+    value, and numbers match to nine digits, or as messages write them.
+    all_sweeps: include runs of earlier sweeps that are not in the latest. If any are left out, a StoreWarning gives
+    their number. A store without plans is read as a whole.
 
-    Raises StoreError if there is no store that this version reads, and ValueError for a column that it lacks or a
-    condition that no row meets.
+    Raises StoreError if this version can read no store there, and ValueError for an unknown column or a condition that
+    no row meets.
     """
     runs = _Runs(store, all_sweeps, _names(columns), _conditions(where))
     lengths = runs.lengths[runs.current]
@@ -61,8 +61,8 @@ def summary(
 ) -> pd.DataFrame:
     """Return one row per run, at its last recorded step, in the order of the sweep.
 
-    The runs and columns of ``load``, which see for the options, and the message that says how the run ended. A run that
-    failed has no numbers (NaN).
+    Runs, columns and options are those of ``load``; ``message`` describes how the run ended. The numbers of a failed
+    run are NaN.
     """
     runs = _Runs(store, all_sweeps, _names(columns), _conditions(where))
     recorded = runs.lengths[runs.current] > 0
@@ -70,22 +70,22 @@ def summary(
 
 
 def _conditions(where: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the conditions, none where they are not given."""
+    """Return the conditions; empty for None."""
     if where is not None and not isinstance(where, Mapping):
         raise TypeError(f"where is a mapping of columns to values, such as {{'data.dim': 1000}}; found {where!r}")
     return where or {}
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:
-    """Return the names of the columns to give, each once."""
+    """Return the requested columns without duplicates; None for all."""
     return None if columns is None else [*dict.fromkeys([columns] if isinstance(columns, str) else columns)]
 
 
 class _Runs:
-    """The rows of a store: what a run has ``once``, and its list columns laid end to end.
+    """The rows of a store: the scalar columns ``once``, and the list columns flattened.
 
-    The list of row i ends at ``ends[i]`` and is ``lengths[i]`` long.
-    ``current`` are the rows that count and meet the conditions on what a run has once; ``frame`` applies the others.
+    The list of row i ends at ``ends[i]`` and has length ``lengths[i]``. ``current`` are the current rows that meet the
+    conditions on scalar columns; ``frame`` applies the conditions on list columns.
     """
 
     def __init__(self, path: str | Path, all_sweeps: bool, names: list[str] | None, where: Mapping[str, Any]) -> None:
@@ -114,9 +114,9 @@ class _Runs:
             self.current = self.current[selected(self.once.take(self.current), others)]
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
-        """Return what a run has once at ``rows`` beside the list columns at ``elements``, -1 standing for none.
+        """Return the scalar columns at ``rows`` joined with the list columns at ``elements``, -1 for missing.
 
-        Only the rows that meet the conditions on list columns are kept.
+        Only rows that meet the conditions on list columns are kept.
         """
         left = self.once.take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
@@ -128,7 +128,7 @@ class _Runs:
         return whole[[name for name in order if name in whole]]
 
     def _flat(self, name: str) -> np.ndarray:
-        """Return all elements of a list column in one array, NaN for the rows that lack it."""
+        """Return all elements of a list column in one array, NaN for rows without it."""
         column = self.table[name]
         flat, present = elements(column, self.table.schema.field(name)), column.is_valid().to_numpy()
         if present[self.lengths > 0].all():
@@ -139,12 +139,12 @@ class _Runs:
 
 
 def _parts_of(plan: Plan, store: Store, columns: Collection[str] | None) -> list[pa.Table]:
-    """Return the rows of one sweep, as if no others were there; warn of these if they hold results."""
+    """Return the rows of one sweep only; warn if others have results."""
     planned, others, parts = set(plan.run_ids), set[str](), []
     for part in store.parts(columns):
         ids, statuses = part["run_id"].to_pylist(), part["status"].to_pylist()
         mask = [run_id in planned for run_id in ids]
-        if any(mask):  # a part of other sweeps brings no columns along
+        if any(mask):  # parts of other sweeps must not add columns
             parts.append(part if all(mask) else part.filter(pa.array(mask)))
         others |= {ids[row] for row in range(len(ids)) if not mask[row] and statuses[row] != "failed"}
     if others:
@@ -156,7 +156,7 @@ def _parts_of(plan: Plan, store: Store, columns: Collection[str] | None) -> list
 
 
 def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
-    """Raise ValueError for a column that was asked for and is in no part that was read."""
+    """Raise ValueError for a requested column that no part read has."""
     if not set(asked) <= set(read):
         require_names(dict.fromkeys([*read, *store.column_names()]), asked)
         missing = next(name for name in asked if name not in read)
@@ -164,5 +164,5 @@ def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
+    """Sort key of columns: HEAD, then the config's dotted keys by section, then the trackers' columns."""
     return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)

@@ -1,8 +1,8 @@
-"""How the numbers of a run were given, in the words of the latest sweep that asks for it.
+"""How the numbers of a run were given, according to the latest sweep that contains it.
 
-A run is known by its numbers, and found again whatever they follow from: a signal norm from an snr, a radius from
-{theory: c}. So a plan notes these words, and what is read has the latest: an axis of a sweep is whole, also where an
-earlier sweep has computed some of its runs from other words.
+Numbers identify a run, whatever they were derived from: a signal norm from an snr, a radius from {theory: c}. So each
+plan records how its sweep gave them, and the latest plan counts: an axis is complete even if an earlier sweep computed
+some of its runs from other settings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def as_given(runs: pd.DataFrame, plans: Sequence[Plan]) -> pd.DataFrame:
-    """Return one row a run with the numbers of ``plans``, the latest last; plans that note none change nothing."""
+    """Return one row per run with the columns ``given`` of ``plans``, latest last; plans without any change nothing."""
     for plan in plans:
         if not plan.given:
             continue
@@ -32,5 +32,5 @@ def as_given(runs: pd.DataFrame, plans: Sequence[Plan]) -> pd.DataFrame:
 
 
 def _names(runs: pd.DataFrame, plan: Plan) -> list[str]:
-    """Return the columns of such words: those that a plan notes, and those that other sweeps have left."""
+    """Return the columns to overwrite: those of the plan, and the .theory columns of other sweeps."""
     return list(dict.fromkeys([*plan.given, *(str(name) for name in runs if str(name).endswith(".theory"))]))

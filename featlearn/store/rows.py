@@ -1,4 +1,4 @@
-"""Trajectories as rows: the config under its dotted keys, how the run ended, and every tracker's column as a list."""
+"""Trajectories as rows: the config under its dotted keys, how the run ended, and the trackers' columns as lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rows(trajectories: Sequence[Trajectory]) -> pa.Table:
-    """Return one row a run; all runs have the same trackers."""
+    """Return one row per run; all runs have the same trackers."""
     ends = [{"status": t.status, "message": t.message, "stopped_step": t.stopped_step} for t in trajectories]
     table = _settings([t.run for t in trajectories], ends)
     lists = {"step": _list_array([np.asarray(t.steps, np.int64) for t in trajectories])}
@@ -26,7 +26,7 @@ def rows(trajectories: Sequence[Trajectory]) -> pa.Table:
 
 
 def failed_rows(runs: Sequence[RunConfig], message: str) -> pa.Table:
-    """Return the rows of runs that ended with an error: no step, the message instead."""
+    """Return the rows of failed runs: the message, and no steps."""
     return _settings(runs, [{"status": "failed", "message": message}] * len(runs))
 
 
@@ -40,7 +40,7 @@ def _tracked(arrays: Sequence[np.ndarray]) -> pa.ListArray:
 
 
 def _list_array(arrays: Sequence[np.ndarray]) -> pa.ListArray:
-    """Return an Arrow list array with one element an array; further axes become lists in the list."""
+    """Return an Arrow list array with one element per array; further axes become nested lists."""
     joined = np.concatenate(arrays)
     values = pa.array(joined) if joined.ndim == 1 else _list_array(list(joined))
     offsets = np.cumsum([0, *[len(array) for array in arrays]])

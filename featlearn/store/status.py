@@ -1,4 +1,4 @@
-"""How far a sweep is: what a store holds of the runs of its latest plan."""
+"""Progress of a sweep: the state of the runs in the latest plan of a store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from featlearn.store.folder import Plan, Store
 class StoreStatus:
     """Numbers of runs of the latest sweep, and why runs failed.
 
-    done: runs with a result; of these ``diverged`` diverged, ``fitted`` stopped at the wanted training loss, and
-    ``reused`` were there before the sweep last began. missing: neither done nor failed. others: runs with a result
-    in the store that the latest sweep does not ask for. failures: how many runs failed, by message.
+    done: runs with a result; of these ``diverged`` diverged, ``fitted`` stopped at the requested training loss, and
+    ``reused`` were finished before the sweep last began. missing: neither done nor failed. others: runs with a result
+    that are not in the latest sweep. failures: number of failed runs by message.
     """
 
     n_runs: int
@@ -32,7 +32,7 @@ class StoreStatus:
 
 
 def status(path: str | Path) -> StoreStatus:
-    """Compare a store with the plan of the sweep that was last begun in it."""
+    """Return the status of the latest sweep into a store."""
     store = Store.open(path)
     plans = store.plans()
     plan = plans[-1] if plans else Plan([], "{}", 0)

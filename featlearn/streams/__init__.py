@@ -1,7 +1,7 @@
-"""Named random streams of a run: found from its seed and a name alone.
+"""Named random streams of a run, determined by its seed and a name.
 
-``stream`` gives a numpy generator for one run. What a whole block draws, on any device, is in streams/lanes.py, which
-needs torch.
+``stream`` returns a numpy generator for one run. streams/lanes.py draws for a whole block, on any device; it needs
+torch.
 """
 
 from featlearn.streams.named import stream

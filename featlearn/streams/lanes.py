@@ -1,8 +1,8 @@
 """Random numbers for many seeds at once: [b, count] for seeds [b], on the device of the seeds.
 
 Every number has its own counter (number, attempt, name) under the key of its seed, so it does not depend on the block,
-the neighbours, the order or the device. Rows are padded to whole vector registers before a function with rounding is
-taken: a loop's last numbers may be computed by another instruction than the rest, and would depend on the block.
+the order or the device. Rows are padded to whole vector registers before any function that rounds: a loop may compute
+its last numbers with another instruction than the rest, and its bits would then depend on the block.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from torch import Tensor
 from featlearn.streams.philox import philox
 
 _MASK = 2**32 - 1
-_REGISTER = 16  # numbers, two registers of the widest kind
+_REGISTER = 16  # numbers: two of the widest vector registers
 
 
 def uniforms(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
-    """Return uniform numbers in (0, 1], multiples of 2^-53 in float64; ``attempt`` numbers independent sets of them."""
+    """Return uniform numbers in (0, 1], multiples of 2^-53 in float64; each ``attempt`` is an independent set."""
     return torch.cat(_pairs(seeds, name, _padded((count + 1) // 2), attempt), 1)[:, :count]
 
 
 def normals(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
-    """Return standard normal numbers, by the transformation of Box and Muller 1958 in float64."""
+    """Return standard normal numbers, by the Box-Muller transform (1958) in float64."""
     first, second = _pairs(seeds, name, _padded((count + 1) // 2), attempt)
     radius, angle = first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi)
     return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)[:, :count]
 
 
 def chi_squares(seeds: Tensor, name: str, degrees: Tensor) -> Tensor:
-    """Return chi-square numbers of any real ``degrees`` [b, count] >= 1, exact also where they are huge.
+    """Return chi-square numbers of any real ``degrees`` [b, count] >= 1, accurate also for huge ones.
 
     By Marsaglia and Tsang 2000, "A simple method for generating gamma variables": with a = degrees / 2 >= 1,
     c = a - 1/3, x normal and y = x / sqrt(9 c), the number 2 c (1 + y)^3 is accepted with probability
@@ -59,7 +59,7 @@ def chi_squares(seeds: Tensor, name: str, degrees: Tensor) -> Tensor:
 
 
 def permutations(seeds: Tensor, name: str, size: int, attempt: int = 0) -> Tensor:
-    """Return uniformly distributed orders [b, size] of the numbers below ``size``."""
+    """Return uniformly distributed permutations [b, size] of the numbers below ``size``."""
     return uniforms(seeds, name, size, attempt).argsort(dim=1, stable=True)
 
 
@@ -83,7 +83,7 @@ def _fraction(high: Tensor, low: Tensor) -> Tensor:
 
 
 def _fused_pairs(seeds: Tensor, word: int, count: int, attempt: int) -> tuple[Tensor, Tensor]:
-    """Return the same bits as ``plain_pairs``, in one pass; without numba by ``plain_pairs`` itself."""
+    """Return the same bits as ``plain_pairs``, in one pass; without numba, call ``plain_pairs``."""
     try:
         from featlearn.streams.loops import fractions
     except ImportError:

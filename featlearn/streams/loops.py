@@ -1,4 +1,4 @@
-"""Philox4x32-10 on a CPU in one pass over memory (numba); the same bits as philox.py, which a test holds."""
+"""Philox4x32-10 on a CPU in one pass over memory (numba); a test compares the bits with philox.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Philox4x32-10, a counter-based generator: 128 random bits are a function of a counter and a key, and of nothing else.
+"""Philox4x32-10, a counter-based generator: 128 random bits are a function of a counter and a key only.
 
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3". All arithmetic is on
-integers, so that the bits are the same on every device and wherever in a tensor they are computed.
+integers, so that the bits do not depend on the device or on the position in a tensor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ROUNDS = 10
 def philox(counter: Words, key: tuple[Tensor, Tensor]) -> Words:
     """Return four random words for each counter of four words under a key of two: 32 bits each, held in int64.
 
-    A product of two words fills all 64 bits; that its sign is meaningless does not matter to its halves.
+    A product of two words fills all 64 bits of an int64; its sign bit is part of the upper word.
     """
     c0, c1, c2, c3 = counter
     for number in range(_ROUNDS):

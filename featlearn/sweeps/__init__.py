@@ -1,4 +1,4 @@
-"""A sweep: the grid of a config, cut into blocks that are simulated together, and kept in a store."""
+"""A sweep: the grid of a config, simulated in blocks of runs and saved in a store."""
 
 from featlearn.sweeps.checks import SweepError
 from featlearn.sweeps.report import SweepInterrupted, SweepReport

@@ -1,4 +1,4 @@
-"""Which runs a sweep has to compute, and which of them are computed together."""
+"""Which runs a sweep has to compute, and how they form blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Block = list[RunConfig]
 
 @dataclass(frozen=True)
 class Shard:
-    """One of ``count`` machines' share of a sweep: every count-th run, so that shards cost about the same."""
+    """The share of one of ``count`` machines: every count-th run, so that shards cost about the same."""
 
     index: int = 1
     count: int = 1
@@ -33,11 +33,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of a sweep in order, by run_id, and masks over them: ``mine`` of this shard, ``todo`` not finished.
+    """The run_ids of a sweep in order, and masks over them: ``mine`` of this shard, ``todo`` unfinished ones of these.
 
-    A run that the grid names twice is in neither mask the second time. Only ids are kept, so that the size of a sweep
-    is not limited by memory; and ``sources``, what of the runs the user wrote, and ``given``, the columns that say how
-    their numbers were given, None where a run has no such number.
+    The masks exclude repetitions of a run. Only ids are kept, so that memory does not limit the size of a sweep.
+    sources: user-defined classes of the runs. given: the columns that record how numbers were given, None for a run
+    without such a number.
     """
 
     run_ids: np.ndarray
@@ -48,7 +48,7 @@ class Plan:
 
     @classmethod
     def of(cls, runs: Iterable[RunConfig], shard: Shard, finished: Collection[str]) -> Plan:
-        """Go through all runs once."""
+        """Build the plan in one pass over the runs."""
         own: set[Source] = set()
         given: dict[str, list[float | None]] = {}
         run_ids = np.array([_noted(run, n, own, given).run_id for n, run in enumerate(runs)])
@@ -58,12 +58,12 @@ class Plan:
         return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own), given)
 
     def blocks(self, runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
-        """Yield the unfinished ones of the same runs, in blocks."""
+        """Yield the unfinished ones of ``runs``, in blocks."""
         return blocks(compress(runs, self.todo), device)
 
 
 def _noted(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
-    """Return the run, the n-th, its sources and how its numbers were given being noted."""
+    """Add the sources and ``given`` of the n-th run to the columns; return the run."""
     own |= run.sources
     words = run.given
     for name in (*given, *words):
@@ -75,9 +75,9 @@ def _noted(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float
 
 
 def blocks(runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
-    """Collect runs that share a ``block_key`` and yield each block when it is full, the incomplete ones at the end.
+    """Group runs by ``block_key``; yield each block when it is full, and the incomplete ones at the end.
 
-    How many fill a block depends on the device.
+    The size of a full block depends on the device.
     """
     waiting: dict[Hashable, Block] = {}
     for run in runs:

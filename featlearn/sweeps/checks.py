@@ -1,4 +1,4 @@
-"""What a call of ``sweep`` may ask for, checked before anything is computed or written."""
+"""Checks of the arguments of ``sweep``, before anything is computed or written."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from featlearn.devices import chosen_device
 
 
 class SweepError(ValueError):
-    """A call that cannot be served; the message says why."""
+    """Invalid arguments of a sweep; the message gives the reason."""
 
 
 def check_backend(backend: str, scheduler: str | None) -> None:
-    """Refuse what is not there yet."""
+    """Refuse backends that are not available yet."""
     if backend != "loky":
         raise SweepError(f"backend {backend!r} is not available in this version; use loky")
     if scheduler is not None:
@@ -21,16 +21,16 @@ def check_backend(backend: str, scheduler: str | None) -> None:
 
 
 def checked_jobs(n_jobs: int, device: str) -> int:
-    """Return the number of processes: -1 means one a core, and a GPU is served by one."""
+    """Return the number of processes: -1 means one per core, and a GPU has one."""
     if n_jobs < 1 and n_jobs != -1:
-        raise SweepError(f"jobs must be at least 1, or -1 for one a core; found {n_jobs}")
+        raise SweepError(f"jobs must be at least 1, or -1 for one per core; found {n_jobs}")
     if device == "cuda":
         return 1
     return int(cpu_count()) if n_jobs == -1 else n_jobs
 
 
 def checked_device(device: str) -> str:
-    """Return cpu or cuda; auto takes cuda where there is one."""
+    """Return cpu or cuda; auto takes cuda if there is one."""
     try:
         return chosen_device(device)
     except ValueError as error:
@@ -38,5 +38,5 @@ def checked_device(device: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """Return what provenance says about a device."""
+    """Return the name of a device for provenance."""
     return device if device == "cpu" else f"cuda: {torch.cuda.get_device_name()}"

@@ -1,4 +1,4 @@
-"""Blocks in, tables of rows out, in the order in which they finish: here, or in several processes."""
+"""Computes blocks into tables of rows, in the order in which they finish: in this process or in several."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from featlearn.custom import Parcel
 from featlearn.store.rows import failed_rows
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.board import noting
+from featlearn.sweeps.progress_file import writing_progress
 from featlearn.sweeps.worker import run_block, run_block_in_worker
 
 ATTEMPTS = 3
@@ -23,7 +23,7 @@ KILLED = f"the process computing it was killed in each of {ATTEMPTS} attempts (o
 
 
 def results(blocks: Iterable[Block], n_jobs: int, device: str) -> Generator[pa.Table]:
-    """Yield the rows of every block; numbers do not depend on n_jobs."""
+    """Yield the rows of every block; they do not depend on n_jobs."""
     if n_jobs > 1:
         yield from _parallel(iter(blocks), n_jobs, device)
     else:
@@ -31,15 +31,15 @@ def results(blocks: Iterable[Block], n_jobs: int, device: str) -> Generator[pa.T
 
 
 def _here(number: int, block: Block, device: str) -> pa.Table:
-    with noting(os.getpid(), number, len(block)):
+    with writing_progress(os.getpid(), number, len(block)):
         return run_block(block, device)
 
 
 def _parallel(blocks: Iterator[Block], n_jobs: int, device: str) -> Iterator[pa.Table]:
-    """Share blocks out to processes.
+    """Distribute blocks over processes.
 
-    When a process is killed, joblib gives up all that was under way. Those blocks are then tried one at a time, so
-    that the one at fault is known, and the rest goes on.
+    When a process is killed, joblib drops all running blocks. These are then tried one at a time, to find the one at
+    fault; the others go on.
     """
     with _no_worker_left_behind():
         while True:
@@ -61,7 +61,7 @@ def _numbered(blocks: Iterator[Block], under_way: dict[int, Block]) -> Iterator[
 
 
 def _alone(block: Block, device: str) -> pa.Table:
-    """Try a block with no other beside it; record its runs as failed if its process is killed every time."""
+    """Compute a block alone; record its runs as failed if its process is killed every time."""
     for _ in range(ATTEMPTS - 1):
         try:
             [(_, table)] = _compute([(0, block)], 2, device)
@@ -80,9 +80,9 @@ def _compute(tasks: Iterable[tuple[int, Block]], n_jobs: int, device: str) -> It
 
 @contextmanager
 def _no_worker_left_behind() -> Iterator[None]:
-    """Kill the processes after an error or Ctrl-C; after a success they wait a while for the next sweep."""
+    """Kill the processes after an error or Ctrl-C; after a success they stay for the next sweep."""
     with warnings.catch_warnings():
-        # loky replaces a worker that has grown, and suspects a leak where malloc only keeps what was freed
+        # loky replaces a worker whose memory has grown: malloc may keep freed memory, which is no leak
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         try:
             yield

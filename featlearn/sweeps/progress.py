@@ -1,4 +1,4 @@
-"""A bar on a terminal, now and then a line elsewhere, both on standard error."""
+"""Progress on standard error: a bar on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featlearn.pace import COMPILING
-from featlearn.sweeps.board import board
+from featlearn.sweeps.progress_file import progress_file
 from featlearn.sweeps.report import SweepReport
 
 LINE_SECONDS = 10.0
-LOOK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 COMPILES = "compiling the loops for this machine, which happens once"
 
 
 @contextmanager
 def showing(report: SweepReport, name: str, progress: bool) -> Iterator[Callable[[], None]]:
-    """Give a function to call whenever ``report`` has changed; what blocks under way do is looked at by itself."""
+    """Yield a function to call whenever ``report`` has changed; a thread polls the running blocks."""
     if not progress:
         yield lambda: None
         return
-    with board() as under_way:
+    with progress_file() as under_way:
         if sys.stderr.isatty():
-            with _bar(report, name, under_way) as show, _looking(show):
+            with _bar(report, name, under_way) as show, _polling(show):
                 yield show
         else:
-            with _looking(_compiler(name, under_way)):
+            with _polling(_compiler(name, under_way)):
                 yield _lines(report, name)
 
 
 @contextmanager
-def _looking(look: Callable[[], None]) -> Iterator[None]:
-    """Call a function now and then."""
+def _polling(poll: Callable[[], None]) -> Iterator[None]:
+    """Call a function periodically in a thread."""
     done = threading.Event()
 
     def repeat() -> None:
-        while not done.wait(LOOK_SECONDS):
-            look()
+        while not done.wait(POLL_SECONDS):
+            poll()
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()
@@ -72,7 +72,7 @@ def _bar(report: SweepReport, name: str, under_way: NDArray[np.float64]) -> Iter
         most = 0.0
 
         def show() -> None:
-            """Move the bar on; a block that ends is on neither side for a moment, which must not move it back."""
+            """Advance the bar, never back: a block that has just ended is not counted for a moment."""
             nonlocal most
             most = max(most, min(report.done + report.failed + running(under_way), total))
             bar.update(task, completed=most, report=report, note=COMPILES if compiles(under_way) else "")
@@ -81,31 +81,31 @@ def _bar(report: SweepReport, name: str, under_way: NDArray[np.float64]) -> Iter
 
 
 def running(under_way: NDArray[np.float64]) -> float:
-    """Return how many runs the blocks under way amount to."""
+    """Return the number of runs completed by the running blocks."""
     return float(np.clip(under_way, 0.0, None).sum())
 
 
 def compiles(under_way: NDArray[np.float64]) -> bool:
-    """Whether a block waits for the compiler."""
+    """Whether a block is compiling."""
     return bool((under_way == COMPILING).any())
 
 
 def _compiler(name: str, under_way: NDArray[np.float64]) -> Callable[[], None]:
-    """Say once that something is compiled."""
-    said = False
+    """Print once that loops are being compiled."""
+    printed = False
 
-    def look() -> None:
-        nonlocal said
-        if not said and compiles(under_way):
-            said = True
+    def poll() -> None:
+        nonlocal printed
+        if not printed and compiles(under_way):
+            printed = True
             print(f"{name}: {COMPILES}", file=sys.stderr, flush=True)
 
-    return look
+    return poll
 
 
 def _lines(report: SweepReport, name: str) -> Callable[[], None]:
-    """Print a line at the first result, then every few seconds, and at the last."""
-    first: tuple[float, int] | None = None  # when it came, and how many runs it was: what went before is start-up
+    """Print a line at the first result, then every few seconds, and at the end."""
+    first: tuple[float, int] | None = None  # time and number of runs of the first result: earlier time is start-up
     due = 0.0
 
     def show() -> None:

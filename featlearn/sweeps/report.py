@@ -1,4 +1,4 @@
-"""How far a sweep is, and at its end what it did."""
+"""The progress of a sweep, and its result."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 @dataclass
 class SweepReport:
-    """Numbers of runs, counted while a sweep goes on.
+    """Numbers of runs, updated during a sweep.
 
-    total: runs that were asked for. reused: found in the store. done: computed now, with a result; of these
-    ``diverged`` diverged. failed: ended with an error; the next call tries them again. others: runs of earlier sweeps
-    that the store holds beside these. seconds: since the start.
+    total: requested runs. reused: found in the store. done: computed now, with a result; of these ``diverged``
+    diverged. failed: ended with an error; the next call retries them. others: runs of other sweeps in the store.
+    seconds: since the start.
     """
 
     total: int
@@ -37,7 +37,7 @@ class SweepReport:
 
     @property
     def missing(self) -> int:
-        """Runs not looked at yet, or at the end not at all: there was an interruption."""
+        """Runs not computed yet, or not at all after an interruption."""
         return self.total - self.reused - self.done - self.failed
 
     def __str__(self) -> str:
@@ -47,8 +47,8 @@ class SweepReport:
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; what had finished is in the store, and ``report`` says how much that is."""
+    """Ctrl-C or SIGTERM; finished runs are in the store, and ``report`` counts them."""
 
     def __init__(self, report: SweepReport, out: str | Path) -> None:
-        super().__init__(f"interrupted: {report}; the same call again goes on from what the store {out} holds")
+        super().__init__(f"interrupted: {report}; the same call resumes from the store {out}")
         self.report = report

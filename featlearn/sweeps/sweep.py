@@ -1,4 +1,4 @@
-"""The whole of a sweep: plan, compute, commit. Interrupted at any moment, it is resumed by the same call."""
+"""Runs a sweep: plan, compute, commit. The same call resumes an interrupted sweep."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def sweep(
     shard: str | None = None,
     progress: bool = True,
 ) -> SweepReport:
-    """Compute the runs of a config that the store ``out`` does not hold yet, and keep them there.
+    """Compute the runs of a config that the store ``out`` does not have yet, and save them there.
 
-    The store may hold runs of other configs: a run is known by the hash of all its numbers, so it is found again
-    wherever two configs meet. ``load`` and ``summary`` then read those that the latest sweep asks for.
+    The store may have runs of other configs: the hash of all its numbers identifies a run, so configs share runs.
+    ``load`` and ``summary`` read those of the latest sweep.
 
-    Ctrl-C and SIGTERM commit what has finished and raise SweepInterrupted. Nothing is written where the call, the
-    config or the folder is wrong (SweepError, ConfigError, StoreError).
+    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted. If the call, the config or the folder is
+    invalid, nothing is written (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
-    n_jobs: processes, -1 for one a core; a GPU is served by one, whatever is asked.
-    device: cpu, cuda, or auto: cuda where there is one.
+    n_jobs: processes, -1 for one per core; a GPU always has one.
+    device: cpu, cuda, or auto: cuda if there is one.
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
-    progress: show how far it is: a bar on a terminal, now and then a line elsewhere.
+    progress: show a bar on a terminal, otherwise a line every few seconds.
     """
     check_backend(backend, scheduler)
     share = Shard.parse(shard) if shard else Shard()
@@ -80,7 +80,7 @@ def sweep(
 def _keep(
     tables: Iterator[pa.Table], store: Store, footer: dict[str, Any], report: SweepReport, show: Callable[[], None]
 ) -> None:
-    """Commit the tables every few seconds as they come, and what is left when they end, however they end."""
+    """Commit the tables every few seconds, and the rest at the end, also after an error."""
     pending: list[pa.Table] = []
     committed = time.monotonic()
     try:
@@ -103,7 +103,7 @@ def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> No
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does; a signal can only be caught in the main thread."""
+    """Let SIGTERM end a sweep as Ctrl-C does; only the main thread can handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""What happens to one block, in whichever process: its runs come back as rows, whatever goes wrong."""
+"""Computes one block, in any process; errors become rows too."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.board import noting
+from featlearn.sweeps.progress_file import writing_progress
 
 PACKAGE = Path(__file__).parents[1]
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 def run_block(block: Block, device: str) -> pa.Table:
     """Simulate a block and return its rows.
 
-    If the block raises, or calls sys.exit, its halves are tried, so that in the end only the run at fault is
-    recorded as failed: a run's numbers do not depend on its neighbours.
+    If the block raises, or calls sys.exit, its halves are computed instead, recursively, so that only the failing run
+    is recorded as failed: a run's numbers do not depend on the others.
     """
     try:
         return rows(simulate_block(block, device=device))
@@ -40,16 +40,16 @@ def run_block(block: Block, device: str) -> pa.Table:
 
 
 def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:
-    """Do ``run_block`` in a process of its own; the block's number comes back with the rows."""
+    """Call ``run_block`` in a worker process; return the block's number with the rows."""
     _settle(parent)
-    with noting(parent, number, len(block)):
+    with writing_progress(parent, number, len(block)):
         return number, run_block(block, device)
 
 
 def describe(error: BaseException) -> str:
-    """Return the error's type and message, and the innermost line of the user's own code, or else of ours.
+    """Return the error's type and message, and the innermost line of user code, or else of featlearn.
 
-    A method that has answered something else than it must is named with its own first line.
+    A method that returned an invalid value is named with its first line.
     """
     filename, line = getattr(error, "place", None) or _place(error)
     return f"{type(error).__name__}: {error} ({_short(filename)}:{line})"
@@ -67,7 +67,7 @@ def _place(error: BaseException) -> tuple[str, int | None]:
 
 @cache
 def _settle(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and die when the parent does, even if it is killed."""
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent does, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
@@ -75,16 +75,16 @@ def _settle(parent: int) -> None:
 def _follow(parent: int) -> None:
     """End this process when its parent has ended.
 
-    The kernel's own signal for it (PR_SET_PDEATHSIG) comes when the thread that started a process ends, too; and these
-    processes are joblib's, which may be the caller's next.
+    The kernel's signal for this (PR_SET_PDEATHSIG) also comes when only the thread that started the process ends, and
+    joblib reuses its processes for later calls.
     """
     while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     os._exit(1)
 
 
 def _short(filename: str) -> str:
-    """Return a path below the package or the working directory without what stands before it."""
+    """Return a path relative to the package's parent or to the working directory, if it is inside."""
     path = Path(filename)
     for root in (PACKAGE.parent, Path.cwd()):
         if path.is_relative_to(root):

@@ -1,13 +1,13 @@
-"""Edges of stability: how sharp a minimum gradient descent and SAM can settle in, and what they do at their edge.
+"""Edges of stability: the largest sharpness of stable minima of gradient descent and SAM, and motion at the edge.
 
 On a quadratic with Hessian H a SAM step is w+ = w - lr (H + rho H^2 / |g|) w with g = H w, so that the mode of
 eigenvalue lam grows iff lr lam + lr rho lam^2 / |g| > 2. Source: Long & Bartlett 2024 (JMLR 25:179, arXiv
 2309.12488) and their code; Cohen et al. 2021 for rho = 0; Bartlett, Long & Bousquet 2023 (arXiv 2210.01513) for cycle
 and drift; Dai, Ahn & Sra 2023 (arXiv 2305.15287) for the toy and unnormalized SAM.
 
-All is for constant lr without momentum or weight decay. Arguments are numbers or numpy arrays that broadcast. lr is
-a step per unit gradient, so a sharpness (eigenvalue of H) and an edge have the unit 1 / lr; rho has the unit of w;
-grad_norm |g| that of H w. Nothing is checked: lr > 0, and rho, grad_norm >= 0, are the config's to see to.
+All formulas are for constant lr without momentum or weight decay. Arguments are numbers or numpy arrays that broadcast.
+lr is a step per unit gradient, so a sharpness (eigenvalue of H) and an edge have the unit 1 / lr; rho has the unit of
+w; grad_norm |g| that of H w. Arguments are not checked; the config ensures lr > 0 and rho, grad_norm >= 0.
 """
 
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def cycle_loss(lr: ArrayLike, rho: ArrayLike, sharpness: ArrayLike) -> Array:
 
 
 def transverse_multiplier(lr: ArrayLike, sharpness: ArrayLike, eigenvalue: ArrayLike) -> Array:
-    """Factor a step on the 2-cycle gives a small deviation along another eigenvector: it decays where |factor| < 1.
+    """Factor per step of a small deviation along another eigenvector on the 2-cycle; it decays where |factor| < 1.
 
     1 - lr lam_i - (2 - lr lam_1) (lam_i / lam_1)^2, with lam_1 = ``sharpness`` and lam_i = ``eigenvalue``; for
     0 < lam_i < lam_1 its size is below 1, for lam_i = lam_1 it is -1.
@@ -83,7 +83,7 @@ def transverse_multiplier(lr: ArrayLike, sharpness: ArrayLike, eigenvalue: Array
 
 
 def valley_drift(lr: ArrayLike, rho: ArrayLike, sharpness: ArrayLike, sharpness_gradient: ArrayLike) -> Array:
-    """Displacement along a valley of minima a step, -2 lr rho^2 / (2 - lr lam)^2 times the gradient of lam along it.
+    """Displacement along a valley of minima per step, -2 lr rho^2 / (2 - lr lam)^2 times the gradient of lam along it.
 
     To leading order in rho: SAM descends the sharpness while it bounces across the valley. lam = ``sharpness``, and
     ``sharpness_gradient`` is taken along the valley. For lr lam -> 0 it is -(lr rho^2 / 2) grad lam.
@@ -101,8 +101,8 @@ def convex_bound(
     rho (recalled from Dai, Ahn & Sra 2023, and derived). ``first_loss`` is the loss above the minimum at step 0.
     """
     t, first, lr, rho, alpha, beta = _floats(step, first_loss, lr, rho, alpha, beta)
-    room = 2 - lr * beta
-    return (1 - alpha * lr * room) ** t * first + lr * beta**3 * rho**2 / (2 * alpha * room)
+    gap = 2 - lr * beta
+    return (1 - alpha * lr * gap) ** t * first + lr * beta**3 * rho**2 / (2 * alpha * gap)
 
 
 def usam_largest_lr(rho: ArrayLike, beta: ArrayLike) -> Array:
@@ -114,7 +114,7 @@ def usam_largest_lr(rho: ArrayLike, beta: ArrayLike) -> Array:
 def toy_stopping_points(lr: ArrayLike, rho: ArrayLike) -> dict[str, Array]:
     """Largest y^2 at which a rule may stop on the minima x = 0 of (x y)^2 / 2, where the sharpness is y^2.
 
-    sgd: 2 / lr. usam: the edge of unnormalized SAM. sam: 0, the only place where it has no more sharpness to shed.
+    sgd: 2 / lr. usam: the edge of unnormalized SAM. sam: 0, where the sharpness is zero.
     """
     sgd, usam = stability_edge(lr, rho), usam_edge(lr, rho)
     return {"sgd": sgd, "usam": usam, "sam": np.zeros_like(sgd)}

@@ -1,8 +1,8 @@
 """The scales of Chen et al. 2023 (arXiv 2310.07269): sizes of the init, of SAM's radius, of its phase.
 
 The theorems fix powers, not constants, so every scale carries its constant `c`. Symbols: P patches,
-noise_std sigma, dim d, n samples, m filters a sign, B batch_size. Numbers in, a number out. Nothing is
-checked here (the config does that); a zero in a denominator raises ZeroDivisionError.
+noise_std sigma, dim d, n samples, m filters a sign, B batch_size. Functions of numbers. The config checks
+the arguments; a zero in a denominator raises ZeroDivisionError.
 """
 
 from math import sqrt
@@ -19,7 +19,7 @@ def snr(signal_norm: float, noise_std: float, dim: float) -> float:
 def init_std(c: float, *, n_patches: float, noise_std: float, dim: float) -> float:
     """Standard deviation of an initial weight, sigma_0 = c / (P sigma sqrt(d)).
 
-    With it an initial filter meets a noise vector at <w0, xi> ~ c/P, whatever the dimension. Recalled
+    With it <w0, xi> ~ c/P for an initial filter and a noise vector, in any dimension. Recalled
     (Theta~ in the paper).
     """
     return c / (n_patches * noise_std * sqrt(dim))
@@ -31,7 +31,7 @@ def sam_radius(
     """SAM's radius rho = c m sqrt(B) / (P sigma sqrt(d)).
 
     One SAM ascent moves <w, xi> by about -rho sigma sqrt(d) / sqrt(B m) against sigma_0 sigma sqrt(d) at
-    the start, so the noise goes silent once rho is a few sigma_0 sqrt(B m); this scale is c sqrt(m) times
+    the start, so the noise deactivates once rho is a few sigma_0 sqrt(B m); this scale is c sqrt(m) times
     that. Recalled (Theta in the paper).
     """
     return c * n_filters * sqrt(batch_size) / (n_patches * noise_std * sqrt(dim))

@@ -52,7 +52,7 @@ def test_every_section_is_there_and_its_numbers_are_positive(report):
     assert report.keys() == {"machine", "setting", *SECTIONS}
     for name in SECTIONS:
         found = numbers(report[name])
-        if name == "contest":
+        if name == "compare":
             found = [number for number in found if number]  # a row without test errors says 0
         if name != "limit":  # a difference of times so short may have any sign
             assert found and all(number > 0 for number in found), name
@@ -65,12 +65,12 @@ def test_it_is_json_and_comes_back(report):
 
 
 def test_ratios_follow_from_the_times(report):
-    for row in report["contest"]:
+    for row in report["compare"]:
         expected = row["explicit_seconds"]["median"] / row["gram_seconds"]["median"]
         assert row["ratio"]["median"] == pytest.approx(expected)
         assert row["ratio_one_thread"]["median"] >= row["ratio"]["median"]
         assert row["explicit_seconds"]["median"] == min(row["explicit_seconds_by_threads"].values())
-    assert {(row["rule"], row["dim"]) for row in report["contest"]} == {
+    assert {(row["rule"], row["dim"]) for row in report["compare"]} == {
         (r, d) for r in ("sgd", "sam") for d in (60, 80)
     }
     for row in report["limit"]:
@@ -103,7 +103,7 @@ def test_the_command_measures_what_is_asked_for(tmp_path, monkeypatch):
 
 def test_what_cannot_be_measured_is_refused():
     result = CliRunner().invoke(app, ["bench", "--quick", "--only", "speed"])
-    assert result.exit_code == 2 and "no section speed; there are contest" in result.stderr
+    assert result.exit_code == 2 and "no section speed; there are compare" in result.stderr
     with pytest.raises(ValueError, match="auto, cpu or cuda"):
         Setting.on("tpu")
 

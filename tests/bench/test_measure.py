@@ -8,15 +8,15 @@ import pytest
 from featlearn.bench.measure import Timing, interleave, with_peak
 
 
-def test_contenders_take_turns_and_the_first_round_does_not_count():
-    calls = []
+def test_calls_take_turns_and_the_first_round_does_not_count():
+    made = []
     slow = {0: 0.0, 1: 0.0, 2: 0.03}
-    contenders = {
-        "a": lambda number: calls.append(("a", number)),
-        "b": lambda number: (calls.append(("b", number)), time.sleep(slow[number])),
+    calls = {
+        "a": lambda number: made.append(("a", number)),
+        "b": lambda number: (made.append(("b", number)), time.sleep(slow[number])),
     }
-    taken = interleave(contenders, 2, "cpu")
-    assert calls == [(name, number) for number in range(3) for name in "ab"]
+    taken = interleave(calls, 2, "cpu")
+    assert made == [(name, number) for number in range(3) for name in "ab"]
     assert len(taken["a"].seconds) == len(taken["b"].seconds) == 2
     assert taken["b"].seconds[1] >= 0.03 > taken["a"].seconds[1]
 

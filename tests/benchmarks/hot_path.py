@@ -6,10 +6,10 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
+from featlearn.environment import fresh_environment
 from featlearn.loop import MiniBatches, Prospect, Stepper, observe
 from featlearn.optim import stack
 from featlearn.simulation import build_engine, simulate_block
-from featlearn.surroundings import undisturbed
 
 pytest.importorskip("pytest_benchmark")
 
@@ -23,7 +23,7 @@ def run(request):
 def ready(run):
     """Engine, rule, state after a few steps, and the loss to step on."""
     runs = block(run, 0)
-    with undisturbed():
+    with fresh_environment():
         engine = build_engine(runs, "cpu")
         rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
         full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).losses(engine)
@@ -34,7 +34,7 @@ def ready(run):
 
 def test_draws(benchmark, run):
     runs = block(run, 0)
-    with undisturbed():
+    with fresh_environment():
         benchmark(build_engine, runs, "cpu")
 
 

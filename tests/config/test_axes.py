@@ -64,7 +64,7 @@ SPACED = "expected a list of values, {linspace: ...}, {geomspace: ...}, {range: 
         ("{data.dmi: [1]}", "x.yaml:6: sweep.data.dmi: no such key; did you mean 'data.dim'?"),
         ("{dim: [1]}", "x.yaml:6: sweep.dim: no such key; did you mean 'data.dim'?"),
         ("{optimiser: [1]}", "x.yaml:6: sweep.optimiser: no such key; did you mean 'optimizer'?"),
-        ("{name: [a, b]}", "x.yaml:6: sweep.name: cannot be swept: it decides nothing about a run"),
+        ("{name: [a, b]}", "x.yaml:6: sweep.name: cannot be swept: it does not affect a run"),
         ("{seed: []}", "x.yaml:6: sweep.seed: " + SPACED + "[]"),
         ("{seed: 3}", "x.yaml:6: sweep.seed: " + SPACED + "3"),
         ("{seed: {}}", "x.yaml:6: sweep.seed: " + SPACED + "{}"),
@@ -89,7 +89,7 @@ SPACED = "expected a list of values, {linspace: ...}, {geomspace: ...}, {range: 
         ("{optimizer.rho: [1], optimizer.rho.theory: [2]}", "swept twice: optimizer.rho at x.yaml:6 already"),
         (
             "{zip: {data.dim: [1, 2], seed: [1, 2, 3]}}",
-            'x.yaml:6: sweep.zip.data.dim: keys of one zip need as many values each, found {"data.dim": 2, "seed": 3}',
+            'x.yaml:6: sweep.zip.data.dim: keys of one zip need equally many values, found {"data.dim": 2, "seed": 3}',
         ),
         ("{zip: 3}", "x.yaml:6: sweep.zip: expected a mapping of keys to axes, found 3"),
         ("{zip: [{seed: [1]}, 3]}", "x.yaml:6: sweep.zip[1]: expected a mapping of keys to axes, found 3"),

@@ -92,9 +92,7 @@ class TestExtends:
         child = (
             "extends: parent.yaml\nsweep: {optimizer.rho: [1, 2], zip: {optimizer.lr: [1, 2], train.n_steps: [5, 6]}}"
         )
-        lost = (
-            r"^x.yaml:2: sweep.zip: takes the place of the zip at parent.yaml:11: data.n_samples are not swept any more"
-        )
+        lost = r"^x.yaml:2: sweep.zip: replaces the zip at parent.yaml:11: data.n_samples are no longer swept"
         with pytest.warns(ConfigWarning, match=lost):
             load_config(write(child))
         for quiet in ("zip: null", "zip: ", f"zip: [{{data.n_samples: [5, 6]}}, {{{axes[22:]}}}]", "seed: [5]"):
@@ -123,7 +121,7 @@ class TestExtends:
         write("seed: 1\nextends: ./a.yaml", "b.yaml")
         with pytest.raises(ConfigError) as caught:
             load_config("a.yaml")
-        assert str(caught.value) == "b.yaml:2: extends: goes in a circle: a.yaml -> b.yaml -> a.yaml"
+        assert str(caught.value) == "b.yaml:2: extends: circular: a.yaml -> b.yaml -> a.yaml"
 
     @pytest.mark.parametrize(
         ("target", "message"),
@@ -148,7 +146,7 @@ class TestUnreadable:
             ("# only a comment\n", "x.yaml: the file is empty"),
             ("[1, 2]", "x.yaml:1: expected a mapping of keys, found [1, 2]"),
             ("sam", 'x.yaml:1: expected a mapping of keys, found "sam"'),
-            (b"\xff\xfe\xfa", "x.yaml: not YAML: not a text in UTF-8"),
+            (b"\xff\xfe\xfa", "x.yaml: not YAML: not UTF-8 text"),
         ],
     )
     def test_what_is_no_config(self, write: Write, text: str | bytes, message: str) -> None:
@@ -202,7 +200,7 @@ class TestSet:
             ("data.dim.x=3", "--set: data.dim: expected an integer >= 2 and <= 1000000000000000, found {"),
             ("seed=010", "--set: seed: 010 has a leading zero: drop it, or quote it as text"),
             ("data=3", "--set: data: expected a mapping of keys, found 3"),
-            ("extends=y.yaml", "--set: extends: stands in a file only"),
+            ("extends=y.yaml", "--set: extends: is allowed in a file only"),
             ("sweep.data.dmi=[3]", "--set: sweep.data.dmi: no such key; did you mean 'data.dim'?"),
         ],
     )

@@ -65,8 +65,8 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
     ("base", "setting", "message"),
     [
         ("valley", "engine=gram", "network: valley needs coordinates, which the gram engine does not provide"),
-        ("valley", "data.model=digits", "data.model: a network of model valley goes with none, found digits"),
-        ("mlp", "data.model=gaussian", "data.model: a network of model mlp goes with chebyshev or digits, found gau"),
+        ("valley", "data.model=digits", "data.model: a network of model valley needs none, found digits"),
+        ("mlp", "data.model=gaussian", "data.model: a network of model mlp needs chebyshev or digits, found gau"),
         ("mlp", "network.loss=cross_entropy", "network: cross_entropy needs classes, which these data do not have"),
         ("mlp", "network.spectrum=[1]", "network.spectrum: not a key of MLP, which has width, n_hidden,"),
         ("quadratic", "network.spectrum=[]", "network.spectrum: expected a list (each a number), found []"),
@@ -74,7 +74,7 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ("quadratic", "network.spectrum=3", "network.spectrum: expected a list (each a number), found 3"),
         ("digits", "data.n_samples=1798", "data.n_samples: expected an integer >= 2 and <= 1797, found 1798"),
         ("valley", "sampling=gram", "sampling: gram is a law of signal and noise; a landscape draws its own"),
-        ("valley", "optimizer.rho={theory: 1}", "optimizer.rho: theory gives scales for signal and noise; for a land"),
+        ("valley", "optimizer.rho={theory: 1}", "optimizer.rho: theory scales are for signal-noise data; give a num"),
         ("valley", "train.batch_size=2", "train.batch_size: 2 is more than data.n_samples = 1"),
         (
             "valley",
@@ -107,7 +107,7 @@ def test_what_does_not_fit_is_refused_with_its_key(problems: Problems, base: str
 
 def test_a_network_on_patches_is_not_shown_digits(problems: Problems) -> None:
     (line,) = problems(set=["data={model: digits, n_samples: 20}"])
-    assert line == "--set: data.model: a network of model two_layer_cnn goes with signal_noise, found digits"
+    assert line == "--set: data.model: a network of model two_layer_cnn needs signal_noise, found digits"
 
 
 def test_position_needs_the_weight_engine(load: Load, problems: Problems) -> None:

@@ -252,14 +252,14 @@ class Ones:
         (own("Undecorated", lr=1), "my_rules.py:Undecorated needs @dataclass(frozen=True, kw_only=True) above it"),
         (
             own("OddName"),
-            "my_rules.py:OddName has a parameter name, a word that configs need for something else: rename it",
+            "my_rules.py:OddName has a parameter name, which is reserved in configs: rename it",
         ),
         (
             own("OddType"),
-            "my_rules.py:OddType has a parameter rule that no config can give: take a number, a word, true or",
+            "my_rules.py:OddType has a parameter rule that no config can set: use a number, a word, true or",
         ),
-        (own("Objects"), "my_rules.py:Objects has a parameter thing that no config can give"),
-        (own("Listed"), "my_rules.py:Listed has a parameter numbers that no config can give"),
+        (own("Objects"), "my_rules.py:Objects has a parameter thing that no config can set"),
+        (own("Listed"), "my_rules.py:Listed has a parameter numbers that no config can set"),
         (own("Unknown"), "my_rules.py:Unknown has an annotation that cannot be read: name 'Nowhere' is not defined"),
         (own("Shares", lr=1, rho=1), "Shares and its base SGD both have a parameter lr: rename it in yours"),
     ],
@@ -304,7 +304,7 @@ def test_a_value_that_cannot_be(rules: Path, problems: Problems, setting: str, m
         ("x = 1\n\ny = x + z\n", "my_rules.py:3: NameError: name 'z' is not defined"),
         ("import nowhere\n", "my_rules.py:1: ModuleNotFoundError: No module named 'nowhere'"),
         ("import sys\nsys.exit('bye')\n", "my_rules.py:2: SystemExit: bye"),
-        (b"\xff\xfe", "cannot read my_rules.py: not a text in UTF-8"),
+        (b"\xff\xfe", "cannot read my_rules.py: not UTF-8 text"),
         ("", "my_rules.py has no class 'MySAM'; it has no class at all"),
     ],
 )

@@ -132,7 +132,7 @@ class TestRecord:
 
     def test_more_records_than_memory_are_refused(self, problems: Problems) -> None:
         (line,) = problems(set=["record.every=1", "train.n_steps=9000000000000000000"])
-        assert line == "--set: record.every: would record 9000000000000000000 steps; 1000000 is the most"
+        assert line == "--set: record.every: would record 9000000000000000000 steps; the limit is 1000000"
 
     def test_by_default_fifty_steps_are_recorded(self, load: Load) -> None:
         record = run_of(load, "train.n_steps=100000").record

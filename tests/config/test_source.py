@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from featlearn.config.problems import ConfigError, Problem
 from featlearn.config.source import BROKEN, Node, read_yaml
 
-NO_TAGS = "anchors, aliases and tags (&, *, !) are not understood; use extends"
+NO_TAGS = "anchors, aliases and tags (&, *, !) are not supported; use extends"
 
 
 def read(text: str) -> Node:
@@ -107,7 +107,7 @@ def test_a_key_given_twice_is_reported_with_both_lines() -> None:
         ("a: *x", f"x.yaml:1: not YAML: {NO_TAGS}"),
         ("a: 1\n---\nb: 1", "x.yaml:2: not YAML: expected a single document in the stream, but found another document"),
         ("a: \x01", "x.yaml: not YAML: unacceptable character #x0001: special characters are not allowed"),
-        ("[" * 5000, "x.yaml: not YAML that makes sense: nested too deeply"),
+        ("[" * 5000, "x.yaml: not YAML: nested too deeply"),
     ],
 )
 def test_what_is_not_yaml_is_said_with_its_line(text: str, message: str) -> None:

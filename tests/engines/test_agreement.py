@@ -24,6 +24,11 @@ SETTINGS = {
     # with noise_std = 1 SAM on relu2 is chaotic: 1e-15 on the initial weights becomes 1e-4 in one and the same engine
     "relu2": {"network__activation": "relu2", "data__noise_std": 0.5},
     "relu3, flips": {"network__activation": "relu3", "data__flip_prob": 0.2, "network__init_std": 0.1},
+    "relu3, calm": {
+        "network__activation": "relu3",
+        "network__init_std": 0.1,
+        "seed": 1,
+    },  # chaotic with seed 0 and flips
     "softplus, bias": {"network__activation": "softplus", "network__bias": True},
     "no signal": {"data__signal_norm": 0.0},
 }
@@ -42,11 +47,13 @@ def distances(run, n_steps, *kinds):
     """How far the weights have moved, and how far those of Gram engines, rebuilt as alpha W0 + C V, are from them."""
     explicit = build_engine([in_engine(run, "weights")], "cpu")
     start = explicit._joined(explicit.initial())
-    end = explicit._joined(final(explicit, run, n_steps))
+    end, patches = explicit._joined(final(explicit, run, n_steps)), explicit._distinct
+    if run.network.bias:
+        patches = torch.nn.functional.pad(patches, (0, 1), value=1.0)
     apart = []
     for kind in kinds:
         alpha, coef, _ = final(kind(explicit.problem), run, n_steps).leaves
-        apart.append(float((alpha[:, None, None] * start + coef @ explicit._data - end).abs().max()))
+        apart.append(float((alpha[:, None, None] * start + coef @ patches - end).abs().max()))
     return float((end - start).abs().max()), *apart
 
 
@@ -58,7 +65,7 @@ BY_SGD = [name for name, rule in RULES.items() if type(getattr(rule, "base", rul
 THOROUGH = [name for name in BY_SGD if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
 CASES = [(rule, setting, batch_size) for rule in THOROUGH for setting in SETTINGS for batch_size in (8, 3)]
 CASES += [(rule, setting, 3) for rule in GRAM_RULES if rule not in (*THOROUGH, *IN_LAW) for setting in TELLING]
-CASES += [("sam around muon", "relu3, flips", 3)]  # small singular values, step after step the same ones
+CASES += [("sam around muon", "relu3, calm", 3)]  # small singular values, step after step the same ones
 
 
 @pytest.mark.parametrize(("rule", "setting", "batch_size"), CASES)
@@ -82,7 +89,7 @@ def test_the_fused_engine_is_its_plain_twin_in_float32_too():
 
 def one_wrong_entry(engine, g):
     coef = g.leaves[1].clone()
-    coef[:, 0, 1] *= 1 + 1e-9
+    coef[:, 0, 2] *= 1 + 1e-9
     return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
@@ -92,8 +99,9 @@ def alignments_along_the_diagonal_only(engine, g):
 
 
 def flips_forgotten(engine, g):
-    sign = (engine.problem.true_labels * engine.problem.labels)[:, None, :]
-    coef = torch.cat([g.leaves[1][..., :1], g.leaves[1][..., 1:] * sign], -1)
+    true_labels = 1 - 2 * engine.problem.shown[..., 0]
+    sign = (true_labels * engine.problem.labels)[:, None, :]
+    coef = torch.cat([g.leaves[1][..., :2], g.leaves[1][..., 2:] * sign], -1)
     return engine.vector(g.leaves[0], coef, coef @ engine.problem.gram)
 
 
@@ -116,7 +124,7 @@ def test_observations_agree():
         for t in range(50):
             w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
         views[name] = engine.observe(w)
-    for field in ("align", "coef", "weight_gram", "margins", "residual"):
+    for field in ("align", "signal_align", "bias", "coef", "weight_gram", "outputs", "residual"):
         difference = getattr(views["weights"], field) - getattr(views["gram"], field)
         assert difference.abs().max() < 1e-12, field
 

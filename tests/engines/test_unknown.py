@@ -37,7 +37,7 @@ def test_every_table_has_the_activations_of_the_config():
 
 
 def test_a_name_without_a_formula_is_refused():
-    with pytest.raises(ValueError, match="activation: expected one of relu, .*; found unheard"):
+    with pytest.raises(ValueError, match=r"activation: expected one of relu, .*; found unheard"):
         engine_of(make_run(network__activation="unheard"))
 
 

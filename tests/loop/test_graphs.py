@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import RULES, STEADY, engine_of, make_run, mini_batches
 
-from featlearn.loop import GraphStepper, Stepper, look_steps
+from featlearn.loop import GraphStepper, Stepper, sync_steps
 from featlearn.loop.graphs import CAPTURES
 from featlearn.loop.state import merge
 from featlearn.optim import SAM, SGD, changes, formula
@@ -168,10 +168,10 @@ def test_formulas_of_rules_that_begin_or_return():
 
 
 def test_the_host_looks_where_it_must():
-    assert look_steps(RULES["sam window"], 100, (0, 7, 100), 64) == [0, 5, 7, 60, 64, 100]
-    assert look_steps(Slower(lr=0.1), 4, (0, 4), 64) == [0, 1, 2, 3, 4]
-    assert look_steps(RULES["sgd"], 4, (4,), 1) == [0, 1, 2, 3, 4]
-    assert look_steps(RULES["sam window"], 3, (3,), 64) == [0, 3]
+    assert sync_steps(RULES["sam window"], 100, (0, 7, 100), 64) == [0, 5, 7, 60, 64, 100]
+    assert sync_steps(Slower(lr=0.1), 4, (0, 4), 64) == [0, 1, 2, 3, 4]
+    assert sync_steps(RULES["sgd"], 4, (4,), 1) == [0, 1, 2, 3, 4]
+    assert sync_steps(RULES["sam window"], 3, (3,), 64) == [0, 3]
 
 
 def test_batches_are_taken_one_a_step():

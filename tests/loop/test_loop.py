@@ -8,7 +8,7 @@ import pytest
 from helpers import ALL_TRACKERS, RULES, STEADY, make_run, same_bits
 
 from featlearn import loop
-from featlearn.loop import GraphStepper, look_steps
+from featlearn.loop import GraphStepper, sync_steps
 from featlearn.optim import SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import simulate_block, simulate_seeds
@@ -26,18 +26,18 @@ def crowd(rule):
     return [make_run(rule, seed=seed, **own, **settings, **small) for seed, own in enumerate(numbers)]
 
 
-def looking_every(steps, rule, n_steps, recorded, every):
-    return look_steps(rule, n_steps, recorded, steps)
+def syncing_every(steps, rule, n_steps, recorded, every):
+    return sync_steps(rule, n_steps, recorded, steps)
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_looking_seldom_changes_no_bit(name, monkeypatch):
+def test_rare_synchronisation_changes_no_bit(name, monkeypatch):
     runs = crowd(RULES[name])
-    monkeypatch.setattr(loop, "look_steps", partial(looking_every, 1))
+    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 1))
     often = simulate_block(runs)
     bounded = not isinstance(getattr(RULES[name], "base", RULES[name]), SGD)  # whose steps no gradient makes longer
     assert {trajectory.status for trajectory in often} >= ({"fitted"} if bounded else {"fitted", "diverged"})
-    monkeypatch.setattr(loop, "look_steps", partial(looking_every, 64))
+    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 64))
     seldom = simulate_block(runs)
     assert all(same_bits(a, b) for a, b in zip(often, seldom, strict=True))
 
@@ -59,7 +59,7 @@ def test_a_block_of_captured_steps_is_the_block(name, monkeypatch):
 def test_a_loop_that_looks_seldom_still_ends_early(monkeypatch):
     taken = []
     monkeypatch.setattr(loop, "_stepper", loop.Stepper)
-    monkeypatch.setattr(loop, "look_steps", partial(looking_every, 10))
+    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 10))
     step = loop.Stepper.step
     monkeypatch.setattr(loop.Stepper, "step", lambda self, *rest: taken.append(1) or step(self, *rest))
     run = make_run(SGD(lr=0.5), train=Train(n_steps=1000, batch_size=8, stop_at_train_loss=0.3))

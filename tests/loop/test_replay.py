@@ -44,10 +44,10 @@ def same(a, b):
     return len(found) >= 6 and all(found)
 
 
-def run_both(plain, played, losses, looks=(0, 1, 5, 17, 18, 60, 61, 70)):
+def run_both(plain, played, losses, syncs=(0, 1, 5, 17, 18, 60, 61, 70)):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), played.start(next(other))
-    for first, last in pairwise(sorted({*looks, *(changes(plain._rule, looks[-1]) or ())})):
+    for first, last in pairwise(sorted({*syncs, *(changes(plain._rule, syncs[-1]) or ())})):
         a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
     return a, b
 
@@ -166,7 +166,7 @@ class CountingInPython(SGD):
 @pytest.mark.parametrize("kind", [Clipped, Counting, CountingInPython, Growing])
 def test_what_cannot_be_recorded_steps_by_itself(kind):
     plain, played, losses = pair(kind(lr=0.1))
-    assert same(*run_both(plain, played, losses, looks=(0, 17, 70)))
+    assert same(*run_both(plain, played, losses, syncs=(0, 17, 70)))
     assert programs_of(played) == [None]
 
 
@@ -231,7 +231,7 @@ def test_what_is_looked_at_once_is_not_looked_at_again(monkeypatch):
     monkeypatch.setattr(recording, "record", lambda *rest: recorded.append(rest[2]) or record(*rest))
     for lr in (0.1, 0.2):
         plain, played, losses = pair(NormalizedSGD(lr=lr))
-        run_both(plain, played, losses, looks=(0, 3, 8))
+        run_both(plain, played, losses, syncs=(0, 3, 8))
     assert recorded == [*range(8), 0]
 
 
@@ -254,14 +254,14 @@ def test_a_step_that_is_not_played_has_its_samples(kind):
     rule = OtherNowAndThen(lr=0.1)
     plain, played, losses = pair(rule, train__batch_size=3)
     other = kind(played._engine, rule, None, *CAPTURED[kind])
-    assert same(*run_both(plain, other, losses, looks=(0, 9, 10, 19, 20)))
+    assert same(*run_both(plain, other, losses, syncs=(0, 9, 10, 19, 20)))
 
 
 def test_programs_of_a_schedule_do_not_pile_up():
     """Each holds numbers of all runs, and a schedule may have one a step."""
     rule = RULES["sam, schedules"]
     _, played, losses = pair(rule)
-    run_both(played, played, losses, looks=(0, 30))
+    run_both(played, played, losses, syncs=(0, 30))
     assert len(changes(rule, 30)) == 29 and len(programs_of(played)) == recording.PROGRAMS
 
 

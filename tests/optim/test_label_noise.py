@@ -12,7 +12,7 @@ from helpers import advance, drawn_batches, engine_of, full_batches, loss_on
 from featlearn.optim import LabelNoiseGD
 from featlearn.streams.lanes import uniforms
 
-ODDS = 0.3
+FLIP_RATE = 0.3
 
 
 def flipped(fresh=True):
@@ -22,7 +22,7 @@ def flipped(fresh=True):
         observed = plain.labels
 
         def gradient(t, w, chosen, buffer):
-            flips = uniforms(torch.tensor([0]), "label noise", 8, t if fresh else 0)[0].numpy() < ODDS
+            flips = uniforms(torch.tensor([0]), "label noise", 8, t if fresh else 0)[0].numpy() < FLIP_RATE
             with patch.object(plain, "labels", np.where(flips, -observed, observed)):
                 return plain.gradient(w, chosen)
 
@@ -34,7 +34,7 @@ def flipped(fresh=True):
 @pytest.mark.parametrize("base", [PLAIN, HEAVY], ids=["plain", "heavy"])
 @pytest.mark.parametrize("batch_size", [3, 8])
 def test_it_follows_its_equation(base, batch_size):
-    rule = LabelNoiseGD(flip_rate=ODDS, base=base)
+    rule = LabelNoiseGD(flip_rate=FLIP_RATE, base=base)
     assert error(rule, flipped(), batch_size=batch_size) < 1e-12
     assert error(rule, flipped(fresh=False), batch_size=batch_size) > 1e-2
 
@@ -52,9 +52,9 @@ def test_labels_are_flipped_at_the_rate_anew_in_each_step_and_for_each_run():
     engine = engine_of(*runs)
     (batch,) = full_batches(engine, 1)
     flips = torch.stack(
-        [loss_on(engine, batch, t).flipped(ODDS).labels != engine.problem.labels for t in range(200)]
+        [loss_on(engine, batch, t).flipped(FLIP_RATE).labels != engine.problem.labels for t in range(200)]
     ).double()
-    assert flips.mean().item() == pytest.approx(ODDS, abs=4 * (ODDS * (1 - ODDS) / flips.numel()) ** 0.5)
+    assert flips.mean().item() == pytest.approx(FLIP_RATE, abs=4 * (FLIP_RATE * (1 - FLIP_RATE) / flips.numel()) ** 0.5)
     assert (flips[0] != flips[1]).any(1).all() and (flips[:, 0] != flips[:, 1]).any()
     together = torch.corrcoef(flips.flatten(1).T) - torch.eye(32, dtype=torch.float64)
     assert together.abs().max() < 0.35

@@ -154,8 +154,10 @@ def test_laws_have_the_exponents_of_the_theorems():
 
 
 def test_no_theory_without_its_assumptions(fine):
-    figure, _ = boundary_figure(fine.assign(**{"network.activation": "relu3"}))
-    assert len(legend(figure)) == 2 and "theory" not in words(figure)
+    for column, here in {"network.activation": "relu3", "data.model": "xor"}.items():
+        figure, table = boundary_figure(fine.assign(**{column: here}))
+        assert len(legend(figure)) == 2 and "theory" not in words(figure) and table["theory"].isna().all()
+        assert words(figure).count(f"and here it is {here}.") == 1
 
 
 def test_a_given_axes_is_drawn_on(fine):

@@ -56,6 +56,21 @@ def test_a_radius_follows_the_law_in_each_of_its_factors(column, values, power):
     assert not radius_follows(runs.assign(**{"optimizer.rho.theory": [1.0, 2.0]}))
 
 
+@pytest.mark.parametrize("word", ["xor", "signal_noise"])
+def test_a_law_is_drawn_for_the_data_model_it_is_stated_for_alone(rows, word):
+    figure, table = phase_figure(rows.assign(**{"data.model": word}))
+    text = figure.get_supxlabel().replace("\n", " ")
+    reason = "No law is drawn: the theorem supposes data.model = signal_noise, and here it is xor."
+    drawn = word == "signal_noise"
+    assert text.count(reason) == (not drawn) and ("theory" in text) == ("law" in table) == drawn
+    assert [len(ax.lines) for ax in figure.axes[:2]] == [drawn, drawn]
+
+
+def test_a_law_of_another_data_model_is_refused_even_if_asked_for(rows):
+    with pytest.raises(ValueError, match=r"'sgd' cannot be drawn: .* data\.model = signal_noise, and here it is xor"):
+        phase_diagram(rows.assign(**{"data.model": "xor"}), X, Y, theory="sgd", constant=1.0)
+
+
 def test_no_law_is_drawn_over_what_the_theorems_are_not_about(rows):
     for column, word in {"data.model": "xor", "network.model": "mlp", "network.loss": "hinge"}.items():
         assert own_law(rows[rows["optimizer.name"] == "sgd"].assign(**{column: word})) is None

@@ -9,9 +9,15 @@ from featlearn.sweeps import pool, worker
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Blocks of four runs that cost nothing, in this process and in workers."""
+    """Blocks of four runs that cost nothing, in this process."""
     monkeypatch.setattr(worker, "simulate_block", fakes.fake_block)
-    monkeypatch.setattr(pool, "run_block_in_worker", fakes.run_block_in_worker)
     monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run, device: 4)
+
+
+@pytest.fixture
+def fake_workers(fake, monkeypatch):
+    """The same in worker processes, which start and end with the test."""
+    monkeypatch.setattr(pool, "run_block_in_worker", fakes.run_block_in_worker)
+    get_reusable_executor().shutdown()  # workers keep the environment that they started with
     yield
-    get_reusable_executor().shutdown()  # its workers have learned to fake
+    get_reusable_executor().shutdown()  # and what they call

@@ -8,16 +8,14 @@ import pytest
 from fakes import KILLS, FakeConfig, quiet
 from helpers import RULES, make_run
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 
 import featlearn as fl
 from featlearn.store import status, summary
 from featlearn.sweeps import pool
 
 
-@pytest.mark.usefixtures("fake")
+@pytest.mark.usefixtures("fake_workers")
 def test_a_killed_worker_costs_time_and_a_block_that_always_kills_is_given_up_alone(tmp_path, monkeypatch):
-    get_reusable_executor().shutdown()  # workers keep the environment of their birth
     monkeypatch.setenv("FAKE_DEATH", str(tmp_path / "died"))
     report = quiet(FakeConfig(tuple(range(KILLS - 10, KILLS + 10))), tmp_path / "s", n_jobs=2)
     assert (tmp_path / "died").exists()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from featlearn.pace import COMPILING, tell
+from featlearn.pace import COMPILING, report_progress
 from featlearn.sweeps import progress
-from featlearn.sweeps.board import board, noting
 from featlearn.sweeps.progress import COMPILES, showing
+from featlearn.sweeps.progress_file import progress_file, writing_progress
 from featlearn.sweeps.report import SweepReport
 
 
@@ -25,15 +25,15 @@ def wait_for(looks):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
-    monkeypatch.setattr(progress, "LOOK_SECONDS", 0.01)
-    looks, shown, whole = [], [], progress.compiles
-    monkeypatch.setattr(progress, "compiles", lambda under_way: looks.append(0) or whole(under_way))
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    polls, shown, whole = [], [], progress.compiles
+    monkeypatch.setattr(progress, "compiles", lambda under_way: polls.append(0) or whole(under_way))
     monkeypatch.setattr(Progress, "update", lambda self, task, **fields: shown.append(fields))
     report = SweepReport(total=100, reused=0)
-    with showing(report, "tiny", True) as show, noting(os.getpid(), 0, 100):
+    with showing(report, "tiny", True) as show, writing_progress(os.getpid(), 0, 100):
         for share in (COMPILING, 0.5) if terminal else (COMPILING,):
-            tell(share)
-            wait_for(looks)
+            report_progress(share)
+            wait_for(polls)
         report.count(["ok"] * 100)
         show()
     if terminal:
@@ -45,6 +45,6 @@ def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monke
 
 
 def test_quiet_makes_no_board():
-    with showing(SweepReport(total=1, reused=0), "tiny", False) as show, board() as under_way:
+    with showing(SweepReport(total=1, reused=0), "tiny", False) as show, progress_file() as under_way:
         show()
         assert not np.any(under_way)

@@ -5,7 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-from featlearn.theory import BOUNDARIES, power_boundary, sam_boundary, sgd_boundary, snr
+from featlearn.data import DATA
+from featlearn.optim import OPTIMIZERS
+from featlearn.theory import BOUNDARIES, SETTINGS, power_boundary, sam_boundary, sgd_boundary, snr
 from featlearn.theory.boundaries import ARGUMENTS
 
 SETUP = {"dim": 1000.0, "n_samples": 20.0, "n_patches": 2.0, "noise_std": 0.5}
@@ -53,3 +55,9 @@ def test_relu_has_no_power_boundary():
 def test_integers_do_not_overflow_or_divide_as_integers():
     norm = sgd_boundary(1, dim=np.array([10**12]), n_samples=10**4, n_patches=2, noise_std=1)
     assert norm == pytest.approx([200.0])
+
+
+def test_every_boundary_names_the_data_model_that_it_was_stated_for():
+    assert SETTINGS.keys() == BOUNDARIES.keys()
+    for setting in SETTINGS.values():
+        assert setting["data.model"] in DATA and setting.get("optimizer.name", "sgd") in OPTIMIZERS

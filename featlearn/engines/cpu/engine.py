@@ -22,7 +22,7 @@ from featlearn.engines.tape import Program
 from featlearn.functions.compiled import kind_of
 from featlearn.tiles import pad_columns
 
-Fate = tuple[Tensor, Tensor]
+RunStatus = tuple[Tensor, Tensor]
 
 
 class CPUGramEngine(ShardedGramEngine):
@@ -73,16 +73,22 @@ class CPUGramEngine(ShardedGramEngine):
         return PackedVector((rows,), n_vectors=self._gram.shape[1], square=squares)
 
     def play(
-        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, fate: Fate
-    ) -> tuple[list[Vector], Fate]:
+        self,
+        program: Program,
+        given: Sequence[Vector],
+        batches: Tensor,
+        steps: range,
+        level: float | None,
+        status: RunStatus,
+    ) -> tuple[list[Vector], RunStatus]:
         """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see replay.play).
 
-        given: the vectors that the program keeps. fate: end and stopped [b], as in loop.state.State; runs that have
+        given: the vectors that the program keeps. status: end and stopped [b], as in loop.state.State; runs that have
         ended stay where they are. Returns what has become of both.
         """
         rows = [cast(PackedVector, v).rows for v in given]
         starts = rows[0][None].contiguous() if len(rows) == 1 else torch.stack(rows)
-        out, (end, stopped) = torch.empty_like(starts), (x.clone() for x in fate)
+        out, (end, stopped) = torch.empty_like(starts), (x.clone() for x in status)
         m, b, size = *starts.shape[:2], starts[0, 0].numel()
         data = self.problem.labels, self._initial.rows.reshape(b, size), self._init_square
         labels, initial, square0 = (x.numpy() for x in data)

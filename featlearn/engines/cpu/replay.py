@@ -87,7 +87,7 @@ def play(
     first: int,
     n_steps: int,
     level: float,
-    fate: tuple[Array, Array],
+    status: tuple[Array, Array],
     data: Data,
     network: Network,
     room: Room,
@@ -99,11 +99,11 @@ def play(
     tape: operations; results, where a step leaves the successors of the vectors 0, 1, ... that it reads, the first of
     which is w; numbers [b, .], its constants and room for what it computes. starts, out [m, b, .]: these vectors before
     and after. batches [b, T, n]: of every step, the last of them of all that follow. level: of the mean loss at which a
-    run has fitted, NaN for none. fate: end and stopped [b], see State; both are written. data: of all runs, see Run.
+    run has fitted, NaN for none. status: end and stopped [b], see State; both are written. data: of all runs, see Run.
     """
     operations, results, numbers = uncounted(tape)
     labels, true_labels, gram, initial, square0 = uncounted(data)
-    (end, stopped), work, room = uncounted(fate), uncounted(work), uncounted(room)
+    (end, stopped), work, room = uncounted(status), uncounted(work), uncounted(room)
     vectors, places, squares, _ = work
     starts, batches, out = uncounted((starts, batches, out))
     half, k, m, last = len(room[0]), gram.shape[1], len(starts), batches.shape[1] - 1

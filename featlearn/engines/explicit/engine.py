@@ -21,7 +21,7 @@ from featlearn.geometry import Draw
 
 
 class TwoLayerModule(nn.Module):
-    """F(x) = scale sum_p act(W x_p + b)' V for patches x [n, P, d], returned as [n, C]; V [f, C] is the second layer."""
+    """F(x) = scale sum_p act(W x_p + b)' V for patches x [n, P, d], [n, C]; V [f, C] is the second layer."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, second: Tensor, scale: float, act: Activation, *, trained: bool

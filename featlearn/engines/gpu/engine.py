@@ -21,7 +21,7 @@ from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.tape import Program
 from featlearn.functions import activation, loss
 
-Status = tuple[Tensor, Tensor]
+RunStatus = tuple[Tensor, Tensor]
 LEAVES = ("alphas", "coefs", "aligns", "seconds")  # of several vectors, as the kernel names them
 LEAST = 16  # rows and columns of a matrix product
 MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
@@ -52,8 +52,14 @@ class GPUGramEngine(GramEngine):
         super().__init__(problem)
 
     def replay(
-        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, status: Status
-    ) -> tuple[list[Vector], Status]:
+        self,
+        program: Program,
+        given: Sequence[Vector],
+        batches: Tensor,
+        steps: range,
+        level: float | None,
+        status: RunStatus,
+    ) -> tuple[list[Vector], RunStatus]:
         """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see CPUGramEngine.replay)."""
         launch = self.launch(program, given, batches, steps, level, status)
         launch()
@@ -62,7 +68,13 @@ class GPUGramEngine(GramEngine):
         return [Vector(leaves) for leaves in vectors], (tensors["ends"], tensors["stops"])
 
     def launch(
-        self, program: Program, given: Sequence[Vector], batches: Tensor, steps: range, level: float | None, status: Status
+        self,
+        program: Program,
+        given: Sequence[Vector],
+        batches: Tensor,
+        steps: range,
+        level: float | None,
+        status: RunStatus,
     ) -> Launch:
         """Return what ``replay`` runs, on copies of what changes."""
         p, (b, f, k) = self.problem, self.problem.align0.shape

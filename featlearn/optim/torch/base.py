@@ -6,24 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Objective, Scalar, Vector
-from featlearn.optim.torch.numbers import per_part
+from featlearn.optim.torch.options import per_part
 from featlearn.optim.torch.plain import plain
-
-if TYPE_CHECKING:
-    from featlearn.optim.torch.optimizer import RuleOptimizer
+from featlearn.optim.torch.protocol import Owner
+from featlearn.optim.torch.space import ParameterSpace
 
 
 @dataclass(frozen=True)
 class Following:
     """The factor lr / rho_lr of every group: its present learning rate over the one at which its radius is rho."""
 
-    optimizer: RuleOptimizer
+    optimizer: Owner
 
     def factor(self, t: int) -> Scalar:
         """Return the present factor, one for each part if the groups' differ."""
@@ -36,8 +35,8 @@ class TorchBase:
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, optimizer: RuleOptimizer) -> None:
-        self._optimizer = optimizer
+    def __init__(self, optimizer: Owner, space: ParameterSpace) -> None:
+        self._optimizer, self._space = optimizer, space
 
     @property
     def momentum(self) -> float:
@@ -66,7 +65,7 @@ class TorchBase:
 
     def update(self, loss: Objective, w: Vector, g: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
         """Return where the optimizer would go from w with the gradient g. It is tried on copies: nothing is changed."""
-        space = self._optimizer.space
+        space = self._space
         with _tried(self._optimizer.base, self._optimizer.parameters):
             try:
                 space.write(w)

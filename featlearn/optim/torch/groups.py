@@ -12,7 +12,7 @@ from torch import Tensor
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.schedules import FollowLR
 from featlearn.optim.torch.memory import carried
-from featlearn.optim.torch.numbers import option, per_part
+from featlearn.optim.torch.options import option, per_part
 from featlearn.optim.torch.refusals import refuse_group
 from featlearn.optim.wrapper import Wrapper
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from featlearn.engines.numbers import Numbers
+from featlearn.engines.algebra import Algebra
 from featlearn.engines.protocol import Scalar, Vector
-from featlearn.engines.random_direction import Law, isotropic
+from featlearn.engines.random_direction import Distribution, isotropic
 from featlearn.optim.torch.refusals import Refused, Unserved
 from featlearn.optim.torch.space import ParameterSpace
 
@@ -38,7 +38,7 @@ def known(w: Vector, here: Vector, there: Vector | None = None) -> GradientAt:
     return gradient_at
 
 
-class Evaluated(Numbers):
+class Evaluated(Algebra):
     """The objective whose gradient is the mean over ``sources``, one for each micro-batch; that at ``w`` is found once.
 
     others: the further objectives that can be had, by the name a rule asks for. step: t, by which a step's draws are
@@ -86,7 +86,7 @@ class Evaluated(Numbers):
         """Return <u, v> over all parameters, [1]."""
         return self.engine.inner(u, v)
 
-    def isotropic(self, law: Law) -> Vector:
+    def isotropic(self, law: Distribution) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
         return isotropic(self.engine, law, self._step)
 

@@ -13,8 +13,8 @@ from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.torch.base import TorchBase
 from featlearn.optim.torch.groups import RuleGroups
 from featlearn.optim.torch.memory import pack, unpack
-from featlearn.optim.torch.numbers import option
 from featlearn.optim.torch.objective import Elsewhere, Evaluated, known
+from featlearn.optim.torch.options import option
 from featlearn.optim.torch.passes import Closure, Of, Passes, Statistics, mean_value
 from featlearn.optim.torch.refusals import (
     GRADIENTS_BEFORE,
@@ -82,7 +82,7 @@ class RuleOptimizer(RuleGroups):
         super().__init__(params, base_class, options)
         if "rho" in own and "rho" in self.base.defaults:
             raise ValueError(f"rho of {base_class.__name__} is another number than rho of {self.rule_class.__name__}")
-        self._base_of_rule = TorchBase(self)
+        self._base_of_rule = TorchBase(self, self.space)
         self._rule = self.rule_class(base=self._base_of_rule, **own)
         self.defaults = {**self.base.defaults, **({"rho": self._rule.rho} if isinstance(self._rule, Perturbed) else {})}
         self._begin()

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Vector
 from featlearn.optim.torch.plain import aligned, local, over_processes, part_of, plain, shaped, total, wide
+from featlearn.optim.torch.protocol import Owner, Splittable
 from featlearn.optim.torch.refusals import Unserved
 from featlearn.streams import stream
-
-if TYPE_CHECKING:
-    from featlearn.optim.torch.objective import Evaluated, OneByOne
-    from featlearn.optim.torch.optimizer import RuleOptimizer
 
 
 class ParameterSpace:
@@ -26,7 +23,7 @@ class ParameterSpace:
     Parameters are read and written by copy; their storage, which others may share, stays where it is.
     """
 
-    def __init__(self, optimizer: RuleOptimizer) -> None:
+    def __init__(self, optimizer: Owner) -> None:
         """Span the parameters that the optimizer has at the time of each call."""
         self._optimizer = optimizer
         self._took_part: set[Tensor] = set()
@@ -148,7 +145,7 @@ class ParameterSpace:
         u = Vector(tuple(_normal(p, generators[p.device]) for p in self._optimizer.parameters))
         return u, self.inner(u, u)
 
-    def shards(self, loss: Evaluated, size: int) -> OneByOne:
+    def shards(self, loss: Splittable, size: int) -> Any:
         """Return the micro-batches of a step: its closures."""
         return loss.one_by_one()
 

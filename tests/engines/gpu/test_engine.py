@@ -29,7 +29,7 @@ SETTINGS = {
     "bias, independent noise": {"network__bias": True, "data__noise": "independent", "data__n_patches": 4},
     "mini-batches, float32": {"dtype": "float32", "train__batch_size": 3},
 }
-LOOKS = (0, 1, 5, 17)
+SYNCS = (0, 1, 5, 17)
 
 
 def crowd(rule, **changes):
@@ -47,16 +47,16 @@ def pair(runs, level=None):
     return Stepper(plain, rule, level), ReplayStepper(device, rule, level), lambda: batches.losses(plain)
 
 
-def run_both(plain, played, losses, looks=LOOKS):
+def run_both(plain, played, losses, syncs=SYNCS):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), played.start(next(other))
-    for first, last in pairwise(sorted({*looks, *changes(plain._rule, looks[-1])})):
+    for first, last in pairwise(sorted({*syncs, *changes(plain._rule, syncs[-1])})):
         a, b = plain.run(a, one, first, last), played.run(b, other, first, last)
     return a, b
 
 
 def distance(a, b, *, memory=True):
-    """The largest relative difference of a run's w, and of its memory while it moves; infinite if its fate differs."""
+    """The largest relative difference of a run's w, and of its memory while it moves; infinite if its end differs."""
     found = [0.0]
 
     def compare(x, y):
@@ -102,7 +102,7 @@ def test_a_part_along_the_start_that_overflows(weight_decay):
     """Where it is the largest number of all, and where a step leaves nothing of it."""
     rule = SGD(lr=1e-100, weight_decay=weight_decay)
     plain, played, losses = pair([make_run(rule, network__init_std=1e-6)])
-    a, b = run_both(plain, played, losses, looks=(0, 400))
+    a, b = run_both(plain, played, losses, syncs=(0, 400))
     assert distance(a, b) <= 1e-11 and (2 in a.end) == (weight_decay > 2e100)
 
 
@@ -111,18 +111,18 @@ def test_an_output_that_overflows_is_its_own_sample_s(bias):
     """Of a sample far on the right side the loss is zero, and what the others show is not touched."""
     changes = {"network__activation": "relu3", "network__init_std": 0.1, "network__bias": bias, "dtype": "float32"}
     runs = [make_run(SGD(lr=1e13), seed=seed, **changes) for seed in range(4)]
-    a, b = run_both(*pair(runs, 0.1), looks=(0, 5))
+    a, b = run_both(*pair(runs, 0.1), syncs=(0, 5))
     assert a.end.tolist() == b.end.tolist() == [2, 2, 2, 1]
 
 
-def test_looking_and_neighbours_change_no_bit():
+def test_synchronisations_and_neighbours_change_no_bit():
     runs = crowd(RULES["sam momentum, decay"], network__bias=True)
     _, played, losses = pair(runs)
-    often, _ = run_both(played, played, losses, looks=(0, 1, 5, 17))
-    once, _ = run_both(played, played, losses, looks=(0, 17))
+    often, _ = run_both(played, played, losses, syncs=(0, 1, 5, 17))
+    once, _ = run_both(played, played, losses, syncs=(0, 17))
     assert distance(often, once) == 0
     _, alone, own = pair(runs[2:3])
-    a, _ = run_both(alone, alone, own, looks=(0, 17))
+    a, _ = run_both(alone, alone, own, syncs=(0, 17))
     assert all(torch.equal(x[0], y[2]) for x, y in zip(a.w.leaves, once.w.leaves, strict=True))
 
 

@@ -18,6 +18,7 @@ from helpers import (
     full_batches,
     make_run,
     problem_of,
+    redrawn,
     view_of,
 )
 
@@ -25,7 +26,7 @@ from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.explicit.engine import WeightEngine
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.span.engine import GramEngine
-from featlearn.geometry import Draw, gram_of_vectors
+from featlearn.geometry import draw_run
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import Decomposition
 
@@ -63,20 +64,20 @@ def at_work(kind, run, steps=2):
 
 
 def coefficients_by_hand(run, engine, w, chosen):
-    """D of gram_engine.md section 2, and U = D G: one entry after the other."""
+    """C of the gradient over the patches +signal, -signal and noises, and C G: one entry after the other."""
     align, problem = w.leaves[2][0].numpy(), engine.problem
     plain = PlainNetwork(run)
     y, yhat, m = plain.labels, plain.true_labels, plain.m
     count = run.data.n_patches - 1
     d = np.zeros_like(align)
     for i in chosen:
-        f = 0.0
+        f, signal = 0.0, 0 if yhat[i] > 0 else 1
         for row, j in enumerate(plain.signs):
-            f += j * plain.scale * (plain.act(yhat[i] * align[row, 0]) + count * plain.act(align[row, 1 + i]))
+            f += j * plain.scale * (plain.act(align[row, signal]) + count * plain.act(align[row, 2 + i]))
         c = -1 / (1 + math.exp(y[i] * f)) * y[i] * plain.scale / len(chosen)
         for row, j in enumerate(plain.signs):
-            d[row, 0] += j * c * yhat[i] * plain.slope(yhat[i] * align[row, 0])
-            d[row, 1 + i] += j * c * count * plain.slope(align[row, 1 + i])
+            d[row, signal] += j * c * plain.slope(align[row, signal])
+            d[row, 2 + i] += j * c * count * plain.slope(align[row, 2 + i])
     assert len(d) == 2 * m
     return d, d @ problem.gram[0].numpy()
 
@@ -107,13 +108,13 @@ def test_gradient_is_the_one_in_d_dimensions(kind, setting, batch_size):
     weights = explicit(w, plain)
     expected = plain.gradient(weights, chosen)
     g = engine.gradient(w, batch)
-    assert np.allclose(g.leaves[1][0].numpy() @ plain.vectors, expected, rtol=1e-11, atol=1e-13)
-    assert np.allclose(g.leaves[2][0], expected @ plain.vectors.T, rtol=1e-11, atol=1e-11)
+    assert np.allclose(g.leaves[1][0].numpy() @ plain.distinct, expected, rtol=1e-11, atol=1e-13)
+    assert np.allclose(g.leaves[2][0], expected @ plain.distinct.T, rtol=1e-11, atol=1e-11)
     assert (g.leaves[1] * g.leaves[2]).sum().item() == pytest.approx(np.square(expected).sum(), rel=1e-11)
     assert engine.inner(g, w).item() == pytest.approx((expected * weights).sum(), rel=1e-10, abs=1e-12)
     assert engine.inner(w, w).item() == pytest.approx(np.square(weights).sum(), rel=1e-11)
-    margins = [plain.labels[i] * plain.output(weights, i) for i in range(8)]
-    assert np.allclose(engine.margins(w)[0], margins, rtol=1e-11, atol=1e-13)
+    outputs = [plain.output(weights, i) for i in range(8)]
+    assert np.allclose(engine.outputs(w)[0, :, 0], outputs, rtol=1e-11, atol=1e-13)
 
 
 @EVERY_KIND
@@ -152,7 +153,7 @@ def coefs(run, engine, w):
     """gamma [f] and the papers' rho [f, n] of a point, as the tracker sees them."""
     view = replace(view_of(run), **vars(engine.observe(w)))
     columns = Decomposition(per_filter=True, per_sample=True)(view)
-    return columns["signal_coef"][0].numpy(), columns["noise_coef"][0].numpy().reshape(len(engine.problem.signs), -1)
+    return columns["signal_coef"][0].numpy(), columns["noise_coef"][0].numpy().reshape(len(engine.problem.head), -1)
 
 
 @EVERY_KIND
@@ -182,8 +183,10 @@ def test_alignments_are_carried_exactly(kind):
     rebuilt = alpha[:, None, None] * engine.problem.align0 + coef @ engine.problem.gram
     assert 0 < alpha.item() < 0.9
     assert torch.allclose(align, rebuilt, rtol=1e-10, atol=1e-11)
-    weights = explicit(w, plain)
-    assert np.allclose(engine.observe(w).weight_gram[0], weights @ weights.T, rtol=1e-10, atol=1e-11)
+    weights, seen = explicit(w, plain), engine.observe(w)
+    assert np.allclose(seen.bias[0], weights[:, -1], rtol=1e-10, atol=1e-11)
+    weights = weights[:, :-1]
+    assert np.allclose(seen.weight_gram[0], weights @ weights.T, rtol=1e-10, atol=1e-11)
 
 
 # zero gradients
@@ -191,15 +194,14 @@ def test_alignments_are_carried_exactly(kind):
 
 def dead_draw(run):
     """A draw on which no filter is active anywhere: -1 on every noise, 0 on the signal."""
-    vectors, labels = run.data.draw_vectors(0), run.data.draw_labels(0)
+    vectors = draw_run(run.data, run.network, 0, keep=True).vectors[0].numpy()
     target = np.full((2 * run.network.n_filters, len(vectors)), -1.0)
     target[:, 0] = 0
     weights = target @ np.linalg.pinv(vectors).T
-    weights -= np.outer(weights @ vectors[0], vectors[0]) / (vectors[0] @ vectors[0])
-    gram = gram_of_vectors(vectors, weights)
-    gram.data_init[:, 0] = 0  # exactly, not up to rounding
-    weights[:, 0] = 0  # the signal's direction is e_1
-    return Draw(labels.true_labels, labels.labels, gram, None, vectors, weights, run.data.patches(vectors, labels))
+    weights[:, 0] = 0  # exactly, not up to rounding; the signal's direction is e_1
+    vectors = vectors.copy()
+    vectors[1:, 0] = 0
+    return redrawn(run, vectors=vectors, weights=weights)
 
 
 @pytest.mark.parametrize("activation", ["relu", "relu2", "relu3"])
@@ -209,9 +211,9 @@ def test_dead_filters_stay_dead_without_nan(activation, kind):
     run = make_run(SAM(rho=0.5, base=SGD(lr=0.1, momentum=0.9)), network__activation=activation)
     draw = dead_draw(run)
     problem = problem_of(run, draw)
-    engine = WeightEngine(problem, [draw]) if kind is WeightEngine else kind(problem)
+    engine = WeightEngine(problem, draw) if kind is WeightEngine else kind(problem)
     w, batch = engine.initial(), full_batches(engine, 1)
-    assert engine.align(w)[0, :, 1:].max() < -0.9
+    assert engine.align(w)[0, :, 2:].max() < -0.9
     assert engine.inner(engine.gradient(w, batch[0]), engine.gradient(w, batch[0])).item() == 0
     assert identical(run.optimizer.probe(Loss(engine, batch[0]), w, run.optimizer.init(w), 0), w)
     end, _ = advance(engine, run.optimizer, batch * 5)
@@ -225,7 +227,7 @@ def test_without_init_and_signal_nothing_happens(name):
     engine = engine_of(run)
     w, _ = advance(engine, rule, full_batches(engine, 5))
     assert all(leaf.isfinite().all() for leaf in w.leaves)
-    assert not engine.align(w).any() and not engine.margins(w).any()
+    assert not engine.align(w).any() and not engine.outputs(w).any()
     observed = engine.observe(w)
     assert not observed.coef.any() and not observed.weight_gram.any()
 

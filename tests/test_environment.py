@@ -10,13 +10,13 @@ import torch
 from helpers import RULES, make_landscape_run, make_run, same_bits, with_steps
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from featlearn import surroundings
+from featlearn import environment
 from featlearn.data.gaussian import Gaussian
+from featlearn.environment import FRESH, fresh_environment
 from featlearn.export import export
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.optim import MSAM, TorchOptim
 from featlearn.simulation import simulate, simulate_seeds
-from featlearn.surroundings import FRESH, undisturbed
 from featlearn.trackers import TRACKERS
 
 
@@ -71,7 +71,7 @@ RUNS = {
 
 @pytest.fixture(autouse=True)
 def _as_it_is_for_users(monkeypatch):
-    monkeypatch.setattr(surroundings, "SOFTENED", {"error": "default"})
+    monkeypatch.setattr(environment, "SOFTENED", {"error": "default"})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def undisturbed_runs():
 
 def settings():
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
-    process = [look() for look, *_ in FRESH]
+    process = [get() for get, *_ in FRESH]
     return (*modes, *process, torch.get_default_device(), np.geterr(), list(warnings.filters), 5e-324 * len("1") == 0)
 
 
@@ -126,13 +126,13 @@ def test_the_last_of_several_threads_restores_the_process():
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with undisturbed():
+        with fresh_environment():
             inside.set()
             leave.wait(10)
 
     with changed(torch.set_default_dtype, torch.float64, torch.float32):
         thread = threading.Thread(target=other)
-        with undisturbed():
+        with fresh_environment():
             thread.start()
             assert inside.wait(10)
         assert torch.get_default_dtype() == torch.float32
@@ -147,11 +147,11 @@ def blas_threads():
 
 def test_all_compute_with_one_thread_and_leave_as_many_as_there_were():
     """A thread that begins while others compute inherits their one, and the first to leave must not end it."""
-    surroundings._blas.cache_clear()  # other tests may have loaded further libraries since
+    environment._blas.cache_clear()  # other tests may have loaded further libraries since
     inside, leave, seen = threading.Event(), threading.Event(), []
 
     def other():
-        with undisturbed():
+        with fresh_environment():
             inside.set()
             leave.wait(10)
             seen.extend([torch.get_num_threads(), *blas_threads()])
@@ -159,10 +159,10 @@ def test_all_compute_with_one_thread_and_leave_as_many_as_there_were():
 
     with threadpool_limits(2), changed(torch.set_num_threads, 2, torch.get_num_threads()):
         before, thread = blas_threads(), threading.Thread(target=other)
-        with undisturbed():
+        with fresh_environment():
             thread.start()
             assert inside.wait(10)
-            with undisturbed():
+            with fresh_environment():
                 pass
             assert {torch.get_num_threads(), *blas_threads()} == {1}
         leave.set()

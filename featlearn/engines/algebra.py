@@ -14,7 +14,7 @@ from torch import Tensor
 from featlearn.engines.vector import Scalar, Vector, spread
 
 
-class Numbers(ABC):
+class Algebra(ABC):
     """The part of an objective that knows no loss."""
 
     @abstractmethod

@@ -1,7 +1,7 @@
-"""Equally spaced numbers, exact: of the decimals as they are written, rounded once.
+"""Equally spaced numbers, computed exactly from the decimals as written and rounded once.
 
-So {linspace: [0.1, 0.5, 5]} is [0.1, 0.2, 0.3, 0.4, 0.5], number by number, on any machine, where floating point would
-give 0.30000000000000004: another run, and another cell, than 0.3 in a list.
+So {linspace: [0.1, 0.5, 5]} is exactly [0.1, 0.2, 0.3, 0.4, 0.5] on any machine. Floating-point arithmetic would give
+0.30000000000000004, a different run and a different cell than 0.3 in a list.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-DIGITS = 50  # far more than a number of 64 bits has, so that one rounding is left
+DIGITS = 50  # far more than a double has, so that only the final rounding matters
 
 
 def linspace(first: float, last: float, n: int) -> list[float]:

@@ -1,8 +1,8 @@
-"""What the caller has set in torch, numpy and Python, and a run must not depend on: its numbers are its seed's alone.
+"""Shields a run from the caller's settings of torch, numpy and Python: its numbers depend on its seed alone.
 
-Modes of the calling thread are set within and restored behind. What is the whole process's is touched only where it
-differs from what a fresh process has; while several threads compute, the last of them restores it. Each computes with
-one thread of torch and of numpy's BLAS: the rounding of a product may depend on how many share it.
+Settings of the calling thread are set on entry and restored on exit. Settings of the process are changed only if they
+differ from a fresh process; when several threads compute, the last one restores them. Each computes with one thread of
+torch and of numpy's BLAS, since the rounding of a product may depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-Setting = tuple[Callable[[], Any], Callable[[Any], Any], Any]  # how to look, how to set, what a fresh process has
+Setting = tuple[Callable[[], Any], Callable[[Any], Any], Any]  # getter, setter, value in a fresh process
 
 FRESH: tuple[Setting, ...] = (
     (torch.get_default_dtype, torch.set_default_dtype, torch.float32),
@@ -33,18 +33,18 @@ FRESH: tuple[Setting, ...] = (
     ),
 )
 OF_NUMPY = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-SOFTENED = {"error": "default"}  # a warning is shown, and ends no run
-_TINY = 5e-324  # below the normal numbers: zero where they are flushed
+SOFTENED = {"error": "default"}  # a warning is shown, but does not end a run
+_TINY = 5e-324  # subnormal: zero if subnormals are flushed
 
 _lock = threading.Lock()
-_within: list[int] = []  # the threads that compute, by their idents
-_process = ExitStack()  # what restores the process behind the last of them
-_many = 1  # threads of torch that the first of them found
+_within: list[int] = []  # idents of the threads that compute
+_process = ExitStack()  # restores the process after the last of them
+_many = 1  # torch threads found by the first of them
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Compute as in a fresh process, and restore what the caller has set."""
+def fresh_environment() -> Iterator[None]:
+    """Compute as in a fresh process, and restore the caller's settings."""
     with _fresh_process(), ExitStack() as stack:
         for mode in _modes():
             stack.enter_context(mode)
@@ -52,13 +52,13 @@ def undisturbed() -> Iterator[None]:
 
 
 def _modes() -> Iterator[Any]:
-    """Yield what sets the modes of this thread."""
+    """Yield context managers that set the modes of this thread."""
     yield torch.inference_mode(False)
     yield torch.enable_grad()
     yield np.errstate(**OF_NUMPY)  # type: ignore[arg-type]
     if _within.count(threading.get_ident()) == 1:
         found = torch.get_num_threads()
-        yield _changed(torch.set_num_threads, 1, _many if found == 1 else found)  # new threads begin with the others' 1
+        yield _changed(torch.set_num_threads, 1, _many if found == 1 else found)  # new threads inherit the others' 1
     for kind in ("cpu", "cuda"):
         if torch.is_autocast_enabled(kind):
             yield torch.autocast(kind, enabled=False)
@@ -93,13 +93,13 @@ def _fresh_process() -> Iterator[None]:
 
 
 def _freshen(stack: ExitStack) -> None:
-    """Set what differs from a fresh process, and let the stack restore it."""
+    """Set what differs from a fresh process; the stack restores it."""
     global _many
     _many = torch.get_num_threads()
     for library in _blas():
         _one_thread(library, stack)
-    for look, change, fresh in FRESH:
-        if (found := look()) != fresh:
+    for get, change, fresh in FRESH:
+        if (found := get()) != fresh:
             stack.enter_context(_changed(change, fresh, found))
     if any(action in SOFTENED for action, *_ in warnings.filters):
         stack.enter_context(warnings.catch_warnings())
@@ -108,7 +108,7 @@ def _freshen(stack: ExitStack) -> None:
 
 
 def _one_thread(library: Any, stack: ExitStack) -> None:
-    """Give a BLAS one thread, and let the stack restore what it had, in whichever thread that is closed."""
+    """Give a BLAS one thread; the stack restores its number, from whichever thread closes it."""
     forget = getattr(library, "clear_controlling_thread", lambda **how: None)  # threadpoolctl heeds one thread alone
 
     def change(threads: int) -> None:
@@ -121,7 +121,7 @@ def _one_thread(library: Any, stack: ExitStack) -> None:
 
 @cache
 def _blas() -> list[Any]:
-    """Return what controls the threads of each BLAS that is loaded; nothing where threadpoolctl is not installed."""
+    """Return the controllers of all loaded BLAS libraries; empty if threadpoolctl is not installed."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:

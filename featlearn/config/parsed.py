@@ -1,4 +1,4 @@
-"""Reading one section: from a node to an object, and to everything that is wrong with it."""
+"""Parsing one section: from a node to an object, or to all its problems."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from featlearn.theory import scales
 
 
 @dataclass(frozen=True, eq=False)
-class Draft:
-    """A section as far as it can be read alone: theory scales are still open.
+class ParsedSection:
+    """A section parsed alone: its theory scales are unresolved.
 
-    object: built as if every open scale were 1; None if it cannot be built. bad: the keys whose value is not known.
+    object: built with every {theory: c} taken as c; None if it cannot be built. invalid: keys with an invalid value.
     """
 
     node: Node
     kind: Kind | None = None
     values: dict[str, Any] = field(default_factory=dict)
-    bad: frozenset[str] = frozenset()
+    invalid: frozenset[str] = frozenset()
     object: Any = None
     problems: tuple[Problem, ...] = ()
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """The parameters of the kind, none if it is not known."""
+        """The parameters of the kind; empty if the kind is unknown."""
         return self.kind.parameters if self.kind else {}
 
     @cached_property
-    def open(self) -> dict[str, float]:
+    def scale_factors(self) -> dict[str, float]:
         """The c of every number that is given as {theory: c}."""
-        return _open(self.kind, self.values) if self.kind else {}
+        return _scale_factors(self.kind, self.values) if self.kind else {}
 
     def resolved(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """Return the value of every open number: c times its theory scale at the ``numbers`` of the run."""
-        return {name: _theory_value(self.parameters[name], c, numbers) for name, c in self.open.items()}
+        """Return the value of every {theory: c}: c times its theory scale at the ``numbers`` of the run."""
+        return {name: _theory_value(self.parameters[name], c, numbers) for name, c in self.scale_factors.items()}
 
-    def finished(self, numbers: Mapping[str, float]) -> Any:
-        """Return the object with its open numbers resolved."""
-        if self.kind is None or not self.open:
+    def built(self, numbers: Mapping[str, float]) -> Any:
+        """Return the object with its theory scales resolved."""
+        if self.kind is None or not self.scale_factors:
             return self.object
         return self.kind.build({**self.values, **self.resolved(numbers)})
 
@@ -62,37 +62,37 @@ def _theory_value(parameter: Parameter, c: float, numbers: Mapping[str, float]) 
 
 @cache
 def _scale(name: str) -> tuple[Callable[..., float], tuple[str, ...]]:
-    """Return a theory scale, and the numbers of a run that it asks for."""
+    """Return a theory scale, and the names of its arguments."""
     scale = getattr(scales, name)
     return scale, tuple(symbol for symbol in inspect.signature(scale).parameters if symbol != "c")
 
 
-def read_section(section: Section, node: Node) -> Draft:
-    """Read a section: its kind, its parameters, and the object that they make."""
+def read_section(section: Section, node: Node) -> ParsedSection:
+    """Parse a section: its kind, its parameters, and the object built from them."""
     problems: list[Problem] = []
-    mapping = spelled_out(section, node)
+    mapping = as_mapping(section, node)
     if not isinstance(mapping.value, dict):
         if not node.broken:
             problems.append(node.problem(f"expected a mapping of keys, found {show(node.plain)}"))
-        return Draft(node, problems=tuple(problems))
+        return ParsedSection(node, problems=tuple(problems))
     kind = _kind(section, mapping, problems)
     if kind is None:
-        return Draft(node, problems=tuple(problems))
+        return ParsedSection(node, problems=tuple(problems))
     _refuse_unknown(section, kind, mapping, problems)
     read = {name: _value(parameter, mapping, problems) for name, parameter in kind.parameters.items()}
-    bad = frozenset(name for name, value in read.items() if value is BROKEN)
+    invalid = frozenset(name for name, value in read.items() if value is BROKEN)
     values = {name: value for name, value in read.items() if value is not BROKEN and value is not MISSING}
-    built = _build(kind, values, bad, mapping, problems)
-    return Draft(mapping, kind, values, bad, built, tuple(problems))
+    obj = _build(kind, values, invalid, mapping, problems)
+    return ParsedSection(mapping, kind, values, invalid, obj, tuple(problems))
 
 
-def _open(kind: Kind, values: Mapping[str, Any]) -> dict[str, float]:
+def _scale_factors(kind: Kind, values: Mapping[str, Any]) -> dict[str, float]:
     given = {name: values.get(name) for name in kind.scaled}
     return {name: value["theory"] for name, value in given.items() if isinstance(value, dict)}
 
 
-def spelled_out(section: Section, node: Node) -> Node:
-    """Return the node as a mapping: a section that is not given is empty, and a word alone names a kind."""
+def as_mapping(section: Section, node: Node) -> Node:
+    """Return the node as a mapping: a missing section is empty, and a single word names a kind."""
     if node.value is None:
         return Node({}, node.place, node.key)
     if isinstance(node.value, str) and section.word:
@@ -118,7 +118,7 @@ def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
 
 
 class _NoClass(Exception):
-    """No class is named under ``key``; the message says why."""
+    """``key`` names no class; the message gives the reason."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -126,7 +126,7 @@ class _NoClass(Exception):
 
 
 def _class(section: Section, key: str, table: Mapping[str, type], default: str | None, node: Node) -> type:
-    """Return the class that a mapping names under ``key``: one of the table, or one of the user's own."""
+    """Return the class that a mapping names under ``key``: one of the table, or a user-defined one."""
     listed = choices(table, section.listing)
     if key not in node.value:
         if default is None:
@@ -146,7 +146,7 @@ def _class(section: Section, key: str, table: Mapping[str, type], default: str |
 
 
 def _refuse_shared(cls: type, base: type) -> None:
-    """Refuse a rule and a base that give one name to two parameters, or a base that wraps another rule."""
+    """Refuse a rule and a base that share a parameter name, or a base that wraps another rule."""
     shared = [name for name in parameters(cls) if name in parameters(base)]
     if wraps(base):
         raise _NoClass("base", f"{base.__name__} wraps a rule itself: it cannot be a base")
@@ -156,7 +156,7 @@ def _refuse_shared(cls: type, base: type) -> None:
 
 
 def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Problem]) -> None:
-    beside = () if node.key else (*filter(None, SECTIONS), "sweep", "extends")  # the head's neighbours
+    beside = () if node.key else (*filter(None, SECTIONS), "sweep", "extends")  # other keys at the top level
     for key in [key for key in node.value if key not in kind.keys]:
         if key in section.keys:
             message = f"not a key of {kind.cls.__name__}, which has {', '.join(kind.keys)}"
@@ -166,10 +166,10 @@ def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Pro
 
 
 def _value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
-    """Return the value of a parameter: MISSING if it is left to its default, BROKEN if there is a problem with it."""
+    """Return the value of a parameter: MISSING if it takes its default, BROKEN if it is invalid."""
     child = node.value.get(parameter.name)
     if child is not None and not _left_out(parameter, child):
-        return _given(parameter, child, problems)
+        return _read_value(parameter, child, problems)
     if parameter.default is not MISSING:
         return MISSING
     problems.append(node.problem(f"missing: expected {parameter.expected}", parameter.name))
@@ -177,41 +177,41 @@ def _value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
 
 
 def _left_out(parameter: Parameter, node: Node) -> bool:
-    """Whether a null stands for the default: where an object is expected."""
+    """Whether null means the default: only if an object is expected."""
     return parameter.named is not None and not parameter.many and node.value is None
 
 
-def _given(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
+def _read_value(parameter: Parameter, node: Node, problems: list[Problem]) -> Any:
     if parameter.named is None or (parameter.many and not isinstance(node.value, list)):
         return parameter.read(node, problems)
     section = nested(parameter.named)
     if parameter.many:
         return _items(section, node, problems)
-    draft = read_section(section, node)
-    problems += draft.problems
-    return BROKEN if draft.object is None else draft.object
+    parsed = read_section(section, node)
+    problems += parsed.problems
+    return BROKEN if parsed.object is None else parsed.object
 
 
 def _items(section: Section, node: Node, problems: list[Problem]) -> Any:
-    """Return the objects of a list of sections, none twice."""
-    drafts = [read_section(section, item) for item in node.value]
-    problems += [problem for draft in drafts for problem in draft.problems]
-    kinds = [draft.kind for draft in drafts]
-    for i, draft in enumerate(drafts):
-        if draft.kind is not None and draft.kind in kinds[:i]:
+    """Return the objects of a list of sections, without duplicates."""
+    items = [read_section(section, item) for item in node.value]
+    problems += [problem for item in items for problem in item.problems]
+    kinds = [item.kind for item in items]
+    for i, item in enumerate(items):
+        if item.kind is not None and item.kind in kinds[:i]:
             problems.append(node.value[i].problem("given twice"))
-    return BROKEN if any(draft.object is None for draft in drafts) else [draft.object for draft in drafts]
+    return BROKEN if any(item.object is None for item in items) else [item.object for item in items]
 
 
-def _build(kind: Kind, values: Mapping[str, Any], bad: frozenset[str], node: Node, problems: list[Problem]) -> Any:
-    """Return the object, None if values are missing; a refusal of the class is a problem of the first key it names."""
-    if any(kind.parameters[name].default is MISSING for name in bad):
+def _build(kind: Kind, values: Mapping[str, Any], invalid: frozenset[str], node: Node, problems: list[Problem]) -> Any:
+    """Return the object, None if values are missing; report a ValueError of the class at the first key it names."""
+    if any(kind.parameters[name].default is MISSING for name in invalid):
         return None
     try:
-        return kind.build({**values, **_open(kind, values)})
+        return kind.build({**values, **_scale_factors(kind, values)})
     except ValueError as error:
         named = [key for key in node.value if re.search(rf"\b{key}\b", str(error))]
-        if not bad:
+        if not invalid:
             problems.append(node.problem(str(error), named[0] if named else ""))
     except FAILURES as error:
         if not (place := raised_at(error)):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featlearn.config import ConfigWarning, SweepConfig
-from featlearn.config.spaced import geomspace, linspace
+from featlearn.config.spacing import geomspace, linspace
 
 Load = Callable[..., SweepConfig]
 

@@ -1,4 +1,4 @@
-"""How far the blocks under way are, in a small file that a sweep and its processes share."""
+"""Progress of the running blocks, in a small file that a sweep shares with its processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featlearn.pace import COMPILING, told_to
+from featlearn.pace import COMPILING, reporting_to
 
-SLOTS = 4096  # more than the blocks that are under way at one time
+SLOTS = 4096  # more than the blocks that run at one time
 
 
 def _path(parent: int) -> Path:
@@ -21,8 +21,8 @@ def _path(parent: int) -> Path:
 
 
 @contextmanager
-def board() -> Iterator[NDArray[np.float64]]:
-    """Give the numbers of runs that the blocks under way amount to, COMPILING where one waits for the compiler."""
+def progress_file() -> Iterator[NDArray[np.float64]]:
+    """Yield the number of runs completed by each running block, or COMPILING while it compiles."""
     path = _path(os.getpid())
     np.zeros(SLOTS).tofile(path)
     try:
@@ -33,8 +33,8 @@ def board() -> Iterator[NDArray[np.float64]]:
 
 
 @contextmanager
-def noting(parent: int, number: int, n_runs: int) -> Iterator[None]:
-    """Note on the board of the process ``parent``, if it has one, how far block ``number`` is."""
+def writing_progress(parent: int, number: int, n_runs: int) -> Iterator[None]:
+    """Write the progress of block ``number`` to the file of process ``parent``, if it has one."""
     try:
         slots = np.memmap(_path(parent), np.float64, "r+")
     except (OSError, ValueError):
@@ -45,7 +45,7 @@ def noting(parent: int, number: int, n_runs: int) -> Iterator[None]:
         slots[number % SLOTS] = COMPILING if share == COMPILING else share * n_runs
 
     try:
-        with told_to(note):
+        with reporting_to(note):
             yield
     finally:
         slots[number % SLOTS] = 0.0

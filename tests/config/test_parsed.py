@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from featlearn.config import SweepConfig
-from featlearn.config.drafts import read_section
-from featlearn.config.sections import SECTIONS, TRACKER, Section
+from featlearn.config.parsed import read_section
+from featlearn.config.sections import SECTIONS, TRACKER, Section, known_keys
 from featlearn.config.source import Node
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TRACKERS, Decomposition, Loss, TestError
@@ -175,12 +175,12 @@ def test_every_word_of_every_room_is_read() -> None:
             required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x", **OF_VARIANTS}
             given = {k: required[k] for k in kind.parameters if k in required}
             naming = dict(zip(kind.naming, (word, base), strict=False))
-            draft = read_section(section, tree(given | naming))
+            parsed = read_section(section, tree(given | naming))
             if word == "momentum_sam" and not hasattr(kind.base, "momentum"):  # there is no buffer to perturb along
-                assert [problem.key for problem in draft.problems] == ["base"]
+                assert [problem.key for problem in parsed.problems] == ["base"]
                 continue
-            assert draft.problems == ()
-            assert type(draft.object) is kind.cls
+            assert parsed.problems == ()
+            assert type(parsed.object) is kind.cls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +200,7 @@ def test_a_new_rule_is_covered_by_its_line_in_the_table() -> None:
     assert [*section.kinds] == [("sgd", None), ("heavy", None), ("sam", "sgd"), ("sam", "heavy")]
     assert read_section(section, tree({"name": "heavy", "pull": 3})).object == Heavy(pull=3.0)
     around = read_section(section, tree({"name": "sam", "base": "heavy", "rho": 1, "pull": 3, "scale": {"theory": 2}}))
-    assert around.open == {"scale": 2.0}
+    assert around.scale_factors == {"scale": 2.0}
     assert around.object == SAM(rho=1.0, base=Heavy(pull=3.0, scale=2.0))
     (problem,) = read_section(section, tree({"name": "heavy", "pull": 0})).problems
     assert str(problem) == "x.yaml:1: pull: expected a number > 0, found 0"
@@ -218,6 +218,12 @@ def test_any_section_is_read_or_has_problems(name: str, data: Any) -> None:
     keys = st.sampled_from([*section.keys, "unknown"])
     words = VALUES | st.sampled_from(["sgd", "sam", "signal_noise", *TRACKERS])
     node = tree(data.draw(VALUES | st.dictionaries(keys, words)))
-    draft = read_section(section, replace(node, key=name))
-    assert draft.problems or draft.object is not None
-    assert all(problem.message for problem in draft.problems)
+    parsed = read_section(section, replace(node, key=name))
+    assert parsed.problems or parsed.object is not None
+    assert all(problem.message for problem in parsed.problems)
+
+
+def test_known_keys_are_dotted_and_reach_into_theory() -> None:
+    known = known_keys()
+    assert {"seed", "data", "data.dim", "data.model", "optimizer.rho.theory", "record.every.log"} <= set(known)
+    assert known["optimizer"] is None

@@ -20,20 +20,20 @@ from featlearn.runs import RunConfig
 from featlearn.simulation import lanes
 
 
-def contest(setting: Setting) -> list[dict[str, Any]]:
+def compare(setting: Setting) -> list[dict[str, Any]]:
     """Measure both rules in every dimension; SAM in the largest also without any test error, and in float32."""
     make = partial(network, n_steps=setting.n_steps)
     largest = max(setting.against)
     runs = [make(rule, dim=dim) for dim in setting.against for rule in RULES]
     runs += [make("sam", dim=largest, n_tests=0), make("sam", dim=largest, dtype="float32")]
-    return [_duel(run, setting) for run in runs]
+    return [_row(run, setting) for run in runs]
 
 
-def _duel(run: RunConfig, setting: Setting) -> dict[str, Any]:
+def _row(run: RunConfig, setting: Setting) -> dict[str, Any]:
     """Time one network of the explicit loop, with one thread and with all (the faster counts), and a block of ours."""
     threads = (1,) if setting.device == "cuda" else sorted({1, os.cpu_count() or 1})
-    contenders = {count: partial(_explicit, run, setting.device, count) for count in threads}
-    taken = interleave({**contenders, 0: partial(compute, run, setting.device)}, setting.repeats, setting.device)
+    calls = {count: partial(_explicit, run, setting.device, count) for count in threads}
+    taken = interleave({**calls, 0: partial(compute, run, setting.device)}, setting.repeats, setting.device)
     ours = taken.pop(0).per(lanes(run, setting.device))
     best = min(taken, key=lambda count: taken[count].median)
     return {
