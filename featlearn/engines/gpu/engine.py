@@ -1,4 +1,4 @@
-"""The Gram engine on a GPU: all steps between two host synchronisations in one launch, a network's state on chip (Triton)."""
+"""The Gram engine on a GPU: all steps between host synchronisations in one launch, a network on chip (Triton)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class GPUGramEngine(GramEngine):
         }
         own = {"f": f, "k": k, "n": p.n_samples, "c": p.n_outputs, "n_slots": len(p.slots)}
         rows, columns, samples, outputs = padded_shape(p)
-        padded = {"F": rows, "P": columns, "N": samples, "O": outputs}
+        padded = {"F": rows, "P": columns, "N": samples, "C": outputs}
         return Launch(
             kernel=kernel(kernel_text(program, trained=p.trained, stops=level is not None)),
             tensors={name: x.contiguous() for name, x in (fixed | changing).items()},

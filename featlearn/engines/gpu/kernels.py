@@ -1,7 +1,7 @@
 """The formulas of the Gram engine as Triton compiles them for a GPU; span/engine.py is their plain twin.
 
 One program trains one run, whose matrices stay in registers. They are padded with zeros to powers of two: F rows of
-filters, P columns of distinct patches, N samples, O outputs, of which f, k, n and c are used. ACTIVATION and LOSS are
+filters, P columns of distinct patches, N samples, C outputs, of which f, k, n and c are used. ACTIVATION and LOSS are
 names in functions/, whose formulas functions/device.py has.
 """
 
@@ -58,15 +58,15 @@ def column_of(matrix, number):
 
 @triton.jit
 def outputs(hidden, second, shows, scale, c: tl.constexpr):
-    """Return F_i, [N, O], from the activations [F, P] and the second layer [F, O]."""
+    """Return F_i, [N, C], from the activations [F, P] and the second layer [F, C]."""
     N: tl.constexpr = shows.shape[1]
-    O: tl.constexpr = second.shape[1]
-    found = tl.zeros([N, O], hidden.dtype)
+    C: tl.constexpr = second.shape[1]
+    found = tl.zeros([N, C], hidden.dtype)
     for j in tl.static_range(c):
         of_patches = tl.sum(column_of(second, j)[:, None] * hidden, 0)
         # what other samples show may be infinite
         of_samples = scale * tl.sum(tl.where(shows > 0, shows * of_patches[:, None], 0.0), 0)
-        found = tl.where(tl.arange(0, O)[None, :] == j, of_samples[:, None], found)
+        found = tl.where(tl.arange(0, C)[None, :] == j, of_samples[:, None], found)
     return found
 
 
@@ -74,7 +74,7 @@ def outputs(hidden, second, shows, scale, c: tl.constexpr):
 def gradient(
     align, second, labels, shows, scale, batch, gram, c: tl.constexpr, ACTIVATION: tl.constexpr, LOSS: tl.constexpr
 ):
-    """Return coefficients and alignments of the gradient, [F, P] both, and its part in the second layer, [F, O]."""
+    """Return coefficients and alignments of the gradient, [F, P] both, and its part in the second layer, [F, C]."""
     hidden, derivative = value(align, ACTIVATION), slope(align, ACTIVATION)
     slopes = scale * batch[:, None] * slopes_of(outputs(hidden, second, shows, scale, c), labels, c, LOSS)
     coef, into_second = tl.zeros_like(align), tl.zeros_like(second)
@@ -106,7 +106,7 @@ def mean_loss(
 
 @triton.jit
 def slopes_of(outputs, labels, c: tl.constexpr, LOSS: tl.constexpr):
-    """Return the derivatives of the samples' losses in their outputs, [N, O]."""
+    """Return the derivatives of the samples' losses in their outputs, [N, C]."""
     if LOSS == "softmax":
         own, below = parts_of_classes(outputs, labels, c)
         others = tl.where(own, 0.0, tl.exp(below) / tl.sum(tl.exp(below), 1)[:, None])

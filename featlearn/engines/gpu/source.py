@@ -14,7 +14,7 @@ from functools import cached_property
 from featlearn.engines.tape import CODES, DIVERGED, FITTED, OF_NUMBERS, Program
 
 NAMES = {code: name for name, code in CODES.items()}
-SHAPES = {"coef": "f, k, F, P", "align": "f, k, F, P", "second": "f, c, F, O"}
+SHAPES = {"coef": "f, k, F, P", "align": "f, k, F, P", "second": "f, c, F, C"}
 
 TEXT = """
 @triton.jit(do_not_specialize=["n_lanes", "first", "n_steps", "n_batches"])
@@ -22,7 +22,7 @@ def replay(
     coefs, aligns, alphas, seconds, numbers, batches, ends, stops, labels, shown, times, grams, starts, squares,
     settings, n_lanes, first, n_steps, n_batches,
     f: tl.constexpr, k: tl.constexpr, n: tl.constexpr, c: tl.constexpr, n_slots: tl.constexpr,
-    F: tl.constexpr, P: tl.constexpr, N: tl.constexpr, O: tl.constexpr, ACTIVATION: tl.constexpr, LOSS: tl.constexpr,
+    F: tl.constexpr, P: tl.constexpr, N: tl.constexpr, C: tl.constexpr, ACTIVATION: tl.constexpr, LOSS: tl.constexpr,
 ):
     lane = tl.program_id(0).to(tl.int64)
     scale, level = tl.load(settings), tl.load(settings + 1)
