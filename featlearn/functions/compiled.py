@@ -15,8 +15,11 @@ from typing import Any
 from numba import njit
 
 from featlearn.functions.activations import ACTIVATIONS
+from featlearn.functions.cache import check_definitions
 from featlearn.functions.formulas import Numbers, chosen
 from featlearn.functions.losses import LOSSES
+
+check_definitions()
 
 KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
 LOSS_KINDS = {name: kind for kind, name in enumerate(LOSSES)}
