@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,76 +11,84 @@ from helpers import make_run
 from scipy import stats
 
 import featlearn.law
-from featlearn.data import SignalNoise
-from featlearn.geometry import Gram, gram_of_vectors
-from featlearn.law import Numbers, Shape, draw
+from featlearn.data import XOR, SignalNoise
+from featlearn.geometry import draw_run, stacked
+from featlearn.law import draw
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record, Train
-from featlearn.simulation import Block, simulate_block
+from featlearn.simulation import simulate_block
 from featlearn.trackers import Decomposition, Loss, TestError
 
 DATA = SignalNoise(n_samples=5, dim=30, signal_norm=1.5, noise_std=0.8)
 NETWORK = TwoLayerCNN(n_filters=2, init_std=0.3)
 
 
-def shape_of(data, network):
-    return Shape(data.n_samples, data.n_noises, 2 * network.n_filters, network.bias, data.orthogonal_noise)
+@dataclass(frozen=True)
+class Gram:
+    """Inner products of the signal and the noises, with the filters, and of these."""
 
-
-def numbers_of(data, network, seeds):
-    run = replace(make_run(), data=data, network=network)
-    return Block.repeated(run, np.asarray(seeds, dtype=np.int64)).numbers("cpu")
+    data: np.ndarray
+    data_init: np.ndarray
+    init_init: np.ndarray
 
 
 def drawn(data, network, seeds):
-    return draw(numbers_of(data, network, seeds), shape_of(data, network))
+    seeds = torch.as_tensor(np.asarray(seeds, dtype=np.int64))
+    return draw([(data, network)], np.zeros(len(seeds), dtype=np.int64), seeds)
+
+
+def grams(block):
+    """The geometry of many runs, one object each; the patch -signal is left out."""
+    geometry = block.geometry
+    kept = [i for i in range(geometry.gram.shape[1]) if i != 1]
+    arrays = geometry.gram[:, kept][:, :, kept], geometry.align0[:, :, kept], geometry.init_gram
+    return [Gram(*parts) for parts in zip(*(x.numpy() for x in arrays), strict=True)]
 
 
 def draw_grams(data, network, seeds):
-    """The geometry of many runs, one object each."""
-    block = drawn(data, network, seeds)
-    arrays = (block.gram.numpy(), block.align0.numpy(), block.init_gram.numpy())
-    return [Gram(*parts) for parts in zip(*arrays, strict=True)]
+    return grams(drawn(data, network, seeds))
 
 
 def of_vectors(data, network, seeds):
-    return [gram_of_vectors(data.draw_vectors(seed), network.draw_weights(seed, data.dim)) for seed in seeds]
+    return [grams(draw_run(data, network, seed))[0] for seed in seeds]
 
 
 # one run, whoever is beside it
 
 
-def same(a, b):
-    return all(torch.equal(x, y) for x, y in zip(vars(a).values(), vars(b).values(), strict=True))
-
-
-def lane(block, place):
-    return type(block)(*(x[place : place + 1] for x in vars(block).values()))
+def tensors(draw):
+    """All tensors of a draw."""
+    return [x for part in (draw.training, draw.geometry) for x in vars(part).values() if x is not None]
 
 
 @pytest.mark.parametrize("n_samples, n_filters", [(2, 1), (3, 2), (5, 2), (7, 4), (8, 4), (16, 5), (20, 10), (33, 6)])
 @pytest.mark.parametrize("bias, orthogonal", [(False, False), (True, True)])
-def test_a_run_is_drawn_alike_alone_and_in_any_block(n_samples, n_filters, bias, orthogonal):
+@pytest.mark.parametrize("model", [SignalNoise, XOR])
+def test_a_run_is_drawn_alike_alone_and_in_any_block(n_samples, n_filters, bias, orthogonal, model):
     """Bits, at odd sizes and beside other dimensions: loops and products round the ends of an array in other ways."""
-    shape = Shape(n_samples, n_samples, 2 * n_filters, bias, orthogonal)
+    own = {"orthogonal_noise": orthogonal} if model is SignalNoise else {}
 
-    def numbers(seeds):
-        seeds = torch.tensor(seeds)
-        x = seeds.double()
-        return Numbers(seeds, 10 ** (3 + x % 9), 1 + x / 7, x % 3 / 10, x % 5, 0.1 + x)
+    def setting(seed):
+        numbers = {"signal_norm": seed % 5.0, "noise_std": 1 + seed / 7, "flip_prob": seed % 3 / 10}
+        data = model(n_samples=n_samples, dim=10 ** (3 + seed % 9), **numbers, **own)
+        return data, TwoLayerCNN(n_filters=n_filters, bias=bias, init_std=0.1 + seed)
 
-    alone = {seed: draw(numbers([seed]), shape) for seed in (0, 5, 11)}
+    def draws(seeds):
+        return draw([setting(seed) for seed in seeds], np.arange(len(seeds)), torch.tensor(seeds))
+
+    alone = {seed: tensors(draws([seed])) for seed in (0, 5, 11)}
     for seeds in ([5, 0], [3, 1, 11, 5, 0], [*range(100, 127), 5, 0, 11], [0] * 130 + [11, 4, 5] + [7] * 150):
-        block = draw(numbers(seeds), shape)
+        block = tensors(draws(seeds))
         for place, seed in enumerate(seeds):
-            assert seed not in alone or same(lane(block, place), alone[seed]), (seeds, place)
+            if seed in alone:
+                assert all(torch.equal(x[place], y[0]) for x, y in zip(block, alone[seed], strict=True)), (seeds, place)
 
 
 def test_other_seeds_are_other_draws():
     block = drawn(replace(DATA, flip_prob=0.4), NETWORK, [0, 1, 2**40, 2**62])
-    assert len({tuple(g.flatten().tolist()) for g in block.gram}) == 4
-    assert len({tuple(y.tolist()) for y in block.labels}) == 4
+    assert len({tuple(g.flatten().tolist()) for g in block.geometry.gram}) == 4
+    assert len({tuple(y.tolist()) for y in block.training.labels}) == 4
 
 
 def test_numbers_scale_and_do_not_change_the_draw():
@@ -89,24 +97,27 @@ def test_numbers_scale_and_do_not_change_the_draw():
     assert np.allclose(4 * weak.data, strong.data, rtol=1e-14) and np.array_equal(weak.init_init, strong.init_init)
 
 
-def test_a_bias_is_one_more_orthonormal_vector():
-    """The same draw with and without bias, and with the bias appended by hand."""
-    (plain,) = draw_grams(DATA, NETWORK, [8])
-    (bias,) = draw_grams(DATA, replace(NETWORK, bias=True), [8])
-    expected = plain.with_bias(bias.data_init[:, -1])
-    assert all(np.allclose(a, b, rtol=1e-14) for a, b in zip(vars(bias).values(), vars(expected).values(), strict=True))
-    many = np.array([g.data_init[:, -1] for g in draw_grams(DATA, replace(NETWORK, bias=True), range(1000))])
+def test_a_bias_is_one_more_coordinate_of_every_patch():
+    """The same draw with and without bias: patches have the coordinate 1 there, filters their bias."""
+    plain, bias = (drawn(DATA, replace(NETWORK, bias=b), [8]).geometry for b in (False, True))
+    b = bias.biases
+    assert plain.biases is None
+    assert torch.equal(bias.gram, plain.gram + 1)
+    assert torch.allclose(bias.align0, plain.align0 + b[..., None], rtol=1e-14)
+    assert torch.allclose(bias.init_gram, plain.init_gram + b[:, :, None] * b[:, None], rtol=1e-14)
+    assert torch.equal(bias.signal_gram, plain.signal_gram) and torch.equal(bias.squares, plain.squares)
+    many = drawn(DATA, replace(NETWORK, bias=True), range(1000)).geometry.biases.numpy()
     assert stats.kstest(many.flatten() / NETWORK.init_std, "norm").pvalue > 1e-3
 
 
 def test_labels_are_even_and_flipped_with_their_probability():
-    block = drawn(replace(DATA, n_samples=50, flip_prob=0.2, dim=100), NETWORK, range(400))
+    block = drawn(replace(DATA, n_samples=50, flip_prob=0.2, dim=100), NETWORK, range(400)).training
     assert set(block.labels.unique().tolist()) == {-1.0, 1.0}
     assert abs(block.true_labels.mean().item()) < 4 / math.sqrt(20_000)
     flipped = (block.labels != block.true_labels).double()
     assert abs(flipped.mean().item() - 0.2) < 4 * 0.4 / math.sqrt(20_000)
     assert abs((flipped * block.true_labels).mean().item()) < 4 * 0.45 / math.sqrt(20_000)
-    clean = drawn(DATA, NETWORK, range(50))
+    clean = drawn(DATA, NETWORK, range(50)).training
     assert torch.equal(clean.labels, clean.true_labels)
 
 
@@ -232,43 +243,79 @@ def test_wrong_degrees_fail_the_same_test(wrong, monkeypatch):
 # the law, by comparison with drawn vectors
 
 
-def entries(gram):
-    joint = np.block([[gram.data, gram.data_init.T], [gram.data_init, gram.init_init]])
-    values = np.linalg.eigvalsh(joint)
-    return {
-        "G[0,1]": gram.data[0, 1],
-        "G[1,1]": gram.data[1, 1],
-        "G[5,5]": gram.data[5, 5],
-        "G[2,4]": gram.data[2, 4],
-        "A0[1,0]": gram.data_init[1, 0],
-        "A0[3,5]": gram.data_init[3, 5],
-        "W0W0'[0,3]": gram.init_init[0, 3],
-        "W0W0'[3,3]": gram.init_init[3, 3],
-        "largest eigenvalue": values[-1],
-        "smallest eigenvalue": values[0],
-        "sum of squares": np.square(joint).sum(),
+def entries(block):
+    """Statistics of many draws, [b] each: entries of every matrix, and what depends on all of them."""
+    g = block.geometry
+    cross = torch.cat([g.align0, g.signal_align0], 2)
+    joint = torch.cat([torch.cat([g.gram, g.align0.mT], 2), torch.cat([g.align0, g.init_gram], 2)], 1)
+    values = torch.linalg.eigvalsh(joint)[:, -g.squares.shape[1] :]
+    columns = {
+        "cross": cross,
+        "G": g.gram,
+        "W0W0'": g.init_gram,
+        "signals": g.signal_gram,
+        "squares": g.squares[:, None],
     }
+    found = {"largest eigenvalue": values[:, -1], "sum of squares": joint.square().sum((1, 2))}
+    for name, x in columns.items():
+        last = x.shape[1] - 1, x.shape[2] - 1
+        for i, j in {(0, 0), last, (0, last[1]), (last[0], 0), (last[0] // 2, last[1] // 2)}:
+            found[f"{name}[{i},{j}]"] = x[:, i, j]
+    return {name: x.numpy() for name, x in found.items()}
 
 
 def worst_p(one, other):
-    """The smallest two-sample Kolmogorov-Smirnov p-value over the columns of two lists of dicts."""
-    p = {name: stats.ks_2samp([r[name] for r in one], [r[name] for r in other]).pvalue for name in one[0]}
+    """The smallest two-sample Kolmogorov-Smirnov p-value over the columns of two dicts."""
+    p = {name: stats.ks_2samp(one[name], other[name]).pvalue for name in one if np.ptp(one[name]) > 1e-9}
     return min(p.values()), min(p, key=p.get)
 
 
 SMALLEST = replace(DATA, dim=10)  # d - 1 = 9 = 5 noises + 4 filters: the last row has one coordinate left
+XORS = XOR(n_samples=5, dim=30, signal_norm=1.5, noise_std=0.8, angle=60.0)
+COMPARED = {
+    "smallest": SMALLEST,
+    "dim 30": DATA,
+    "orthogonal": replace(DATA, orthogonal_noise=True),
+    "xor": XORS,
+    "xor, smallest": replace(XORS, dim=11),
+    "xor, on one axis": replace(XORS, angle=1e-9),
+}
+N_DRAWS = 2000
 
 
-@pytest.mark.parametrize("data", [SMALLEST, DATA, replace(DATA, orthogonal_noise=True)])
-def test_entries_follow_the_law_of_drawn_vectors(data):
-    law, vectors = ([entries(g) for g in draw(data, NETWORK, range(2000))] for draw in (draw_grams, of_vectors))
-    assert worst_p(law, vectors)[0] > 1e-3
+def law_of(data):
+    return drawn(data, NETWORK, range(N_DRAWS))
 
 
-@pytest.mark.parametrize("wrong", [without_first_coordinate, without_signal_in_cross])
-def test_a_wrong_law_has_other_entries(wrong):
-    law, vectors = ([entries(g) for g in draw(SMALLEST, NETWORK, range(2000))] for draw in (wrong, of_vectors))
-    assert worst_p(law, vectors)[0] < 1e-6
+def vectors_of(data):
+    return stacked([draw_run(data, NETWORK, seed) for seed in range(N_DRAWS)])
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_entries_follow_the_law_of_drawn_vectors(name):
+    assert worst_p(entries(law_of(COMPARED[name])), entries(vectors_of(COMPARED[name])))[0] > 1e-3
+
+
+@pytest.mark.parametrize("wrong", [equal_degrees, one_degree_more])
+@pytest.mark.parametrize("data", [SMALLEST, replace(XORS, dim=11)])
+def test_a_wrong_law_has_other_entries(wrong, data, monkeypatch):
+    vectors = entries(vectors_of(data))
+    patched(wrong, monkeypatch)
+    assert worst_p(entries(law_of(data)), vectors)[0] < 1e-6
+
+
+class Tilted(XOR):
+    """XOR whose noise is not projected off the axes."""
+
+    @property
+    def frame(self):
+        return replace(super().frame, orthogonal=False)
+
+
+def test_noise_that_is_not_projected_has_other_entries():
+    """Negative control."""
+    tilted = Tilted(**vars(XORS))
+    assert worst_p(entries(law_of(tilted)), entries(vectors_of(XORS)))[0] < 1e-6
 
 
 TRAINED = {
@@ -278,6 +325,7 @@ TRAINED = {
     "bias": {"data__dim": 60, "network__bias": True},
     "independent": {"data__dim": 60, "data__n_patches": 3, "data__noise": "independent"},
     "flips": {"data__dim": 60, "data__flip_prob": 0.2},
+    "xor": {"data": XOR(dim=60, signal_norm=1.0)},
 }
 N_RUNS = 384
 
@@ -298,7 +346,7 @@ def ends(sampling, optimizer=None, **changes):
         block = [replace(run, seed=start + i) for i in range(128)]
         rows += [{name: v[-1] for name, v in t.values.items()} for t in simulate_block(block)]
     names = ("train_loss", "grad_norm", "signal_coef_mean", "signal_coef_max", "noise_coef_pos_mean")
-    return [{name: row[name] for name in (*names, "noise_coef_neg_mean", "test_error_true")} for row in rows]
+    return {name: np.array([row[name] for row in rows]) for name in (*names, "noise_coef_neg_mean", "test_error_true")}
 
 
 @pytest.mark.parametrize("setting", TRAINED)
