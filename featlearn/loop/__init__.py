@@ -62,5 +62,5 @@ def make_stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return what takes the steps: many in one go where the engine allows it."""
     kind = Stepper
     if isinstance(engine, GramEngine):
-        kind = ReplayStepper if hasattr(engine, "play") else GraphStepper if engine.seeds.is_cuda else Stepper
+        kind = ReplayStepper if hasattr(engine, "replay") else GraphStepper if engine.seeds.is_cuda else Stepper
     return kind(engine, rule, level)
