@@ -1,109 +1,204 @@
-"""The activations as numba compiles them into the hot loops; activations.py is their plain twin.
+"""Activations and losses as numba compiles them into the hot loops, from the formulas of the other two files.
 
-Loops know an activation by its number in KINDS. Every choice among the numbers ends by raising: what has no formula
-here is trained nowhere as something else.
+Loops know an activation and a loss by their numbers. Each has a loop of its own, as a loop that chooses stays scalar,
+and every choice among the numbers ends by raising: what has no formula here is trained nowhere as something else.
 """
 
 from __future__ import annotations
 
+import ast
+import linecache
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from numba import njit
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from featlearn.functions.activations import ACTIVATIONS
+from featlearn.functions.formulas import Numbers, chosen
+from featlearn.functions.losses import LOSSES
 
-KINDS = {"relu": 0, "relu2": 1, "relu3": 2, "softplus": 3}
-_RELU, _RELU2, _RELU3, _SOFTPLUS = KINDS.values()
-_UNKNOWN = "no formula is compiled for this activation"
-
-
-def kind_of(activation: str) -> int:
-    """Return the number of an activation. Raises ValueError for one that the compiled loops do not know."""
-    if activation not in KINDS:
-        raise ValueError(f"activation {activation}: the compiled loops know {', '.join(KINDS)}")
-    return KINDS[activation]
+KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
+LOSS_KINDS = {name: kind for kind, name in enumerate(LOSSES)}
 
 
-@njit(inline="always")
-def value(kind: int, z: float) -> Any:
-    """Return the activation, in the precision of z; ``kind`` is its number in KINDS."""
-    zero = type(z)(0)
-    r = zero if z <= zero else z  # NaN stays
-    if kind == _RELU:
-        return r
-    if kind == _RELU2:
-        return r * r
-    if kind == _RELU3:
-        return r * r * r
-    if kind == _SOFTPLUS:
-        return r + math.log1p(math.exp(-abs(z)))
-    raise ValueError(_UNKNOWN)
+def activation_kind(name: str) -> int:
+    """Return the number of an activation. Raises ValueError for one that is not in ACTIVATIONS."""
+    return int(chosen("activation", name, KINDS))
 
 
-@njit(inline="always")
-def slope(kind: int, z: float) -> Any:
-    """Return the activation's derivative, in the precision of z."""
-    zero, one = type(z)(0), type(z)(1)
-    r = zero if z <= zero else z  # NaN stays
-    if kind == _RELU:
-        return one if z > zero else zero
-    if kind == _RELU2:
-        return r + r
-    if kind == _RELU3:
-        return type(z)(3) * r * r
-    if kind == _SOFTPLUS:
-        return one / (one + math.exp(-z))
-    raise ValueError(_UNKNOWN)
+def loss_kind(name: str) -> int:
+    """Return the number of a loss. Raises ValueError for one that is not in LOSSES."""
+    return int(chosen("loss", name, LOSS_KINDS))
 
 
-@njit(inline="always")
-def expansion(kind: int, z: float) -> Any:
-    """Return the activation with its first and second derivative, in the precision of z, for a single exponential."""
-    zero, one = type(z)(0), type(z)(1)
-    if kind != _SOFTPLUS:
-        r = zero if z <= zero else z  # NaN stays
-        bend = zero if kind == _RELU else (type(z)(2) if z > zero else zero) if kind == _RELU2 else type(z)(6) * r
-        return value(kind, z), slope(kind, z), bend
-    e = math.exp(-abs(z))
-    part = one / (one + e)
-    return (zero if z <= zero else z) + math.log1p(e), part if z > zero else e * part, e * part * part
+@njit(error_model="numpy")
+def _positive(x: Any) -> Any:
+    return type(x)(0) if x <= 0 else x  # NaN stays
 
 
-@njit(error_model="numpy", fastmath={"contract"})
-def values(kind: int, z: Array, out: Array) -> None:
-    """Write the activation of every entry of z into ``out``; one loop a kind, as a loop that chooses stays scalar."""
-    if kind == _RELU:
-        for i in range(len(z)):
-            out[i] = value(_RELU, z[i])
-    elif kind == _RELU2:
-        for i in range(len(z)):
-            out[i] = value(_RELU2, z[i])
-    elif kind == _RELU3:
-        for i in range(len(z)):
-            out[i] = value(_RELU3, z[i])
-    elif kind == _SOFTPLUS:
-        for i in range(len(z)):
-            out[i] = value(_SOFTPLUS, z[i])
-    else:
-        raise ValueError(_UNKNOWN)
+@njit(error_model="numpy")
+def _step(x: Any) -> Any:
+    return type(x)(1) if x > 0 else type(x)(0)
+
+
+@njit(error_model="numpy")
+def _where(condition: bool, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+@njit(error_model="numpy")
+def _sigmoid(x: Any) -> Any:
+    e = math.exp(-abs(x))
+    return _where(x > 0, type(x)(1), e) / (type(x)(1) + e)
+
+
+@njit(error_model="numpy")
+def _softplus(x: Any) -> Any:
+    return _positive(x) + math.log1p(math.exp(-abs(x)))
+
+
+WORDS = {
+    "positive": _positive,
+    "step": _step,
+    "where": _where,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "exp": math.exp,
+    "log1p": math.log1p,
+    "sqrt": math.sqrt,
+    "tanh": math.tanh,
+    "erf": math.erf,
+    "abs": abs,
+}
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def slopes(kind: int, factor: Array, z: Array, out: Array) -> None:
-    """Write ``factor`` times the activation's derivative at every entry of z into ``out``."""
-    if kind == _RELU:
-        for i in range(len(z)):
-            out[i] = factor[i] * slope(_RELU, z[i])
-    elif kind == _RELU2:
-        for i in range(len(z)):
-            out[i] = factor[i] * slope(_RELU2, z[i])
-    elif kind == _RELU3:
-        for i in range(len(z)):
-            out[i] = factor[i] * slope(_RELU3, z[i])
-    elif kind == _SOFTPLUS:
-        for i in range(len(z)):
-            out[i] = factor[i] * slope(_SOFTPLUS, z[i])
-    else:
-        raise ValueError(_UNKNOWN)
+def _softmax_values(outputs: Any, labels: Any, out: Any) -> None:
+    for i in range(len(out)):
+        top = outputs[:, i].argmax()
+        others = out.dtype.type(0)
+        for j in range(len(outputs)):
+            if j != top:
+                others += math.exp(outputs[j, i] - outputs[top, i])
+        out[i] = math.log1p(others) - (outputs[int(labels[i]), i] - outputs[top, i])
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def _softmax_slopes(outputs: Any, labels: Any, batch: Any, out: Any) -> None:
+    for i in range(len(labels)):
+        right, top = int(labels[i]), outputs[:, i].max()
+        total = out.dtype.type(0)
+        for j in range(len(outputs)):
+            out[j, i] = math.exp(outputs[j, i] - top)
+            total += out[j, i]
+        out[right, i] = 0
+        for j in range(len(outputs)):
+            if j != right:
+                out[j, i] *= batch[i] / total
+                out[right, i] -= out[j, i]
+
+
+@njit
+def _no_single_output() -> None:
+    raise ValueError("this loss has several outputs: its second derivative is a matrix")
+
+
+def _steps(*formulas: str, result: str) -> list[str]:
+    """Return the lines that compute every call of some formulas once, and ``result``, where {0}, {1}, ... are these."""
+    calls, texts = _Calls(), []
+    for formula in formulas:
+        tree = Numbers("number({})").visit(ast.parse(formula, mode="eval"))
+        texts.append(f"({ast.unparse(calls.visit(tree))})")
+    return [*(f"{name} = {call}" for call, name in calls.names.items()), result.format(*texts)]
+
+
+class _Calls(ast.NodeTransformer):
+    """Puts a name in the place of every call, the same one for the same call."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Return the name, after those of the calls inside."""
+        if ast.unparse(node.func) == "number":
+            return node
+        call = ast.unparse(self.generic_visit(node))
+        return ast.Name(self.names.setdefault(call, f"call_{len(self.names)}"))
+
+
+def _loop(start: str, *lines: str) -> list[str]:
+    return [f"for i in range(len({start})):", *(f"    {line}" for line in lines)]
+
+
+def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[list[str]]) -> Any:
+    """Compile the choice among ``cases``, whose numbers are their places; ``like``: whose type the numbers have."""
+    lines = [f"def {name}(kind, {arguments}):", f"    number = {like}"]
+    for kind, case in enumerate(cases):
+        lines += [f"    {'elif' if kind else 'if'} kind == {kind}:", *(f"        {line}" for line in case)]
+    lines += ["    else:", f"        raise ValueError('no formula is compiled for this {what}')"]
+    file, text = f"<featlearn.functions: {name}>", "\n".join(lines) + "\n"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
+    made: dict[str, Any] = dict(WORDS) | {"__name__": __name__}
+    made |= {"softmax_values": _softmax_values, "softmax_slopes": _softmax_slopes, "refuse": _no_single_output}
+    exec(compile(text, file, "exec"), made)
+    return njit(error_model="numpy", fastmath={"contract"})(made[name])
+
+
+_NUMBER = "out.dtype.type"
+_ACTS = [(a.value_formula, a.slope_formula, a.second_formula or "0") for a in ACTIVATIONS.values()]
+_LOSSES = [loss for loss in LOSSES.values() if loss.name != "softmax"]  # which is the last of them
+
+
+def _at_points(formula: str, result: str) -> list[str]:
+    return _loop("points", "z = points[i]", *_steps(formula, result=result))
+
+
+def _at_samples(formula: str, result: str) -> list[str]:
+    return _loop("labels", "f, y = outputs[0, i], labels[i]", "m = y * f", *_steps(formula, result=result))
+
+
+# values(kind, z, out): write the activation of every entry of z into ``out``
+values: Any = _function(
+    *("values", "points, out", _NUMBER, "activation"),
+    [_at_points(value, "out[i] = {0}") for value, _, _ in _ACTS],
+)
+# slopes(kind, factor, z, out): write ``factor`` times the activation's derivative at every entry of z into ``out``
+slopes: Any = _function(
+    *("slopes", "factor, points, out", _NUMBER, "activation"),
+    [_at_points(slope, "out[i] = factor[i] * {0}") for _, slope, _ in _ACTS],
+)
+# expansion(kind, z): return the activation with its first and second derivative, in the precision of z
+expansion: Any = _function(
+    *("expansion", "z", "type(z)", "activation"),
+    [_steps(*three, result="return number({0}), number({1}), number({2})") for three in _ACTS],
+)
+# loss_values(kind, outputs, labels, out): write the loss of every sample into ``out`` [n], from outputs [C, n]
+loss_values: Any = _function(
+    *("loss_values", "outputs, labels, out", _NUMBER, "loss"),
+    [*(_at_samples(x.value_formula, "out[i] = {0}") for x in _LOSSES), ["softmax_values(outputs, labels, out)"]],
+)
+# loss_slopes(kind, outputs, labels, batch, out): write batch_i dloss_i / df_ci into ``out`` [C, n], maybe ``outputs``
+loss_slopes: Any = _function(
+    *("loss_slopes", "outputs, labels, batch, out", _NUMBER, "loss"),
+    [
+        *(_at_samples(x.slope_formula, "out[0, i] = batch[i] * {0}") for x in _LOSSES),
+        ["softmax_slopes(outputs, labels, batch, out)"],
+    ],
+)
+# loss_seconds(kind, outputs, labels, out): write the second derivative in the one output into ``out`` [n]
+loss_seconds: Any = _function(
+    *("loss_seconds", "outputs, labels, out", _NUMBER, "loss"),
+    [*(_at_samples(x.second_formula or "0", "out[i] = {0}") for x in _LOSSES), ["refuse()"]],
+)
+
+# the old names
+kind_of = activation_kind
+value: Any = _function(
+    *("value", "z", "type(z)", "activation"),
+    [_steps(formula, result="return number({0})") for formula, _, _ in _ACTS],
+)
+slope: Any = _function(
+    *("slope", "z", "type(z)", "activation"),
+    [_steps(formula, result="return number({0})") for _, formula, _ in _ACTS],
+)

@@ -53,7 +53,7 @@ def variables(formula: str) -> set[str]:
 def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:
     """Return the text of a function with this formula; ``number``: how a number is written."""
     lines = ["m = y * f"] if "m" in variables(formula) else []
-    lines.append(f"return {ast.unparse(_Numbers(number).visit(ast.parse(formula, mode='eval')))}")
+    lines.append(f"return {ast.unparse(Numbers(number).visit(ast.parse(formula, mode='eval')))}")
     return "\n    ".join([f"def {name}({arguments}):", *lines]) + "\n"
 
 
@@ -74,11 +74,12 @@ def chosen(kind: str, name: str, among: Mapping[str, Any]) -> Any:
     return among[name]
 
 
-class _Numbers(ast.NodeTransformer):
+class Numbers(ast.NodeTransformer):
     """Writes the numbers of a formula in another way."""
 
     def __init__(self, form: str) -> None:
         self.form = form
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Return the number, written so."""
         return ast.parse(self.form.format(ast.unparse(node)), mode="eval").body
