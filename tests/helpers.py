@@ -19,7 +19,7 @@ from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.engines.tape import Program
-from featlearn.geometry import Draw, draw_run
+from featlearn.geometry import Draw, draw_run, inner_products, patches_of
 from featlearn.loop import MiniBatches, NextStep, State, Stepper
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN

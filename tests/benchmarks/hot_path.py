@@ -6,6 +6,7 @@ Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --
 import pytest
 
 from featlearn.bench.networks import block, compute, network
+from featlearn.environment import fresh_environment
 from featlearn.loop import MiniBatches, NextStep, Stepper
 from featlearn.optim import stack
 from featlearn.simulation import build_engine, simulate_block
@@ -24,7 +25,7 @@ def ready(run):
     runs = block(run, 0)
     with fresh_environment():
         engine = build_engine(runs, "cpu")
-        rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
+        rule = stack([one.optimizer for one in runs], engine.labels.new_tensor)
         full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).losses(engine)
         stepper = Stepper(engine, rule, None)
         state = stepper.run(stepper.start(next(full)), full, 0, 5)

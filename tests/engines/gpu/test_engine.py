@@ -50,7 +50,7 @@ def pair(runs, level=None):
 def run_both(plain, played, losses, syncs=SYNCS):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), played.start(next(other))
-    for first, last in pairwise(looks):
+    for first, last in pairwise(syncs):
         a, b = plain.run(a, one, first, last), run_to(played, b, other, first, last)
     return a, b
 
