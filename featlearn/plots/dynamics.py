@@ -173,13 +173,23 @@ def _figure(
 
 
 def _draw_over(shown: list[Curves], ax: Axes, columns: Sequence[str], band: str) -> None:
-    """Draw optimizers into one panel: one colour per optimizer and one dash per column; a single one has colours."""
+    """Draw optimizers into one panel: one colour per optimizer and one dash per column, which the legend names apart.
+
+    A single optimizer has one colour per column.
+    """
+    alone, several = len(shown) == 1, len(columns) > 1
     for curves, colour in zip(shown, cycle(colours := fresh(ax))):
         name = title(curves.optimizer)
-        words = {c: f"{name}: {label(c)}" if len(columns) > 1 else name for c in columns}
-        several: list[Mapping[str, Any]] = [{"color": colour, "ls": dash} for dash in DASHES]
-        styles = several if len(shown) > 1 else [{"color": colour} for colour in colours]
+        styles: list[Mapping[str, Any]] = [{"color": c} for c in colours]
+        words = {column: f"{name}: {label(column)}" if several else name for column in columns}
+        if not alone:
+            styles = [{"color": colour, "ls": dash} for dash in DASHES]
+            words = dict.fromkeys(columns, "_nolegend_") | {columns[0]: name}
         curves.draw(ax, styles, words, band)
+    if several and not alone:
+        for column, dash in zip(columns, cycle(DASHES)):
+            if label(column) not in ax.get_legend_handles_labels()[1]:
+                ax.plot([], [], color=GREY, ls=dash, label=label(column))
 
 
 def _scale(

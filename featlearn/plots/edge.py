@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, log_ticks
 from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, title
+from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, setting, title
 from featlearn.tables.columns import by_cell, cell_columns, counted, last_rows, of_optimizer, select
 from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, edge_in_use, require_recorded
 from featlearn.tables.labels import Label
@@ -44,6 +44,12 @@ class Curves:
     def rows(self) -> pd.DataFrame:
         """Return the rows of all cells, in the order of the sweep."""
         return pd.concat(self.cells.values()).sort_index()
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """Return the settings that all cells share, none for a single cell."""
+        first, *others = [cell.settings for cell in self.cells]
+        return {key: value for key, value in first.items() if others and all(o.get(key) == value for o in others)}
 
 
 def edge(
@@ -140,7 +146,7 @@ def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptio
             for ax, (cell, rows) in zip(axes, curves.cells.items(), strict=True):
                 for column, look in LOOKS.items():
                     _lines(ax, rows, column, label(column), look)
-                heading(ax, title(cell), seeds(pd.Series([rows["run_id"].nunique()])))
+                heading(ax, _short(curves, cell), seeds(pd.Series([rows["run_id"].nunique()])))
         _scale(curves, axes, log_y)
         finish(axes, _notes(curves), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
@@ -151,12 +157,19 @@ def _draw_over(curves: Curves, ax: Axes) -> None:
     alone, empty = len(curves.cells) == 1, not ax.lines
     for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
         for column, look in LOOKS.items():
-            words = f"{title(cell)}: {label(column)}" if alone else title(cell) if column == SHARPNESS else "_nolegend_"
+            name = _short(curves, cell)
+            words = f"{name}: {label(column)}" if alone else name if column == SHARPNESS else "_nolegend_"
             _lines(ax, rows, column, words, look if alone and empty else {**look, "color": colour})
     if not alone:
         for column in (SAM_EDGE, STABILITY_EDGE):
             if curves.rows[column].notna().any():
                 ax.plot([], [], **{**LOOKS[column], "color": GREY}, label=label(column))
+
+
+def _short(curves: Curves, cell: Label) -> str:
+    """Return the title of a cell without the settings that all cells share, which the caption states."""
+    own = {key: value for key, value in cell.settings.items() if curves.shared.get(key) != value}
+    return title(Label(cell.name, own))
 
 
 def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
@@ -188,6 +201,7 @@ def _notes(curves: Curves) -> list[str]:
     fitted, negative = int((ends["status"] == "fitted").sum()), int((curves.rows[SHARPNESS] < 0).sum())
     at_zero = (ends["optimizer.name"].isin(OF_SAM) & ends[SAM_EDGE].isna()).any()
     return [
+        f"All at {', '.join(setting(*item) for item in curves.shared.items())}." if curves.shared else "",
         "Every line is a run." if len(ends) == len(curves.cells) else "Every line is one seed.",
         "SAM of radius 0 is gradient descent, whose edge is $2/\\eta$." if at_zero else "",
         f"Where the largest eigenvalue is negative ({negative} records), its size is drawn." if negative else "",
