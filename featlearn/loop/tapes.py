@@ -61,9 +61,9 @@ class Recording:
         """What to replay, if anything."""
         return self.recorded and self.recorded.program
 
-    def holds(self, memory: Any, t: int) -> bool:
-        """Whether it is what the rule does at step t."""
-        return any(trace.holds(t) for trace in self.traces) and _equal(memory, self.memory)
+    def holds(self, t: int) -> bool:
+        """Whether it is what the rule does at step t with such a memory."""
+        return any(trace.holds(t) for trace in self.traces)
 
 
 PLAIN = Recording(None, None, [])
@@ -81,7 +81,10 @@ class Tapes:
         """Return the first step after ``first``, ``last`` at most, at which the rule does not do the same."""
         memory, t = layout(state.memory), first + 1
         found = self._at(state, memory, first)
-        while found.recorded is not None and t < last and self._at(state, memory, t) is found:
+        while found.recorded is not None and t < last:
+            again = self._compared(found, state, t) if found.holds(t) else self._at(state, memory, t)
+            if again is not found:
+                break
             t += 1
         return t
 
@@ -92,7 +95,7 @@ class Tapes:
     def _at(self, state: State, memory: Any, t: int) -> Recording:
         if not self._reliable:
             return PLAIN
-        found = next((kept for kept in self.kept if kept.holds(memory, t)), None)
+        found = next((kept for kept in self.kept if kept.holds(t) and _equal(memory, kept.memory)), None)
         return self._compared(found or self._new(state, memory, t), state, t)
 
     def _new(self, state: State, memory: Any, t: int) -> Recording:

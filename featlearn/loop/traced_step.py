@@ -37,15 +37,15 @@ class Trace:
     def holds(self, t: int) -> bool:
         """Whether all questions have the same answers at step t."""
         try:
-            return all(compare(_computed(path, t), x) == answer for (path, compare, x), answer in self._answers.items())
+            for (path, compare, other), answer in self._answers.items():
+                value: Any = t
+                for operation, operand in path:
+                    value = operation(value, operand)
+                if compare(value, other) != answer:
+                    return False
         except ArithmeticError:  # such as a division by zero
             return False
-
-
-def _computed(path: Path, t: int) -> Any:
-    for operation, operand in path:
-        t = operation(t, operand)
-    return t
+        return True
 
 
 class TracedStep:

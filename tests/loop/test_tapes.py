@@ -9,15 +9,15 @@ from helpers import PLAIN, RULES, engine_of, full_batches, loss_on, make_run, ru
 
 from featlearn.loop import ReplayStepper, Stepper, tapes
 from featlearn.loop.tapes import KEPT, Tapes, record_step
-from featlearn.optim import GSAM, SAM, SGD
-from featlearn.optim.schedules import Cosine, StepDecay
+from featlearn.optim import GSAM, SAM, SGD, stack
+from featlearn.optim.schedules import Constant, Cosine, StepDecay
 
 STEPS = 80
 
 
-def states(rule):
-    """The states of a run before each of its steps."""
-    engine = engine_of(make_run(rule))
+def states(rule, lanes=1):
+    """The states of a block before each of its steps."""
+    engine = engine_of(*(make_run(rule if lanes == 1 else SGD(lr=0.1), seed=seed) for seed in range(lanes)))
     losses = iter(loss_on(engine, batch, t) for t, batch in enumerate(full_batches(engine, STEPS + 1)))
     stepper = Stepper(engine, rule, None)
     state = stepper.start(next(losses))
@@ -37,10 +37,10 @@ def test_a_recording_holds_at_the_steps_at_which_the_same_is_recorded(name):
     assert any(found) == (name not in PLAIN)
 
 
-def changes(rule):
+def changes(rule, lanes=1):
     """The steps at which the rule does something else than at the one before."""
     kept, found = Tapes(rule), []
-    for t, state in enumerate(states(rule)):
+    for t, state in enumerate(states(rule, lanes)):
         found.append(kept.at(state, t))
     return [t for t in range(1, STEPS) if found[t] is not found[t - 1]]
 
@@ -61,6 +61,8 @@ BASE = SGD(lr=0.1)
         (replace(RULES["sampa"], start=3, stop=9), [3, 4, 8, 9]),
         (replace(RULES["sam"], rho_schedule=Cosine(steps=50), start=2, stop=6), [2, 3, 4, 5, 6]),
         (replace(BASE, lr_schedule=StepDecay(every=30)), [30, 60]),
+        (SAM(rho=0.1, base=replace(BASE, lr_schedule=Constant(warmup=3))), [1, 2, 3]),
+        (SAM(rho=0.1, rho_schedule=StepDecay(every=20), base=BASE), [20, 40, 60]),
         (SAM(rho=0.1, base=replace(BASE, lr_schedule=Cosine(steps=10, warmup=3))), list(range(1, 14))),
         (GSAM(rho=0.1, alpha=0.2, base=BASE), []),  # its radius follows a rate that does not change
     ],
@@ -68,6 +70,22 @@ BASE = SGD(lr=0.1)
 def test_the_steps_that_tell_a_rule_apart(rule, expected):
     """A window; a first step without an average; every third step; gradients kept for the next step; schedules."""
     assert changes(rule) == expected
+
+
+def test_a_factor_for_each_run_of_a_block():
+    rules = [SAM(rho=0.1, rho_schedule=StepDecay(every=30, gamma=gamma), base=BASE) for gamma in (0.1, 0.5)]
+    assert changes(stack(rules, lambda numbers: torch.tensor(numbers, dtype=torch.float64)), lanes=2) == [30, 60]
+
+
+class Worded:
+    """A schedule that returns something else than a number."""
+
+    def factor(self, t):
+        return "half"
+
+
+def test_a_wrong_answer_is_not_recorded():
+    assert record_step(replace(BASE, lr_schedule=Worded()), next(states(BASE)), 0) is None
 
 
 def test_a_window_that_has_ended_is_what_was_before_it():
