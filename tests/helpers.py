@@ -56,7 +56,7 @@ from featlearn.simulation import Block, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(  # that the Gram engine serves, for any rule
+ALL_TRACKERS = tuple(  # every tracker that the Gram engine serves for any rule
     cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
 )
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
@@ -103,7 +103,7 @@ RULES = {
     "torch_optim": TorchOptim(lr=0.003, cls="torch.optim.RMSprop", options={"alpha": 0.9, "centered": True}),
 }
 STEADY = [name for name, rule in RULES.items() if formula(rule, 0) is not None]  # whose formulas are known
-IN_LAW = ("random_perturbation",)  # the engines draw differently, and no draw follows a symmetry
+IN_LAW = ("random_perturbation",)  # the engines draw differently: they agree in law only
 BY_COORDINATE = [name for name, rule in RULES.items() if "coordinates" in needs(rule)]
 GRAM_RULES = [name for name in RULES if name not in BY_COORDINATE]
 ROUTES = [(name, engine) for engine in ("gram", "weights") for name in (GRAM_RULES if engine == "gram" else RULES)]
@@ -133,14 +133,14 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
 
 
 def landscape_engine(model: Landscape, data: Any, seed: int, **options: Any) -> LandscapeEngine:
-    """The engine of one run on a landscape; without data those that it sees first."""
+    """The engine of one run on a landscape, by default on the first data model that it accepts."""
     return LandscapeEngine([model], [data or DATA[model.sees[0]]()], [seed], **options)
 
 
 def make_landscape_run(
     network: Landscape, optimizer: Any = RULES["sgd"], data: Any = None, **changes: Any
 ) -> RunConfig:
-    """A small resolved run on a landscape, full batch, recorded at its ends; without data those that it sees first."""
+    """A small resolved run on a landscape, full batch, recorded at its ends, by default on the first data accepted."""
     data, n_steps = data or DATA[network.sees[0]](), changes.pop("n_steps", 20)
     trackers = changes.pop("trackers", (TRACKERS["loss"](), TRACKERS["position"]()))
     return make_run(
@@ -234,7 +234,7 @@ def engine_of(*runs: RunConfig) -> Engine:
 
 
 def problem_of(run: RunConfig, draw: Draw) -> Problem:
-    """The problem of a draw of one's own, in place of the run's."""
+    """The problem of a given draw, in place of the run's own."""
     numbers = Block.of([run]).numbers("cpu")
     return make_problem(stack_draws([draw]), numbers, run.data, run.network, dtype=torch.float64)
 
@@ -273,7 +273,7 @@ def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]
 
 
 def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
-    """What trackers see after a step for each of the batches but the last, which would come next."""
+    """The view that trackers get after one step on each batch but the last, which is the next one."""
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
     first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
@@ -281,7 +281,7 @@ def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
-    """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
+    """The view that trackers get of a block of runs after some full-batch steps of their common rule."""
     engine = engine_of(*runs)
     return view_after(engine, runs[0].optimizer, full_batches(engine, steps + 1))
 
@@ -294,5 +294,5 @@ def same_bits(a: Trajectory, b: Trajectory) -> bool:
 
 
 def programs_of(stepper: ReplayStepper) -> list[Program | None]:
-    """What a stepper plays, the latest formulas of its rule; None for one that cannot be recorded."""
+    """The programs that a stepper replays, one a formula of its rule; None for a formula that cannot be recorded."""
     return [program for _, program in stepper._recordings.kept.values()]

@@ -53,7 +53,7 @@ def test_every_section_is_there_and_its_numbers_are_positive(report):
     for name in SECTIONS:
         found = numbers(report[name])
         if name == "contest":
-            found = [number for number in found if number]  # a row without test errors says 0
+            found = [number for number in found if number]  # a row without test errors has 0
         if name != "limit":  # a difference of times so short may have any sign
             assert found and all(number > 0 for number in found), name
 

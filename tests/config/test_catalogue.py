@@ -1,4 +1,4 @@
-"""What is said of what there is: featlearn list, and the JSON schema."""
+"""What `featlearn list` reports: every word with its meaning, source and parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""extends and --set: which value counts, and where it is said to stand."""
+"""extends and --set: which value counts, and which place a problem reports."""
 
 from __future__ import annotations
 
