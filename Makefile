@@ -31,7 +31,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results

@@ -55,7 +55,7 @@ from featlearn.simulation import Block, _problem, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(  # that the Gram engine serves, for any rule
+ALL_TRACKERS = tuple(  # every tracker that the Gram engine serves for any rule
     cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
 )
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
@@ -146,14 +146,14 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
 
 
 def landscape_engine(model: Landscape, data: Any, seed: int, **options: Any) -> LandscapeEngine:
-    """The engine of one run on a landscape; without data those that it sees first."""
+    """The engine of one run on a landscape, by default on the first data model that it accepts."""
     return LandscapeEngine([model], [data or DATA[model.sees[0]]()], [seed], **options)
 
 
 def make_landscape_run(
     network: Landscape, optimizer: Any = RULES["sgd"], data: Any = None, **changes: Any
 ) -> RunConfig:
-    """A small resolved run on a landscape, full batch, recorded at its ends; without data those that it sees first."""
+    """A small resolved run on a landscape, full batch, recorded at its ends, by default on the first data accepted."""
     data, n_steps = data or DATA[network.sees[0]](), changes.pop("n_steps", 20)
     trackers = changes.pop("trackers", (TRACKERS["loss"](), TRACKERS["position"]()))
     return make_run(
@@ -300,7 +300,7 @@ def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]
 
 
 def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
-    """What trackers see after a step for each of the batches but the last, which would come next."""
+    """The view that trackers get after one step on each batch but the last, which is the next one."""
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
     first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
@@ -309,7 +309,7 @@ def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
-    """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
+    """The view that trackers get of a block of runs after some full-batch steps of their common rule."""
     engine = engine_of(*runs)
     return view_after(engine, runs[0].optimizer, full_batches(engine, steps + 1))
 

@@ -1,4 +1,4 @@
-"""A config that is sound, to be changed by one thing at a time."""
+"""A valid config, to be changed in one place at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
 
 @pytest.fixture
 def load(write: Callable[..., Path]) -> Callable[..., SweepConfig]:
-    """Load the base config with something appended to it, or set."""
+    """Load the base config with text appended, or keys set."""
 
     def loaded(more: str = "", *, set: Any = (), base: str = BASE) -> SweepConfig:
         return load_config(write(base + more), set=set)
