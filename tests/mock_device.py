@@ -84,6 +84,24 @@ def _local(x: Any) -> Any:
     return "cpu" if isinstance(x, str) and x == "cuda" else moved(x, Tensor)
 
 
+def interpret_quickly() -> None:
+    """Let Triton's interpreter patch its language at the first call of a device function, not again at every call.
+
+    A kernel's launch patches and restores triton.language; what a device function patches besides stays patched.
+    """
+    from triton.runtime import interpreter
+
+    patched = set()
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.fn not in patched:
+            interpreter._patch_lang(self.fn)
+            patched.add(self.fn)
+        return self.rewrite()(*args, **kwargs)
+
+    interpreter.InterpretedFunction.__call__ = call
+
+
 @contextmanager
 def mock_device() -> Iterator[None]:
     """Mock a CUDA device: kernels run in Triton's interpreter, and captured steps are run again."""
