@@ -91,7 +91,7 @@ def test_summaries_are_of_the_lists(setting):
     columns = {name: column.item() for name, column in Decomposition()(view).items()}
     own, other = [], []
     for row, j in enumerate(plain.signs):
-        for k in range(run.data.n_noises):
+        for k in range(run.data.frame.n_noises):
             (own if j == plain.labels[k % 8] else other).append(noise[row, k])
     expected = {
         "signal_coef_max": max(signal),
