@@ -89,7 +89,7 @@ def test_the_kernel_takes_the_steps(name, setting, level):
     assert 2 in a.end and (level is None or 1 in a.end)
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_kernel_takes_the_steps_of_both_layers(name):
     """XOR with a trained second layer and a softmax, in mini-batches."""
     own = {"data": XOR_DATA, "network__loss": "softmax", "network__second_layer": "trained", "train__batch_size": 3}
@@ -185,7 +185,7 @@ def test_a_wrong_tape_disagrees(wrong, monkeypatch):
 
 
 WRONG = {
-    "one filter's second layer": lambda p: {"head": p.head * torch.where(torch.arange(6) == 2, -1, 1)[:, None].to(p.head)},
+    "second layer": lambda p: {"head": p.head * torch.where(torch.arange(6) == 2, -1, 1)[:, None].to(p.head)},
     "which patch a sample shows": lambda p: {"shown": p.shown.roll(1, 1)},
     "how often it shows a patch": lambda p: {"slots": tuple(replace(slot, times=2) for slot in p.slots)},
     "scale": lambda p: {"scale": p.scale * (1 + 1e-9)},
