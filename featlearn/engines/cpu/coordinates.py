@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from featlearn.engines.span.coordinates import Coordinates
-from featlearn.linalg import eigvalsh
 from featlearn.tiles import padded
 
 REGULAR = 1e-4  # smallest nonzero over largest eigenvalue of G, from which on coefficients are as good as coordinates
@@ -35,12 +34,23 @@ class WideCoordinates(Coordinates):
         return self._wide(self.factor.mT), self._wide(self.factor)
 
     @cached_property
+    def _zeros(self) -> Tensor:
+        """Which eigenvalues of G are rounding of zero, [b, N]; the first ones."""
+        squares = self._roots[0].square()
+        return squares < ZERO * squares[:, -1:]
+
+    @cached_property
+    def kernel(self) -> Tensor:
+        """Orthonormal coefficients whose combinations of patches are 0, [b, q, width]; rows of 0 where fewer than q."""
+        count = int(self._zeros.sum(1).max())
+        vectors = self._roots[1][:, :, :count] * self._zeros[:, None, :count]
+        return self._wide(vectors.mT)
+
+    @cached_property
     def regular(self) -> Tensor:
-        """Are the nonzero eigenvalues of G of one size? [b]. What is in its kernel does no harm to coefficients."""
-        values = eigvalsh(self.gram)
-        share = values / values[:, -1:]
-        regular: Tensor = ((share < ZERO) | (share > REGULAR)).all(1)
-        return regular
+        """Are the nonzero eigenvalues of G of one size? [b]."""
+        squares = self._roots[0].square()
+        return (self._zeros | (squares > REGULAR * squares[:, -1:])).all(1)
 
     def _wide(self, x: Tensor) -> Tensor:
         return pad(x, (0, self.width - x.shape[2]))

@@ -13,8 +13,8 @@ from torch import Tensor
 from featlearn.engines.cpu import hessian, lanczos
 from featlearn.engines.cpu.coordinates import WideCoordinates
 from featlearn.engines.cpu.hessian import Linear
-from featlearn.engines.cpu.lanczos import COORDINATES, MATRIX, SPAN, Operator
 from featlearn.engines.cpu.network import incidence_of
+from featlearn.engines.cpu.operators import COORDINATES, MATRIX, SPAN, Operator
 from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.span import curvature as plain
 from featlearn.engines.span.curvature import GramCurvature
@@ -74,13 +74,15 @@ class CPUGramCurvature(GramCurvature):
         b, n = self._batch.shape
         matrices, none = np.zeros((b, n, padded(n, 8))), np.empty((b, 0, 0))
         hessian.sample_matrices(self._linear, self._coordinates.wide_gram.numpy(), matrices)
-        return self._searched(np.full(b, MATRIX), 1, Operator(self._linear, matrices, none, none), 1, vectors=vectors)
+        return self._searched(
+            np.full(b, MATRIX), 1, Operator(self._linear, matrices, none, none, none), 1, vectors=vectors
+        )
 
     def _in_span(self, k: int, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
         """Return the k largest eigenvalues of H, and vectors [b, k, f, N] if wanted: coefficients, or coordinates."""
         space, none = self._coordinates, self._align.new_empty(len(self._align), 0, 0)
         factors = (none, none) if space.regular.all() else space.wide_factors
-        operator = Operator(self._linear, *(x.contiguous().numpy() for x in (space.wide_gram, *factors)))
+        operator = Operator(self._linear, *(x.contiguous().numpy() for x in (space.wide_gram, *factors, space.kernel)))
         forms = torch.where(space.regular, SPAN, COORDINATES).numpy()
         return self._searched(forms, self._align.shape[1], operator, min(k, self._align[0].numel()), vectors=vectors)
 

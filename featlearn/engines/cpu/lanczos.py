@@ -2,8 +2,9 @@
 
 engines/lanczos.py and span/curvature.py hold the same as batched torch, and a test holds the two equal. A vector u is a
 pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
-and alignments, and a product with H costs a single product with G, which may be singular: of what lies in its kernel a
-is zero. Where nonzero eigenvalues of G are far apart, and for a matrix, both are coordinates.
+and alignments, and a product with H costs a single product with G. Where G is singular, c is kept out of its kernel:
+there it would grow, and rounding with it. Where nonzero eigenvalues of G are far apart, and for a matrix, both are
+coordinates.
 
 The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
 search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
@@ -15,14 +16,13 @@ zeros as tiles.py wants them.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.cpu.hessian import Linear, weigh
-from featlearn.engines.cpu.network import Incidence
+from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, leave, of_run, product
 from featlearn.engines.cpu.sums import dot
 from featlearn.engines.cpu.tridiagonal import above, end, vector
 from featlearn.engines.lanczos import TIE
@@ -32,56 +32,6 @@ Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
 CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
-SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
-
-
-class Operator(NamedTuple):
-    """H of every run, or of one: what it is made of; G or the matrix itself [b, N, width]; F' and F [b, N, width].
-
-    What a form does not need may be empty. See WideCoordinates for the factors F.
-    """
-
-    linear: Linear
-    metric: Array
-    rows: Array
-    columns: Array
-
-
-class Buffers(NamedTuple):
-    """What a product with H works in: z [f, width], sums [1, width] and outputs [1, n]."""
-
-    z: Array
-    sums: Array
-    outputs: Array
-
-
-@njit(error_model="numpy")
-def of_run(operator: Operator, lane: int) -> Operator:
-    """Return H of one run."""
-    (slopes, seconds, loss, (shown, times, common)), metric, rows, columns = operator
-    linear = Linear(slopes[lane], seconds[lane], loss[lane], Incidence(shown[lane], times, common))
-    return Operator(linear, metric[lane], rows[lane], columns[lane])
-
-
-@njit(error_model="numpy")
-def product(form: int, a: Array, operator: Operator, buffers: Buffers, out: Array) -> None:
-    """Write c of H u into ``out`` from a of u."""
-    if form == MATRIX:
-        multiply(a, operator.metric, out)
-    elif form == SPAN:
-        out[:] = a
-        weigh(out, operator.linear, buffers.sums, buffers.outputs)
-    else:
-        multiply(a, operator.rows, buffers.z)
-        weigh(buffers.z, operator.linear, buffers.sums, buffers.outputs)
-        multiply(buffers.z, operator.columns, out)
-
-
-@njit(error_model="numpy", fastmath={"contract"})
-def add_multiple(out: Array, factor: float, v: Array) -> None:
-    """Add factor v to ``out``."""
-    for i in range(len(out)):
-        out[i] += factor * v[i]
 
 
 @njit(error_model="numpy")
@@ -112,9 +62,12 @@ def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
 
 
 @njit(error_model="numpy")
-def begin(form: int, metric: Array, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
+def begin(form: int, operator: Operator, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
     """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    metric = operator.metric
     c[:] = start.reshape(-1)
+    if form == SPAN:
+        leave(c.reshape(start.shape), operator.kernel)
     measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
     for _ in range(2 if known else 0):
         for i in range(known):
@@ -274,7 +227,7 @@ def largest(forms: Array, starts: Array, operator: Operator, tolerance: float, v
     for lane in range(len(forms)):
         one = of_run(operator, lane)
         for known in range(wanted):
-            begin(forms[lane], one.metric, starts[known], known, vectors[lane], coef[0], align[0])
+            begin(forms[lane], one, starts[known], known, vectors[lane], coef[0], align[0])
             orthogonal, over = False, False
             while not over:
                 coef, align, over = next_of_run(

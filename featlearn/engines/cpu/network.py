@@ -86,14 +86,14 @@ def buffers_of(problem: Problem, data: Data) -> Buffers:
     return Buffers(z, active, share, sums, outputs, losses, second.copy(), second.T.copy())
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def of_run(data: Data, lane: int) -> Data:
     """Return the training set of one run."""
     labels, gram, (shown, times, common) = data
     return Data(labels[lane], gram[lane], Incidence(shown[lane], times, common))
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def place(start: Array, factor: float, part: Array, shifted: bool, network: Network, buffers: Buffers) -> None:
     """Take the alignments of start + factor part, two packed vectors of one run, and a trained second layer."""
     size, (f, n_outputs) = len(buffers.z), buffers.second.shape
@@ -106,7 +106,7 @@ def place(start: Array, factor: float, part: Array, shifted: bool, network: Netw
                 buffers.columns[c, r] = buffers.second[r, c]
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def gradient_of(buffers: Buffers, data: Data, batch: Array, network: Network, out: Array) -> None:
     """Write the gradient of one run into ``out``, packed, at the point that ``place`` has taken."""
     size, (f, n_outputs), width = len(buffers.z), buffers.second.shape, buffers.sums.shape[1]
@@ -124,7 +124,7 @@ def gradient_of(buffers: Buffers, data: Data, batch: Array, network: Network, ou
                 out[2 * size + 1 + r * n_outputs + c] = dot(row, buffers.sums[c])
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", inline="always")
 def mean_loss_of(buffers: Buffers, data: Data, network: Network) -> Any:
     """Return the loss of one run on its whole training set, at the point that ``place`` has taken."""
     find_outputs(buffers, data, network)
@@ -135,7 +135,7 @@ def mean_loss_of(buffers: Buffers, data: Data, network: Network) -> Any:
     return total / len(buffers.losses)
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def find_outputs(buffers: Buffers, data: Data, network: Network) -> None:
     """Write activations, their sums over filters and the outputs F into the buffers."""
     f, width = len(buffers.second), buffers.sums.shape[1]
@@ -144,7 +144,7 @@ def find_outputs(buffers: Buffers, data: Data, network: Network) -> None:
     gather(buffers.sums, data.incidence, buffers.outputs)
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def gather(per_patch: Array, incidence: Incidence, out: Array) -> None:
     """Add up what each sample shows, [C, N] -> [C, n]."""
     shown, times, _ = incidence
@@ -155,7 +155,7 @@ def gather(per_patch: Array, incidence: Incidence, out: Array) -> None:
                 out[c, i] += times[j] * per_patch[c, shown[j, i]]
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def share_out(per_sample: Array, incidence: Incidence, out: Array) -> None:
     """Add up over the samples that show each patch, [C, n] -> [C, N], the transpose of ``gather``.
 

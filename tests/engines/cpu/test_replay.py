@@ -29,9 +29,8 @@ STEPS = 40
 
 def ends(name, setting, level=None, dtype="float64"):
     """The parameters and the run status after some steps, replayed, and by the plain engine step by step."""
-    runs = [
-        replace(make_run(RULES[name], seed=s, train__batch_size=3, **SETTINGS[setting]), dtype=dtype) for s in (0, 1)
-    ]
+    changes = {"train__batch_size": 3, "dtype": dtype, **SETTINGS[setting]}
+    runs = [make_run(RULES[name], seed=seed, **changes) for seed in (0, 1)]
     fused = engine_of(*runs)
     for engine, kind in ((fused, ReplayStepper), (GramEngine(fused.problem), Stepper)):
         losses, stepper = mini_batches(engine.labels, *runs).losses(engine), kind(engine, RULES[name], level)
