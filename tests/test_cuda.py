@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, programs_of, same_bits
-from mock_device import mock_device
+from mock_device import interpret_quickly, mock_device
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
@@ -27,6 +27,7 @@ from featlearn.trackers.population_error import rotations
 
 REAL = torch.cuda.is_available()
 pytest.importorskip("triton")
+interpret_quickly()
 pytestmark = [pytest.mark.cuda, pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")]
 real = pytest.mark.skipif(not REAL, reason="no CUDA device")
 COLUMNS = ("train_loss", "grad_norm", "signal_coef_mean", "noise_coef_pos_mean", "test_error")
@@ -91,7 +92,7 @@ def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
 def test_draws_from_the_law_agree_with_the_cpu(changes):
     run = make_run(sampling="gram", data__flip_prob=0.2, **changes)
     cpu, cuda = (build_engine([replace(run, seed=s) for s in range(40)], device).problem for device in ("cpu", "cuda"))
-    for name in ("labels", "true_labels"):
+    for name in ("labels", "shown"):
         assert torch.equal(getattr(cpu, name), getattr(cuda, name).cpu())
     for name in ("gram", "align0", "init_gram"):
         here, there = getattr(cpu, name), getattr(cuda, name).cpu()
