@@ -84,22 +84,18 @@ def _local(x: Any) -> Any:
     return "cpu" if isinstance(x, str) and x == "cuda" else moved(x, Tensor)
 
 
-def interpret_quickly() -> None:
-    """Let Triton's interpreter patch its language at the first call of a device function, not again at every call.
-
-    A kernel's launch patches and restores triton.language; what a device function patches besides stays patched.
-    """
+def quicken_interpreter() -> None:
+    """Let Triton's interpreter patch its language once a launch, not once more at every call of a device function."""
+    from triton import language
     from triton.runtime import interpreter
 
-    patched = set()
+    patch_language = interpreter._patch_lang
 
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.fn not in patched:
-            interpreter._patch_lang(self.fn)
-            patched.add(self.fn)
-        return self.rewrite()(*args, **kwargs)
+    def patch_once(function: Callable[..., Any]) -> Any:
+        patched = not language.core.is_builtin(language.load)
+        return interpreter._LangPatchScope() if patched else patch_language(function)
 
-    interpreter.InterpretedFunction.__call__ = call
+    interpreter._patch_lang = patch_once
 
 
 @contextmanager

@@ -10,15 +10,15 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import RULES, STEADY, make_run, mini_batches, programs_of
-from mock_device import interpret_quickly
+from helpers import RECORDED, RULES, make_run, mini_batches, programs_of, run_to
+from mock_device import quicken_interpreter
 
 from featlearn.data import XOR
 from featlearn.engines.span.engine import GramEngine
 from featlearn.functions import ACTIVATIONS, LOSSES, LossFunction
-from featlearn.loop import ReplayStepper, Stepper, recording
+from featlearn.loop import ReplayStepper, Stepper, tapes
 from featlearn.loop.state import merge
-from featlearn.optim import SGD, changes
+from featlearn.optim import SGD
 from featlearn.simulation import build_engine
 
 pytest.importorskip("triton")
@@ -29,7 +29,7 @@ pytestmark = [  # where numpy overflows
 
 from featlearn.engines.gpu.engine import GPUGramEngine, fits, padded_shape  # noqa: E402
 
-interpret_quickly()
+quicken_interpreter()
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 XOR_DATA = XOR(n_samples=8, dim=60, signal_norm=2.0, angle=70.0, flip_prob=0.3)
 SETTINGS = {
@@ -59,8 +59,8 @@ def pair(runs, level=None, changed=lambda problem: {}, wrong=lambda problem: {})
 def run_both(plain, replayed, losses, syncs=SYNCS):
     one, other = losses(), losses()
     a, b = plain.start(next(one)), replayed.start(next(other))
-    for first, last in pairwise(sorted({*syncs, *changes(plain._rule, syncs[-1])})):
-        a, b = plain.run(a, one, first, last), replayed.run(b, other, first, last)
+    for first, last in pairwise(syncs):
+        a, b = plain.run(a, one, first, last), run_to(replayed, b, other, first, last)
     return a, b
 
 
@@ -79,7 +79,7 @@ def distance(a, b, *, memory=True):
     return max(found) if same else math.inf
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", RECORDED)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_the_kernel_takes_the_steps(name, setting, level):
@@ -92,7 +92,7 @@ def test_the_kernel_takes_the_steps(name, setting, level):
     assert 2 in a.end and (level is None or 1 in a.end)
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", RECORDED)
 def test_the_kernel_takes_the_steps_of_both_layers(name):
     """XOR with a trained second layer and a softmax, in mini-batches."""
     own = {"data": XOR_DATA, "network__loss": "softmax", "network__second_layer": "trained", "train__batch_size": 3}
@@ -177,19 +177,19 @@ def test_synchronisations_and_neighbours_change_no_bit():
 def test_a_wrong_tape_disagrees(wrong, monkeypatch):
     """Negative control: the comparison above must see a factor off by 1e-9, and a vector taken for another."""
     plain, replayed, losses = pair(crowd(RULES["sam momentum, decay"]))
-    program = recording.record(plain._rule, replayed.start(next(losses())), 0)
+    recorded = tapes.record_step(plain._rule, replayed.start(next(losses())), 0)
+    program = recorded.program
     operations = program.operations.copy()
     add = int((operations[:, 0] == 2).nonzero()[0][-1])
     operations[add, 3] = operations[add, 2]
     changes = {"number": {"numbers": program.numbers * (1 + 1e-9)}, "operand": {"operations": operations}}
-    monkeypatch.setattr(recording, "record", lambda *_: replace(program, **changes[wrong]))
+    false = recorded._replace(program=replace(program, **changes[wrong]))
+    monkeypatch.setattr(tapes, "record_step", lambda *_: false)
     assert distance(*run_both(plain, replayed, losses)) > 1e-11
 
 
 WRONG = {
-    "one filter's second layer": lambda p: {
-        "head": p.head * torch.where(torch.arange(6) == 2, -1, 1)[:, None].to(p.head)
-    },
+    "second layer": lambda p: {"head": p.head * torch.where(torch.arange(6) == 2, -1, 1)[:, None].to(p.head)},
     "which patch a sample shows": lambda p: {"shown": p.shown.roll(1, 1)},
     "how often it shows a patch": lambda p: {"slots": tuple(replace(slot, times=2) for slot in p.slots)},
     "scale": lambda p: {"scale": p.scale * (1 + 1e-9)},
