@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GRAM_RULES, QUICK_TRACKERS, RECORDED, ROUTES, RULES, make_run, programs_of, same_bits
-from mock_device import interpret_quickly, mock_device
+from mock_device import mock_device
 
 from featlearn import loop, simulation
 from featlearn.bench.networks import network
@@ -27,7 +27,6 @@ from featlearn.trackers.population_error import rotations
 
 REAL = torch.cuda.is_available()
 pytest.importorskip("triton")
-interpret_quickly()
 pytestmark = [pytest.mark.cuda, pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")]
 real = pytest.mark.skipif(not REAL, reason="no CUDA device")
 COLUMNS = ("train_loss", "grad_norm", "signal_coef_mean", "noise_coef_pos_mean", "test_error")
