@@ -92,7 +92,8 @@ def quicken_interpreter() -> None:
     patch_language = interpreter._patch_lang
 
     def patch_once(function: Callable[..., Any]) -> Any:
-        patched = not language.core.is_builtin(language.load)
+        used = [x for x in (language, language.core) if any(x is value for value in function.__globals__.values())]
+        patched = not any(language.core.is_builtin(x.load) for x in used)
         return interpreter._LangPatchScope() if patched else patch_language(function)
 
     interpreter._patch_lang = patch_once

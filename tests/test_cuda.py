@@ -91,7 +91,7 @@ def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
 def test_draws_from_the_law_agree_with_the_cpu(changes):
     run = make_run(sampling="gram", data__flip_prob=0.2, **changes)
     cpu, cuda = (build_engine([replace(run, seed=s) for s in range(40)], device).problem for device in ("cpu", "cuda"))
-    for name in ("labels", "true_labels"):
+    for name in ("labels", "shown"):
         assert torch.equal(getattr(cpu, name), getattr(cuda, name).cpu())
     for name in ("gram", "align0", "init_gram"):
         here, there = getattr(cpu, name), getattr(cuda, name).cpu()

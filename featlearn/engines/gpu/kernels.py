@@ -72,17 +72,28 @@ def outputs(hidden, second, shows, scale, c: tl.constexpr):
 
 @triton.jit
 def gradient(
-    align, second, labels, shows, scale, batch, gram, c: tl.constexpr, ACTIVATION: tl.constexpr, LOSS: tl.constexpr
+    align,
+    second,
+    labels,
+    shows,
+    scale,
+    batch,
+    gram,
+    f: tl.constexpr,
+    c: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    LOSS: tl.constexpr,
 ):
     """Return coefficients and alignments of the gradient, [F, P] both, and its part in the second layer, [F, C]."""
-    hidden, derivative = value(align, ACTIVATION), slope(align, ACTIVATION)
+    hidden = value(align, ACTIVATION)
     slopes = scale * batch[:, None] * slopes_of(outputs(hidden, second, shows, scale, c), labels, c, LOSS)
     coef, into_second = tl.zeros_like(align), tl.zeros_like(second)
+    row, output = tl.arange(0, second.shape[0])[:, None], tl.arange(0, second.shape[1])[None, :]
     for j in tl.static_range(c):
         share = tl.sum(shows * column_of(slopes, j)[None, :], 1)
-        coef += column_of(second, j)[:, None] * derivative * share[None, :]
-        chosen = tl.arange(0, second.shape[1])[None, :] == j
-        into_second = tl.where(chosen, tl.sum(hidden * share[None, :], 1)[:, None], into_second)
+        coef += column_of(second, j)[:, None] * (slope(align, ACTIVATION) * share[None, :])
+        one = tl.sum(hidden * share[None, :], 1)[:, None]
+        into_second = tl.where((output == j) & (row < f), one, into_second)  # padding may have an activation
     return coef, tl.dot(coef, gram, input_precision="ieee", out_dtype=coef.dtype), into_second
 
 

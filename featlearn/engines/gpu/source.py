@@ -98,7 +98,7 @@ class _Source:
                 at = {part: f"{part}_{u} + {times}{part}_{v}" if v >= 0 else f"{part}_{u}" for part in self.parts}
                 batch = "full" if name == "full gradient" else "batch"
                 found = ", ".join(f"{part}_{out}" if part in self.parts else "_" for part in SHAPES)
-                lines.append(f"{found} = gradient({self._network(at)}, {batch}, gram, c, ACTIVATION, LOSS)")
+                lines.append(f"{found} = gradient({self._network(at)}, {batch}, gram, f, c, ACTIVATION, LOSS)")
                 in_span.add(out)
             elif name not in ("scale", "add"):
                 raise ValueError(f"the kernel has no operation {name!r}")
