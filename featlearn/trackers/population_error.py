@@ -51,7 +51,7 @@ class TestError:
         """Return the columns, each [b]."""
         names, probabilities, errors, losses = self.by_kind(view)
         flip, others = view.problem.composed.flip_prob, view.problem.n_classes - 1
-        error = _mean(probabilities, errors)
+        error = (probabilities[..., None] * errors).sum(1)
         mean, se = error.mean(1), error.std(1) / self.n_scrambles**0.5
         columns = {
             "test_error": (1 - flip) * mean + flip * (1 - mean / others),
@@ -62,7 +62,7 @@ class TestError:
             own = [place for place, other in enumerate(names) if other == name]
             columns[f"test_error.{name}"] = _mean(probabilities[:, own], errors[:, own]).mean(1)
         if self.loss:
-            loss = _mean(probabilities, losses)
+            loss = (probabilities[..., None] * losses).sum(1)
             columns |= {"test_loss": loss.mean(1), "test_loss_se": loss.std(1) / self.n_scrambles**0.5}
         return {name: column.to(view.align.dtype) for name, column in columns.items()}
 

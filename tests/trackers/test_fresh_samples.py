@@ -21,14 +21,14 @@ def test_kinds_with_one_noise_are_evaluated_together():
     assert group.labels == (1.0, -1.0) and group.names == ("", "") and not group.shifted
     assert group.n_gaussians == 2 and group.numbers == (0, 1) and group.times == (1, 1)
     assert torch.equal(group.probabilities, torch.full((2, 2), 0.5).double())
-    assert group.fixed[0].tolist() == [[1.0, -1.0]] and group.shown.tolist() == [[1.0, 0.0], [0.0, 1.0]]
-    assert torch.equal(group.stds, torch.ones(2, 2).double()) and not group.noisy.any()
+    assert group.strengths[0].tolist() == [[1.0, -1.0, 0.0, 0.0]] and group.shown.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    assert torch.equal(group.stds, torch.ones(2, 2).double())
 
 
 def test_a_patch_of_signal_and_noise_is_evaluated_by_kind():
     plus, minus = of(make_run(data=Leaky(n_samples=8, dim=60, strength=0.5)))
-    assert plus.shifted and plus.noisy.tolist() == [[[0.5]]] and minus.noisy.tolist() == [[[-0.5]]]
-    assert plus.fixed.shape == (1, 1, 0) and plus.labels == (1.0,) and minus.labels == (-1.0,)
+    assert plus.shifted and plus.strengths.tolist() == [[[0.5]]] and minus.strengths.tolist() == [[[-0.5]]]
+    assert plus.shown.shape == (0, 1) and plus.labels == (1.0,) and minus.labels == (-1.0,)
 
 
 def test_names_and_numbers_of_every_run():
