@@ -18,7 +18,7 @@ from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
 from featlearn.store.given import as_given
-from featlearn.types import HEAD
+from featlearn.types import HEAD, SECTIONS
 
 NEEDED = ("run_id", "status", "step")  # to tell which rows count, and how long their lists are
 
@@ -165,4 +165,5 @@ def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
 
 def _place(name: str) -> tuple[int, str]:
     """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
-    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)
+    written = name.partition(".")[0] not in SECTIONS  # by a tracker, such as test_error.<kind>
+    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + written, name)
