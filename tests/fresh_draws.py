@@ -15,7 +15,7 @@ COUNT, PARTS, DIM = 10**6, 10, 20
 
 @cache
 def normals():
-    """Two standard normal vectors for each of 10^6 samples, the same in every test, [parts, samples, 2, d]."""
+    """Two standard normal vectors for each of 10^6 samples, in all tests alike, [parts, samples, 2, d]."""
     drawn = np.random.default_rng(7).standard_normal((PARTS, COUNT // PARTS, 2, DIM), dtype=np.float32)
     return torch.as_tensor(drawn)
 
@@ -36,20 +36,22 @@ class Explicit:
         if run.data.frame.orthogonal:
             self.projection -= torch.linalg.pinv(self.signals) @ self.signals
 
-    def samples(self, kind, part, noise_scale):
-        """Explicit patches of a kind, [samples, P, d]."""
-        patches, noises = [], part.double() @ self.projection
-        for patch in kind.patches:
-            x = sum((strength * self.signals[number] for number, strength in patch.signals), torch.zeros(DIM).double())
-            if patch.noise is not None:
-                x = x + noise_scale * patch.std * noises[:, patch.noise]
-            patches += [x.expand(len(part), DIM)] * patch.times
-        assert len(patches) == self.data.n_patches
-        return torch.stack(patches, 1)
+    def patch(self, patch, noises, noise_scale):
+        """An explicit patch of fresh samples, [samples, d], or [1, d] if it is the same for all."""
+        x = sum((strength * self.signals[number] for number, strength in patch.signals), torch.zeros(DIM).double())
+        return x[None] if patch.noise is None else x + noise_scale * patch.std * noises[:, patch.noise]
 
-    def outputs(self, patches):
-        """F [samples, C]."""
-        return self.scale * (self.act(patches @ self.weight.T + self.bias).sum(1) @ self.second)
+    def outputs(self, kinds, part, noise_scale):
+        """F of every kind, [samples, C] each; kinds share the patches that are equal."""
+        noises = part.double() @ self.projection
+        hidden = {
+            patch: self.act(self.patch(patch, noises, noise_scale) @ self.weight.T + self.bias) @ self.second
+            for patch in dict.fromkeys(patch for kind in kinds for patch in kind.patches)
+        }
+        for kind in kinds:
+            assert sum(patch.times for patch in kind.patches) == self.data.n_patches
+            total = sum(patch.times * hidden[patch] for patch in kind.patches)
+            yield (self.scale * total).expand(len(part), -1)
 
     def observed(self, label, count, rng):
         """Observed labels of a true one, as the loss takes them, and that one."""
@@ -59,18 +61,17 @@ class Explicit:
         classes = torch.as_tensor(np.where(rng.random(count) < self.data.flip_prob, others, label)).double()
         return (1 - 2 * classes, 1.0 - 2 * label) if binary else (classes, float(label))
 
-    def columns(self, noise_scale=1.0):
-        """Mean and standard error of every column of the test error's tracker."""
-        rng, kinds, by_kind = np.random.default_rng(8), self.data.population(), []
-        for kind in kinds:
-            rows = []
-            for part in normals():
-                outputs = self.outputs(self.samples(kind, part, noise_scale))
+    def columns(self, noise_scale=1.0, n_parts=PARTS):
+        """Mean and standard error of every column of the test error's tracker, over a number of parts of the draws."""
+        rng, kinds = np.random.default_rng(8), self.data.population()
+        rows = [[] for _ in kinds]
+        for part in normals()[:n_parts]:
+            for kind, found, outputs in zip(kinds, rows, self.outputs(kinds, part, noise_scale), strict=True):
                 labels, true = self.observed(kind.label, len(part), rng)
                 wrong = [mistakes(outputs, y) for y in (labels, torch.full_like(labels, true))]
-                rows.append(torch.stack([*wrong, self.loss.twin(outputs, labels)]))
-            rows = torch.cat(rows, 1)
-            by_kind.append((rows.mean(1), rows.std(1) / COUNT**0.5))
+                found.append(torch.stack([*wrong, self.loss.twin(outputs, labels)]))
+        rows = [torch.cat(found, 1) for found in rows]
+        by_kind = [(found.mean(1), found.std(1) / found.shape[1] ** 0.5) for found in rows]
         names = ("test_error", "test_error_true", "test_loss")
         found = {
             name: weighted([(k.probability, m[i], s[i]) for k, (m, s) in zip(kinds, by_kind, strict=True)])

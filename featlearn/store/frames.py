@@ -18,7 +18,7 @@ from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
 from featlearn.store.given import as_given
-from featlearn.types import HEAD
+from featlearn.types import HEAD, SECTIONS
 
 NEEDED = ("run_id", "status", "step")  # to find the current rows and the lengths of their lists
 
@@ -164,5 +164,6 @@ def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Sort key of columns: HEAD, then the config's dotted keys by section, then the trackers' columns."""
-    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)
+    """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
+    written = name.partition(".")[0] not in SECTIONS  # by a tracker, such as test_error.<kind>
+    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + written, name)
