@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from featlearn.config.automatic import law_reason
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections, needs
 from featlearn.config.sections import split
+from featlearn.custom import FAILURES, raised_at
 from featlearn.data import DATA, has_patches
+from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
@@ -69,10 +72,32 @@ def _signal(s: Sections) -> Conflicts:
         given = [key for key in named if getattr(s.data, key) is not None]
         yield ".".join(["data", *[*named[:1], *given][-1:]]), str(error)
         return
+    except FAILURES as error:
+        if not (place := raised_at(error)):
+            raise
+        yield "data.model", f"{place}: {type(error).__name__}: {error}"
+        return
     if not all(map(math.isfinite, derived.values())):
         yield "data.noise_std", "the ratio of signal to noise is not a finite number"
     elif not finite:
         yield "data", "an inner product of signals is not a finite number"
+
+
+def _own_data(s: Sections) -> Conflicts:
+    """Refuse a user-defined data model that breaks the contract of data/model.py."""
+    if s.frame is None or type(s.data) in DATA.values():
+        return
+    try:
+        reason = _breach(s.data)
+    except FAILURES as error:
+        reason = f"{raised_at(error) or 'in its draw'}: {type(error).__name__}: {error}"
+    if reason:
+        yield "data.model", f"{config_name(s.data)}: {reason}"
+
+
+@lru_cache(maxsize=4096)  # the runs of a sweep share their data
+def _breach(data: Any) -> str | None:
+    return breach(data)
 
 
 def _batch(s: Sections) -> Conflicts:
@@ -175,6 +200,7 @@ def _sampling(s: Sections) -> Conflicts:
 CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
     (("data",), _signal),
+    (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "data.n_samples", "optimizer"), _splits),
     (("record.every", "train.n_steps"), _recorded_steps),

@@ -11,6 +11,7 @@ import numpy as np
 from featlearn.config.automatic import law_reason, weights_cheaper
 from featlearn.config.parsed import ParsedSection
 from featlearn.config.sections import RecordSection
+from featlearn.custom import FAILURES
 from featlearn.data import DATA, has_patches
 from featlearn.data.model import Frame
 from featlearn.engines import ENGINES
@@ -66,7 +67,7 @@ class Sections:
         """What patches are made of; None for other data, and for a model that refuses its numbers."""
         try:
             return self.data.frame if has_patches(self.data) else None
-        except (ValueError, ArithmeticError):
+        except FAILURES:
             return None  # reported by checks.py
 
     @cached_property
