@@ -18,6 +18,7 @@ from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
+from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
 
 MAX_RECORDS = 10**6
@@ -138,7 +139,9 @@ def _scales(s: Sections) -> Conflicts:
     for name in ("network", "optimizer"):
         for key, value in s.parsed[name].resolved(s.numbers).items():
             parameter = s.parsed[name].parameters[key]
-            if not parameter.accepts(value):
+            if math.isnan(value):
+                yield f"{name}.{key}", f"{config_name(s.data)} lacks numbers of the theory scale; give a number"
+            elif not parameter.accepts(value):
                 yield f"{name}.{key}", f"expected {parameter.expected}; theory gives {show(value)}"
 
 
@@ -220,6 +223,18 @@ def _full_batch(s: Sections) -> Conflicts:
         yield "optimizer", f"{config_name(s.parsed['optimizer'].object)} on the full batch {caution}"
 
 
+def _derivation(s: Sections) -> Conflicts:
+    """Warn of theory scales of a rule outside the setting that they are derived for."""
+    network = s.parsed["network"].object
+    if isinstance(network, Landscape):
+        return
+    found = {"data.model": config_name(s.data), **{f"network.{key}": value for key, value in vars(network).items()}}
+    other = [f"{key} = {value}" for key, value in SETTING.items() if found[key] != value]
+    for key in s.parsed["optimizer"].scale_factors if other else ():
+        yield f"optimizer.{key}", f"the theory scale is derived for {', '.join(other)}; it is used here all the same"
+
+
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
+    (("data", "network", "optimizer"), _derivation),
     (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
 )
