@@ -93,18 +93,6 @@ def inner_products(
     )
 
 
-def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
-    """Say why the inner products of this run cannot be drawn from their law, or None if they can."""
-    frame = data.frame
-    vectors, signals = frame.n_noises + network.n_neurons(data), len(frame.signals)
-    if network.init != "gaussian":
-        return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
-    left = data.dim - signals
-    if left < vectors:
-        return f"dim - {signals} = {left} is less than the {vectors} noise vectors and filters it must hold"
-    return None
-
-
 def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = False) -> Draw:
     """Draw the run ``seed`` from explicit vectors, a block of one.
 

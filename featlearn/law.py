@@ -3,8 +3,8 @@
 The R noises and f initial filters are standard Gaussian vectors, scaled. Along the S directions of the signals each has
 N(0, 1) coordinates; the Gram matrix of the other d - S coordinates is Wishart, L L' with L lower triangular,
 L_ii = sqrt(chi2_{d-S-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - S >= R + f; see
-``geometry.law_reason``). So the rows of L are coordinates of these vectors, up to a rotation equal in law to drawn
-ones.
+``law_reason`` in config/automatic.py). So the rows of L are coordinates of these vectors, up to a rotation equal in law
+to drawn ones.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ class RunConfig:
 
     @property
     def sources(self) -> frozenset[Source]:
-        """The sources of the user-defined classes of this run: rule, base, schedules, trackers."""
-        return _sources(self.optimizer, self.record.trackers)
+        """The sources of the user-defined classes of this run: data model, rule, base, schedules, trackers."""
+        return _sources(self.data, self.optimizer, self.record.trackers)
 
     @property
     def given(self) -> dict[str, float]:
@@ -128,8 +128,8 @@ def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sources(rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
-    return frozenset(sources(rule, *trackers))
+def _sources(data: Any, rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
+    return frozenset(sources(data, rule, *trackers))
 
 
 def _data_numbers(data: Any) -> dict[str, Any]:

@@ -92,4 +92,6 @@ def reserved(column: str) -> bool:
     return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
 
 
-SCHEMA_VERSION = 2  # of the store: raised when the meaning of a stored column or of a seed's draw changes
+# Of the store: raised when the meaning of a stored column or of a seed's draw changes. 3: both samplings draw labels
+# from the same streams, so vectors have other labels than before; network.loss and network.second_layer are columns.
+SCHEMA_VERSION = 3

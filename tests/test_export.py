@@ -5,40 +5,57 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from helpers import RULES, make_run, with_steps
+from three_classes import ThreeClasses
 
+from featlearn.data import XOR
 from featlearn.export import export
 from featlearn.optim import MSAM, SGD
 from featlearn.simulation import simulate
 
+SLOPES = {  # of the loss of outputs F [n, C] and labels y [n], or their one-hot rows [n, C]
+    "logistic": lambda f, y: -y[:, None] / (1 + np.exp(y[:, None] * f)),
+    "square": lambda f, y: 2 * (f - y[:, None]),
+    "softmax": lambda f, y: np.exp(f) / np.exp(f).sum(1, keepdims=True) - np.eye(f.shape[1])[y.astype(int)],
+}
 
-def retrain(arrays, *, lr, rho, momentum=0.0, scale, n_shards=1):
-    """Plain torch, written from the definition of the model, of SAM and of mSAM."""
-    weight = torch.tensor(arrays["init_weights"], requires_grad=True)
-    bias = torch.tensor(arrays["init_biases"], requires_grad=True)
-    x, y = torch.tensor(arrays["patches"]), torch.tensor(arrays["labels"], dtype=torch.float64)
-    sign = torch.tensor([1.0, -1.0], dtype=torch.float64)
-    velocity = [torch.zeros_like(weight), torch.zeros_like(bias)]
 
-    def gradient(parameters, batch):
-        parameters = [p.detach().requires_grad_() for p in parameters]
-        pre = torch.einsum("npd,jmd->npjm", x[batch], parameters[0]) + parameters[1]
-        f = scale * (torch.relu(pre).sum((1, 3)) * sign).sum(-1)
-        return torch.autograd.grad(torch.log1p(torch.exp(-y[batch] * f)).mean(), parameters)
+def retrain(arrays, *, lr, rho, momentum=0.0, scale=1 / 3, n_shards=1, loss="logistic", trained=False):
+    """Plain numpy, from the definition of the network with ReLUs, of SAM and of mSAM; returns the final parameters."""
+    x, y, groups = arrays["patches"], arrays["labels"], len(arrays["init_weights"])
+    head = np.eye(groups) if loss == "softmax" else np.array([[1.0], [-1.0]])
+    w = {name: arrays.get(f"init_{name}", np.zeros(0)) for name in ("weights", "biases", "second")}
+    w["biases"] = w["biases"] if w["biases"].size else np.zeros(w["weights"].shape[:2])
+    w["second"] = w["second"] if trained else np.repeat(head[:, None], w["weights"].shape[1], 1)
+    frozen = {name for name, given in (("biases", "init_biases" in arrays), ("second", trained)) if not given}
+
+    def gradient(w, batch):
+        z = np.einsum("npd,jmd->npjm", x[batch], w["weights"]) + w["biases"]
+        f = scale * np.einsum("npjm,jmc->nc", np.maximum(z, 0), w["second"])
+        slope = scale * SLOPES[loss](f, y[batch]) / len(batch)
+        back = np.einsum("nc,jmc->njm", slope, w["second"])[:, None] * (z > 0)
+        g = {"weights": np.einsum("npjm,npd->jmd", back, x[batch]), "biases": back.sum((0, 1))}
+        g["second"] = np.einsum("npjm,nc->jmc", np.maximum(z, 0), slope)
+        return {name: 0 * part if name in frozen else part for name, part in g.items()}
 
     def descent(w, batch):
         g = gradient(w, batch)
-        norm = torch.sqrt(sum((part**2).sum() for part in g))
-        return gradient([p + rho * part / norm for p, part in zip(w, g, strict=True)], batch) if rho else g
+        norm = np.sqrt(sum((part**2).sum() for part in g.values()))
+        length = rho / norm if norm else 0.0  # no filter sees the batch
+        return gradient({name: w[name] + length * part for name, part in g.items()}, batch)
 
-    w = [weight.detach(), bias.detach()]
+    velocity = {name: 0 * part for name, part in w.items()}
     for row in arrays["batches"]:
-        of_shards = [descent(w, shard) for shard in np.split(row[row >= 0], n_shards)]
-        g = [sum(parts) / n_shards for parts in zip(*of_shards, strict=True)]
-        velocity = [momentum * v + part for v, part in zip(velocity, g, strict=True)]
-        w = [p - lr * v for p, v in zip(w, velocity, strict=True)]
+        parts = [descent(w, shard) for shard in np.split(row[row >= 0], n_shards)]
+        velocity = {name: momentum * v + sum(g[name] for g in parts) / n_shards for name, v in velocity.items()}
+        w = {name: part - lr * velocity[name] for name, part in w.items()}
     return w
+
+
+def apart(arrays, w):
+    """Largest distance between the exported final parameters and others."""
+    names = [name for name in w if f"final_{name}" in arrays]
+    return max(np.abs(w[name] - arrays[f"final_{name}"]).max() for name in names)
 
 
 @pytest.mark.parametrize("rule, numbers", [("sgd momentum", (0.05, 0.0, 0.9)), ("sam", (0.1, 0.1, 0.0))])
@@ -47,10 +64,44 @@ def test_a_stranger_reproduces_the_final_weights(tmp_path, rule, numbers):
     export(with_steps(run, 40, batch_size=3), tmp_path / "run.npz")
     arrays = np.load(tmp_path / "run.npz")
     lr, rho, momentum = numbers
-    weight, bias = retrain(arrays, lr=lr, rho=rho, momentum=momentum, scale=1 / 3)
-    assert np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12
-    assert np.abs(bias.numpy() - arrays["final_biases"]).max() < 1e-12
+    assert apart(arrays, retrain(arrays, lr=lr, rho=rho, momentum=momentum)) < 1e-12
     assert np.abs(arrays["final_weights"] - arrays["init_weights"]).max() > 1e-2
+
+
+XOR_DATA = XOR(n_samples=8, dim=60, signal_norm=3.0, angle=70.0, n_patches=4, noise="independent", flip_prob=0.2)
+CASES = {
+    "xor": {"data": XOR_DATA},
+    "xor, square loss": {"data": XOR_DATA, "network__loss": "square"},
+    "second layer": {"network__second_layer": "trained", "network__bias": True},
+    "two classes, softmax": {"network__loss": "softmax", "network__second_layer": "trained"},
+    "three classes": {
+        "data": ThreeClasses(n_samples=9, dim=60, signal_norm=2.0, flip_prob=0.2),
+        "network__loss": "softmax",
+        "network__bias": True,
+    },
+}
+
+
+@pytest.mark.parametrize("engine", ["weights", "gram"])
+@pytest.mark.parametrize("case", CASES)
+def test_every_model_loss_and_second_layer(tmp_path, case, engine):
+    changes = CASES[case]
+    run = with_steps(make_run(RULES["sam"], **changes), 20, batch_size=3)
+    arrays = export(run, tmp_path / "run.npz", engine=engine)
+    loss, trained = changes.get("network__loss", "logistic"), "network__second_layer" in changes
+    labels = arrays["labels"] if case != "two classes, softmax" else (1 - arrays["labels"]) / 2
+    wrong = labels[::-1] if loss == "softmax" else -labels
+    for y, agree in ((labels, True), (wrong, False)):
+        w = retrain({**arrays, "labels": y}, lr=0.1, rho=0.1, loss=loss, trained=trained)
+        assert (apart(arrays, w) < 1e-12) == agree
+    assert ("final_second" in arrays) == trained
+    if engine == "gram":
+        spanned = arrays["coef"] @ arrays["distinct_patches"]
+        weights = arrays["alpha"] * arrays["init_weights"] + spanned.reshape(arrays["init_weights"].shape)
+        assert np.abs(weights - arrays["final_weights"]).max() < 1e-13
+        if run.network.bias:
+            biases = arrays["alpha"] * arrays["init_biases"].ravel() + arrays["coef"].sum(1)
+            assert np.abs(biases - arrays["final_biases"].ravel()).max() < 1e-13
 
 
 @pytest.mark.parametrize("batch_size", [12, 6], ids=["full", "half"])
@@ -59,20 +110,19 @@ def test_a_stranger_cuts_the_batches_as_msam_does(tmp_path, batch_size):
     run = make_run(rule, data__n_samples=12, data__flip_prob=0.2, network__bias=True)
     arrays = export(with_steps(run, 20, batch_size=batch_size), tmp_path / "run.npz")
     for batches, agree in ((arrays["batches"], True), (np.sort(arrays["batches"]), False)):
-        weight, _ = retrain({**arrays, "batches": batches}, lr=0.1, rho=0.2, scale=1 / 3, n_shards=3)
-        assert (np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12) == agree
+        w = retrain({**arrays, "batches": batches}, lr=0.1, rho=0.2, n_shards=3)
+        assert (apart(arrays, w) < 1e-12) == agree
 
 
 def test_batches_are_those_of_the_steps_that_were_taken(tmp_path):
-    run = make_run(RULES["sam"], data__flip_prob=0.2, network__bias=True, train__stop_at_train_loss=0.3)
+    run = make_run(RULES["sam"], data__flip_prob=0.2, network__bias=True, train__stop_at_train_loss=0.5)
     arrays = export(with_steps(run, 80, batch_size=3), tmp_path / "run.npz")
     assert 0 < len(arrays["batches"]) == arrays["steps"][-1] < 80
-    weight, _ = retrain(arrays, lr=0.1, rho=0.1, scale=1 / 3)
-    assert np.abs(weight.numpy() - arrays["final_weights"]).max() < 1e-12
+    assert apart(arrays, retrain(arrays, lr=0.1, rho=0.1)) < 1e-12
 
 
 def test_a_run_that_diverges_leaves_the_batches_until_then(tmp_path):
-    run = with_steps(make_run(SGD(lr=5.0), network__activation="relu3"), 20)
+    run = with_steps(make_run(SGD(lr=5.0), network__activation="relu3", network__loss="square"), 20)
     stopped = simulate(replace(run, engine="weights"))
     assert stopped.status == "diverged"
     assert len(export(run, tmp_path / "run.npz")["batches"]) == stopped.stopped_step

@@ -1,4 +1,4 @@
-"""The inner products of drawn vectors, and where they have a simple law."""
+"""The inner products of drawn vectors."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 
 from featlearn.data import XOR, SignalNoise
 from featlearn.data.model import TrainingSet
-from featlearn.geometry import by_run, draw_run, draw_vectors, inner_products, law_reason, patches_of, stacked, taken
+from featlearn.geometry import by_run, draw_run, draw_vectors, inner_products, patches_of, stacked, taken
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 
 DATA = SignalNoise(n_samples=5, dim=30, signal_norm=1.5, noise_std=0.8)
@@ -99,20 +99,3 @@ def test_signals_have_their_gram_matrix_and_noise_is_off_both(angle):
     expected = 1.5**2 * np.array([[1, np.cos(np.radians(angle))], [np.cos(np.radians(angle)), 1]])
     assert np.allclose(vectors[:2] @ vectors[:2].T, expected, rtol=1e-14, atol=1e-15)
     assert not (vectors[2:] @ vectors[:2].T).any()
-
-
-# where the law holds
-
-
-def test_the_law_is_refused_where_it_does_not_hold():
-    """It needs d - S >= n_noises + f, and a Gaussian init."""
-    smallest = replace(DATA, dim=10)  # d - 1 = 9 = 5 noises + 4 filters
-    assert law_reason(smallest, NETWORK) is None
-    reason = law_reason(replace(smallest, dim=9), NETWORK)
-    assert "dim - 1 = 8 is less than the 9" in reason
-    assert "uniform" in law_reason(DATA, replace(NETWORK, init="uniform"))
-    independent = replace(DATA, n_patches=6, noise="independent")  # 25 noises + 4 filters = 29 = d - 1
-    assert law_reason(independent, NETWORK) is None
-    assert law_reason(replace(independent, n_patches=7), NETWORK) is not None
-    two_signals = XOR(n_samples=5, dim=11, signal_norm=1.0)
-    assert law_reason(two_signals, NETWORK) is None and "dim - 2" in law_reason(replace(two_signals, dim=10), NETWORK)

@@ -55,12 +55,13 @@ def export(
     config: ConfigFile,
     out: Annotated[Path, typer.Option("-o", "--out", help="An .npz file.", show_default=False)],
     changes: Settings = None,
+    engine: Annotated[str, typer.Option(help="weights, or gram: with its coefficients over the patches.")] = "weights",
 ) -> None:
     """Write the base run of a config as plain arrays."""
     loaded = load(config, changes)
     from featlearn.export import export
 
-    arrays = export(loaded, out)
+    arrays = export(loaded, out, engine=engine)
     typer.echo(f"{out}: {', '.join(arrays)}")
     if loaded.base_run().sampling == "gram":
         typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")

@@ -53,7 +53,9 @@ def describe(kind: str, word: str | None = None) -> list[Entry]:
     if kind not in (*KINDS, "engines"):
         raise ValueError(f"there are no {kind}; {suggest(kind, [*KINDS, 'engines'])}")
     if kind != "engines" and KINDS[kind].methods and is_own(word):
-        return [_entry(str(word), own_class(Node(word, "--set"), KINDS[kind].methods), KINDS[kind])]
+        return [
+            _entry(str(word), own_class(Node(word, "--set"), KINDS[kind].methods, KINDS[kind].numbers), KINDS[kind])
+        ]
     entries = {entry.name: entry for entry in _entries(kind)}
     if word is not None and word not in entries:
         raise ValueError(f"there is no {word} among the {kind}; {suggest(word, entries)}")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
+from featlearn.config.automatic import law_reason
 from featlearn.config.problems import Problem, show
-from featlearn.config.resolve import Sections, needs, word_of
+from featlearn.config.resolve import Sections, needs
 from featlearn.config.sections import split
-from featlearn.data import DATA, SignalNoise
+from featlearn.custom import FAILURES, raised_at
+from featlearn.data import DATA, has_patches
+from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
-from featlearn.geometry import law_reason
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
+from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
 
 MAX_RECORDS = 10**6
@@ -42,26 +47,58 @@ def _problem(sections: Sections, key: str, message: str) -> Problem:
 def _shown(s: Sections) -> Conflicts:
     network = s.parsed["network"].object
     if not s.fits:
-        choices, found = " or ".join(network.sees), word_of(DATA, s.data)
-        yield "data.model", f"a network of model {word_of(MODELS, network)} needs {choices}, found {found}"
-    elif isinstance(network, Landscape) and (reason := network.refusal(s.data)):
-        yield "network.model", reason
+        choices, found = " or ".join(s.fitting), config_name(s.data)
+        yield "data.model", f"a network of model {config_name(network)} needs {choices}, found {found}"
+    elif reason := network.refusal(s.data):
+        yield "network.loss", reason
 
 
 def config_name(part: Any) -> str:
-    """Return the word for a rule, a tracker or a network in a config; the class name if user-defined."""
-    return {cls: word for word, cls in (OPTIMIZERS | TRACKERS | MODELS).items()}.get(type(part), type(part).__name__)
+    """Return the word for a part of a run in a config; the class name if user-defined."""
+    words = {cls: word for word, cls in (DATA | OPTIMIZERS | TRACKERS | MODELS).items()}
+    return words.get(type(part), type(part).__name__)
 
 
 def _signal(s: Sections) -> Conflicts:
-    if not isinstance(s.data, SignalNoise):
+    """Refuse numbers that a data model refuses, at the last given key that its message names, and infinite ones."""
+    derived: dict[str, float] = {}
+    try:
+        derived = s.data.derived() if hasattr(s.data, "derived") else {}
+        frame = s.data.frame if has_patches(s.data) else None
+        finite = frame is None or all(math.isfinite(number) for row in frame.gram for number in row)
+    except ArithmeticError:
+        finite = False
+    except ValueError as error:
+        named = [key for key in s.parsed["data"].parameters if re.search(rf"\b{key}\b", str(error))]
+        given = [key for key in named if getattr(s.data, key) is not None]
+        yield ".".join(["data", *[*named[:1], *given][-1:]]), str(error)
+        return
+    except FAILURES as error:
+        if not (place := raised_at(error)):
+            raise
+        yield "data.model", f"{place}: {type(error).__name__}: {error}"
+        return
+    if not all(map(math.isfinite, derived.values())):
+        yield "data.noise_std", "the ratio of signal to noise is not a finite number"
+    elif not finite:
+        yield "data", "an inner product of signals is not a finite number"
+
+
+def _own_data(s: Sections) -> Conflicts:
+    """Refuse a user-defined data model that breaks the contract of data/model.py."""
+    if s.frame is None or type(s.data) in DATA.values():
         return
     try:
-        snr = s.data.strength / (s.data.noise_std * math.sqrt(s.data.dim))
-        if not (math.isfinite(s.data.strength) and math.isfinite(snr)):
-            yield "data.noise_std", "the ratio of signal to noise is not a finite number"
-    except ValueError as error:
-        yield "data.signal_norm" if s.data.snr is None else "data.snr", str(error)
+        reason = _breach(s.data)
+    except FAILURES as error:
+        reason = f"{raised_at(error) or 'in its draw'}: {type(error).__name__}: {error}"
+    if reason:
+        yield "data.model", f"{config_name(s.data)}: {reason}"
+
+
+@lru_cache(maxsize=4096)  # the runs of a sweep share their data
+def _breach(data: Any) -> str | None:
+    return breach(data)
 
 
 def _batch(s: Sections) -> Conflicts:
@@ -102,7 +139,9 @@ def _scales(s: Sections) -> Conflicts:
     for name in ("network", "optimizer"):
         for key, value in s.parsed[name].resolved(s.numbers).items():
             parameter = s.parsed[name].parameters[key]
-            if not parameter.accepts(value):
+            if math.isnan(value):
+                yield f"{name}.{key}", f"{config_name(s.data)} lacks numbers of the theory scale; give a number"
+            elif not parameter.accepts(value):
                 yield f"{name}.{key}", f"expected {parameter.expected}; theory gives {show(value)}"
 
 
@@ -116,7 +155,7 @@ def _engine(s: Sections) -> Conflicts:
     for key, users in parts.items():
         for part in users:
             missing = needs(part) - ENGINES[s.engine]
-            who = f"the {s.engine} engine" if missing else f"a network of model {word_of(MODELS, network)}"
+            who = f"the {s.engine} engine" if missing else f"a network of model {config_name(network)}"
             if missing := missing or needs(part) - network.provides:
                 yield key, f"{config_name(part)} needs {', '.join(sorted(missing))}, which {who} does not provide"
 
@@ -142,10 +181,11 @@ def _edges(s: Sections) -> Conflicts:
 
 
 def _span(s: Sections) -> Conflicts:
-    dependent = s.engine == "weights" and isinstance(s.data, SignalNoise) and s.data.dim <= s.data.n_noises
+    n_vectors = len(s.frame.signals) + s.frame.n_noises if s.frame else 0
+    dependent = s.engine == "weights" and s.data.dim < n_vectors
     for tracker in s.trackers:
         if dependent and "span" in needs(tracker):
-            vectors = f"{s.data.n_noises + 1} data vectors are dependent in data.dim = {s.data.dim}"
+            vectors = f"{n_vectors} data vectors are dependent in data.dim = {s.data.dim}"
             yield "record.trackers", f"{config_name(tracker)} is not unique in the weights engine: {vectors}"
 
 
@@ -156,13 +196,14 @@ def _sampling(s: Sections) -> Conflicts:
         yield "sampling", "gram is a law of signal and noise; a landscape draws its own numbers: use auto"
     elif s.engine != "gram":
         yield "sampling", f"gram draws no vectors, which the {s.engine} engine needs"
-    elif reason := law_reason(s.data, s.network):
+    elif s.frame and (reason := law_reason(s.data, s.network)):
         yield "sampling", f"cannot be gram: {reason}"
 
 
 CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
-    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
+    (("data",), _signal),
+    (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "data.n_samples", "optimizer"), _splits),
     (("record.every", "train.n_steps"), _recorded_steps),
@@ -182,6 +223,18 @@ def _full_batch(s: Sections) -> Conflicts:
         yield "optimizer", f"{config_name(s.parsed['optimizer'].object)} on the full batch {caution}"
 
 
+def _derivation(s: Sections) -> Conflicts:
+    """Warn of theory scales of a rule outside the setting that they are derived for."""
+    network = s.parsed["network"].object
+    if isinstance(network, Landscape):
+        return
+    found = {"data.model": config_name(s.data), **{f"network.{key}": value for key, value in vars(network).items()}}
+    other = [f"{key} = {value}" for key, value in SETTING.items() if found[key] != value]
+    for key in s.parsed["optimizer"].scale_factors if other else ():
+        yield f"optimizer.{key}", f"the theory scale is derived for {', '.join(other)}; it is used here all the same"
+
+
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
+    (("data", "network", "optimizer"), _derivation),
     (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
 )

@@ -21,24 +21,24 @@ from featlearn.custom import CustomError, find_class, is_own, source_of
 from featlearn.types import Numbers
 
 PLAIN = (int, float, bool, str, NoneType, Literal)
-RESERVED = ("name", "base", "source")
+RESERVED = ("name", "base", "source", "model")
 
 
-def own_class(node: Node, methods: tuple[str, ...]) -> type:
-    """Return the class that a node names. Raises CustomError if there is none, or none with these methods.
+def own_class(node: Node, methods: tuple[str, ...], numbers: tuple[str, ...] = ()) -> type:
+    """Return the class that a node names. Raises CustomError if there is none, or none with these attributes.
 
     A file is relative to the config that names it, or for --set to the working directory.
     """
     place = Problem(node.place, "", "").line[0]
     cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
-    reason = _unfit(cls, methods)
+    reason = _unfit(cls, methods, numbers)
     if reason:
         raise CustomError(f"{source_of(cls).name} {reason}")
     return cls
 
 
 @cache
-def _unfit(cls: type, methods: tuple[str, ...]) -> str | None:
+def _unfit(cls: type, methods: tuple[str, ...], numbers: tuple[str, ...]) -> str | None:
     """Return why a class cannot be used, None if it can."""
     missing = [name for name in methods if not any(name in vars(ancestor) for ancestor in cls.__mro__)]
     missing += sorted(getattr(cls, "__abstractmethods__", ()))
@@ -48,6 +48,10 @@ def _unfit(cls: type, methods: tuple[str, ...]) -> str | None:
     bare = "__dataclass_params__" not in vars(cls) and inspect.get_annotations(cls)
     if settings is None or not settings.frozen or bare:
         return "needs @dataclass(frozen=True, kw_only=True) above it"
+    given = {field.name for field in fields(cls)}
+    absent = [name for name in numbers if name not in given and not hasattr(cls, name)]
+    if absent:
+        return f"cannot be used here: it lacks {', '.join(absent)}, a parameter or a class attribute"
     return _unreadable(cls)
 
 
@@ -75,7 +79,7 @@ def _can_be_given(parameter: Parameter) -> bool:
 
 
 def own_keys(tree: Node) -> dict[str, Any]:
-    """Return the dotted keys of the user-defined rules named anywhere in a config, each with its type."""
+    """Return the dotted keys of the user-defined rules and data models named in a config, each with its type."""
     known: dict[str, Any] = {}
     for node in _words([tree]):
         try:
@@ -83,7 +87,7 @@ def own_keys(tree: Node) -> dict[str, Any]:
         except CustomError:
             continue  # reported by its section
         if is_dataclass(cls):
-            known |= dotted(parameters(cls), "optimizer.")
+            known |= dotted(parameters(cls), "data." if node.key.endswith("model") else "optimizer.")
     return known
 
 

@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields
+from difflib import get_close_matches
 from functools import cache, cached_property
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -89,7 +90,8 @@ class Parameter:
             valid = self.adapter.validate_python(value)
         except ValidationError:
             several = "; several values belong under sweep" if isinstance(value, list) and single(self.type) else ""
-            problems.append(node.problem(f"expected {self.expected}, found {show(value)}{several}"))
+            found = f"{show(value)}{several or self._meant(value)}"
+            problems.append(node.problem(f"expected {self.expected}, found {found}"))
             return BROKEN
         if isinstance(valid, float):
             return valid + 0.0  # -0.0 and 0.0 are the same value
@@ -97,6 +99,11 @@ class Parameter:
             problems.append(node.problem(f"expected an integer below 2**63, found {show(value)}"))
             return BROKEN
         return valid
+
+    def _meant(self, value: Any) -> str:
+        words = [word for leaf in leaves(self.type) if get_origin(leaf) is Literal for word in get_args(leaf)]
+        near = get_close_matches(value, words, 1) if isinstance(value, str) else []
+        return f"; did you mean '{near[0]}'?" if near else ""
 
     def accepts(self, value: float) -> bool:
         """Whether a number computed for the parameter is within its bounds."""

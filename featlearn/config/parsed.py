@@ -140,7 +140,8 @@ def _class(section: Section, key: str, table: Mapping[str, type], default: str |
         meant = f"; did you mean '{near[0]}'?" if near else ""
         raise _NoClass(key, f"expected {listed}, found {show(word)}{meant}")
     try:
-        return own_class(node.value[key], (*section.methods, "update") if key == "base" else section.methods)
+        methods = (*section.methods, "update") if key == "base" else section.methods
+        return own_class(node.value[key], methods, section.numbers)
     except CustomError as error:
         raise _NoClass(key, str(error)) from None
 

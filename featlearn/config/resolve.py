@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from featlearn.config.automatic import law_reason, weights_cheaper
 from featlearn.config.parsed import ParsedSection
 from featlearn.config.sections import RecordSection
-from featlearn.data import DATA
+from featlearn.custom import FAILURES
+from featlearn.data import DATA, has_patches
+from featlearn.data.model import Frame
 from featlearn.engines import ENGINES
-from featlearn.geometry import law_reason
+from featlearn.models import Landscape
 from featlearn.runs import Record, RunConfig, Train
 
 
@@ -45,9 +48,27 @@ class Sections:
         return self.parsed["optimizer"].built(self.numbers)
 
     @property
+    def fitting(self) -> tuple[str, ...]:
+        """The words of the data models that the network supports: those in its ``sees``, or all that have patches."""
+        network = self.parsed["network"].object
+        if isinstance(network, Landscape):
+            return network.sees
+        return tuple(word for word, cls in DATA.items() if has_patches(cls))
+
+    @property
     def fits(self) -> bool:
-        """Whether the network supports the data model."""
-        return word_of(DATA, self.data) in self.parsed["network"].object.sees
+        """Whether the network supports the data model, which may be the user's own."""
+        if isinstance(self.parsed["network"].object, Landscape):
+            return type(self.data) in [DATA[word] for word in self.fitting]
+        return has_patches(self.data)
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """What patches are made of; None for other data, and for a model that refuses its numbers."""
+        try:
+            return self.data.frame if has_patches(self.data) else None
+        except FAILURES:
+            return None  # reported by checks.py
 
     @cached_property
     def trackers(self) -> tuple[Any, ...]:
@@ -58,11 +79,15 @@ class Sections:
 
     @cached_property
     def engine(self) -> Any:
-        """The engine: for ``auto`` the first that provides everything needed."""
+        """The engine: for ``auto`` the first that provides everything needed, or explicit weights where these are
+        cheaper (see automatic.py) and nothing needs coefficients over the vectors, which then are not unique.
+        """
         if self.head.engine != "auto":
             return self.head.engine
-        parts = (self.parsed["optimizer"].object, self.parsed["network"].object, *self.trackers)
-        needed = frozenset().union(*map(needs, parts))
+        network = self.parsed["network"].object
+        needed = frozenset().union(*map(needs, (self.parsed["optimizer"].object, network, *self.trackers)))
+        if "span" not in needed and self.fits and self.frame is not None and weights_cheaper(self.data, network):
+            return "weights"
         return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")
 
     @cached_property
@@ -119,8 +144,3 @@ def needs(part: Any) -> frozenset[str]:
     own: frozenset[str] = getattr(part, "needs", frozenset())
     inner = getattr(part, "base", None)
     return own if inner is None else own | needs(inner)
-
-
-def word_of(table: Mapping[str, type], part: Any) -> str:
-    """Return the word of a table that names the class of ``part``."""
-    return next(word for word, cls in table.items() if cls is type(part))

@@ -109,7 +109,7 @@ class _Schema:
         ways = [{"type": "array", "minItems": 1}, {"type": "null"}]
         ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
         key, axis = self.shared("key", {"enum": list(known_keys())}), self.shared("axis", {"anyOf": ways})
-        own = {"pattern": r"^optimizer\."}  # a user-defined rule may have any key
+        own = {"pattern": r"^(optimizer|data)\."}  # a user-defined class may have any key
         axes = {"type": "object", "propertyNames": {"anyOf": [key, own]}, "additionalProperties": axis}
         together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": ZIP}
         names = {"anyOf": [key, {"const": "zip"}, own]}
@@ -123,11 +123,11 @@ def _all_sections() -> Iterator[Section]:
 
 
 def _own(section: Section) -> Iterator[Schema]:
-    """Yield the schemas of user-defined rules, and of rules with a user-defined base: their keys are unknown."""
+    """Yield the schemas of user-defined classes, and of rules with a user-defined base: their keys are unknown."""
     if section.methods:
         own = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
         yield own
-        for key in (section.word, "base"):
+        for key in (section.word, *(["base"] * any(map(wraps, section.table.values())))):
             yield {"type": "object", "properties": {key: own}, "required": [key]}
 
 

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from featlearn.config.parameters import STRICT, Parameter, parameters
 from featlearn.data import DATA
+from featlearn.data.contract import MEMBERS, NUMBERS
 from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
@@ -63,14 +64,15 @@ class Kind:
 class Section:
     """A mapping of a config: the table of its kinds, the key that selects one, and the default word.
 
-    A section of a single kind has no such key. methods: those that a user-defined class needs; empty if none is
-    allowed. listing: what `featlearn list` calls the kinds.
+    A section of a single kind has no such key. methods: those that a user-defined class needs, and numbers: its other
+    attributes; empty if none is allowed. listing: what `featlearn list` calls the kinds.
     """
 
     table: Mapping[str, type]
     word: str = ""
     default: str | None = None
     methods: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     listing: str = ""
 
     @cached_property
@@ -179,7 +181,7 @@ class RecordSection:
 
 SECTIONS = {
     "": Section({"": Head}),
-    "data": Section(DATA, "model", "signal_noise"),
+    "data": Section(DATA, "model", "signal_noise", methods=MEMBERS, numbers=NUMBERS, listing="data"),
     "network": Section(MODELS, "model", "two_layer_cnn", listing="models"),
     "optimizer": Section(OPTIMIZERS, "name", methods=("init", "step", "probe"), listing="optimizers"),
     "train": Section({"": TrainSection}),

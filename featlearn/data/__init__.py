@@ -23,4 +23,4 @@ __all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]
 
 def has_patches(data: Any) -> bool:
     """Whether a data model, or a class of them, is one of patches (see data/model.py)."""
-    return hasattr(data, "frame")
+    return hasattr(data if isinstance(data, type) else type(data), "frame")

@@ -7,6 +7,10 @@ the arguments; a zero in a denominator raises ZeroDivisionError.
 
 from math import sqrt
 
+# What the radius and the length of SAM's phase are derived for: keys of a config, each with its value there. The size
+# of the init compares a filter with a noise vector alone, and holds for any patches of noise.
+SETTING = {"data.model": "signal_noise", "network.loss": "logistic", "network.second_layer": "fixed"}
+
 
 def snr(signal_norm: float, noise_std: float, dim: float) -> float:
     """Signal to noise ratio |mu| / (sigma sqrt(d)): the signal's length over that of a typical noise vector.

@@ -35,7 +35,7 @@ class TestSignal:
     @pytest.mark.parametrize("data", ["{snr: 1e300, noise_std: 1e20}", "{signal_norm: 1, noise_std: 1e-310}"])
     def test_a_ratio_that_is_not_finite_is_refused(self, problems: Problems, data: str) -> None:
         (line,) = problems(set=[f"data={data}"])
-        assert line.startswith("--set: data.noise_std: signal and noise are out of all proportion")
+        assert line.startswith("--set: data.noise_std: the ratio of signal to noise is not a finite number")
 
 
 class TestBatchAndPhase:

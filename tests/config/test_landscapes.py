@@ -67,7 +67,11 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ("valley", "engine=gram", "network: valley needs coordinates, which the gram engine does not provide"),
         ("valley", "data.model=digits", "data.model: a network of model valley needs none, found digits"),
         ("mlp", "data.model=gaussian", "data.model: a network of model mlp needs chebyshev or digits, found gau"),
-        ("mlp", "network.loss=cross_entropy", "network: cross_entropy needs classes, which these data do not have"),
+        (
+            "mlp",
+            "network.loss=cross_entropy",
+            "network.loss: cross_entropy needs classes, which these data do not have",
+        ),
         ("mlp", "network.spectrum=[1]", "network.spectrum: not a key of MLP, which has width, n_hidden,"),
         ("quadratic", "network.spectrum=[]", "network.spectrum: expected a list (each a number), found []"),
         ("quadratic", "network.spectrum=[1, x]", 'network.spectrum: expected a list (each a number), found [1, "x"]'),
@@ -107,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_its_key(problems: Problems, base: str
 
 def test_a_network_on_patches_is_not_shown_digits(problems: Problems) -> None:
     (line,) = problems(set=["data={model: digits, n_samples: 20}"])
-    assert line == "--set: data.model: a network of model two_layer_cnn needs signal_noise, found digits"
+    assert line == "--set: data.model: a network of model two_layer_cnn needs signal_noise or xor, found digits"
 
 
 def test_position_needs_the_weight_engine(load: Load, problems: Problems) -> None:

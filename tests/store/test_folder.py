@@ -27,7 +27,13 @@ def test_what_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("marker", "message"), [('{"schema": 99}', "schema version 99"), ("[", "not the marker"), ("[]", "not the marker")]
+    ("marker", "message"),
+    [
+        ('{"schema": 99}', "schema version 99"),
+        ('{"schema": 2}', "schema version 2, this featlearn reads and writes 3"),
+        ("[", "not the marker"),
+        ("[]", "not the marker"),
+    ],
 )
 def test_a_store_of_another_version_is_refused(tmp_path, marker, message):
     filled(tmp_path / "s", [trajectory(0)])
