@@ -63,7 +63,7 @@ SEES = {
     "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables", "lookup"},
 }
-SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines"}, "store": {"runs"}}
+SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines", "data"}, "store": {"runs"}}
 NO_TORCH = ["theory", "tables", "store", "plots"]
 PLOTTING = ["matplotlib", "seaborn"]
 FOREIGN = [*PLOTTING, "pydantic", "pandas", "scipy", "yaml", "typer", "rich", "joblib", "pyarrow", "numba", "triton"]

@@ -19,26 +19,33 @@ if TYPE_CHECKING:
 class Deactivation:
     """Shares of activations that survive at the point where the rule takes its gradient.
 
-    Over the samples i of the mini-batch about to be used and the filters of the sign of y_i, an activation being on
-    where its pre-activation is positive: noise_deactivated is the share of on noise activations that are off at the
-    perturbed point (0 if none was on), signal_kept the share of on signal activations that are still on there (1 if
-    none was on). A rule without perturbation deactivates 0 and keeps 1.
+    Over the samples i of the mini-batch about to be used and the filters of the sign, or the class, of y_i, an
+    activation being on where its pre-activation is positive: noise_deactivated is the share of on noise activations
+    that are off at the perturbed point (0 if none was on), signal_kept the share of on signal activations that are
+    still on there (1 if none was on). A rule without perturbation deactivates 0 and keeps 1. A patch that shows a
+    signal and noise counts as neither.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
 
     def __call__(self, view: PatchView) -> dict[str, Tensor]:
         """Return the columns, each [b]."""
-        p, here, there = view.problem, view.align, view.perturbed_align
-        own = (p.signs * (p.labels * (view.batch > 0))[:, None, :]) > 0
-        noise = (p.noise_preactivations(here) > 0) & own[:, :, None, :]
-        noise_off = noise & (p.noise_preactivations(there) <= 0)
-        signal = (p.by_true_label(p.signal_preactivations(here)) > 0) & own
-        signal_on = signal & (p.by_true_label(p.signal_preactivations(there)) > 0)
-        n_noise, n_signal = noise.sum((1, 2, 3)), signal.sum((1, 2))
-        dtype = here.dtype
-        kept = signal_on.sum((1, 2)).to(dtype) / n_signal.clamp(min=1)
+        off, noise, _ = _switched(view, "noise")
+        _, signal, on = _switched(view, "signal")
         return {
-            "noise_deactivated": noise_off.sum((1, 2, 3)).to(dtype) / n_noise.clamp(min=1),
-            "signal_kept": kept.where(n_signal > 0, 1.0),
+            "noise_deactivated": off / noise.clamp(min=1),
+            "signal_kept": (on / signal.clamp(min=1)).where(signal > 0, 1.0),
         }
+
+
+def _switched(view: PatchView, role: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return how many activations on the patches of a role go off, are on, and stay on, [b]."""
+    p = view.problem
+    slots = [place for place, slot in enumerate(p.slots) if slot.role == role]
+    shown = p.shown[..., slots]
+    places = shown.flatten(1)[:, None].expand(-1, view.align.shape[1], -1)
+    size = *view.align.shape[:2], p.n_samples, len(slots)
+    here, there = (x.gather(2, places).reshape(size) > 0 for x in (view.align, view.perturbed_align))
+    on = here & (p.own() & (view.batch > 0)[:, None])[..., None]
+    n_on, n_stay = (x.sum((1, 2, 3)).to(view.align.dtype) for x in (on, on & there))
+    return n_on - n_stay, n_on, n_stay

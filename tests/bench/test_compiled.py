@@ -45,7 +45,7 @@ def test_they_compile_and_stay_on_chip():
         assert case["instructions"] > 500, name
     for dtype in ("float32", "float64"):
         gradients = found[f"sam {dtype}"]["instructions"] / found[f"sgd {dtype}"]["instructions"]
-        assert 1.5 < gradients < 3  # two of them, and the loss that is looked at
+        assert 1.5 < gradients < 3  # two of them, and the loss that is recorded
 
 
 def test_the_longest_loop_is_counted():

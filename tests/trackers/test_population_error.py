@@ -11,7 +11,7 @@ from scipy import special
 
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TestError, population_error
-from featlearn.trackers.error_loops import decay, upper_gamma, upper_gammas
+from featlearn.trackers.gamma_loops import decay, upper_gamma, upper_gammas
 from featlearn.trackers.population_error import (
     _Integral,
     chi_lengths,

@@ -1,0 +1,290 @@
+"""Errors and losses on fresh samples, as an integral over their noise.
+
+The filters see a fresh Gaussian through z = W xi ~ N(0, std^2 W Sigma W') alone, as many numbers as there are filters;
+Sigma projects off the signals where the data's noise is orthogonal to them. Every kind of sample adds up what its
+patches without noise give, constants, and what those with noise give at every point of the integral.
+
+Where the latter, N(z), is homogeneous (such as a power of the ReLU, without bias or signals), N(r u) = r^q N(u): the
+length r ~ chi is integrated exactly and only its direction u is sampled, a smooth integrand in place of an indicator.
+Elsewhere the lengths are quantiles of the chi law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from featlearn.trackers.fresh_samples import Group, column
+from featlearn.trackers.points import chi_lengths, rotations, sobol_directions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.problem import Problem
+    from featlearn.engines.protocol import PatchView
+    from featlearn.trackers.population_error import TestError
+
+_NUMBERS_AT_ONCE = {"cpu": 2**25, "cuda": 2**28}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Integral:
+    """The outputs on the kinds of a group at the points of the integral; all in float64.
+
+    gram [b, f, f]: W Sigma W'. second [b, f, C]: the second layer, times the scale of the network. fixed [b, K, C]: the
+    outputs' part from patches without noise. shifts [b, Q, f] and stds [b, Q]: pre-activations of the others without
+    their noise, and its standard deviations. turns [b, q, f, f]: the run's own rotations of the directions.
+    lengths [b, points]: by which the directions are multiplied; 1 where they are integrated and no loss is asked for.
+    degree: of N(z), 0 where it has none. flip_prob [b].
+    """
+
+    problem: Problem
+    group: Group
+    n_points: int
+    n_scrambles: int
+    degree: int
+    gram: Tensor
+    second: Tensor
+    fixed: Tensor
+    shifts: Tensor
+    stds: Tensor
+    turns: Tensor
+    lengths: Tensor
+    flip_prob: Tensor
+
+    @classmethod
+    def of(cls, view: PatchView, group: Group, tracker: TestError) -> Integral:
+        """Return the integral over the group's noise, with the points and the strength that the tracker wants."""
+        from featlearn.linalg import product
+
+        p, signals = view.problem, view.signal_align.double()
+        seeds, q, f = p.seeds, group.n_gaussians, view.align.shape[1]
+        sizes = q, f, tracker.n_points, tracker.n_scrambles
+        degree = 0 if view.bias is not None or group.shifted else p.activation.degree or 0
+        bias = 0.0 if view.bias is None else view.bias.double()[..., None]
+        second = p.scale * view.second.double()
+        active = p.activation.value(product(signals, group.fixed) + bias)
+        unit = second.new_ones(()).expand(len(seeds), tracker.n_points * tracker.n_scrambles)
+        return cls(
+            problem=p,
+            group=group,
+            n_points=tracker.n_points,
+            n_scrambles=tracker.n_scrambles,
+            degree=degree,
+            gram=noise_gram(view),
+            second=second,
+            fixed=product(group.shown.mT, product(active.mT, second)),
+            shifts=(product(signals, group.noisy) + bias).mT,
+            stds=tracker.noise_scale * group.stds,
+            turns=rotations(seeds, q, f) if q else signals.new_zeros(len(seeds), 0, f, f),
+            lengths=chi_lengths(seeds, *sizes) if q and (tracker.loss or not degree) else unit,
+            flip_prob=p.composed.flip_prob.double(),
+        )
+
+    @cached_property
+    def labels(self) -> tuple[int, ...]:
+        """The true labels of the kinds as the loss takes them, [K]: +-1 with one output, else classes."""
+        p, labels = self.problem, self.group.labels
+        if p.n_outputs > 1 and p.n_classes == 2:
+            return tuple(int(label < 0) for label in labels)
+        return tuple(int(label) for label in labels)
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """N at every point, of length 1 where it is homogeneous, [b, s, C, points]."""
+        if not self.group.numbers:
+            return self.second.new_zeros(len(self.second), self.n_scrambles, self.second.shape[2], self.n_points)
+        try:
+            return self._plain_noise() if self.second.is_cuda else self._compiled_noise()
+        except ModuleNotFoundError:
+            return self._plain_noise()
+
+    @property
+    def errors(self) -> Tensor:
+        """The error of each kind of sample against its true label, [b, K, s]."""
+        try:
+            return self._plain_errors() if self.second.is_cuda else self._compiled_errors()
+        except ModuleNotFoundError:
+            return self._plain_errors()
+
+    @property
+    def losses(self) -> Tensor:
+        """The expected loss on each kind of sample, with its observed label, [b, K, s]."""
+        import torch
+
+        p, lengths = self.problem, self.lengths.reshape(-1, self.n_scrambles, 1, self.n_points)
+        noise = self.noise * lengths**self.degree if self.degree else self.noise
+        choices = (1, -1) if p.n_outputs == 1 else tuple(range(p.n_outputs))
+        rows, flips = [], self.flip_prob[:, None]
+        for fixed, label in zip(self.fixed.unbind(1), self.labels, strict=True):
+            outputs = (fixed[:, None, :, None] + noise).mT
+            by_label = {y: p.loss.value(outputs, outputs[..., 0] * 0 + y).mean(2) for y in choices}
+            right = by_label.pop(label)
+            wrong = sum(by_label.values()) / len(by_label)
+            rows.append((1 - flips) * right + torch.where(flips > 0, flips * wrong, 0.0))
+        return torch.stack(rows, 1)
+
+    @cached_property
+    def parts(self) -> tuple[Integral, ...]:
+        """The block cut into parts whose pre-activations are at most _NUMBERS_AT_ONCE."""
+        import torch
+
+        numbers = self.lengths.shape[1] * self.gram.shape[1] * max(1, self.stds.shape[1])
+        most = max(1, _NUMBERS_AT_ONCE[self.gram.device.type] // numbers)
+        at_once = 2 ** (most.bit_length() - 1)  # a full block is then cut into equal parts
+        tensors = {x.name: getattr(self, x.name) for x in fields(self)}
+        cut = {name: torch.split(x, at_once) for name, x in tensors.items() if isinstance(x, torch.Tensor)}
+        return tuple(replace(self, **dict(zip(cut, part, strict=True))) for part in zip(*cut.values(), strict=True))
+
+    def _compiled_noise(self) -> Tensor:
+        from featlearn.functions.compiled import activation_kind
+        from featlearn.tiles import pad_columns
+        from featlearn.trackers.integral_loops import noise_outputs, workspace
+
+        s, n_outputs = self.n_scrambles, self.second.shape[2]
+        gram, second, shifts, stds, lengths = (
+            x.contiguous().numpy()
+            for x in (self.gram, self.second.mT, self.shifts, self.stds, self.lengths[: 1 if self.degree else None])
+        )
+        directions, turns = pad_columns(self._directions.permute(0, 2, 3, 1).numpy()), pad_columns(self.turns.numpy())
+        patches = shifts, stds, np.array(self.group.times, float), np.array(self.group.numbers)
+        out = self.second.new_empty(len(gram), s, n_outputs, directions.shape[-1])
+        work = workspace(directions, turns, stds.shape[1], n_outputs)
+        points = directions, turns, lengths.reshape(len(lengths), s, -1)
+        kind = activation_kind(self.problem.activation.name)
+        noise_outputs(gram, second, patches, *points, kind, self.degree > 0, work, out.numpy())
+        return out[..., : self.n_points]
+
+    def _plain_noise(self) -> Tensor:
+        import torch
+
+        from featlearn.linalg import product
+
+        lower = semidefinite_cholesky(self.gram)
+        total = torch.zeros_like(self.second[:, :1])
+        for place, (number, times) in enumerate(zip(self.group.numbers, self.group.times, strict=True)):
+            factor = self.stds[:, place, None, None] * product(lower, self.turns[:, number])
+            z = product(self._directions[:, :, number].flatten(0, 1), factor.mT)
+            if not self.degree:
+                z = self.shifts[:, place, None] + self.lengths[..., None] * z
+            total = total + times * product(self.problem.activation.value(z), self.second)
+        return total.reshape(len(total), self.n_scrambles, self.n_points, -1).mT
+
+    @cached_property
+    def _directions(self) -> Tensor:
+        """Points on the unit sphere, the same for every run, [s, points, q, f]."""
+        import torch
+
+        q, f = self.turns.shape[1:3]
+        directions = torch.as_tensor(sobol_directions(q, f, self.n_points, self.n_scrambles)).to(self.gram.device)
+        return directions.reshape(self.n_scrambles, self.n_points, q, f)
+
+    @property
+    def _half(self) -> float:
+        """Half the degrees of freedom of a squared length."""
+        return self.group.n_gaussians * self.gram.shape[1] / 2
+
+    def _compiled_errors(self) -> Tensor:
+        from featlearn.trackers.integral_loops import errors
+
+        out = self.fixed.new_empty(*self.fixed.shape[:2], self.n_scrambles)
+        arrays = self.fixed.contiguous().numpy(), self.noise.contiguous().numpy(), np.array(self.labels)
+        errors(*arrays, self.n_points, self.degree, self._half, out.numpy())
+        return out
+
+    def _plain_errors(self) -> Tensor:
+        import torch
+
+        rows = []
+        for fixed, label in zip(self.fixed[:, None, :, :, None].unbind(2), self.labels, strict=True):
+            start, rise = leads(fixed, label), leads(self.noise, label)
+            row = radial_error(start, rise, self.degree, self._half) if self.degree else plain_error(start + rise)
+            rows.append(row)
+        return torch.stack(rows, 1).mean(3)
+
+
+def leads(outputs: Tensor, label: int) -> Tensor:
+    """Return by how much the right output is ahead, [..., C, points] -> [..., C - 1, points]: y f, or f_y - f_j."""
+    if outputs.shape[-2] == 1:
+        return label * outputs
+    others = [j for j in range(outputs.shape[-2]) if j != label]
+    return outputs[..., label, None, :] - outputs[..., others, :]
+
+
+def plain_error(lead: Tensor) -> Tensor:
+    """Return 1 where a lead [..., J, points] is negative; k outputs that tie share: 1 - 1/k. NaN stays."""
+    wrong, ties = (lead < 0).any(-2).to(lead.dtype), (lead == 0).sum(-2)
+    return shared(wrong, ties, lead)
+
+
+def shared(wrong: Tensor, ties: Tensor, lead: Tensor) -> Tensor:
+    """Return the probability of a wrong answer where ``ties`` other outputs tie with the right one; NaN stays."""
+    import torch
+
+    return torch.where(lead.isnan().any(-2), torch.nan, (wrong + ties) / (1 + ties))
+
+
+def radial_error(start: Tensor, rise: Tensor, degree: int, half: float) -> Tensor:
+    """Return P(a lead of start + r^degree rise, [..., J, points], is negative), r ~ chi, 2 ``half`` degrees of freedom.
+
+    None is where r^degree is between the largest zero of a rising lead and the smallest of a falling one.
+    """
+    import torch
+
+    ratio = (-start / rise.where(rise != 0, 1.0)).clamp(min=0)
+    end = start + rise
+    low = ratio.where(rise > 0, 0.0).amax(-2)
+    falling = ratio.where(rise < 0, torch.inf)
+    high = falling.where((rise != 0) | (end >= 0), 0.0).amin(-2)
+    ties = ((rise == 0) & (end == 0)).sum(-2)
+    a = torch.full_like(low, half)
+    below, above = (x.pow(2 / degree) / 2 for x in (low, high))
+    wrong = torch.special.gammainc(a, below) + torch.special.gammaincc(a, above)
+    return shared(wrong.where(low < high, 1.0), ties, end)
+
+
+def noise_gram(view: PatchView) -> Tensor:
+    """Return W Sigma W', [b, f, f]: without the signals' directions where the noise is orthogonal to them.
+
+    With A = W S' for the signals S and their Gram matrix Gamma it is W W' - A Gamma^+ A', one signal after the other. A
+    signal that is zero, or a combination of those before it, leaves nothing to remove.
+    """
+    import torch
+
+    gram, frame = view.weight_gram.double(), view.problem.composed.frame
+    if not frame.orthogonal:
+        return gram
+    align, rows = view.signal_align.double(), [[column(x, gram) for x in row] for row in frame.gram]
+    rest = torch.stack([torch.stack(row, 1) for row in rows], 1)
+    least = 1e-14 * rest.diagonal(dim1=1, dim2=2)
+    for j in range(align.shape[2]):
+        square = rest[:, j, j]
+        inverse = torch.where(square > least[:, j], 1 / square, 0.0)[:, None, None]
+        along, products = align[..., j, None], rest[:, j, None]
+        gram = gram - inverse * along * along.mT
+        align, rest = align - inverse * along * products, rest - inverse * products.mT * products
+    return gram
+
+
+def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
+    """Return lower triangular L [b, f, f] with L L' = gram, for positive semidefinite matrices, singular ones too.
+
+    A pivot below rtol times the largest diagonal entry is rounding of zero, and so is its column. Unlike a factor from
+    eigenvectors, L varies continuously with a positive definite matrix, as common random numbers need.
+    """
+    import torch
+
+    rest, factors = gram, []
+    floor = rtol * gram.diagonal(dim1=1, dim2=2).amax(1)
+    for i in range(gram.shape[1]):
+        pivot = rest[:, i, i]
+        positive = pivot > floor
+        root = pivot.where(positive, 1.0).rsqrt().where(positive, 0 * floor)  # NaN where the matrix has overflown
+        factor = root[:, None] * rest[:, :, i]
+        factor[:, :i] = 0
+        rest = rest - factor[:, :, None] * factor[:, None, :]
+        factors.append(factor)
+    return torch.stack(factors, -1)
