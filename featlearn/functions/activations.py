@@ -48,11 +48,6 @@ class Activation:
         """Its second derivative; None where that is 0 almost everywhere."""
         return None if self.second_formula is None else torch_function("z", self.second_formula)
 
-    @property
-    def bend(self) -> Function | None:
-        """The old name of ``second``."""
-        return self.second
-
 
 def _unit(z: Tensor) -> Tensor:
     """Clamp to [0, 1], with slope 0 at 0 and 1 at 1."""

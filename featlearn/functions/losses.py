@@ -159,18 +159,3 @@ def loss(name: str) -> LossFunction:
 def mistakes(margin: Tensor) -> Tensor:
     """Return 1 where the margin is negative, 0 where it is positive; an undecided output counts one half; NaN stays."""
     return ((margin < 0).to(margin.dtype) + 0.5 * (margin == 0)).where(~margin.isnan(), margin)
-
-
-def logistic(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC.value, of a margin."""
-    return LOGISTIC.value(margin[..., None], torch.ones_like(margin))
-
-
-def logistic_slope(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC.slope, of a margin."""
-    return LOGISTIC.slope(margin[..., None], torch.ones_like(margin))[..., 0]
-
-
-def logistic_bend(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC's second derivative, of a margin."""
-    return torch.sigmoid(margin) * torch.sigmoid(-margin)

@@ -56,13 +56,15 @@ def test_expansions(dtype):
     z = points(dtype)[::50]
 
     def expansion(name):
-        return np.array([c.expansion(c.activation_kind(name), x) for x in z.numpy()])
+        return np.array([c.expansion(c.activation_kind(name), x) for x in z.numpy()], dtype=z.numpy().dtype)
 
     def expected(name):
         act = ACTIVATIONS[name]
         return torch.stack([act.value(z), act.slope(z), 0 * z if act.second is None else act.second(z)], 1)
 
     assert differing(ACTIVATIONS, expansion, expected, dtype) == []
+    for signature in c.expansion.nopython_signatures:
+        assert signature.return_type.dtype == signature.args[1]
 
 
 def heads(dtype):
