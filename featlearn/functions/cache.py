@@ -23,7 +23,7 @@ def check_definitions() -> None:
     FunctionCache._impl_class = _Stamped
 
 
-class _Stamped(CompileResultCacheImpl):
+class _Stamped(CompileResultCacheImpl):  # type: ignore[misc]
     """Adds the definitions to the stamp by which numba knows what a function of this package was compiled from."""
 
     def __init__(self, function: FunctionType) -> None:

@@ -71,7 +71,7 @@ def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) ->
     for number, (kind, formula) in enumerate(formulas.items()):
         _, *body = source("_", arguments, formula).rstrip().split("\n    ")
         if not variables(formula):
-            body[-1] = body[-1].replace("return ", f"return tl.zeros_like({like}) + ")
+            body[-1] = body[-1].replace("return ", f"return tl.full({like}.shape, 0, {like}.dtype) + ")
         lines += [f"    {'elif' if number else 'if'} KIND == {kind!r}:", *(f"        {line}" for line in body)]
     lines += ["    else:", f"        tl.static_assert(False, '{unknown}{', '.join(formulas)}')"]
     file, text = f"<featlearn.functions.device: {name}>", OF_TRITON.sub(r"tl.\1(", "\n".join(lines)) + "\n"

@@ -19,7 +19,7 @@ from featlearn.optim import SGD, ComponentSAM, RandomPerturbation
 from featlearn.simulation import build_engine, simulate
 from featlearn.trackers import TestError
 
-UNHEARD = Activation("unheard", "z", "1", None, 1, torch.nn.functional.gelu)
+UNHEARD = Activation("unheard", "z", "1", None, 1, "F.gelu(z)")
 REFUSED = "activation unheard: the kernel.*|activation: expected one of relu, .*; found unheard"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import permutations
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twins import POINTS, derivatives
 
+from featlearn.engines.span.engine import GramEngine
 from featlearn.functions import ACTIVATIONS, Activation, activation
+from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.simulation import build_engine
 
 # where a derivative jumps: (z, (slope, second derivative))
@@ -119,7 +122,7 @@ def test_an_unknown_name_fails_with_the_choices():
 
 
 def test_a_new_activation_is_one_entry(monkeypatch):
-    """The plain engine trains it as autograd trains its twin; compiled loops know those of when they were compiled."""
+    """A config may name it, and the plain engine trains it as autograd does its twin; loops compiled before refuse."""
     compiled = pytest.importorskip("featlearn.functions.compiled")
     algebraic = Activation(
         "algebraic",
@@ -127,12 +130,11 @@ def test_a_new_activation_is_one_entry(monkeypatch):
         "1 / sqrt(1 + z * z) / (1 + z * z)",
         "-3 * z / sqrt(1 + z * z) / (1 + z * z) / (1 + z * z)",
         degree=None,
-        twin=lambda z: z * (1 + z * z).rsqrt(),
+        twin_text="z * (1 + z * z).rsqrt()",
     )
     assert agree(algebraic, algebraic.twin, POINTS[POINTS.abs() <= 40])
     monkeypatch.setitem(ACTIVATIONS, "algebraic", algebraic)
-    from featlearn.engines.span.engine import GramEngine
-
+    assert "algebraic" in get_args(get_type_hints(TwoLayerCNN)["activation"])
     explicit = build_engine([make_run(network__activation="algebraic", engine="weights")], "cpu")
     engine = GramEngine(explicit.problem)
     alpha, coef, _ = step(engine).leaves

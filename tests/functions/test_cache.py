@@ -1,48 +1,31 @@
 """A cached function is compiled anew when what it calls has changed, in another file or as a formula, and only then."""
 
 import os
-import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import cached_caller
 import numba
-import numpy as np
 import pytest
+from cached_caller import outcome
 
 from featlearn.functions import cache, compiled
 
-CALLER = """
-from numba import njit
-
-@njit(cache=True)
-def caller(z, out):
-    called(0, z, out)
-    out[0] += NUMBER
-"""
 SQUARE, CUBE = "z * z", "z * z * z"
 
 
 @pytest.fixture
 def declare(tmp_path, monkeypatch):
-    """Declares the cached caller of a formula anew, as a new process would do; the caller's file never changes."""
+    """Declares the caller of a formula anew; its file never changes."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
-    path = tmp_path / "caller.py"
-    path.write_text(CALLER)
-
-    def declared(formula, number=1, module="featlearn.caller"):
-        lines = compiled._at_points(formula, "out[i] = {0}")
-        called = compiled._function("called", "points, out", "out.dtype.type", "activation", [lines])
-        return runpy.run_path(str(path), {"called": called, "NUMBER": number}, module)["caller"]
-
-    return declared
-
-
-def outcome(caller):
-    """The result at z = 3, and whether it comes from the cache."""
-    out = np.empty(1)
-    caller(np.array([3.0]), out)
-    return out[0], bool(caller.stats.cache_hits)
+    for name in ("called", "NUMBER"):
+        monkeypatch.setattr(compiled, name, None, raising=False)
+    for module in ("featlearn.caller", "caller"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "caller.py").write_text(cached_caller.TEXT)
+    return partial(cached_caller.declare, str(tmp_path / "caller.py"))
 
 
 def test_an_edited_formula_is_compiled_anew(declare):
@@ -53,10 +36,10 @@ def test_an_edited_formula_is_compiled_anew(declare):
     assert outcome(declare(CUBE, number=2)) == (29.0, True)
 
 
-def test_without_the_stamp_it_is_stale(declare, monkeypatch):
-    """Negative control: numba's own stamp, which others' functions keep."""
-    assert outcome(declare(SQUARE, module="others")) == (10.0, False)
-    assert outcome(declare(CUBE, module="others")) == (10.0, True)
+def test_without_the_stamp_it_is_stale(declare):
+    """Negative control: numba's own stamp, which functions of others keep."""
+    assert outcome(declare(SQUARE, module="caller")) == (10.0, False)
+    assert outcome(declare(CUBE, module="caller")) == (10.0, True)
 
 
 def test_the_stamp_is_that_of_what_is_called(declare):
@@ -64,23 +47,11 @@ def test_the_stamp_is_that_of_what_is_called(declare):
     assert stamps[0] == stamps[1] and len({*stamps}) == 3
 
 
-ELSEWHERE = """
-import runpy, sys
-import numpy as np
-from featlearn.functions import compiled
-
-lines = compiled._at_points(sys.argv[2], "out[i] = {0}")
-called = compiled._function("called", "points, out", "out.dtype.type", "activation", [lines])
-caller = runpy.run_path(sys.argv[1], {"called": called, "NUMBER": 1}, "featlearn.caller")["caller"]
-out = np.empty(1)
-caller(np.array([3.0]), out)
-print(out[0], bool(caller.stats.cache_hits))
-"""
-
-
 def test_another_process_loads_what_this_one_compiled(declare, tmp_path):
     assert outcome(declare(SQUARE)) == (10.0, False)
-    own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(Path(cache.__file__).parents[2])}
-    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "caller.py"), SQUARE]
+    folders = [Path(cache.__file__).parents[2], Path(cached_caller.__file__).parent]
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    code = "import sys; from cached_caller import *; print(*outcome(declare(*sys.argv[1:])))"
+    command = [sys.executable, "-c", code, str(tmp_path / "caller.py"), SQUARE]
     done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["10.0", "True"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from itertools import permutations
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twins import POINTS, hessian
 
+from featlearn.engines.span.engine import GramEngine
 from featlearn.functions import LOSSES, LossFunction, loss
 from featlearn.functions.losses import SCALAR_LOSSES, mistakes
+from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.simulation import build_engine
 
 MARGINS = [-1e4, -800.0, -100.0, -40.5, -39.5, -33.0, -20.5, -20.0, -3.0, -1e-8, 0.0, 1e-8, 1.0]
@@ -188,18 +191,17 @@ def test_an_unknown_name_fails_with_the_choices():
 
 
 def test_a_new_loss_is_one_entry(monkeypatch):
-    """The plain engine trains it as autograd trains its twin; compiled loops know those of when they were compiled."""
+    """A config may name it, and the plain engine trains it as autograd does its twin; loops compiled before refuse."""
     compiled = pytest.importorskip("featlearn.functions.compiled")
     pseudo_huber = LossFunction(
         "pseudo_huber",
         "sqrt(1 + (f - y) * (f - y)) - 1",
         "(f - y) / sqrt(1 + (f - y) * (f - y))",
         "1 / sqrt(1 + (f - y) * (f - y)) / (1 + (f - y) * (f - y))",
-        lambda f, y: (1 + (f - y).square()).sqrt() - 1,
+        "(1 + (f - y).square()).sqrt() - 1",
     )
     monkeypatch.setitem(LOSSES, "pseudo_huber", pseudo_huber)
-    from featlearn.engines.span.engine import GramEngine
-
+    assert "pseudo_huber" in get_args(get_type_hints(TwoLayerCNN)["loss"])
     explicit = build_engine([make_run(network__loss="pseudo_huber", engine="weights")], "cpu")
     alpha, coef, _ = step(GramEngine(explicit.problem)).leaves
     rebuilt = alpha[:, None, None] * explicit.initial().leaves[0] + coef @ explicit._distinct
