@@ -206,7 +206,7 @@ def test_a_wrong_network_disagrees(wrong):
 
 def unheard(loss):
     """The loss under a name that no table has."""
-    return LossFunction("unheard", loss.value_formula, loss.slope_formula, loss.second_formula, loss.scalar_twin)
+    return LossFunction("unheard", loss.value_formula, loss.slope_formula, loss.second_formula, loss.twin_text)
 
 
 def test_an_unknown_loss_is_refused_before_anything_is_compiled():
