@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
 
+from featlearn.data import XOR
 from featlearn.engines.cpu import coordinates as wide_coordinates
 from featlearn.engines.explicit import curvature as autograd_curvature
 from featlearn.engines.explicit.curvature import AutogradCurvature
@@ -26,6 +27,7 @@ SETTINGS = {
     "orthogonal, summed filters": {"data__orthogonal_noise": True, "network__filters": "sum"},
     "dependent data": {"data__dim": 6},
     "no signal": {"data__signal_norm": 0.0},
+    "xor": {"data": XOR(n_samples=8, dim=30, signal_norm=2.0, noise_std=0.5)},  # G has a kernel of two dimensions
 }
 ACTIVATIONS = ["relu", "relu2", "relu3", "softplus"]
 EVERY = pytest.mark.parametrize("setting", SETTINGS)
