@@ -23,7 +23,7 @@ from featlearn.runs import Record, Train
 from featlearn.simulation import Block, build_engine, simulate_block, simulate_seeds
 from featlearn.streams.lanes import chi_squares, normals, permutations, uniforms
 from featlearn.trackers import TestError
-from featlearn.trackers.population_error import rotations
+from featlearn.trackers.points import rotations
 
 REAL = torch.cuda.is_available()
 pytest.importorskip("triton")
