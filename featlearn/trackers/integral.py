@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featlearn.trackers.fresh_samples import Group, column
+from featlearn.trackers.covariance import noise_gram, semidefinite_cholesky
+from featlearn.trackers.fresh_samples import Group
 from featlearn.trackers.points import chi_lengths, padded_directions, padded_rotations, rotations, sobol_directions
 
 if TYPE_CHECKING:
@@ -250,47 +251,3 @@ def radial_error(start: Tensor, rise: Tensor, degree: int, half: float) -> Tenso
     below, above = (x.pow(2 / degree) / 2 for x in (low, high))
     wrong = torch.special.gammainc(a, below) + torch.special.gammaincc(a, above)
     return shared(wrong.where(low < high, 1.0), ties, end)
-
-
-def noise_gram(view: PatchView) -> Tensor:
-    """Return W Sigma W', [b, f, f]: without the signals' directions where the noise is orthogonal to them.
-
-    With A = W S' for the signals S and their Gram matrix Gamma it is W W' - A Gamma^+ A', one signal after the other. A
-    signal that is zero, or a combination of those before it, leaves nothing to remove.
-    """
-    import torch
-
-    gram, frame = view.weight_gram.double(), view.problem.composed.frame
-    if not frame.orthogonal:
-        return gram
-    align, rows = view.signal_align.double(), [[column(x, gram) for x in row] for row in frame.gram]
-    rest = torch.stack([torch.stack(row, 1) for row in rows], 1)
-    least = 1e-14 * rest.diagonal(dim1=1, dim2=2)
-    for j in range(align.shape[2]):
-        square = rest[:, j, j]
-        inverse = torch.where(square > least[:, j], 1 / square, 0.0)[:, None, None]
-        along, products = align[..., j, None], rest[:, j, None]
-        gram = gram - inverse * along * along.mT
-        align, rest = align - inverse * along * products, rest - inverse * products.mT * products
-    return gram
-
-
-def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
-    """Return lower triangular L [b, f, f] with L L' = gram, for positive semidefinite matrices, singular ones too.
-
-    A pivot below rtol times the largest diagonal entry is rounding of zero, and so is its column. Unlike a factor from
-    eigenvectors, L varies continuously with a positive definite matrix, as common random numbers need.
-    """
-    import torch
-
-    rest, factors = gram, []
-    floor = rtol * gram.diagonal(dim1=1, dim2=2).amax(1)
-    for i in range(gram.shape[1]):
-        pivot = rest[:, i, i]
-        positive = pivot > floor
-        root = pivot.where(positive, 1.0).rsqrt().where(positive, 0 * floor)  # NaN where the matrix has overflown
-        factor = root[:, None] * rest[:, :, i]
-        factor[:, :i] = 0
-        rest = rest - factor[:, :, None] * factor[:, None, :]
-        factors.append(factor)
-    return torch.stack(factors, -1)
