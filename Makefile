@@ -1,4 +1,4 @@
-# make demo: install, run three sweeps, draw the figures of the claim.   make test: install, check, test.
+# make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -8,7 +8,7 @@ CONSTRAINTS := -c constraints.txt
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) torch  # first: takes the small CPU build
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) torch  # first: the small CPU build
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e .
 	touch $@
 
@@ -31,7 +31,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results

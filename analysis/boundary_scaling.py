@@ -15,13 +15,13 @@
 #
 # Chen et al. 2023 (arXiv 2310.07269): overfitting turns from harmful to benign at a signal of order d^(1/4) for SGD,
 # and of order d^0 for SAM followed by SGD. `configs/boundary_scaling.yaml` measures both from d = 1e3 to 1e9, on
-# networks that have fitted their data, and this notebook asks what the two exponents rest on.
+# networks that have fitted their data, and this notebook tests what the two exponents depend on.
 #
 # Regime: n = 20, B = n, m = 10, P = 2, noise_std = 1, no flips, noise not projected, patches summed, filters averaged
 # (1/m), no bias. lr = 1.6 sqrt(1000/d), init_std = 1/(P noise_std sqrt(d)), rho = m sqrt(B)/(P noise_std sqrt(d)), SAM
 # for 8 sqrt(d/1000) steps; a run ends at train loss .05. The boundary is the signal at which the mean test error of the
-# fitted runs crosses .1. Intervals are 95% percentile bootstraps over seeds: they hold the luck of the draws, not the
-# error of taking a power law at finite d.
+# fitted runs crosses .1. Intervals are 95% percentile bootstraps over seeds: they include the variance of the draws,
+# not the error of a power law at finite d.
 
 # %%
 import os
@@ -66,7 +66,7 @@ def swept(name, zipped=None, signals=(1, 160, 36), seeds=SEEDS, **changes):
     settings = {"data.signal_norm": {"geomspace": [first, last, count // 2 if QUICK else count]}}
     settings |= {"seed": {"range": [0, seeds]}, **({"zip": zipped} if zipped else {})}
     changes |= {f"sweep.{key}": value for key, value in settings.items()}
-    fl.sweep(fl.load_config(CONFIG, set=changes), STORE / name, n_jobs=2)
+    fl.sweep(fl.load_config(CONFIG, set=changes), STORE / name, n_jobs=1 if QUICK else 2)
     return fl.summary(STORE / name)
 
 
@@ -92,7 +92,7 @@ def interval(fit):
 
 
 def exponents(runs, level=0.1):
-    """Exponent over all d and over the largest two, boundary at both ends, runs left out; one row an optimizer."""
+    """Exponent over all d and over the largest two, boundary at both ends, runs left out; one row per optimizer."""
     out = {}
     for name, part in fl.tables.by_optimizer(runs).items():
         scaling = fl.tables.boundary_scaling(part, level)
@@ -112,7 +112,7 @@ def exponents(runs, level=0.1):
 pd.concat({level: exponents(main, level) for level in (0.05, 0.1, 0.2)}, names=["level"])
 
 # %% [markdown]
-# ## Decade by decade: is the power reached, or passing by?
+# ## Decade by decade: has the exponent converged?
 
 # %%
 
@@ -134,13 +134,13 @@ local_slopes(main)
 # %% [markdown]
 # ## The constant of the learning rate, the train loss, the radius, label flips
 #
-# kappa/4 is what the first step adds to a margin at d = 1000. `phase` keeps lr times steps as it was.
+# kappa/4 is what the first step adds to a margin at d = 1000. `phase` keeps lr times steps unchanged.
 
 # %%
 FEW = min(SEEDS, 10)
 WIDE, NARROW = (1, 64, 28), (1, 16, 20)
 THREE = EVERY_OTHER[:3]
-SHORT = {"train.n_steps": 1000 if QUICK else 4000}  # a run that cannot fit is given up earlier
+SHORT = {"train.n_steps": 1000 if QUICK else 4000}  # stop runs that cannot fit earlier
 variants = {
     "kappa = 4": (swept("kappa_4", rows(THREE, kappa=4), WIDE, FEW), 0.1),
     "kappa = 16": (swept("kappa_16", rows(THREE, kappa=16), WIDE, FEW), 0.1),
@@ -152,7 +152,7 @@ variants = {
 pd.concat({name: exponents(runs, level) for name, (runs, level) in variants.items()})
 
 # %% [markdown]
-# ## What SAM's exponent rests on: the length of its phase
+# ## What SAM's exponent depends on: the length of its phase
 #
 # A phase of 8 steps at every d, against one that grows like 1/lr.
 
@@ -164,9 +164,10 @@ exponents(fixed)
 local_slopes(fixed)
 
 # %% [markdown]
-# Longer phases lower SAM's boundary. Where to? If only the signal is learned, f = gamma (1 + <mu, xi>/|mu|^2) on a
-# sample of label +1, so the error is that of a Gaussian of standard deviation noise_std/|mu| beyond -1: it is .1 at
-# |mu| = 1.28 noise_std (P = 2), whatever d. With the noise projected orthogonally to the signal there is no such floor.
+# Longer phases lower SAM's boundary. What is the limit? If only the signal is learned, f = gamma (1 + <mu, xi>/|mu|^2)
+# on a sample of label +1, so the error is that of a Gaussian of standard deviation noise_std/|mu| beyond -1: it is .1
+# at |mu| = 1.28 noise_std (P = 2), whatever d. With the noise projected orthogonally to the signal there is no such
+# floor.
 
 # %%
 
@@ -191,10 +192,10 @@ print(f"floor without projection: {norm.isf(0.1):.2f}")
 phases
 
 # %% [markdown]
-# ## What SGD's exponent rests on: small noise at the start
+# ## What SGD's exponent depends on: small initial noise
 #
-# With lr ~ 1/d, the small steps that theory supposes, the noise is fitted in about ten steps at every d, and the signal
-# that is learned meanwhile falls like |mu|^2/d. What it has to beat on a fresh sample is the noise of the initial
+# With lr ~ 1/d, the small steps that theory assumes, the noise is fitted in about ten steps at every d, and the signal
+# that is learned meanwhile falls like |mu|^2/d. On a fresh sample it competes with the noise of the initial
 # weights, init_std noise_std sqrt(d), beside the memorized noise, which is of order sqrt(n/d). SAM's phase is of order
 # d steps.
 
@@ -213,13 +214,13 @@ pd.concat([pd.concat({name: exponents(runs) for name, runs in slow.items()}), pd
 pd.concat({name: local_slopes(runs)["sgd"] for name, runs in slow.items()}, axis=1)
 
 # %% [markdown]
-# ## In one picture
+# ## Figure
 
 # %%
 
 
 def draw(ax, boundaries, slopes, title):
-    """Draw measured boundaries over d at test error .1, and slopes to compare them with, from a value at d = 1000."""
+    """Draw measured boundaries over d at test error .1, and reference slopes from a value at d = 1000."""
     for (name, runs), colour in zip(boundaries.items(), PALETTE, strict=False):
         points = fl.tables.boundary_scaling(runs, 0.1, n_boot=0).points
         ax.plot(points["data.dim"], points["data.signal_norm"], "o-", ms=3, lw=1.1, color=colour, label=name)
@@ -253,7 +254,7 @@ with paper():
     picture.savefig(FIGURES / "boundary_scaling_causes.png", metadata={"Software": None})
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
 # CPU, float64; the cells above recompute it. The first two points: 20 seeds, measured anew on 2026-11-26; the checks:
 # 10 seeds, 2026-11-21, with the draws of that day. In the main sweep every resample crosses at every d, so no end is
@@ -262,28 +263,28 @@ with paper():
 # * **The exponents are those of the theorems.** From d = 1e3 to 1e9: SGD .250 [.249, .251], SAM -.002 [-.004, -.001].
 #   The boundary is |mu| = 3.11 to 99.8 for SGD, .59 (d/n)^(1/4) P noise_std at the end, and 1.93 to 1.92 for SAM,
 #   .96 P noise_std. 10,073 of 10,080 runs fitted. At test error .05 and .2: .249 and .252, .000 and -.006.
-# * **The powers are reached, not passed by.** SGD's local exponent is .259 in the first decade, .247 in the second, and
+# * **The exponents have converged.** SGD's local exponent is .259 in the first decade, .247 in the second, and
 #   within .001 of .250 in each of the four above 1e5; SAM's is within .020 of zero below 1e5, and .003 [-.000, .007] in
 #   the last; from 1e6 up it is .000 [-.002, .002].
-# * **Trust the top of the range more than the interval.** kappa = 8 was chosen because SGD then fits in a few steps at
-#   all d. Up to 1e7, kappa = 4 and 16 give .270 and .245 for SGD, -.011 and .020 for SAM: far outside each other's
-#   intervals, which know of seeds only. Between 1e5 and 1e7 all four lie within .007 of theory. Label flips (level .2)
-#   and train loss .01 change nothing that can be seen (35 and 55 of 840 SAM runs did not fit, and are left out).
-# * **SAM's zero is bought with training time.** With a phase of 8 steps at every d, SAM's exponent climbs to
+# * **The top of the range is more reliable than the intervals.** kappa = 8 was chosen because SGD then fits in a few
+#   steps at all d. Up to 1e7, kappa = 4 and 16 give .270 and .245 for SGD, -.011 and .020 for SAM: far outside each
+#   other's intervals, which reflect seeds only. Between 1e5 and 1e7 all four lie within .007 of theory. Label flips
+#   (level .2) and train loss .01 change nothing visible (35 and 55 of 840 SAM runs did not fit, and are left out).
+# * **SAM's zero exponent requires training time.** With a phase of 8 steps at every d, SAM's exponent climbs to
 #   .249 [.248, .251] between 1e8 and 1e9: SGD's, with a smaller constant. The phase has to grow like 1/lr, as the
 #   theorem's does: sqrt(d) here, d with lr ~ 1/d.
-# * **Where SAM's boundary lies is decided by the phase and by the noise along the signal.** At d = 1e7, phases of .2,
-#   1, 4 and 16 times the config's give 3.42, 1.92, 1.48 and 1.40, towards the floor of 1.28 noise_std that learning the
-#   signal alone leaves. Project the noise and the floor is gone: 3.08, 1.39, .69, .35, as (phase)^(-1/2). There,
+# * **The phase and the noise along the signal determine SAM's boundary.** At d = 1e7, phases of .2,
+#   1, 4 and 16 times the config's give 3.42, 1.92, 1.48 and 1.40, towards the floor of 1.28 noise_std of learning the
+#   signal alone. With projected noise there is no floor: 3.08, 1.39, .69, .35, as (phase)^(-1/2). There,
 #   |mu| >= Omega(P noise_std) is enough but not needed.
-# * **The radius hardly matters here.** At rho = .05 or .5 for all d the boundary is 2.15 and 2.40 at d = 1e9, where the
-#   theorem's radius is .0007: the upper end of the window, beyond which the signal should be switched off for good, was
-#   not met. The lower end was: rho = .05 at d = 1e3, where the theorem's is .71, gives 3.01, close to SGD's 3.11.
+# * **The radius has little effect here.** At rho = .05 or .5 for all d the boundary is 2.15 and 2.40 at d = 1e9, where
+#   the theorem's radius is .0007: the upper end of the window, beyond which the signal should stay deactivated, was not
+#   reached. The lower end was: rho = .05 at d = 1e3, where the theorem's is .71, gives 3.01, close to SGD's 3.11.
 # * **Disagreement: SGD's 1/4 needs a smaller init than SAM's theorem has.** With lr ~ 1/d (the small steps that the
 #   theorems suppose) and init_std = 1/(P noise_std sqrt(d)), SGD's exponent goes to 1/2: .501 [.500, .502] above 1e8,
-#   |mu| = 1674 at 1e9, because the noise of the initial weights is never outgrown. With init_std ~ 1/d it is .246
+#   |mu| = 1674 at 1e9, because the noise of the initial weights stays dominant. With init_std ~ 1/d it is .246
 #   [.245, .247], .249 at the top. So the theorem's "small init_std" must mean well below sqrt(n)/(noise_std d). SAM
-#   keeps its zero at the larger init with lr ~ 1/d too (-.015 [-.021, -.008] between 1e5 and 1e6, the largest d tried),
-#   at the price of a phase of order d.
-# * **Not the theorems' regime:** lr ~ d^(-1/2) is no small step: from d = 1e4 on SGD fits in a single one. It is what
+#   keeps its zero exponent at the larger init with lr ~ 1/d too (-.015 [-.021, -.008] between 1e5 and 1e6, the largest
+#   d tried), but needs a phase of order d.
+# * **Not the theorems' regime:** lr ~ d^(-1/2) is no small step: from d = 1e4 on SGD fits in a single one. It
 #   makes SAM's phase affordable at 1e9.

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Does SAM settle at its edge of stability, and where does it go from there?
+# # Does SAM settle at its edge of stability, and where does it drift from there?
 #
 # Cohen et al. 2021 (arXiv 2103.00065): full-batch gradient descent sharpens until the largest eigenvalue of the Hessian
 # is 2/lr, and stays there. Long & Bartlett 2024 (arXiv 2309.12488): so does SAM, at a smaller edge that depends on the
@@ -64,7 +64,7 @@ def swept(config, store, **settings):
 
 
 def ratios(rows):
-    """Return the ratios of all runs, and of every cell their mean with its interval and the extremes."""
+    """Return the ratios of all runs, and for every cell their mean with its interval and the extremes."""
     runs = fl.tables.edge_ratio(rows)
     ends = fl.tables.last_rows(rows).groupby(fl.tables.cell_columns(rows), sort=False)
     cells = fl.tables.edge_ratio_grid(runs).set_index(fl.tables.cell_columns(rows))
@@ -72,7 +72,7 @@ def ratios(rows):
 
 
 def drawn(rows, name):
-    """Draw sharpness and edges, and keep the figure."""
+    """Draw sharpness and edges, and save the figure."""
     figure, _ = fl.plots.edge_figure(rows)
     with paper():
         figure.savefig(FIGURES / f"{name}.png", metadata={"Software": None}, dpi=200)
@@ -102,7 +102,7 @@ at_edge.groupby([RHO, LR])["step"].agg(["count", "min", "median", "max"])
 # %% [markdown]
 # ## Negative control: a learning rate below the edge
 #
-# SAM of a large radius stands beside the two controls, to see what it does at this lr.
+# SAM with a large radius is added to the two controls, to show its behaviour at this lr.
 
 # %%
 below = {"sweep.seed": {"range": [0, SEEDS]}, "sweep.optimizer.lr": [0.02], "sweep.optimizer.rho": [0.0, 0.001, 0.1]}
@@ -133,7 +133,7 @@ entropy_runs, entropy_cells = ratios(entropy)
 entropy_cells.round(4)
 
 # %% [markdown]
-# ## The ratios in one picture
+# ## Figure of the ratios
 
 # %%
 NAMES = {0.0: "GD", 0.001: r"SAM $\rho$ = .001", 0.01: ".01", 0.03: ".03", 0.1: ".1"}
@@ -141,7 +141,7 @@ COLOURS = dict(zip(NAMES, PALETTE, strict=False))
 
 
 def dots(near, far, runs, name):
-    """Draw the ratio of every run, cell beside cell, filled where the edge was reached; what is far below apart."""
+    """Draw the ratio of every run, cell by cell, filled if the edge was reached; far smaller ones apart."""
     runs = runs.sort_values([RHO, LR], kind="stable")
     groups = runs.groupby([RHO, LR], sort=False)
     colours = runs[RHO].map(COLOURS)
@@ -171,13 +171,13 @@ with paper():
 # %% [markdown]
 # ## The drift along a valley
 #
-# Displacement of y a step over steps 400 to 600, against -2 lr rho^2/(2 - lr lam)^2 grad lam at the middle of the way.
+# Displacement of y per step over steps 400 to 600, against -2 lr rho^2/(2 - lr lam)^2 grad lam at the midpoint.
 # Fixed before the runs: the formula holds where the two agree to 1e-3. It is the leading order in rho.
 
 
 # %%
 def drifts(rows):
-    """Measured drift, and by how much it exceeds theory's, one row a run."""
+    """Measured drift, and its relative excess over theory, one row per run."""
     first, last = (rows[rows["step"] == step].set_index("run_id") for step in (400, 600))
     measured = (last["x1"] - first["x1"]) / (last["step"] - first["step"])
     sharpness = rows["network.curvature"].iloc[0] + (first["x1"] + last["x1"]) / 2
@@ -196,7 +196,7 @@ print(f"{(excess <= 1e-3).sum()} of {len(valley)} within 1e-3; the largest exces
 print("of the 2-cycle: |sharpness / SAM edge - 1| is at most", valley["off_edge"].max())
 
 # %% [markdown]
-# All the way down: y over many steps, and the same recursion in theory.
+# The whole descent: y over many steps, and the theoretical recursion.
 
 # %%
 LONG = {"sweep.network.y": [1.0], "sweep.optimizer.lr": [0.1], "sweep.optimizer.rho": [0.0, 0.05, 0.1, 0.2]}
@@ -231,7 +231,7 @@ with paper():
     figure.savefig(FIGURES / "edge_of_stability_drift.png", metadata={"Software": None}, dpi=200)
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
 # Measured with 10 seeds (5 on digits) on 2026-11-26, featlearn 0.1.0, CPU, float64; the cells above recompute it in 12
 # minutes of one core. An exact sharpness costs as much as 72 steps on the Chebyshev points and 120 on the digits:
@@ -240,25 +240,26 @@ with paper():
 # * **(a) GD and SAM settle at their edge.** On the Chebyshev points all 120 runs reach it in the first half, and in
 #   the second the ratio of every one lies in [.990, 1.069]. GD's means are 1.001 [.999, 1.002], 1.009 [1.006, 1.013]
 #   and 1.025 [1.009, 1.041] at lr = .1, .2 and .4; SAM's go from 1.001 [1.000, 1.002] (lr = .1, rho = .01) to 1.065
-#   [1.063, 1.067] (.4, .1). So training sits a little above the edge, the more the larger lr and rho. Where it ends
-#   is ordered by the edge: at lr = .1 the sharpness is 20.1, 14.3, 11.8, 5.5 for rho = 0, .01, .03, .1.
+#   [1.063, 1.067] (.4, .1). So training settles slightly above the edge, more so for larger lr and rho. The final
+#   sharpness is ordered as the edge: at lr = .1 the sharpness is 20.1, 14.3, 11.8, 5.5 for rho = 0, .01, .03, .1.
 # * **Below it the ratio is not 1.** At lr = .02 it is .045 [.041, .049] for GD and .147 [.137, .157] for rho = .001:
 #   none of these twenty runs has reached its edge, and none is above .17.
-# * **SAM comes to its edge from the other side, and can leave it.** GD's sharpness rises to a fixed edge, by step
-#   14,300 to 16,100 at lr = .1. SAM's edge falls onto the sharpness as |g| falls to that of the bounce across, in
-#   most runs within 402 steps. That takes no large lr: at lr = .02 and rho = .1 all ten runs are at it where GD is at
-#   4 % of its own. But when learning sets in, |g| grows and lifts the edge off the sharpness: there the ratio of the
+# * **SAM's edge comes down to the sharpness, and can rise again.** GD's sharpness rises to a fixed edge, by step
+#   14,300 to 16,100 at lr = .1. SAM's edge falls to the sharpness as |g| falls to that of the 2-cycle, in most
+#   runs within 402 steps. This needs no large lr: at lr = .02 and rho = .1 all ten runs reach it where GD is at 4 % of
+#   its own. But when learning begins, |g| and with it the edge grow beyond the sharpness: there the ratio of the
 #   second half is .889 [.807, .971], for one run .656. Read as "once reached, kept", the claim fails there.
-# * **So on the digits, up to a point.** 31 of the 35 runs that reach their edge stay within [.95, 1.08]: GD at 1.017
-#   [1.015, 1.020] (lr = .4) and 1.047 [1.031, 1.063] (.8), SAM at means of 1.031 to 1.058 in four of five cells. At
-#   lr = .8 and rho = .1 it is above: 1.097 [1.081, 1.112], four of five runs beyond 1.08. At lr = .05 GD stays at
-#   .155 [.140, .170], and SAM of rho = .03 comes to its edge (1.002 [1.002, 1.003]) only after half of the steps.
-# * **With cross-entropy nobody stays.** At lr = 2 and 8, 13 of 20 runs start at or above their edge, and all leave it
-#   as the loss goes to zero and takes the Hessian with it: ratios of .002 to .092. SAM's edge falls as well, but like
+# * **The same holds on the digits, with exceptions.** 31 of the 35 runs that reach their edge stay within [.95, 1.08]:
+#   GD at 1.017 [1.015, 1.020] (lr = .4) and 1.047 [1.031, 1.063] (.8), SAM at means of 1.031 to 1.058 in four of five
+#   cells. At lr = .8 and rho = .1 it is above: 1.097 [1.081, 1.112], four of five runs beyond 1.08. At lr = .05 GD
+#   stays at .155 [.140, .170], and SAM of rho = .03 comes to its edge (1.002 [1.002, 1.003]) only after half of the
+#   steps.
+# * **With cross-entropy no run stays.** At lr = 2 and 8, 13 of 20 runs start at or above their edge, and all leave it
+#   as the loss goes to zero, and the Hessian with it: ratios of .002 to .092. SAM's edge falls as well, but like
 #   the square root of |g|.
-# * **(d) SAM drifts along the valley as theory says.** Of 80 settings (lr .02 to .15, rho .005 to .08, y 0 to 5) 78
+# * **(d) SAM drifts along the valley as theory predicts.** Of 80 settings (lr .02 to .15, rho .005 to .08, y 0 to 5) 78
 #   agree with -2 lr rho^2/(2 - lr lam)^2 grad lam to 1e-3, half of them to 2.3e-6. The other two (lr = .15 from y =
-#   5, rho = .04 and .08) are off by 1.08e-3 and 1.06e-3. The excess grows like rho^2 while it is small, as it must
-#   beside a leading order. At lr = .05 and rho = .02 the drift is -1.30564e-5 a step from y = 0 and -1.30937e-5 from
+#   5, rho = .04 and .08) are off by 1.08e-3 and 1.06e-3. The excess grows like rho^2 while it is small, as expected
+#   of the next order. At lr = .05 and rho = .02 the drift is -1.30564e-5 a step from y = 0 and -1.30937e-5 from
 #   .05, read 400 to 600 steps later. GD does not move. Over 2,000 steps the recursion of the formula lies on the
 #   measured curve, down to a sharpness of .39 (y = -4.614 against -4.613).

@@ -24,7 +24,7 @@
 #
 # 1. lambda and trace: the rule's minus GD's, over GD's mean. SAM "lowers lambda" and 1-SAM "lowers the trace" where the
 #    interval lies below zero.
-# 2. 1-SAM minus SAM at the same radius, both over GD's mean. The theorem's division of labour, taken at its word, is
+# 2. 1-SAM minus SAM at the same radius, both over GD's mean. The literal prediction of the theorem is
 #    lambda above zero and trace below.
 # 3. lambda over trace, the rule's minus GD's: SAM should lower that share more than 1-SAM does.
 
@@ -50,7 +50,7 @@ COLUMNS = {"lambda": "sharpness", "trace": TRACE, "lambda / trace": "share"}
 def swept(name, config, quick, **changes):
     """Run a config; return the last row of the runs that reached the train loss, and say how many did not.
 
-    radius is c where it was given as {theory: c}, else rho; 0 is GD.
+    radius is c if it was given as {theory: c}, else rho; 0 is GD.
     """
     settings = {"sweep.seed": {"range": [0, SEEDS]}, **changes, **(quick if QUICK else {})}
     fl.sweep(fl.load_config(ROOT / "configs" / f"{config}.yaml", set=settings), STORE / name, n_jobs=1 if QUICK else 2)
@@ -62,7 +62,7 @@ def swept(name, config, quick, **changes):
 
 
 def interval(values, digits=3):
-    """Mean and 95 % interval over seeds, in words."""
+    """Mean and 95 % interval over seeds, as text."""
     mean, _, low, high = fl.tables.mean_interval(values)
     return f"{mean:+.{digits}f}  [{low:+.{digits}f}, {high:+.{digits}f}]"
 
@@ -84,7 +84,7 @@ def rules(part):
 
 
 def against_gd(runs):
-    """What every rule changes, next to GD; one row a rule."""
+    """The change of every rule relative to GD; one row per rule."""
     table = {}
     for act, part in runs.groupby(ACT):
         for shards, radius in rules(part):
@@ -96,7 +96,7 @@ def against_gd(runs):
 
 
 def one_sam_against_sam(runs):
-    """1-SAM minus SAM at the same radius, over GD's mean; one row a radius."""
+    """1-SAM minus SAM at the same radius, over GD's mean; one row per radius."""
     table = {}
     for act, part in runs.groupby(ACT):
         for shards, radius in rules(part):
@@ -123,7 +123,7 @@ against_gd(students)
 one_sam_against_sam(students)
 
 # %% [markdown]
-# The theorem's own 1-SAM draws one sample a step: the same, next to SGD of batch size 1 (tanh).
+# The theorem's 1-SAM draws one sample per step: the same, relative to SGD with batch size 1 (tanh).
 
 # %%
 ONE = {
@@ -146,8 +146,8 @@ network[network[RADIUS] == 0].groupby(ACT)[["train_loss", "sharpness", TRACE, "s
 against_gd(network)
 
 # %% [markdown]
-# Both fall with the loss, so a rule that is read a little lower would look flatter. The losses, and the same for lambda
-# and trace over the loss at which they are read:
+# Both fall with the loss, so a rule measured at a slightly lower loss would look flatter. The losses, and the same
+# table for lambda and trace divided by the loss:
 
 # %%
 losses = network.groupby([ACT, RADIUS, SHARDS])["train_loss"].agg(["min", "mean", "max"])
@@ -158,9 +158,9 @@ losses, against_gd(network.assign(**over_loss))
 one_sam_against_sam(network)
 
 # %% [markdown]
-# ## In one picture
+# ## Figure
 #
-# The change of lambda and of the trace next to GD, over GD's mean, with 95 % intervals. Below -1 the eigenvalue of
+# The change of lambda and of the trace relative to GD, over GD's mean, with 95 % intervals. Below -1 the eigenvalue of
 # largest size, or the trace, is negative.
 
 
@@ -171,7 +171,7 @@ def name_of(part, shards):
 
 
 def forest(ax, part, symbol):
-    """Draw a line of two points for every rule: what it changes in lambda and in the trace."""
+    """Draw a line of two points for every rule: its change of lambda and of the trace."""
     lines = rules(part)
     for column, colour, mark, lift in (("sharpness", PALETTE[0], "o", -0.14), (TRACE, PALETTE[3], "s", 0.14)):
         moved = [fl.tables.mean_interval(change(part, column, rule)) for rule in lines]
@@ -202,37 +202,37 @@ with paper():
     figure.savefig(FIGURES / "flatness.png", metadata={"Software": None})
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
 # Measured with 20 seeds on 2026-11-30, featlearn 0.1.0, CPU, float64; the cells above recompute it. Students: 198 of
 # 200 runs reach the train loss (the other two are SAM at rho = .1). CNN: 383 of 400 do; the others are 1-SAM with ReLU,
-# 2 at c = .25 and 15 at c = 1, whose row speaks of 5 seeds. The losses at which the CNN is read differ by at most 2 %,
+# 2 at c = .25 and 15 at c = 1, whose row has 5 seeds. The losses at which the CNN is read differ by at most 2 %,
 # their means by .6 %; per unit of loss all changes are the same within .7 points.
-# ReLU students at rho = .1 often dip below the train loss within the first phase (7 with SAM, 18 with 1-SAM), and are
-# read there.
+# ReLU students at rho = .1 often fall below the train loss within the first phase (7 with SAM, 18 with 1-SAM), and are
+# measured there.
 #
-# * **On a manifold of minima the theorem's tendency is there, with tanh and with ReLU.** Full-batch SAM takes more of
-#   lambda than of the trace: 33 % [13, 53] and 27 % [12, 43] at rho = .05, 57 % [33, 81] and 46 % [28, 64] at .1 with
-#   tanh, so that lambda's share of the trace falls from .58 by .037 [.023, .051] and .114 [.081, .146]. 1-SAM takes the
-#   same of both (57 % [39, 75] of the trace and 59 % [37, 81] of lambda at .1); the share falls by .024 [-.010, .058].
-#   ReLU students at rho = .05: SAM 54 % and 40 %, 1-SAM 60 % and 52 %. The theorem supposes a smooth loss; the kinks
-#   do not change its tendency.
+# * **On a manifold of minima the theorem's tendency holds, with tanh and with ReLU.** Full-batch SAM lowers lambda by
+#   a larger share than the trace: 33 % [13, 53] and 27 % [12, 43] at rho = .05, 57 % [33, 81] and 46 % [28, 64] at .1
+#   with tanh, so that lambda's share of the trace falls from .58 by .037 [.023, .051] and .114 [.081, .146]. 1-SAM
+#   lowers both by the same share (57 % [39, 75] of the trace and 59 % [37, 81] of lambda at .1); the share falls by
+#   .024 [-.010, .058]. ReLU students at rho = .05: SAM 54 % and 40 %, 1-SAM 60 % and 52 %. The theorem assumes a smooth
+#   loss; the kinks do not change the tendency.
 # * **But 1-SAM lowers both more than SAM at the same radius**: with tanh the trace by another 8.9 % [6.7, 11.1] and
-#   11.5 % [8.4, 14.6] of GD's, and lambda, too, by 4.1 % [3.0, 5.1] and 2.0 % [.5, 3.5]. Whoever wants a small lambda
-#   is no better off with full-batch SAM at an equal radius.
-# * **With one sample a step**, which is the 1-SAM of the theorem, it is as with shards: next to SGD, 57 % [49, 66] of
+#   11.5 % [8.4, 14.6] of GD's, and lambda, too, by 4.1 % [3.0, 5.1] and 2.0 % [.5, 3.5]. For a small lambda
+#   full-batch SAM is no better at an equal radius.
+# * **With one sample per step**, the 1-SAM of the theorem, the result is the same: relative to SGD, 57 % [49, 66] of
 #   the trace and 59 % [48, 69] of lambda at rho = .1.
-# * **On the softplus CNN a part carries over.** At c = .0625 and .25 SAM lowers lambda, by .6 % [.5, .7] and 2.4 %
+# * **On the softplus CNN this holds in part.** At c = .0625 and .25 SAM lowers lambda, by .6 % [.5, .7] and 2.4 %
 #   [2.2, 2.6], and 1-SAM the trace, by 11.4 % [11.1, 11.8] and 55.9 % [53.7, 58.2], and raises lambda by 15 % [10, 20]
-#   at .25. But SAM, too, takes more of the trace than of lambda (2.2 % and 9.2 %). At c = 1 mSAM and 1-SAM reach the
-#   train loss where the trace is negative, and so is the eigenvalue of largest size in every run: far from a
+#   at .25. But SAM, too, lowers the trace by a larger share than lambda (2.2 % and 9.2 %). At c = 1 mSAM and 1-SAM
+#   reach the train loss where the trace is negative, and so is the eigenvalue of largest size in every run: far from a
 #   minimum.
 # * **On the ReLU CNN it does not.** At equal train loss every rule has a larger lambda than GD, at every radius: SAM
 #   by 22 % [11, 34], 292 % [205, 379] and 92 % [72, 111] at c = .0625, .25 and 1; 1-SAM by 109 %, 82 % and 53 %. The
 #   trace falls at c = .0625 for 4 shards and 1-SAM (by 12 % and 32 %) and at c = .25 for SAM and 4 shards (16 % and
-#   11 %), and rises for 4 shards at c = 1 (27 % [20, 34]); else its interval holds zero. Next to each other the two
-#   play the theorem's parts at c = .0625 (1-SAM has the larger lambda, by 87 %, and the smaller trace, by 31 %) and
-#   exchange them at .25 (-212 % and +13 %).
-# * **The kink is not what separates the two**, as the ReLU students show. The CNN is read on its way down a loss
-#   without a minimum, outside of what the theorem supposes; its other differences (logistic loss, fixed second layer,
-#   large d) are not taken apart here.
+#   11 %), and rises for 4 shards at c = 1 (27 % [20, 34]); else its interval contains zero. Compared with each other
+#   the two agree with the theorem at c = .0625 (1-SAM has the larger lambda, by 87 %, and the smaller trace, by 31 %)
+#   and contradict it at .25 (-212 % and +13 %).
+# * **The kink does not explain the difference**, as the ReLU students show. The CNN is measured while it descends a
+#   loss without a minimum, outside the theorem's assumptions; its other differences (logistic loss, fixed second layer,
+#   large d) are not separated here.

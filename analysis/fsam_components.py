@@ -11,10 +11,10 @@
 # ---
 
 # %% [markdown]
-# # Does SAM's full-gradient part harm, and does it help to remove it?
+# # Is SAM's full-gradient part harmful, and does it help to remove it?
 #
-# Li et al. 2024 (arXiv 2403.12350) take SAM's perturbation apart: to perturb along the full gradient alone degrades
-# generalization, to leave the full gradient out improves it (F-SAM). `configs/fsam_components.yaml` runs SAM, F-SAM and
+# Li et al. 2024 (arXiv 2403.12350) decompose SAM's perturbation: perturbing along the full gradient alone degrades
+# generalization, removing the full gradient improves it (F-SAM). `configs/fsam_components.yaml` runs SAM, F-SAM and
 # their four perturbations on the same data, initial weights and mini-batches, seed by seed, each at the same radii.
 #
 # Regime: 1/m scale, patches summed, no bias; d = 2000, |mu| = 2.5, noise_std = 1, n = 20, B = 5, m = 10, lr = .1,
@@ -57,7 +57,7 @@ SIGNAL, NOISE = "signal_coef_mean", "noise_coef_pos_mean"
 
 
 def swept(name, seeds, **changes):
-    """Run the config with other keys; return one row per run and recorded step, with the rule in words."""
+    """Run the config with other keys; return one row per run and recorded step, with the rule as text."""
     settings = {"sweep.seed": {"range": [0, seeds]}, **changes}
     settings |= {"train.stop_at_train_loss": 0.3} if QUICK else {}
     fl.sweep(fl.load_config(CONFIG, set=settings), STORE / name, n_jobs=1 if QUICK else 2)
@@ -77,7 +77,7 @@ last = last[last["status"] == "fitted"]  # a run that has not reached the train 
 
 # %%
 def interval(values):
-    """Mean and 95 % interval over seeds, in words."""
+    """Mean and 95 % interval over seeds, as text."""
     mean, _, low, high = fl.tables.mean_interval(values)
     return f"{mean:+.4f}  [{low:+.4f}, {high:+.4f}]"
 
@@ -89,7 +89,7 @@ def gap(runs, column, rule):
 
 
 def against_sam(runs, columns=("test_error", SIGNAL, NOISE)):
-    """SAM's own means, then every other rule minus SAM; one row a rule."""
+    """SAM's means, then every other rule minus SAM; one row per rule."""
     own = {"SAM": {column: interval(runs.loc[runs["rule"] == "SAM", column]) for column in columns}}
     rules = [rule for rule in OTHERS if rule in set(runs["rule"])]
     return pd.DataFrame(own | {rule: {c: interval(gap(runs, c, rule)) for c in columns} for rule in rules}).T
@@ -134,9 +134,9 @@ def tuned(flips):
 pd.concat({flips: tuned(flips) for flips in (0.0, 0.1)}, names=["flips"])
 
 # %% [markdown]
-# ## Why: how much of the batch's own noise is switched off
+# ## Why: how much of the batch's own noise is deactivated
 #
-# A sample's noise is switched off by the part of the perturbation along it. At one radius SAM puts 1/sqrt(B) of it on
+# The component of the perturbation along a sample's noise deactivates it. At one radius SAM puts 1/sqrt(B) of it on
 # each sample of the batch; the full gradient, spread over all samples, 1/sqrt(n), here half of that; batch minus full
 # sqrt(1/B - 1/n), 87 %; another batch, nothing on most. So the full gradient at radius 2 rho should do as SAM at rho.
 
@@ -157,8 +157,8 @@ pd.concat({c: against_sam(runs) for c, runs in doubled.items()})
 # %% [markdown]
 # ## Would another average, batch, phase or a far larger radius change it?
 #
-# At c = .5 without flips: F-SAM that forgets faster or more slowly; the rule throughout; half of the data in a batch.
-# And radii so large that SAM's perturbation switches off the signal too, which the full gradient holds.
+# At c = .5 without flips: F-SAM with a shorter or longer average; the rule throughout; half of the data in a batch.
+# And radii so large that SAM's perturbation deactivates the signal too, which lies along the full gradient.
 
 # %%
 FEW = min(SEEDS, 40)
@@ -180,7 +180,7 @@ print(pd.concat({name: runs["status"].value_counts() for name, runs in ends.item
 pd.concat({name: against_sam(runs) for name, runs in ends.items()})
 
 # %% [markdown]
-# ## In one picture
+# ## Figure
 
 # %%
 COLOURS = dict(zip(RULES.values(), PALETTE, strict=False))
@@ -201,7 +201,7 @@ def over_radius(ax, flips):
 
 
 def over_share(ax):
-    """Draw the mean test error of every rule and radius over the share of noise activations switched off."""
+    """Draw the mean test error of every rule and radius over the share of deactivated noise activations."""
     error = last[last["data.flip_prob"] == 0].groupby([C, "rule"])["test_error"].mean().unstack()
     for rule, colour in COLOURS.items():
         ax.plot(share.loc[RADII, rule], error.loc[RADII, rule], "o", ms=3.5, color=colour)
@@ -223,36 +223,35 @@ with paper():
     figure.savefig(FIGURES / "fsam_components.png", metadata={"Software": None})
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
 # Measured with 60 seeds (40 in the checks) on 2026-11-21, featlearn 0.1.0, CPU, float64; the cells above recompute
 # it. All runs fit but one of 5,760, in which a sample has lost its last filter: it is left out. SGD errs in .222
 # [.215, .230] (p = 0) and in .310 [.301, .318] (p = .1, whose floor is .1).
 #
 # * **Half of the claim holds: the full gradient alone is worse.** At c = .5 its test error is .035 [.028, .041] above
-#   SAM's .031, with .55 less signal (of 1.26) and .26 more noise (of 3.32). So at every radius up to c = 4; at c = 8
-#   the two are level. With flips it is .024 [.008, .039] above SAM's .163, and level from c = 2 on.
-# * **The other half does not: removing the full gradient does not help.** At c = .5, batch minus full is level with
-#   SAM (.004 [.000, .008], p = .1: .000 [-.012, .012]), batch orthogonal to full is worse by .022 [.017, .028], F-SAM
+#   SAM's .031, with .55 less signal (of 1.26) and .26 more noise (of 3.32). The same at every radius up to c = 4; at c
+#   = 8 the two are equal. With flips it is .024 [.008, .039] above SAM's .163, and equal from c = 2 on.
+# * **The other half does not: removing the full gradient does not help.** At c = .5, batch minus full equals SAM
+#   (.004 [.000, .008], p = .1: .000 [-.012, .012]), batch orthogonal to full is worse by .022 [.017, .028], F-SAM
 #   by .043 [.034, .051], more than the full gradient alone. At none of the seven radii, with or without flips, does
-#   the interval of a rule without the full gradient lie below zero. Best against best (p = 0) F-SAM is behind by
-#   .0011 [.0003, .0019]; batch minus full (.0003 [-.0002, .0008]) and the full gradient (.0007 [-.0002, .0017]) are
-#   level.
-# * **The full gradient does no harm: it is short.** It switches off 57 % of the batch's active noise at step 4 where
-#   SAM switches off 85 %, as its length is spread over all n samples. At twice the radius, sqrt(n/B), it is level
-#   with SAM at c = .5 (-.001 [-.008, .006]), better below (-.011 and -.020) and within .004 above. Nearly all is in
-#   one curve: the error of a rule follows from how much noise it has switched off (right panel; F-SAM is a little
-#   better than its share). Another batch, with a quarter of the samples by chance, switches off 6 % and errs .174
-#   more than SAM.
-# * **So B/n decides how the parts compare.** They have sqrt(B/n) and sqrt(1 - B/n) of SAM's hold on the noise. With B
-#   = n/2, where these are equal, so are their errors, as far as can be seen: .009 [.003, .015] above SAM's for the
-#   full gradient, .016 [.008, .024] for batch minus full. Small batches favour removing it, up to SAM and no further.
-# * **F-SAM's average is not the full gradient.** It holds the last batches as they were, this one's samples included;
-#   a shorter average loses less: .026 at lam = .6, .043 at .9, .050 at .95. The rule throughout, without a last phase
-#   of SGD, changes nothing: .041 at lam = .9.
-# * **What would change it.** Along the full gradient lies the signal, which a perturbation could switch off: at c = 8
-#   SAM keeps 24 % of its activations at step 4, batch minus full 85 %. But they come back by themselves. At c = 32,
-#   with SAM past its best (.017), F-SAM is better by .0013 [.0004, .0023], the one such interval of this study; at c
-#   = 128, where SAM errs in .055, it is level, batch minus full too (.003 [-.001, .006]), and the full gradient alone
-#   is better than SAM (-.032 [-.036, -.028]). The claim was made for deep networks on real data, whose samples share
-#   more than one signal; here a sample's own noise is what has to be perturbed.
+#   the interval of a rule without the full gradient lie below zero. At their best radii (p = 0) F-SAM is worse by
+#   .0011 [.0003, .0019]; batch minus full (.0003 [-.0002, .0008]) and the full gradient (.0007 [-.0002, .0017]) do
+#   not differ.
+# * **The full gradient is not harmful, only short.** It deactivates 57 % of the batch's active noise at step 4 where
+#   SAM deactivates 85 %, as its norm is spread over all n samples. At twice the radius, sqrt(n/B), it equals SAM at
+#   c = .5 (-.001 [-.008, .006]), better below (-.011 and -.020) and within .004 above. Nearly all
+#   rules lie on one curve: the share of deactivated noise determines the error (right panel; F-SAM is slightly better).
+#   Another batch, which shares a quarter of the samples by chance, deactivates 6 % and errs .174 more than SAM.
+# * **So B/n determines how the parts compare.** Their components along the noise are sqrt(B/n) and sqrt(1 - B/n) of
+#   SAM's. At B = n/2, where these are equal, their errors do not differ significantly: .009 [.003, .015] above SAM's
+#   for the full gradient, .016 [.008, .024] for batch minus full. Small batches favour removing it, but not beyond SAM.
+# * **F-SAM's average is not the full gradient.** It averages over the last batches, including samples of the current
+#   one; a shorter average loses less: .026 at lam = .6, .043 at .9, .050 at .95. The rule throughout, without a last
+#   phase of SGD, changes nothing: .041 at lam = .9.
+# * **What would change this.** The signal lies along the full gradient, and a perturbation could deactivate it: at c =
+#   8 SAM keeps 24 % of its activations at step 4, batch minus full 85 %. But they recover without intervention. At c =
+#   32, beyond SAM's best radius (.017), F-SAM is better by .0013 [.0004, .0023], the one such interval of this study;
+#   at c = 128, where SAM errs in .055, it does not differ, nor does batch minus full (.003 [-.001, .006]), and the full
+#   gradient alone is better than SAM (-.032 [-.036, -.028]). The claim was made for deep networks on real data, whose
+#   samples share more than one signal; here the perturbation has to act on a sample's own noise.

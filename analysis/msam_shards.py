@@ -74,7 +74,7 @@ RADII = sorted(set(runs[C]) - {0})
 
 
 def interval(values):
-    """Mean and 95 % interval over seeds, in words."""
+    """Mean and 95 % interval over seeds, as text."""
     mean, _, low, high = fl.tables.mean_interval(values)
     return f"{mean:+.4f}  [{low:+.4f}, {high:+.4f}]"
 
@@ -86,7 +86,7 @@ def gap(part, column, shards):
 
 
 def against_sam(part):
-    """SAM's own means, then mSAM minus SAM; one row a number of shards."""
+    """SAM's means, then mSAM minus SAM; one row per number of shards."""
     own = {1: {column: interval(part.loc[part[SHARDS] == 1, column]) for column in COLUMNS}}
     others = [int(s) for s in sorted(part[SHARDS].unique()) if s > 1]
     return pd.DataFrame(own | {s: {c: interval(gap(part, c, s)) for c in COLUMNS} for s in others}).T
@@ -116,7 +116,7 @@ pd.concat({flips: against_sam(at(0.125, flips)) for flips in (0.0, 0.1)}, names=
 
 # %%
 def by_radius(column, flips=0.0):
-    """mSAM minus SAM at every radius; one row a radius."""
+    """mSAM minus SAM at every radius; one row per radius."""
     return pd.DataFrame({c: {int(s): interval(gap(at(c, flips), column, s)) for s in ALL if s > 1} for c in RADII}).T
 
 
@@ -149,7 +149,7 @@ pd.concat({flips: tuned(flips) for flips in (0.0, 0.1)}, names=["flips"])
 # %% [markdown]
 # ## More shards, or only a larger radius?
 #
-# A shard of b samples puts 1/sqrt(b) of its perturbation on the noise of each: s shards at radius rho hold a sample's
+# A shard of b samples puts 1/sqrt(b) of its perturbation on the noise of each: s shards at radius rho act on a sample's
 # noise as SAM does at sqrt(s) rho. mSAM minus SAM at that radius:
 
 # %%
@@ -199,7 +199,7 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# ## In one picture
+# ## Figure
 
 # %%
 COLOURS = dict(zip(ALL, sequential()(np.linspace(0.15, 1, len(ALL))), strict=True))
@@ -233,36 +233,36 @@ with paper():
     figure.savefig(FIGURES / "msam_shards.png", metadata={"Software": None})
 
 # %% [markdown]
-# ## What it says
+# ## Results
 #
 # Measured with 60 seeds (40 in the checks) on 2026-11-21, featlearn 0.1.0, CPU, float64; the cells above recompute
 # it. At p = 0 all runs fit; at p = .1 10 of 2,100 do not, all of 8 or 16 shards, and are left out. SGD errs in .157
 # [.152, .162] (p = 0) and .260 [.252, .267] (p = .1, whose floor is .1).
 #
 # * **Better than SAM at the same radius: yes, up to c = .5.** At c = .125, where SAM errs in .099, 2, 4, 8 and 16
-#   shards err .025, .050, .069 and .083 [.078, .087] less, with more signal at each cut (from .46 up to 1.80). The
-#   noise memorized is less from c = .25 on for all; at c = .125 only for 16 shards (by 1.04 of 3.06), and a little
-#   more for 2 and 4. With flips likewise, but 16 shards lose their lead above c = .25 (.021 [.009, .034] worse at c =
-#   1).
-# * **Better with the radius tuned: no.** At their best radii 2 to 16 shards are level with SAM's .0106 (.0001 to
-#   .0004 above, all intervals hold zero); the best c falls from 2 to .25. With flips 2 to 8 shards are .001 to .003
-#   better than .123, 16 are .021 [.006, .036] worse.
-# * **For the error, shards are mostly a larger radius.** A shard of b samples puts 1/sqrt(b) of its radius on each
+#   shards err .025, .050, .069 and .083 [.078, .087] less, with more signal for each (from .46 up to 1.80). Less
+#   noise is memorized from c = .25 on for all; at c = .125 only for 16 shards (by 1.04 of 3.06), and a little
+#   more for 2 and 4. With flips likewise, but 16 shards lose their advantage above c = .25 (.021 [.009, .034] worse at
+#   c = 1).
+# * **Better with the radius tuned: no.** At their best radii 2 to 16 shards do not differ from SAM's .0106 (.0001
+#   to .0004 above, all intervals contain zero); the best c falls from 2 to .25. With flips 2 to 8 shards are .001 to
+#   .003 better than .123, 16 are .021 [.006, .036] worse.
+# * **For the error, shards act mostly as a larger radius.** A shard of b samples puts 1/sqrt(b) of its radius on each
 #   sample's noise. Next to SAM at sqrt(s) times the radius, 16 shards at c = .0625 err .0075 [.004, .011] less (.082
 #   at the same radius), at c = .125 .003 [.001, .005], and above that no less.
 # * **Flatter: by the trace at small radii, by lambda_max at larger ones.** At c = .125 the trace is lower for all (by
 #   .29 to .93 of 2.55), but lambda_max is higher for 2 and 4 shards (by .07 [.01, .13] and .16 [.09, .23], of .32),
-#   level for 8, lower for 16 (by .15 [.09, .20]). At c = .25 and .5 lambda_max is lower for all (by .18 to .52 of .63
-#   at .25); from c = .5 on the trace is higher for 2 to 8. So the claim fails as it was fixed. Yet here a cut is more
-#   than a radius: next to SAM at sqrt(s) times the radius, 4 and 16 shards have less of both at every radius. At its
+#   equal for 8, lower for 16 (by .15 [.09, .20]). At c = .25 and .5 lambda_max is lower for all (by .18 to .52 of .63
+#   at .25); from c = .5 on the trace is higher for 2 to 8. So the claim as fixed fails. Yet here shards do more than
+#   a larger radius: next to SAM at sqrt(s) times the radius, 4 and 16 shards have less of both at every radius. At its
 #   own best radius 16 has .110 and 2.10 where SAM at its own has .198 and 3.70, at the same error.
-# * **Flatness does not say who generalizes.** SGD has a lower lambda_max (.121) than SAM at any radius, and errs
+# * **Flatness does not predict generalization.** SGD has a lower lambda_max (.121) than SAM at any radius, and errs
 #   most.
 # * **The rule throughout**, without a last phase of SGD: the same errors within .002, but lambda_max of 8 shards is
-#   .16 [.10, .22] above SAM's, and that of 16 level.
-# * **Wen, Ma and Li.** With softplus at c = .25, 1-SAM takes 9.3 of GD's trace of 11.6, full-batch SAM 1.2.
+#   .16 [.10, .22] above SAM's, and that of 16 equal.
+# * **Wen, Ma and Li.** With softplus at c = .25, 1-SAM lowers GD's trace of 11.6 by 9.3, full-batch SAM by 1.2.
 #   Full-batch SAM does lower lambda_max (by .0065 [.0060, .0071] of .209), but the trace by a larger share: 11 %
-#   against 3 %. Their theorem is about slow motion along minima; here the curvature is read on the way down, and
+#   against 3 %. Their theorem is about slow motion along minima; here the curvature is measured during descent, and
 #   there is no minimum. At large radii some Hessians have their largest eigenvalue, by absolute value, below zero.
-# * **What would change it.** A reason not to tune the radius: 16 shards need an eighth of SAM's. More samples that
-#   can only be memorized speak against 1-SAM, which left some of them unfitted.
+# * **What would change this.** If the radius is not tuned: 16 shards need an eighth of SAM's. More samples that can
+#   only be memorized count against 1-SAM, which left some of them unfitted.

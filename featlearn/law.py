@@ -40,8 +40,11 @@ def draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw:
     at_once = _at_once(settings[0], seeds.device)
     missing = -len(distinct) % at_once if seeds.is_cuda else 0  # there a product may round by the size of its batch
     rows = torch.split(torch.cat([distinct, distinct[-1:].expand(missing, -1)]), at_once)
-    drawn = stacked([_draw(settings, part[:, 0].cpu().numpy(), part[:, 1].contiguous()) for part in rows])
-    return drawn if len(distinct) == len(seeds) and (place.diff() == 1).all() else taken(drawn, place)
+    drawn: Draw = stacked([_draw(settings, part[:, 0].cpu().numpy(), part[:, 1].contiguous()) for part in rows])
+    if len(distinct) == len(seeds) and (place.diff() == 1).all():
+        return drawn
+    together: Draw = taken(drawn, place)
+    return together
 
 
 def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw:
@@ -56,7 +59,7 @@ def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw
         gaussians[:, : frame.n_noises, :n_signals] *= (signals.diagonal(dim1=1, dim2=2) == 0)[:, None]
     stds = [noise.std[:, None].expand(-1, len(noise.owners)) for noise in frame.noises]
     gaussians *= torch.cat([*stds, init_std[:, None].expand(-1, f)], 1)[..., None]
-    noises, filters = gaussians.split([frame.n_noises, f], 1)
+    noises, filters = gaussians[:, : frame.n_noises], gaussians[:, frame.n_noises :]
     vectors = torch.cat([pad(signals, (0, gaussians.shape[2] - n_signals)), noises], 1)
     biases = init_std[:, None] * normals(seeds, "law, biases", f) if network.bias else None
     training = _numbers_merged([d for d, _ in settings], tensor).draw(LaneDraws(seeds))

@@ -191,7 +191,11 @@ def _drawn_vectors(pairs: Sequence[tuple[Any, Any]], block: Block, *, keep: bool
 
 def _problem(block: Block, drawn: Draw, seeds: Tensor) -> Problem:
     first, datas = block.settings[0], [run.data for run in block.settings]
-    dtype, column = getattr(torch, first.dtype), lambda values: block.column(values).to(seeds.device)
+    dtype = getattr(torch, first.dtype)
+
+    def column(values: Sequence[float]) -> Tensor:
+        return block.column(values).to(seeds.device)
+
     sizes = [run.network.n_parameters(run.data) for run in block.settings]
     numbers = {"flip_prob": column([data.flip_prob for data in datas]), "n_parameters": column(sizes)}
     frame, population = merged([data.frame for data in datas], column), merged([d.population() for d in datas], column)

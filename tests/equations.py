@@ -1,6 +1,6 @@
-"""Update rules by their published equations, on explicit weights: what the rules of featlearn.optim are held against.
+"""Update rules from their published equations, on explicit weights: the reference for the rules of featlearn.optim.
 
-Of featlearn.optim nothing is used but the numbers of a base, of the engines nothing.
+They read the parameters of a base from featlearn.optim, and use nothing else of it and nothing of the engines.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ EVERY_SAMPLE = range(8)
 
 
 def run_of(rule, *, engine=None, batch_size=3, **changes):
-    """A small run with everything that may go wrong: flips, bias, three patches, mini-batches."""
+    """A small run with every complication: flipped labels, a bias, three patches, mini-batches."""
     parts = {"data__n_patches": 3, "data__flip_prob": 0.2, "network__bias": True, **changes}
     parts |= {"engine": engine} if engine else {}  # else the first that serves the rule
     return make_run(rule, train__batch_size=batch_size, **parts)
@@ -26,14 +26,14 @@ def length(u):
 
 
 def unit(u):
-    """Direction of u, zero for zero: small mini-batches on which no filter is on are ordinary."""
+    """Direction of u; zero for zero, since no filter may be active on a small mini-batch."""
     return u / length(u) if u.any() else u
 
 
 def descend(base, w, samples, gradient):
-    """The weights after an SGD step on each batch, along gradient(t, w, chosen, buffer) with decay and momentum.
+    """The weights after one SGD step on each batch, along gradient(t, w, chosen, buffer) with decay and momentum.
 
-    Of two that it returns the second stays out of the buffer.
+    Where ``gradient`` returns two vectors, the second is added to the step but not to the buffer.
     """
     buffer = 0 * w
     for t, chosen in enumerate(samples):
@@ -45,7 +45,7 @@ def descend(base, w, samples, gradient):
 
 
 def error(rule, equation, *, n_steps=16, **changes):
-    """How far the rule is from its equation after some steps: equation(plain network) returns ``gradient`` above."""
+    """Largest error of the rule's weights after some steps; ``equation(plain network)`` returns ``gradient`` above."""
     run = run_of(rule, **changes)
     plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, n_steps)
     theirs = descend(rule.base, plain.start, samples, equation(plain))

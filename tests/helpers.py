@@ -20,7 +20,7 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Engine, Loss, Vector, View
 from featlearn.engines.tape import Program
 from featlearn.geometry import Draw, draw_run, inner_products, patches_of
-from featlearn.loop import MiniBatches, Prospect, ReplayStepper, Stepper, observe
+from featlearn.loop import MiniBatches, NextStep, State, Stepper
 from featlearn.models import Landscape
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 from featlearn.optim import (
@@ -48,7 +48,6 @@ from featlearn.optim import (
     SignSGD,
     TorchOptim,
     VaSSO,
-    formula,
 )
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record, RunConfig, Train, Trajectory
@@ -56,7 +55,7 @@ from featlearn.simulation import Block, _problem, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
-ALL_TRACKERS = tuple(  # that the Gram engine serves, for any rule
+ALL_TRACKERS = tuple(  # every tracker that the Gram engine serves for any rule
     cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
 )
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
@@ -102,7 +101,21 @@ RULES = {
     "signsgd": SignSGD(lr=0.003, momentum=0.5, weight_decay=0.1),
     "torch_optim": TorchOptim(lr=0.003, cls="torch.optim.RMSprop", options={"alpha": 0.9, "centered": True}),
 }
-STEADY = [name for name, rule in RULES.items() if formula(rule, 0) is not None]  # whose formulas are known
+PLAIN = {  # whose steps cannot be recorded: they draw, or ask an engine for more than gradients and products
+    "component_sam other_batch",
+    "label_noise",
+    "msam",
+    "asam",
+    "asam_elementwise",
+    "random_perturbation",
+    "muon",
+    "sam around muon",
+    "adam",
+    "sam around adamw",
+    "signsgd",
+    "torch_optim",
+}
+RECORDED = [name for name in RULES if name not in PLAIN]
 IN_LAW = ("random_perturbation",)  # the engines draw differently, and no draw follows a symmetry
 BY_COORDINATE = [name for name, rule in RULES.items() if "coordinates" in needs(rule)]
 GRAM_RULES = [name for name in RULES if name not in BY_COORDINATE]
@@ -133,14 +146,14 @@ def make_run(optimizer: Any = RULES["sgd"], **changes: Any) -> RunConfig:
 
 
 def landscape_engine(model: Landscape, data: Any, seed: int, **options: Any) -> LandscapeEngine:
-    """The engine of one run on a landscape; without data those that it sees first."""
+    """The engine of one run on a landscape, by default on the first data model that it accepts."""
     return LandscapeEngine([model], [data or DATA[model.sees[0]]()], [seed], **options)
 
 
 def make_landscape_run(
     network: Landscape, optimizer: Any = RULES["sgd"], data: Any = None, **changes: Any
 ) -> RunConfig:
-    """A small resolved run on a landscape, full batch, recorded at its ends; without data those that it sees first."""
+    """A small resolved run on a landscape, full batch, recorded at its ends, by default on the first data accepted."""
     data, n_steps = data or DATA[network.sees[0]](), changes.pop("n_steps", 20)
     trackers = changes.pop("trackers", (TRACKERS["loss"](), TRACKERS["position"]()))
     return make_run(
@@ -287,15 +300,16 @@ def drawn_batches(run: RunConfig, count: int) -> tuple[list[Any], list[list[int]
 
 
 def view_after(engine: Engine, rule: Any, batches: list[Any]) -> View:
-    """What trackers see after a step for each of the batches but the last, which would come next."""
+    """The view that trackers get after one step on each batch but the last, which is the next one."""
     steps, stepper = len(batches) - 1, Stepper(engine, rule, None)
     first, *others = (loss_on(engine, batch, t) for t, batch in enumerate(batches))
     state = stepper.run(stepper.start(first), iter(others), 0, steps)
-    return observe(engine, state.w, steps, Prospect.of(rule, state.loss(engine, steps), state.w, state.memory, steps))
+    coming = NextStep.of(rule, state.loss(engine, steps), state.w, state.memory, steps)
+    return coming.view(engine, state.w, steps)
 
 
 def view_of(*runs: RunConfig, steps: int = 0) -> View:
-    """What trackers see of a block of runs after some full-batch steps of their (common) rule."""
+    """The view that trackers get of a block of runs after some full-batch steps of their common rule."""
     engine = engine_of(*runs)
     return view_after(engine, runs[0].optimizer, full_batches(engine, steps + 1))
 
@@ -307,6 +321,14 @@ def same_bits(a: Trajectory, b: Trajectory) -> bool:
     return ends and steps and all(a.values[key].tobytes() == b.values[key].tobytes() for key in a.values)
 
 
-def programs_of(stepper: ReplayStepper) -> list[Program | None]:
-    """What a stepper plays, the latest formulas of its rule; None for one that cannot be recorded."""
-    return [program for _, program in stepper._recordings.kept.values()]
+def programs_of(stepper: Stepper) -> list[Program | None]:
+    """What a stepper replays, the latest recordings of its rule; None for a step that cannot be recorded."""
+    return [recording.program for recording in stepper.tapes.kept]
+
+
+def run_to(stepper: Stepper, state: State, losses: Any, first: int, last: int) -> State:
+    """The state after the steps first ... last - 1, each time as many in one go as the stepper takes."""
+    while first < last:
+        following = stepper.until(state, first, last)
+        state, first = stepper.run(state, losses, first, following), following
+    return state

@@ -84,6 +84,21 @@ def _local(x: Any) -> Any:
     return "cpu" if isinstance(x, str) and x == "cuda" else moved(x, Tensor)
 
 
+def quicken_interpreter() -> None:
+    """Let Triton's interpreter patch its language once a launch, not once more at every call of a device function."""
+    from triton import language
+    from triton.runtime import interpreter
+
+    patch_language = interpreter._patch_lang
+
+    def patch_once(function: Callable[..., Any]) -> Any:
+        used = [x for x in (language, language.core) if any(x is value for value in function.__globals__.values())]
+        patched = not any(language.core.is_builtin(x.load) for x in used)
+        return interpreter._LangPatchScope() if patched else patch_language(function)
+
+    interpreter._patch_lang = patch_once
+
+
 @contextmanager
 def mock_device() -> Iterator[None]:
     """Mock a CUDA device: kernels run in Triton's interpreter, and captured steps are run again."""

@@ -143,7 +143,8 @@ def test_a_plot_has_a_sheet_of_its_own(store, tmp_path):
         2,
         "error: --size expects WIDTHxHEIGHT in inches, such as 6.9x3, found '6,4'\n",
     )
-    assert "no option 'overlay'" in call(*plot, "--overlay").stderr
+    bad = call(*plot, "--overlay")
+    assert (bad.exit_code, bad.stderr) == (2, "error: curve has no option --overlay; dynamics and edge have it\n")
     follow = "plot", "dynamics", store, "-o", tmp_path / "d.png", "--where", "data.signal_norm=1"
     assert call(*follow, "--column", "train_loss", "--overlay", "--log-y").exit_code == 0
 

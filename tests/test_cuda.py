@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import GRAM_RULES, QUICK_TRACKERS, ROUTES, RULES, STEADY, make_run, programs_of, same_bits
+from helpers import GRAM_RULES, QUICK_TRACKERS, RECORDED, ROUTES, RULES, make_run, programs_of, same_bits
 from mock_device import mock_device
 
 from featlearn import loop, simulation
@@ -91,7 +91,7 @@ def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
 def test_draws_from_the_law_agree_with_the_cpu(changes):
     run = make_run(sampling="gram", data__flip_prob=0.2, **changes)
     cpu, cuda = (build_engine([replace(run, seed=s) for s in range(40)], device).problem for device in ("cpu", "cuda"))
-    for name in ("labels", "true_labels"):
+    for name in ("labels", "shown"):
         assert torch.equal(getattr(cpu, name), getattr(cuda, name).cpu())
     for name in ("gram", "align0", "init_gram"):
         here, there = getattr(cpu, name), getattr(cuda, name).cpu()
@@ -111,10 +111,10 @@ def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine, sampling, smal
     changes = {"engine": engine, "sampling": sampling, "network__bias": True, "data__flip_prob": 0.2}
     run = make_run(RULES[rule], dtype=dtype, train__batch_size=3, **changes)
     if not REAL:  # where time is short
-        run = replace(run, record=Record(steps=(0, 10, 20), trackers=(*QUICK_TRACKERS, TestError())))
+        run = replace(run, record=Record(steps=(0, 10, 20), trackers=(*QUICK_TRACKERS, TestError(n_points=8))))
         monkeypatch.setitem(simulation.LANES["cuda"], "gram", 2)
     (cpu,), (cuda,) = simulate_block([run]), simulate_block([run], device="cuda")
-    if engine == "gram" and rule in STEADY:
+    if engine == "gram" and rule in RECORDED:
         assert any(programs_of(steppers[-1][1]))  # in one launch
     assert cpu.status == cuda.status
     for name in COLUMNS:
@@ -125,14 +125,14 @@ def test_cuda_agrees_with_the_cpu(rule, dtype, tolerance, engine, sampling, smal
 def test_test_errors_agree_with_the_cpu(activation, bias, small_blocks):
     run = make_run(RULES["sam"], sampling="gram", network__activation=activation, network__bias=bias)
     run = replace(run, record=Record(steps=(0, 20), trackers=(TestError(),)))
-    cpu, cuda = (simulate_seeds(run, range(300 if REAL else 10), device=device) for device in ("cpu", "cuda"))
+    cpu, cuda = (simulate_seeds(run, range(300 if REAL else 4), device=device) for device in ("cpu", "cuda"))
     assert np.allclose(cpu["test_error"], cuda["test_error"], rtol=1e-9, atol=1e-9)
 
 
 # steps in one launch, and captured steps
 
 
-SOME = STEADY if REAL else ["sam momentum, decay", "ema_sam window", "looksam window", "sampa"]
+SOME = RECORDED if REAL else ["sam momentum, decay", "ema_sam window", "looksam window", "sampa"]
 
 
 def crowd(rule):
@@ -210,9 +210,11 @@ def test_steps_do_not_wait_for_the_device():
 @pytest.mark.parametrize("dtype", ["float64", "float32"][: 1 + REAL])
 def test_regrouping_changes_no_bit_on_the_device(dtype, small_blocks):
     runs = [replace(run, dtype=dtype) for run in crowd(RULES["sam"])]
+    runs = runs if REAL else [runs[0], runs[1], runs[4]]  # the interpreter takes long
     alone = [simulate_block([run], device="cuda")[0] for run in runs]
     rng = np.random.default_rng(0)
-    for order in ([5, 4, 3, 2, 1, 0], [2, 0], rng.integers(0, 6, 200 if REAL else 8).tolist()):
+    n = len(runs)
+    for order in ([*range(n)][::-1], [2, 0], rng.integers(0, n, 200 if REAL else 3).tolist()):
         together = simulate_block([runs[i] for i in order], device="cuda")
         assert all(same_bits(a, alone[i]) for a, i in zip(together, order, strict=True)), order
 

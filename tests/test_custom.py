@@ -159,7 +159,7 @@ def package(lab, monkeypatch):
             del sys.modules[name]
         importlib.invalidate_caches()
 
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # texts of one size within a second look alike to a cache
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a cache tells files of one size and second not apart
     write()
     Path("own.yaml").write_text(CONFIG.replace("my_rules.py:MySAM", "lab_rules.mine:MySAM"))
     yield write
@@ -190,7 +190,7 @@ def test_the_store_keeps_the_modules_of_a_package(package):
 
 
 def test_a_package_that_is_installed_is_named_with_its_line_too(package, lab, monkeypatch):
-    """Its files lie where those of libraries do, whose lines say nothing to a user."""
+    """Its files lie beside those of libraries, whose lines mean nothing to a user."""
     package(size="def size():\n    raise ArithmeticError('no size')\n")
     paths = sysconfig.get_paths() | {"purelib": str(lab)}
     monkeypatch.setattr(sysconfig, "get_path", paths.__getitem__)
@@ -368,7 +368,7 @@ PAIR = "a Vector and a memory, the Vector "
 
 @pytest.mark.parametrize("engine", ["gram", "weights"])
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({"name": "Number"}, f"Number.perturbation must return {PAIR}a combination of the parameters.*; found float"),
         ({"name": "Alone"}, "Alone.perturbation must return two things, a Vector and a memory; found .*Vector"),
@@ -387,7 +387,7 @@ PAIR = "a Vector and a memory, the Vector "
         ({"name": "sam", "tracker": "Listed"}, "Listed.__call__ must return a dict of tensors .*; found list"),
     ],
 )
-def test_a_wrong_answer_fails_its_runs_with_the_line_of_the_method(lab, engine, settings, said):
+def test_a_wrong_answer_fails_its_runs_with_the_line_of_the_method(lab, engine, settings, expected):
     """And the sweep goes on."""
     Path("wrong.py").write_text(WRONG)
     own = {key: value if value == "sam" else f"wrong.py:{value}" for key, value in settings.items()}
@@ -398,11 +398,11 @@ def test_a_wrong_answer_fails_its_runs_with_the_line_of_the_method(lab, engine, 
     report = sweep("own.yaml", "store", set=changes, device="cpu", progress=False)
     assert (report.done, report.failed) == ((0, 4) if trackers else (2, 2))
     ((message, count),) = status("store").failures.items()
-    name, method = said.split(" ")[0].split(".")
+    name, method = expected.split(" ")[0].split(".")
     lines = WRONG.splitlines()
     heading = next(i for i, text in enumerate(lines) if re.match(rf"class {name}\b", text))
     line = next(i for i, text in enumerate(lines, 1) if i > heading and f"def {method}(" in text)
-    assert re.match(f"AnswerError: {said}", message) and message.endswith(f"(wrong.py:{line})")
+    assert re.match(f"AnswerError: {expected}", message) and message.endswith(f"(wrong.py:{line})")
     assert count == report.failed
 
 

@@ -22,7 +22,6 @@ TO_COME = """
     engines.loss engines.numbers engines.patches engines.problem engines.protocol engines.random_direction
     engines.shards engines.tape engines.vector
     engines.span.curvature engines.span.geometry
-    functions.compiled
     loop.batches loop.recorder loop.recording loop.state
     optim.adam optim.answers optim.component_sam optim.dnsam optim.ema_sam optim.formulas optim.fsam optim.gsam
     optim.looksam optim.nsam optim.signsgd optim.torch_optim optim.usam optim.vasso optim.wrapper optim.wsam

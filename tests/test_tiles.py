@@ -94,7 +94,7 @@ def summed(arrays):
     return one[1:].sum() + two[0].sum() + three[:, ::2].sum()
 
 
-def test_borrowed_arrays_are_the_arrays():
+def test_arrays_without_reference_counts_are_the_arrays():
     one, two, three = random(5, "float64"), random((2, 3), "float32"), random((3, 4), "float64")
     expected = one[1:].sum() + two[0].sum() + three[:, ::2].sum()
     assert summed((one, (two, three))) == pytest.approx(expected, rel=1e-6)

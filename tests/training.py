@@ -1,4 +1,4 @@
-"""A small network, its data and a training loop, for the optimizers of featlearn.optim.torch; it needs torch alone."""
+"""A small network, its data and a training loop, for the optimizers of featlearn.optim.torch; needs torch only."""
 
 from itertools import islice
 
@@ -19,7 +19,7 @@ def samples(n=12, dtype=torch.float64, *, seed=1):
 
 
 def batches(dtype=torch.float64):
-    """Mini-batches without end, each of other samples."""
+    """An endless sequence of mini-batches, each of new samples."""
     seed = 10
     while True:
         yield samples(8, dtype, seed=seed)
@@ -49,14 +49,14 @@ def parts_of(batch, count):
 
 
 def step(model, optimizer, batch, closure=closure_of, **further):
-    """A step in closure style, with as many closures as the rule has micro-batches; ``closure`` makes one."""
+    """One step in closure style, with one closure for each micro-batch of the rule; ``closure`` makes one."""
     n_shards = getattr(optimizer._rule, "n_shards", None)
     closures = [closure(model, part) for part in parts_of(batch, n_shards)] if n_shards else closure(model, batch)
     return optimizer.step(closures, **further)
 
 
 def train(model, optimizer, steps, *, start=0, style="closure", dtype=torch.float64, scheduler=None, share=tuple):
-    """The losses over some steps, in either style; ``share`` gives what of each batch is seen here."""
+    """The losses over some steps, in either style; ``share`` selects the part of each batch to train on."""
     whole, losses = share(samples(30, dtype)), []
     pairs = zip(batches(dtype), islice(batches(dtype), 50, None), strict=False)
     for batch, more in (map(share, pair) for pair in islice(pairs, start, start + steps)):

@@ -1,7 +1,7 @@
-"""The benchmarks: the Gram engine beside an explicit loop and beside its arithmetic limit, and what sizes cost.
+"""Benchmarks: the Gram engine against an explicit loop and its arithmetic limit, and cost against problem sizes.
 
-One run measures the whole report, alternating the calls it compares. Needs torch, numpy, numba and scipy only
-(``python -m featlearn.bench`` where the command line is not installed).
+One run measures the whole report, alternating between the compared calls. It needs only torch, numpy, numba and scipy
+(``python -m featlearn.bench`` if the packages of the command line are missing).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
 def run_benchmarks(
     setting: Setting, only: Iterable[str] = (), progress: Callable[[str], None] = lambda name: None
 ) -> dict[str, Any]:
-    """Measure all sections, or ``only`` some; ``progress`` is called with each name. The report is plain JSON."""
+    """Measure all sections, or ``only`` some, calling ``progress`` with each name; return the report as plain JSON."""
     names = list(only) or list(SECTIONS)
     if unknown := [name for name in names if name not in SECTIONS]:
         raise ValueError(f"no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")

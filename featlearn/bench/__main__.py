@@ -1,4 +1,4 @@
-"""``python -m featlearn.bench``: the benchmarks where the command line's packages are not installed."""
+"""``python -m featlearn.bench``: the benchmarks without the packages of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featlearn.bench.text import report_text
 
 
 def main() -> None:
-    """Measure, print, and write what was asked for."""
+    """Measure and print the requested sections; write them to a file if requested."""
     parser = argparse.ArgumentParser(prog="python -m featlearn.bench", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--quick", action="store_true")

@@ -1,14 +1,14 @@
-"""The arithmetic limit of training: the operations that a step cannot do without, at the machine's own product rate.
+"""The arithmetic limit of training: the necessary operations of a step at the machine's rate of products.
 
-With f = 2m filters, k = n + 1 data vectors and shared noise, an addition, a multiplication, a maximum and a comparison
-counting one each:
+With f = 2m filters, k = n + 1 data vectors and shared noise; additions, multiplications, maxima and comparisons count
+one each:
 
     gradient    the product D G                                                            2 f k^2
                 activations, their sum over filters, slopes, slopes times the loss's slope    4 f k
     SGD step    a gradient, and C -= lr D, A -= lr D G                                        4 f k
     SAM step    two gradients, <D, D G>, A + (rho / |g|) D G, and the same two updates        8 f k
 
-The n exponentials of a gradient are left out: counted or not, they are a hundredth.
+The n exponentials of a gradient are not counted; they are about one percent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from featlearn.environment import fresh_environment
 from featlearn.simulation import lanes
 
 LARGE = {"cpu": 1024, "cuda": 8192}  # size of the large products
-SMALL_COUNT, LARGE_COUNT = 20, 2  # products in a round
+SMALL_COUNT, LARGE_COUNT = 20, 2  # products per round
 
 
 def step_flops(rule: str, n_samples: int, n_filters: int) -> int:
@@ -42,14 +42,14 @@ def product_flops(b: int, f: int, k: int) -> int:
 
 
 def limit(setting: Setting) -> list[dict[str, Any]]:
-    """Return, for every rule and precision, how far a training step is from its arithmetic limit."""
+    """Return, for every rule and precision, the time of a training step over its arithmetic limit."""
     dtypes: tuple[DType, ...] = ("float64", "float32")
     with fresh_environment():
         return [_distance(rule, dtype, setting) for dtype in dtypes for rule in RULES]
 
 
 def _distance(rule: str, dtype: DType, setting: Setting) -> dict[str, Any]:
-    """Time training at two lengths, which differ by steps alone, beside products of its own shape and large ones."""
+    """Time training at two lengths, which differ in steps only, and products of its shape and large ones."""
     short, long = (network(rule, n_steps=n, n_tests=0, dtype=dtype) for n in (setting.n_steps, 3 * setting.n_steps))
     b, f, k = lanes(short, setting.device), 2 * short.network.n_filters, short.data.n_samples + 1
     size = LARGE[setting.device]
@@ -82,7 +82,7 @@ def _distance(rule: str, dtype: DType, setting: Setting) -> dict[str, Any]:
 
 
 def _products(b: int, f: int, k: int, dtype: DType, device: str, count: int) -> Callable[[int], None]:
-    """Return a function that multiplies b matrices [f, k] x [k, k] ``count`` times, into memory that is there."""
+    """Return a function that multiplies b matrices [f, k] x [k, k] ``count`` times, into preallocated memory."""
     like: dict[str, Any] = {"dtype": getattr(torch, dtype), "device": device}
     left, right, out = torch.randn(b, f, k, **like), torch.randn(b, k, k, **like), torch.empty(b, f, k, **like)
 

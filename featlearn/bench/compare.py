@@ -1,4 +1,4 @@
-"""The Gram engine against the explicit PyTorch loop on the same networks, set-up and test errors included."""
+"""The Gram engine against the explicit PyTorch loop on the same networks, including set-up and test errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from featlearn.simulation import lanes
 
 
 def compare(setting: Setting) -> list[dict[str, Any]]:
-    """Measure both rules in every dimension; SAM in the largest also without any test error, and in float32."""
+    """Measure both rules in every dimension; SAM in the largest also without test errors, and in float32."""
     make = partial(network, n_steps=setting.n_steps)
     largest = max(setting.against)
     runs = [make(rule, dim=dim) for dim in setting.against for rule in RULES]
@@ -30,7 +30,7 @@ def compare(setting: Setting) -> list[dict[str, Any]]:
 
 
 def _row(run: RunConfig, setting: Setting) -> dict[str, Any]:
-    """Time one network of the explicit loop, with one thread and with all (the faster counts), and a block of ours."""
+    """Time one explicit network, with one thread and with all (the faster counts), and a block of the Gram engine."""
     threads = (1,) if setting.device == "cuda" else sorted({1, os.cpu_count() or 1})
     calls = {count: partial(_explicit, run, setting.device, count) for count in threads}
     taken = interleave({**calls, 0: partial(compute, run, setting.device)}, setting.repeats, setting.device)

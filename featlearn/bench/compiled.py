@@ -1,8 +1,8 @@
-"""What a GPU's compiler makes of a training kernel, told without a GPU: ``python -m featlearn.bench.compiled``.
+"""Statistics of the compiled training kernels, without a GPU: ``python -m featlearn.bench.compiled``.
 
-Triton compiles for any device, and its wheel brings the tools that count: registers of a thread, bytes that a thread
-stores for want of them, and instructions in the loop over steps, those of all warps of a network together. A
-multiprocessor issues at most four of these a cycle, which bounds the time of a step from below.
+Triton compiles for any device, and its wheel includes the tools that report registers and spilled bytes per thread, and
+the instructions in the loop over steps, summed over the warps of a network. A multiprocessor issues at most four
+instructions per cycle, which bounds the time of a step from below.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from featlearn.engines.gpu.engine import GPUGramEngine, Launch
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.engine import GramEngine
 from featlearn.loop import Stepper
-from featlearn.loop.recording import record, vectors_of
+from featlearn.loop.tapes import record_step, vectors_of
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine
 
-CAPABILITY = 90  # of the H100 and the H200
+CAPABILITY = 90  # H100 and H200
 TYPES = {torch.float32: "*fp32", torch.float64: "*fp64", torch.int64: "*i64"}
 COLUMNS = ("rule", "dtype", "n", "m", "warps", "registers", "spilled bytes", "instructions")
 
@@ -35,16 +35,17 @@ def launch_of(run: RunConfig, level: float | None = None) -> Launch:
     assert isinstance(made, GramEngine)
     engine = GPUGramEngine(made.problem)
     state = Stepper(engine, run.optimizer, level).start(Loss(engine, torch.full_like(engine.labels, 1)))
-    program = record(run.optimizer, state, 0)
-    if program is None:
+    recorded = record_step(run.optimizer, state, 0)
+    if recorded is None:
         raise ValueError(f"a step of {type(run.optimizer).__name__} cannot be recorded")
+    program = recorded.program
     vectors = vectors_of((state.w, state.memory))
     kept = [vectors[i] for i in program.kept]
     return engine.launch(program, kept, state.batch[:, None], range(1), level, (state.end, state.stopped))
 
 
 def compiled(launch: Launch) -> dict[str, int]:
-    """Compile the kernel for a GPU; instructions: of one step of one network."""
+    """Compile the kernel for a GPU; instructions are per step of one network."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -63,9 +64,9 @@ def compiled(launch: Launch) -> dict[str, int]:
     with tempfile.TemporaryDirectory() as folder:
         text, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         text.write_text(built.asm["ptx"])
-        told = run("ptxas", "-v", f"-arch=sm_{CAPABILITY}a", text, "-o", binary)
+        output = run("ptxas", "-v", f"-arch=sm_{CAPABILITY}a", text, "-o", binary)
         code = run("nvdisasm", "-c", binary)
-    spilled, registers = (int(re.findall(p, told)[0]) for p in (r"(\d+) bytes spill stores", r"Used (\d+) registers"))
+    spilled, registers = (int(re.findall(p, output)[0]) for p in (r"(\d+) bytes spill stores", r"Used (\d+) registers"))
     return {
         "warps": launch.n_warps,
         "registers": registers,
@@ -75,9 +76,9 @@ def compiled(launch: Launch) -> dict[str, int]:
 
 
 def longest_loop(code: str) -> int:
-    """Return the number of instructions from the label that is jumped back to over most of them.
+    """Return the number of instructions of the longest loop, from its label to the backward jump.
 
-    What stands behind the end of the program is left out: detours for warps whose threads have parted.
+    Code after the end of the program, for diverged threads of a warp, is not counted.
     """
     labels: dict[str, int] = {}
     count = longest = 0

@@ -1,4 +1,4 @@
-"""What it costs to record the sharpness every ten steps, against the same sweeps without it."""
+"""Cost of recording the sharpness every ten steps, against the same sweeps without it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CASES: tuple[tuple[str, Literal["relu", "softplus"]], ...] = tuple((r, a) for a 
 
 
 def curvature(setting: Setting) -> list[dict[str, Any]]:
-    """Return, for each rule, how much longer a network takes that also records its largest eigenvalue.
+    """Return, for each rule, the relative time of a network that also records its largest eigenvalue.
 
-    Beside what a sweep records by default at the same steps, beside the training loss there, and beside no record.
+    The references record, at the same steps, the default trackers, the training loss, or nothing.
     """
     return [
         _paired(network(rule, n_steps=setting.n_steps, n_tests=0), activation, setting) for rule, activation in CASES

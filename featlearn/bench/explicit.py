@@ -1,7 +1,7 @@
-"""The opponent: one network at a time, explicit weights, torch.optim and autograd, as anyone would write it.
+"""The baseline: a standard PyTorch loop with explicit weights, torch.optim and autograd, one network at a time.
 
-It uses nothing of the engines. A run's real cost is all in it: drawing the training and the test set, training, and a
-test error on 1000 fresh points whenever one is recorded.
+It is independent of the engines and includes the full cost of a run: drawing the training and the test set, training,
+and every recorded test error, on 1000 test points.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Points:
 
 
 def draw(run: RunConfig, n: int, device: str) -> Points:
-    """Draw n samples: the signal times the label in the first patch, the same noise in the others."""
+    """Draw n samples: label times signal in the first patch, the same noise vector in the others."""
     data, like = run.data, {"dtype": getattr(torch, run.dtype), "device": device}
     y = 2.0 * torch.randint(0, 2, (n,), device=device).to(like["dtype"]) - 1
     x = data.noise_std * torch.randn(n, 1, data.dim, **like).repeat(1, data.n_patches, 1)
@@ -82,7 +82,7 @@ def train(model: CNN, run: RunConfig, train_set: Points, test_set: Points | None
 
 
 def sharpness_aware(model: CNN, optimizer: torch.optim.Optimizer, points: Points, rho: float) -> None:
-    """Replace the gradient by the one at distance rho uphill."""
+    """Replace the gradient by that at distance rho along the gradient."""
     weight = model.weight
     assert weight.grad is not None
     with torch.no_grad():

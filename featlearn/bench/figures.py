@@ -1,4 +1,4 @@
-"""A report as a figure: what a network costs against each size."""
+"""A report as a figure: time of a network against each size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def cost_figure(report: dict[str, Any]) -> Figure:
-    """Return a panel for each size; the explicit loop stands beside the engine where it was measured."""
+    """Return a figure with a panel for each size, with the explicit loop where it was measured."""
     figure, grid = plt.subplots(2, 2, figsize=(PAGE, 4.6), sharey=True, layout="constrained")
     for ax, (name, column) in zip(grid.flat, COLUMNS.items(), strict=True):
         _curve(ax, report[name], name, PALETTE[0], "Gram engine")
@@ -49,7 +49,7 @@ def cost_figure(report: dict[str, Any]) -> Figure:
 
 
 def _fair(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of what the sizes are measured with: SAM, float64, with test errors."""
+    """Return the rows with the setting of the size measurements: SAM, float64, with test errors."""
     return [row for row in rows if (row["rule"], row["dtype"]) == ("sam", "float64") and row["n_tests"]]
 
 

@@ -1,4 +1,4 @@
-"""What the figures were measured on. It names a kind of processor, never a machine or a user."""
+"""The hardware and versions of a measurement: the processor model, never the name of a machine or a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from featlearn.provenance import provenance
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Return date, processor, versions, and the load before anything was measured."""
+    """Return date, processor, versions, and the load before the measurement."""
     return {
         "date": date.today().isoformat(),
         "processor": _processor(),
@@ -29,7 +29,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return the processor's name, without the padding of marks and clock rates."""
+    """Return the processor's name, as /proc/cpuinfo has it."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
     return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""How time and memory are measured: alternating calls, medians with their spread, peaks in processes of their own."""
+"""How time and memory are measured: alternating calls, medians and ranges, peak memory in fresh processes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Timing:
-    """The seconds that something took in each round."""
+    """The seconds of a call in each round."""
 
     seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The number that stands for them."""
+        """The median over the rounds."""
         return statistics.median(self.seconds)
 
     def per(self, count: float) -> Timing:
@@ -58,7 +58,7 @@ def _wait(device: str) -> None:
 
 
 def interleave(calls: Mapping[K, Callable[[int], object]], repeats: int, device: str) -> dict[K, Timing]:
-    """Time every call once a round, in turn, so that the machine's drift hits all alike.
+    """Time every call once per round, so that drift of the machine affects all alike.
 
     Its argument is the number of the round; round 0 warms up (compilation, caches) and is not counted.
     """
@@ -70,10 +70,10 @@ def interleave(calls: Mapping[K, Callable[[int], object]], repeats: int, device:
 
 
 def with_peak(call: Callable[..., Any], *args: Any, device: str) -> tuple[Any, dict[str, int]]:
-    """Return what the call returns, and its peak memory in bytes.
+    """Return the result of the call, and its peak memory in bytes.
 
-    On a CPU it runs in a fresh process: peak is all that the process ever held, libraries included, growth the part
-    after the imports. On CUDA peak is what torch allocated.
+    On a CPU it runs in a fresh process: peak is the maximum of the process, libraries included; growth excludes the
+    imports. On CUDA peak is the memory allocated by torch.
     """
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -91,7 +91,7 @@ def _watched(call: Callable[..., Any], *args: Any) -> tuple[Any, dict[str, int]]
 
 
 def _resident_peak() -> int:
-    """Return the bytes this process has held at most; on Linux not by getrusage, whose number a child inherits."""
+    """Return the peak resident bytes of this process; not by getrusage on Linux, where a child inherits the number."""
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return 1024 * int(found[1])

@@ -1,4 +1,4 @@
-"""What mSAM costs beside SAM: steps on the same batches, cut into one to B micro-batches, in both engines."""
+"""Cost of mSAM relative to SAM: steps on the same batches, cut into one to B micro-batches, in both engines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIM = 2000  # of the networks with explicit weights
 
 
 def by_shards(setting: Setting) -> list[dict[str, Any]]:
-    """Return the time of a step of a network, and how many times SAM's that is, for every engine, batch and count."""
+    """Return the time of a step of a network, and its ratio to SAM's, for every engine, batch and count."""
     gram = network("sam", n_tests=0)
     weights = replace(network("sam", dim=DIM, n_tests=0), engine="weights", sampling="vectors")
     n = gram.data.n_samples
@@ -48,7 +48,7 @@ def _row(run: RunConfig, size: int, count: int, timing: Timing, sam: Timing, n_s
 
 
 def _steps(run: RunConfig, setting: Setting) -> Callable[[int], None]:
-    """Return a function that takes the steps of a block that is drawn beforehand."""
+    """Return a function that takes the steps of a block drawn in advance."""
     runs = block(run, 0)
     engine = build_engine(runs, setting.device)
     rule = stack([one.optimizer for one in runs], engine.labels.new_tensor)

@@ -1,4 +1,4 @@
-"""The networks that are timed, scaled so that the same training happens in every dimension, with some test error."""
+"""The networks that are timed, scaled so that training is the same in every dimension, with nonzero test error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def network(
     n_tests: int = 10,
     dtype: DType = "float64",
 ) -> RunConfig:
-    """Return a run that records its test error ``n_tests`` times at equal distances, and nothing if that is 0.
+    """Return a run that records its test error at ``n_tests`` equally spaced steps, and nothing if that is 0.
 
     The noise norm grows as sqrt(dim), and so does the signal norm here; init_std and rho fall as 1 / sqrt(dim), and lr
     as 1 / dim.
@@ -51,7 +51,7 @@ def network(
 
 
 def block(run: RunConfig, number: int, device: str = "cpu") -> list[RunConfig]:
-    """Return the full block ``number`` of copies of ``run`` with other seeds."""
+    """Return the full block ``number``: copies of ``run`` with different seeds."""
     return [replace(run, seed=seed) for seed in seeds(run, number, device)]
 
 

@@ -1,4 +1,4 @@
-"""What is measured, and how often."""
+"""The sizes and repetitions of the measurements."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Setting:
 
     @classmethod
     def on(cls, device: str, *, quick: bool = False) -> Setting:
-        """Return what suits a device (auto: CUDA where there is one)."""
+        """Return the setting for a device (auto: CUDA if there is one)."""
         full = cls()
         if chosen_device(device) == "cuda":
             full = cls(device="cuda", blocks=(1024, 4096, 16_384, 65_536), million=10**6)
         return full.shortened() if quick else full
 
     def shortened(self) -> Setting:
-        """Return few sizes, in two rounds."""
+        """Return a setting with few sizes and two rounds."""
         few = replace(self, repeats=2, against=(1000,), dims=(10**3, 10**12), n_samples=(10, 20), n_filters=(5, 10))
         return replace(few, blocks=self.blocks[1::2], million=self.million // 20)

@@ -1,4 +1,4 @@
-"""What a network costs as one size grows, all else equal; what memory it takes; and a million of them."""
+"""Cost of a network as one size grows; peak memory; and a million networks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def by_n_filters(setting: Setting) -> Rows:
 
 
 def by_block(setting: Setting) -> Rows:
-    """Return the cost of a network for every size of the block that it is computed in."""
+    """Return the cost of a network for every block size."""
     run = network(n_steps=setting.n_steps)
 
     def call(size: int, number: int) -> None:
@@ -70,9 +70,9 @@ def _row(name: str, size: int, timing: Timing) -> dict[str, Any]:
 
 
 def memory(setting: Setting) -> Rows:
-    """Return the peak memory of the explicit loop in its largest dimension, of a block, and of longer streams of them.
+    """Return the peak memory of the explicit loop in its largest dimension, of one block and of several.
 
-    On a CPU each is measured in a process of its own.
+    On a CPU each is measured in a fresh process.
     """
     baseline, run = (network(dim=dim, n_steps=setting.n_steps) for dim in (max(setting.against), 10**12))
     calls: dict[str, tuple[Any, ...]] = {
@@ -88,7 +88,7 @@ def memory(setting: Setting) -> Rows:
 def million(setting: Setting) -> dict[str, Any]:
     """Return the time and peak memory of a million SAM networks in float32, one recorded test error each.
 
-    Where the setting asks for fewer, the time of a million is an extrapolation, and says so.
+    If the setting has fewer, the time of a million is extrapolated, and marked as such.
     """
     run = network(n_steps=setting.n_steps, n_tests=1, dtype="float32")
     n_blocks = -(-setting.million // lanes(run, setting.device))
@@ -108,7 +108,7 @@ def million(setting: Setting) -> dict[str, Any]:
 def stream(run: RunConfig, n_blocks: int, device: str) -> tuple[float, float]:
     """Simulate blocks one after the other, keeping none; return the seconds and the mean test error.
 
-    A block in advance takes what happens once (compilation, Sobol points) out of the time.
+    A warm-up block excludes one-time costs (compilation, Sobol points).
     """
     simulate_seeds(run, seeds(run, n_blocks, device), device=device)
     total, start = 0.0, perf_counter()

@@ -10,7 +10,7 @@ SIZES = {"dim": "d", "n_samples": "n", "n_filters": "m", "block": "block"}
 
 
 def report_text(report: dict[str, Any]) -> str:
-    """Return the report for a terminal or a page in Markdown."""
+    """Return the report as Markdown, readable in a terminal."""
     parts = [_head(report["machine"])]
     parts += [write(report[name]) for name, write in WRITERS.items() if name in report]
     if report["setting"]["device"] == "cpu":
@@ -23,7 +23,7 @@ def _head(on: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {on[name]}" for name in ("featlearn", "torch", "numpy", "numba"))
     return (
         f"{on['date']}: {on['processor']}, {on['cores']} cores{gpu}; {versions}, Python {on['python']}; "
-        f"load at the start {on['load']:.1f}.\nMedians; in brackets the smallest and the largest of all rounds."
+        f"load at the start {on['load']:.1f}.\nMedians, with the smallest and the largest of all rounds in brackets."
     )
 
 
@@ -33,10 +33,10 @@ def _compare(rows: list[dict[str, Any]]) -> str:
         "d",
         "dtype",
         "test errors",
-        "faster by",
+        "speed-up",
         "one thread each",
         "explicit",
-        "its threads",
+        "threads (explicit)",
         "Gram engine",
     ]
     cells = [
@@ -57,7 +57,7 @@ def _compare(rows: list[dict[str, Any]]) -> str:
 
 
 def _limit(rows: list[dict[str, Any]]) -> str:
-    head = ["rule", "dtype", "step / limit", "step", "limit", "flops", "its products", "large products"]
+    head = ["rule", "dtype", "step / limit", "step", "limit", "flops", "own products", "large products"]
     cells = [
         [
             row["rule"],
@@ -116,7 +116,7 @@ def _curvature(rows: list[dict[str, Any]]) -> str:
 
 def _memory(rows: list[dict[str, Any]]) -> str:
     cells = [[row["what"], *(_mebi(row.get(key)) for key in ("peak", "growth"))] for row in rows]
-    return _titled("Peak memory", ["of", "in all", "besides libraries"], cells)
+    return _titled("Peak memory", ["process", "total", "without libraries"], cells)
 
 
 def _million(row: dict[str, Any]) -> str:
@@ -157,7 +157,7 @@ def _titled(title: str, head: list[str], cells: Cells) -> str:
 
 
 def table(head: list[str], cells: Cells) -> str:
-    """Return a table in Markdown, aligned for reading as it is."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
 
     def line(row: Iterable[str]) -> str:
@@ -171,7 +171,7 @@ def _ratio(x: dict[str, float], form: str) -> str:
 
 
 def _time(x: dict[str, float]) -> str:
-    """Return the seconds with the unit that suits their median."""
+    """Return the seconds in the unit that suits their median."""
     unit, factor = next((u, f) for u, f in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)) if f == 1e6 or x["median"] * f >= 1)
     median, least, most = (f"{x[key] * factor:.3g}" for key in ("median", "min", "max"))
     return f"{median} {unit} [{least}, {most}]"

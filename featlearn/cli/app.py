@@ -1,4 +1,4 @@
-"""What all commands share: the application, their common arguments, and what becomes of an error."""
+"""What all commands share: the application, their common arguments, and how errors become messages and exit codes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Once(TyperCommand):
     """A command that refuses an option that is given twice, where only the last would count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the words of a call."""
+        """Parse the arguments of a call. Raises BadParameter for an option that is given twice."""
         order: list[Any] = [] if ctx.resilient_parsing else self.make_parser(ctx).parse_args(args=list(args))[2]
         twice = [parameter for parameter in order if order.count(parameter) > 1 and not parameter.multiple]
         if twice and not twice[0].is_eager:
@@ -87,14 +87,14 @@ def _is_the_users(error: Exception) -> bool:
 
 
 def end(message: str, code: int) -> NoReturn:
-    """Say why on standard error, and end with an exit code."""
+    """Print a message on standard error, and exit with a code."""
     typer.echo(message, err=True)
     raise typer.Exit(code)
 
 
 @contextmanager
-def telling(category: type[Warning]) -> Iterator[None]:
-    """Say warnings on standard error, in one line each."""
+def printed_warnings(category: type[Warning]) -> Iterator[None]:
+    """Print warnings of a category on standard error, in one line each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", category)
         yield
@@ -106,7 +106,7 @@ def load(path: Path, changes: list[str] | None) -> SweepConfig:
     """Read a config with the changes of --set; its warnings go to standard error."""
     from featlearn.config import ConfigWarning, load_config
 
-    with telling(ConfigWarning):
+    with printed_warnings(ConfigWarning):
         return load_config(path, set=changes or ())
 
 

@@ -1,4 +1,4 @@
-"""The commands that read a config, or say what one may hold; ``export`` also trains its base run."""
+"""The commands that read a config, or list what one may hold; ``export`` also trains its base run."""
 
 from __future__ import annotations
 
@@ -77,9 +77,9 @@ def list_(
         str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM; of config a key or a section.")
     ] = None,
 ) -> None:
-    """List what a config may name; of one kind with parameters, of one word with their bounds and meanings.
+    """List what a config may name: a kind with its parameters, or one entry with their bounds and meanings.
 
-    `list config` lists every key with its default, type and bounds; `list config KEY` says all about it.
+    `list config` lists every key with its default, type and bounds; `list config KEY` describes one in full.
     """
     from featlearn.config import describe
     from featlearn.config.catalogue import KINDS

@@ -1,4 +1,4 @@
-"""The commands that compute, and the one that says how far they are."""
+"""The commands that compute, and ``status``, which reports how far a sweep is."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
 
     device = checked_device(device)
     try:
-        with reporting_to(_say_once()):
+        with reporting_to(_announce_once()):
             trajectory = simulate(base, device=device)
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
     typer.echo(trajectory_text(trajectory))
 
 
-def _say_once() -> Callable[[float], None]:
-    """Return a listener that says when loops are compiled, at the first time."""
+def _announce_once() -> Callable[[float], None]:
+    """Return a listener that announces the first compilation of loops."""
     from featlearn.pace import COMPILING
     from featlearn.sweeps.progress import COMPILES
 
-    said = False
+    announced = False
 
     def listen(share: float) -> None:
-        nonlocal said
-        if share == COMPILING and not said:
-            said = True
+        nonlocal announced
+        if share == COMPILING and not announced:
+            announced = True
             typer.echo(COMPILES, err=True)
 
     return listen
@@ -86,13 +86,13 @@ def sweep(
             f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
         )
     if report.failed:
-        end(f"{report.failed} runs failed: `featlearn status {out}` says why", RUNS_FAILED)
+        end(f"{report.failed} runs failed: `featlearn status {out}` shows why", RUNS_FAILED)
 
 
 @app.command(cls=Once)
 @user_errors()
 def status(store: StoreFolder) -> None:
-    """Say how far a sweep is; what failed, and why."""
+    """Report how far a sweep is; what failed, and why."""
     from featlearn.store import status
     from featlearn.texts import status_text
 

@@ -177,9 +177,9 @@ def _edges(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         known = getattr(tracker, "edges", None)
         if known is not None and getattr(rule, "edge", None) not in known:
-            what = f"{config_name(tracker)} knows no edge of {config_name(rule)} as configured"
+            what = f"{config_name(tracker)} has no edge for {config_name(rule)} as configured"
             plain = f"there is one for {', '.join(sorted(known))} without momentum and weight decay"
-            beside = "" if "sgd" in known else "; gradient descent beside SAM is sam with optimizer.rho = 0"
+            beside = "" if "sgd" in known else "; for gradient descent use sam with optimizer.rho = 0"
             yield "record.trackers", f"{what}: {plain}{beside}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featlearn.data.model import Draws, FreshPatch, Kind, Noise, Slot, TrainingSet, flipped
 
@@ -19,7 +19,7 @@ class OneSignal:
     are the signal patches, then the noises: number q n + i of them is the q-th of sample i.
     """
 
-    n_common: int
+    n_common: ClassVar[int]
     n_samples: int
     dim: int
     n_patches: int

@@ -1,4 +1,4 @@
-"""What a rule may do with inner products, safe at zero: nothing becomes NaN that was not.
+"""What a rule may do with inner products, safe at zero: none of it makes a NaN of finite numbers.
 
 Numbers are one per run, [b], and taken over all parameters jointly.
 """
@@ -15,7 +15,7 @@ from featlearn.engines.vector import Scalar, Vector, spread
 
 
 class Algebra(ABC):
-    """The part of an objective that knows no loss."""
+    """The part of an objective that does not depend on the loss."""
 
     @abstractmethod
     def inner(self, u: Vector, v: Vector) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ class Loss(Algebra):
         n = self.batch.shape[1]
         draws, others = (uniforms(self.engine.seeds, name, n, self.step) for name in ("label noise", "other label"))
         labels = self.engine.labels if self.labels is None else self.labels
-        return replace(self, labels=self.engine.flipped(labels, draws <= spread(probability, draws), others))
+        return replace(self, labels=cast(Any, self.engine).flipped(labels, draws <= spread(probability, draws), others))
 
     def isotropic(self, law: Distribution) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""

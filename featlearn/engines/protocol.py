@@ -217,9 +217,10 @@ class Objective(Protocol):
 class Rule(Protocol):
     """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. ``steady``, where
-    a class has it itself, promises that steps with the same ``formula(t)`` follow the same formula, and that this asks
-    nothing of a loss but ``gradient`` and ``full``, products and numbers of them (see optim.formulas).
+    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. Every method is a
+    function of its arguments, and may be called more often than steps are taken: what a rule keeps between steps is its
+    memory. A step that asks its loss for gradients, ``full``, products and numbers of them alone is recorded once and
+    replayed (see loop.tapes).
     """
 
     needs: ClassVar[frozenset[str]]

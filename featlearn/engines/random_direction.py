@@ -1,4 +1,4 @@
-"""A random direction of parameter space, the same in law wherever the parameters live."""
+"""A random direction of parameter space, with the same law in every engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Distribution = Literal["sphere", "ball", "gaussian"]
 
 
 class Draws(Protocol):
-    """What a random direction asks of an engine."""
+    """What a random direction needs of an engine."""
 
     @property
     def seeds(self) -> Tensor:

@@ -1,7 +1,7 @@
-"""A rule's step, recorded once as a short list of operations on vectors and numbers, for compiled code to play.
+"""A rule's step, recorded once as a short list of operations on vectors and numbers, for compiled code to replay.
 
-Rules are written against Vector and Objective. Here both are stand-ins that write down what is asked of them, as a tape
-of automatic differentiation does. What a tape does not hold raises, and such a rule is stepped plainly.
+Rules are written against Vector and Objective. Here both are stand-ins that record the operations, as a tape of
+automatic differentiation does. An operation that a tape does not hold raises, and such a step is taken without a tape.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Program:
 
     operations [s, 5]: code, out, two operands (-1 for none) and a number. kept: which of the vectors before the step it
     reads or changes; they stand at 0, 1, ... results: where their successors are left. n_vectors: places in all.
-    numbers [b, c]: the constants, and room for what is computed.
+    numbers [b, c]: the constants, and space for the computed ones.
     """
 
     operations: NDArray[np.int64]
@@ -56,7 +56,7 @@ class Place(int):
 
 
 class Tape:
-    """Operations as they are asked for; ``like`` [b] gives the number of runs and the precision."""
+    """The operations in their order; ``like`` [b] gives the number of runs and the precision."""
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
@@ -65,7 +65,7 @@ class Tape:
         self._numbers = [torch.ones_like(like)]
 
     def start(self) -> TapeVector:
-        """Return a vector that is there before the step; all of them before anything is recorded."""
+        """Return a vector from before the step; call it for all of them before anything is recorded."""
         self._n_starts = self._n_vectors = self._n_vectors + 1
         return self.at(self._n_vectors - 1)
 
@@ -91,14 +91,25 @@ class Tape:
         """Return where a number of this tape, or a constant, stands; 0 for 1."""
         if isinstance(scalar, Number):
             return scalar.place
-        if isinstance(scalar, float | int) and scalar == 1:
+        constant = scalar if isinstance(scalar, Tensor) else float(scalar)
+        if isinstance(constant, float) and constant == 1:
             return 0
         like = self._like
-        self._numbers.append(torch.as_tensor(scalar, dtype=like.dtype, device=like.device).expand_as(like))
+        self._numbers.append(torch.as_tensor(constant, dtype=like.dtype, device=like.device).expand_as(like))
         return len(self._numbers) - 1
 
+    def show(self, point: Vector, *numbers: Any) -> None:
+        """Add a point and numbers that are shown to trackers to the contents."""
+        self.vector("scale", cast(TapeVector, point).place)
+        for number in numbers:
+            self.number_of(number)
+
+    def contents(self) -> tuple[tuple[Operation, ...], Tensor]:
+        """Return all that was asked, and the numbers [b, c]."""
+        return tuple(self._operations), torch.stack(self._numbers, 1)
+
     def finish(self, results: Sequence[Vector]) -> Program:
-        """Return the program whose ``results`` are the successors of the vectors that were there before the step."""
+        """Return the program whose ``results`` follow the vectors from before the step."""
         n_starts, ends = self._n_starts, [cast(TapeVector, v).place for v in results]
         if len(ends) != n_starts:
             raise TypeError(f"a step that makes {len(ends)} vectors of {n_starts} cannot be repeated")
@@ -106,7 +117,7 @@ class Tape:
             if end != j and (end < n_starts or end in ends[:j]):
                 ends[j] = self.vector("scale", end)
         if ends[0] not in {operation.out for operation in self._operations if operation.name == "add"}:
-            ends[0] = self.vector("add", ends[0], ends[0], factor=0.0)  # a sum is looked at whether it is finite
+            ends[0] = self.vector("add", ends[0], ends[0], factor=0.0)  # replay checks sums for being finite
         read = {v for operation in self._operations for v in operation.vectors}
         kept = tuple(j for j in range(n_starts) if j in read or ends[j] != j)
         places = _share_places(self._operations, kept, ends)
@@ -120,7 +131,7 @@ class Tape:
 
 
 def _share_places(operations: Sequence[Operation], kept: Sequence[int], ends: Sequence[int]) -> dict[int, int]:
-    """Return a place for every vector; one that is no longer read leaves its own to another, starts and ends do not."""
+    """Return a place for every vector; that of one no longer read is used again, if it is no start and no end."""
     places = {j: i for i, j in enumerate(kept)}
     last = {v: i for i, operation in enumerate(operations) for v in operation.vectors}
     free: list[int] = []
@@ -138,9 +149,12 @@ def _encoded(operation: Operation, places: dict[int, int]) -> tuple[int, ...]:
     return CODES[name], places[out] if name in OF_VECTORS else out, *operands, numbers[-1] if numbers else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number:
-    """One number a run, that a step computes: it may be multiplied, with a number, a tensor [b] or a Vector."""
+    """One number a run, that a step computes: it may be multiplied, with a number, a tensor [b] or a Vector.
+
+    There is no value yet: what asks for one, or compares it, raises TypeError.
+    """
 
     tape: Tape
     place: int
@@ -161,6 +175,16 @@ class Number:
     def __neg__(self) -> Number:
         """Return -self."""
         return -1.0 * self
+
+    def __bool__(self) -> bool:
+        """Refuse: a step that branches on its numbers takes another way in another run."""
+        raise TypeError("a step that branches on a number that it computes cannot be recorded")
+
+    def __eq__(self, other: object) -> bool:
+        """Refuse to compare."""
+        raise TypeError("a step that compares a number that it computes cannot be recorded")
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +209,7 @@ class TapeVector(LazyVector):
     @property
     def leaves(self) -> tuple[Tensor, ...]:
         """None: there are no tensors before the tape is replayed."""
-        raise TypeError("a step that looks into its vectors cannot be recorded")
+        raise TypeError("a step that reads the numbers of its vectors cannot be recorded")
 
     def made(self, rows: Any, factor: Any = None, start: Any = None) -> TapeVector:
         """Return start + factor * rows."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from featlearn.functions.formulas import chosen, in_torch, torch_function
 
-from featlearn.functions.formulas import chosen, softplus, torch_function
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Function = Callable[[Tensor], Tensor]
+    Function = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Activation:
     """A function of the pre-activation z with its derivatives, as formulas (see formulas.py) and on tensors.
 
     second_formula: None where the second derivative is 0 almost everywhere. degree: q where act(r z) = r^q act(z) for
-    r > 0, else None. twin: the same function in torch's own words, for autograd and as a check of the formulas.
+    r > 0, else None. twin_text: the same function of z in torch's own words.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Activation:
     slope_formula: str
     second_formula: str | None
     degree: int | None
-    twin: Function
+    twin_text: str
 
     @cached_property
     def value(self) -> Function:
@@ -48,30 +48,20 @@ class Activation:
         """Its second derivative; None where that is 0 almost everywhere."""
         return None if self.second_formula is None else torch_function("z", self.second_formula)
 
-    @property
-    def bend(self) -> Function | None:
-        """The old name of ``second``."""
-        return self.second
+    @cached_property
+    def twin(self) -> Function:
+        """The function in torch's own words, for autograd and as a check of the formulas."""
+        return in_torch(f"lambda z: {self.twin_text}")
 
 
-def _unit(z: Tensor) -> Tensor:
-    """Clamp to [0, 1], with slope 0 at 0 and 1 at 1."""
-    return F.relu(z).clamp(max=1)
-
-
-def _smoothed_leaky(z: Tensor) -> Tensor:
-    unit = _unit(z)
-    return torch.where(z > 1, z - 0.45, 0.1 * z + 0.45 * unit.square())
-
-
-RELU = Activation("relu", "positive(z)", "step(z)", None, degree=1, twin=F.relu)
+RELU = Activation("relu", "positive(z)", "step(z)", None, degree=1, twin_text="F.relu(z)")
 LEAKY_RELU = Activation(
     "leaky_relu",
     "where(z > 0, z, 0.1 * z)",
     "0.1 + 0.9 * step(z)",
     None,
     degree=1,
-    twin=lambda z: F.leaky_relu(z, 0.1),
+    twin_text="F.leaky_relu(z, 0.1)",
 )
 RELU2 = Activation(
     "relu2",
@@ -79,7 +69,7 @@ RELU2 = Activation(
     "2 * positive(z)",
     "2 * step(z)",
     degree=2,
-    twin=lambda z: F.relu(z).square(),
+    twin_text="F.relu(z).square()",
 )
 RELU3 = Activation(
     "relu3",
@@ -87,7 +77,7 @@ RELU3 = Activation(
     "3 * positive(z) * positive(z)",
     "6 * positive(z)",
     degree=3,
-    twin=lambda z: F.relu(z).pow(3),
+    twin_text="F.relu(z).pow(3)",
 )
 SMOOTHED_RELU = Activation(  # Allen-Zhu and Li (2023), with q = 3 and threshold 1
     "smoothed_relu",
@@ -95,7 +85,7 @@ SMOOTHED_RELU = Activation(  # Allen-Zhu and Li (2023), with q = 3 and threshold
     "where(z > 1, 1, positive(z) * positive(z))",
     "where(z > 1, 0, 2 * positive(z))",
     degree=None,
-    twin=lambda z: torch.where(z > 1, z - 2 / 3, _unit(z).pow(3) / 3),
+    twin_text="torch.where(z > 1, z - 2 / 3, F.relu(z).clamp(max=1).pow(3) / 3)",
 )
 SMOOTHED_LEAKY_RELU = Activation(  # its slope rises from .1 at 0 to 1 at 1
     "smoothed_leaky_relu",
@@ -103,17 +93,17 @@ SMOOTHED_LEAKY_RELU = Activation(  # its slope rises from .1 at 0 to 1 at 1
     "where(z > 1, 1, 0.1 + 0.9 * positive(z))",
     "where(z > 1, 0, 0.9 * step(z))",
     degree=None,
-    twin=_smoothed_leaky,
+    twin_text="torch.where(z > 1, z - 0.45, 0.1 * z + 0.45 * F.relu(z).clamp(max=1).square())",
 )
-QUADRATIC = Activation("quadratic", "z * z", "2 * z", "2", degree=2, twin=torch.square)
-CUBIC = Activation("cubic", "z * z * z", "3 * z * z", "6 * z", degree=3, twin=lambda z: z.pow(3))
+QUADRATIC = Activation("quadratic", "z * z", "2 * z", "2", degree=2, twin_text="z.square()")
+CUBIC = Activation("cubic", "z * z * z", "3 * z * z", "6 * z", degree=3, twin_text="z.pow(3)")
 SOFTPLUS = Activation(
     "softplus",
     "softplus(z)",
     "sigmoid(z)",
     "sigmoid(z) * sigmoid(-z)",
     degree=None,
-    twin=softplus,
+    twin_text="F.softplus(z, threshold=40.0)",
 )
 GELU = Activation(  # z times the normal distribution function; .3989... is its density at 0
     "gelu",
@@ -121,7 +111,7 @@ GELU = Activation(  # z times the normal distribution function; .3989... is its 
     "0.5 + 0.5 * erf(0.7071067811865476 * z) + z * (0.3989422804014327 * exp(-0.5 * z * z))",
     "0.3989422804014327 * (2 * exp(-0.5 * z * z) - z * (z * exp(-0.5 * z * z)))",
     degree=None,
-    twin=F.gelu,
+    twin_text="F.gelu(z)",
 )
 SILU = Activation(
     "silu",
@@ -129,7 +119,7 @@ SILU = Activation(
     "sigmoid(z) * (1 + z * sigmoid(-z))",
     "sigmoid(z) * sigmoid(-z) * (2 + z * (sigmoid(-z) - sigmoid(z)))",
     degree=None,
-    twin=F.silu,
+    twin_text="F.silu(z)",
 )
 TANH = Activation(
     "tanh",
@@ -137,7 +127,7 @@ TANH = Activation(
     "1 - tanh(z) * tanh(z)",
     "-2 * tanh(z) * (1 - tanh(z) * tanh(z))",
     degree=None,
-    twin=torch.tanh,
+    twin_text="torch.tanh(z)",
 )
 ERF = Activation(
     "erf",
@@ -145,9 +135,9 @@ ERF = Activation(
     "1.1283791670955126 * exp(-z * z)",
     "-2 * (z * (1.1283791670955126 * exp(-z * z)))",
     degree=None,
-    twin=torch.erf,
+    twin_text="torch.erf(z)",
 )
-IDENTITY = Activation("identity", "z", "1", None, degree=1, twin=lambda z: z * 1)
+IDENTITY = Activation("identity", "z", "1", None, degree=1, twin_text="z * 1")
 
 ACTIVATIONS = {
     act.name: act

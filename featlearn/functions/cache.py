@@ -1,7 +1,7 @@
-"""numba's cache on disk, for functions that call what other files define.
+"""numba's cache on disk, for functions that use what other files define.
 
 numba takes a function from its cache as long as the file that defines the function is unchanged. What it calls, such as
-the formulas of the activations, may stand in other files: those count here too.
+the formulas of the activations, and the numbers compiled into it may stand in other files: those count here too.
 """
 
 from __future__ import annotations
@@ -11,49 +11,38 @@ import linecache
 from types import FunctionType
 from typing import Any
 
-from numba.core.caching import CompileResultCacheImpl
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.registry import CPUDispatcher
 
 
 def check_definitions() -> None:
-    """Let numba compile a function of this package anew when the text of what its module imports has changed.
+    """Let numba compile a function of this package anew when what its module imports for compiled code has changed.
 
     It concerns the functions that are declared, with cache=True, after this call.
     """
-    known = CompileResultCacheImpl._locator_classes
-    if not any(issubclass(locator, _Definitions) for locator in known):
-        ours = [type(locator.__name__, (_Definitions, locator), {}) for locator in known]
-        CompileResultCacheImpl._locator_classes = [*ours, *known]
+    FunctionCache._impl_class = _Stamped
 
 
-class _Definitions:
-    """Adds the hash of the definitions to the stamp by which numba knows what a function was compiled from."""
+class _Stamped(CompileResultCacheImpl):  # type: ignore[misc]
+    """Adds the definitions to the stamp by which numba knows what a function of this package was compiled from."""
 
-    def __init__(self, function: FunctionType, file: str) -> None:
-        super().__init__(function, file)  # type: ignore[call-arg]
-        self.function = function
-
-    def get_source_stamp(self) -> Any:
-        """Return what has to be equal for the cache to be used."""
-        return super().get_source_stamp(), _hash_of(self.function)  # type: ignore[misc]
-
-    @classmethod
-    def from_function(cls, function: FunctionType, file: str) -> Any:
-        """Return the place of a function's cache; None for functions of others."""
-        ours = function.__module__.partition(".")[0] == __name__.partition(".")[0]
-        return super().from_function(function, file) if ours else None  # type: ignore[misc]
+    def __init__(self, function: FunctionType) -> None:
+        super().__init__(function)
+        if function.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            stamp = self.locator.get_source_stamp(), hash_of_definitions(function)
+            self.locator.get_source_stamp = lambda: stamp
 
 
-def _hash_of(function: FunctionType) -> str:
-    files = set[str]()
-    _add_files(function, files)
-    texts = ["".join(linecache.getlines(file)) for file in sorted(files)]
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
-
-
-def _add_files(function: FunctionType, files: set[str]) -> None:
-    """Add the files of the compiled functions that a function's module knows, and of those that these know."""
-    for known in [*function.__globals__.values()]:
-        if isinstance(known, CPUDispatcher) and (file := known.py_func.__code__.co_filename) not in files:
-            files.add(file)
-            _add_files(known.py_func, files)
+def hash_of_definitions(function: FunctionType) -> str:
+    """Return the hash of the numbers that a function's module knows, its compiled functions' files, and theirs."""
+    found = dict[str, Any]()
+    waiting = [function]
+    while waiting:
+        known = waiting.pop()
+        for name, value in known.__globals__.items():
+            if type(value) in (int, float):
+                found[f"{known.__module__}.{name}"] = value
+            elif isinstance(value, CPUDispatcher) and (file := value.py_func.__code__.co_filename) not in found:
+                found[file] = linecache.getlines(file)
+                waiting.append(value.py_func)
+    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()

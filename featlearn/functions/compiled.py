@@ -194,14 +194,3 @@ loss_seconds: Any = _function(
     *("loss_seconds", "outputs, labels, out", _NUMBER, "loss"),
     [*(_at_samples(x.second_formula or "0", "out[i] = {0}") for x in _LOSSES), ["refuse()"]],
 )
-
-# the old names
-kind_of = activation_kind
-value: Any = _function(
-    *("value", "z", "type(z)", "activation"),
-    [_steps(formula, result="return number({0})") for formula, _, _ in _ACTS],
-)
-slope: Any = _function(
-    *("slope", "z", "type(z)", "activation"),
-    [_steps(formula, result="return number({0})") for _, formula, _ in _ACTS],
-)

@@ -66,14 +66,14 @@ OF_TRITON = re.compile(r"\b(where|exp|sqrt|erf|abs)\(")  # the words that are tr
 
 def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) -> Any:
     """Compile the choice among formulas by their names."""
-    like = arguments.partition(",")[0]
+    like, unknown = arguments.partition(",")[0], f"no formula is compiled for this {what}; expected one of "
     lines = ["@triton.jit", f"def {name}({arguments}, KIND: tl.constexpr):"]
     for number, (kind, formula) in enumerate(formulas.items()):
         _, *body = source("_", arguments, formula).rstrip().split("\n    ")
         if not variables(formula):
-            body[-1] = body[-1].replace("return ", f"return tl.zeros_like({like}) + ")
+            body[-1] = body[-1].replace("return ", f"return tl.full({like}.shape, 0, {like}.dtype) + ")
         lines += [f"    {'elif' if number else 'if'} KIND == {kind!r}:", *(f"        {line}" for line in body)]
-    lines += ["    else:", f"        tl.static_assert(False, 'no formula is compiled for this {what}')"]
+    lines += ["    else:", f"        tl.static_assert(False, '{unknown}{', '.join(formulas)}')"]
     file, text = f"<featlearn.functions.device: {name}>", OF_TRITON.sub(r"tl.\1(", "\n".join(lines)) + "\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where Triton reads it
     made: dict[str, Any] = {**WORDS, "triton": triton, "tl": tl, "__name__": __name__}

@@ -7,38 +7,40 @@ A formula is a Python expression of its variables, numbers, + - * / and comparis
     where(c, a, b)   a where c holds, else b        softplus(x)   log(1 + exp(x))
 
 A formula of the margin m = y f may write m. Here the words mean torch's functions; compiled.py and device.py have
-their own.
+their own. torch is imported where a function is made: the names of activations and losses are known without it.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-
-def softplus(x: Tensor) -> Tensor:
-    """Return log(1 + exp(x)), elementwise; beyond 40 softplus(x) - x is below the last bit of x."""
-    return F.softplus(x, threshold=40.0)
-
-
-WORDS: dict[str, Callable[..., Tensor]] = {
-    "positive": torch.relu,
-    "step": lambda x: (x > 0).to(x.dtype),
-    "where": torch.where,
-    "exp": torch.exp,
-    "log1p": torch.log1p,
-    "sqrt": torch.sqrt,
-    "tanh": torch.tanh,
-    "erf": torch.erf,
-    "abs": torch.abs,
-    "sigmoid": torch.sigmoid,
-    "softplus": softplus,
+WORDS = {
+    "positive": "torch.relu",
+    "step": "lambda x: (x > 0).to(x.dtype)",
+    "where": "torch.where",
+    "exp": "torch.exp",
+    "log1p": "torch.log1p",
+    "sqrt": "torch.sqrt",
+    "tanh": "torch.tanh",
+    "erf": "torch.erf",
+    "abs": "torch.abs",
+    "sigmoid": "torch.sigmoid",
+    "softplus": "lambda x: F.softplus(x, threshold=40.0)",  # beyond, softplus(x) - x is below the last bit of x
 }
+
+
+def in_torch(text: str) -> Callable[..., Tensor]:
+    """Return what a text means where torch, and torch.nn.functional as F, are imported."""
+    import torch
+    import torch.nn.functional as F
+
+    function: Callable[..., Tensor] = eval(text, {"torch": torch, "F": F})
+    return function
 
 
 def variables(formula: str) -> set[str]:
@@ -59,12 +61,12 @@ def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:
 
 def torch_function(arguments: str, formula: str) -> Callable[..., Tensor]:
     """Return the function of tensors with this formula; a constant has the shape and precision of the first one."""
-    made: dict[str, Any] = dict(WORDS)
+    made: dict[str, Any] = {word: in_torch(text) for word, text in WORDS.items()}
     exec(source("function", arguments, formula), made)
     function: Callable[..., Tensor] = made["function"]
     if variables(formula):
         return function
-    return lambda x, *others: torch.full_like(x, function(x, *others))  # type: ignore[arg-type]
+    return lambda x, *others: x.new_full(x.shape, function(x, *others))
 
 
 def chosen(kind: str, name: str, among: Mapping[str, Any]) -> Any:

@@ -9,29 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from featlearn.functions.formulas import chosen, in_torch, torch_function
 
-from featlearn.functions.formulas import chosen, softplus, torch_function
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Function = Callable[[Tensor, Tensor], Tensor]
+    Function = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class LossFunction:
     """A loss of one output f, with its formulas (see formulas.py); Softmax is a loss of several.
 
-    second_formula: None where the second derivative is 0 almost everywhere. scalar_twin(f, y): the same function in
-    torch's own words. Outputs are [..., C], with C = 1 here, and labels [...].
+    second_formula: None where the second derivative is 0 almost everywhere. twin_text: the same function of f and y
+    in torch's own words. Outputs are [..., C], with C = 1 here, and labels [...].
     """
 
     name: str
     value_formula: str
     slope_formula: str
     second_formula: str | None
-    scalar_twin: Function
+    twin_text: str
 
     def n_outputs(self, n_classes: int) -> int:
         """Return C."""
@@ -47,13 +47,11 @@ class LossFunction:
 
     def root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return R [..., C, C], where R R' is the matrix of second derivatives in the outputs."""
-        if self.second_formula is None:
-            return torch.zeros_like(outputs)[..., None]
-        return torch_function("f, y", self.second_formula)(outputs, labels[..., None]).sqrt()[..., None]
+        return self._second(outputs, labels[..., None]).sqrt()[..., None]
 
     def twin(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of every sample by torch's own functions, for autograd and as a check of the formulas."""
-        return self.scalar_twin(outputs[..., 0], labels)
+        return self._twin(outputs[..., 0], labels)
 
     def mistakes(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return 1 where the sign of the output is wrong, 0 where it is right, 1/2 where f = 0; NaN stays."""
@@ -66,6 +64,14 @@ class LossFunction:
     @cached_property
     def _slope(self) -> Function:
         return torch_function("f, y", self.slope_formula)
+
+    @cached_property
+    def _second(self) -> Function:
+        return torch_function("f, y", self.second_formula or "0")
+
+    @cached_property
+    def _twin(self) -> Function:
+        return in_torch(f"lambda f, y: {self.twin_text}")
 
 
 class Softmax(LossFunction):
@@ -90,12 +96,12 @@ class Softmax(LossFunction):
     def root(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return (I - p 1') diag(sqrt p), whose square is diag(p) - p p'."""
         p = outputs.softmax(-1)
-        identity = torch.eye(p.shape[-1], dtype=p.dtype, device=p.device)
+        identity = p.new_ones(p.shape[-1]).diag()
         return (identity - p[..., None]) * p.sqrt()[..., None, :]
 
     def twin(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return torch's cross-entropy."""
-        flat = F.cross_entropy(outputs.flatten(0, -2), labels.flatten().long(), reduction="none")
+        flat = self._twin(outputs.flatten(0, -2), labels.flatten().long())
         return flat.view(outputs.shape[:-1])
 
     def mistakes(self, outputs: Tensor, labels: Tensor) -> Tensor:
@@ -108,41 +114,34 @@ def _index(labels: Tensor) -> Tensor:
     return labels.long()[..., None]
 
 
-def _polynomial(f: Tensor, y: Tensor) -> Tensor:
-    m = y * f
-    return torch.where(m >= 0, 1 / (1 + m.clamp(min=0)), 1 - m)
-
-
 LOGISTIC = LossFunction(
     "logistic",
     "softplus(-m)",
-    "-y * sigmoid(-m)",
+    "-y / (1 + exp(m))",
     "sigmoid(m) * sigmoid(-m)",
-    lambda f, y: softplus(-y * f),
+    "F.softplus(-y * f, threshold=40.0)",
 )
-EXPONENTIAL = LossFunction("exponential", "exp(-m)", "-y * exp(-m)", "exp(-m)", lambda f, y: torch.exp(-y * f))
-HINGE = LossFunction("hinge", "positive(1 - m)", "-y * step(1 - m)", None, lambda f, y: F.relu(1 - y * f))
+EXPONENTIAL = LossFunction("exponential", "exp(-m)", "-y * exp(-m)", "exp(-m)", "torch.exp(-y * f)")
+HINGE = LossFunction("hinge", "positive(1 - m)", "-y * step(1 - m)", None, "F.relu(1 - y * f)")
 SMOOTHED_HINGE = LossFunction(
     "smoothed_hinge",
     "where(m > 0, 0.5 * positive(1 - m) * positive(1 - m), 0.5 - m)",
     "-y * positive(1 - positive(m))",
     "step(m) * step(1 - m)",
-    lambda f, y: F.smooth_l1_loss(F.relu(1 - y * f), torch.zeros_like(f), reduction="none"),
+    "F.smooth_l1_loss(F.relu(1 - y * f), torch.zeros_like(f), reduction='none')",
 )
-SQUARE = LossFunction(
-    "square", "(f - y) * (f - y)", "2 * (f - y)", "2", lambda f, y: F.mse_loss(f, y, reduction="none")
-)
+SQUARE = LossFunction("square", "(f - y) * (f - y)", "2 * (f - y)", "2", "F.mse_loss(f, y, reduction='none')")
 HALF_SQUARE = LossFunction(
-    "half_square", "0.5 * (f - y) * (f - y)", "f - y", "1", lambda f, y: 0.5 * F.mse_loss(f, y, reduction="none")
+    "half_square", "0.5 * (f - y) * (f - y)", "f - y", "1", "0.5 * F.mse_loss(f, y, reduction='none')"
 )
 POLYNOMIAL = LossFunction(  # Wang, Chatterji, Haque and Hashimoto (2021), arXiv:2112.12986
     "polynomial",
     "1 / (1 + positive(m)) + positive(-m)",
     "-y / (1 + positive(m)) / (1 + positive(m))",
     "where(m >= 0, 2 / (1 + positive(m)) / (1 + positive(m)) / (1 + positive(m)), 0)",
-    _polynomial,
+    "torch.where(y * f >= 0, 1 / (1 + (y * f).clamp(min=0)), 1 - y * f)",
 )
-SOFTMAX = Softmax("softmax", "", "", None, lambda f, y: f)
+SOFTMAX = Softmax("softmax", "", "", None, "F.cross_entropy(f, y, reduction='none')")
 
 LOSSES = {
     loss.name: loss for loss in (LOGISTIC, EXPONENTIAL, HINGE, SMOOTHED_HINGE, SQUARE, HALF_SQUARE, POLYNOMIAL, SOFTMAX)
@@ -159,18 +158,3 @@ def loss(name: str) -> LossFunction:
 def mistakes(margin: Tensor) -> Tensor:
     """Return 1 where the margin is negative, 0 where it is positive; an undecided output counts one half; NaN stays."""
     return ((margin < 0).to(margin.dtype) + 0.5 * (margin == 0)).where(~margin.isnan(), margin)
-
-
-def logistic(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC.value, of a margin."""
-    return LOGISTIC.value(margin[..., None], torch.ones_like(margin))
-
-
-def logistic_slope(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC.slope, of a margin."""
-    return LOGISTIC.slope(margin[..., None], torch.ones_like(margin))[..., 0]
-
-
-def logistic_bend(margin: Tensor) -> Tensor:
-    """The old name of LOGISTIC's second derivative, of a margin."""
-    return torch.sigmoid(margin) * torch.sigmoid(-margin)

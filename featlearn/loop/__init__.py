@@ -1,27 +1,39 @@
-"""The one loop: a block of runs of equal shape is trained in one batch, and watched on the way.
+"""The one loop: it trains a block of runs of equal shape in one batch, and records on the way.
 
-The device is not waited for between looks: whether a run has fitted or diverged is kept there, and the host only looks
-at it when something is recorded, when the rule changes, and now and then.
+The host does not wait for the device between records: the device keeps whether a run has fitted or diverged, and the
+host reads it when something is recorded, when the rule does something else, and every SYNC_EVERY steps.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from featlearn.engines.protocol import Engine, Loss, Rule, Vector
 from featlearn.engines.span.engine import GramEngine
 from featlearn.loop.batches import MiniBatches
 from featlearn.loop.graphs import GraphStepper
-from featlearn.loop.recorder import Outcome, Prospect, Recorder, observe
+from featlearn.loop.next_step import NextStep
+from featlearn.loop.observer import Observer, Outcome
 from featlearn.loop.replay import ReplayStepper
-from featlearn.loop.state import State, Stepper
-from featlearn.optim import changes, formula
+from featlearn.loop.state import State
+from featlearn.loop.stepper import Stepper
 from featlearn.pace import report_progress
 from featlearn.runs import Record, Train
 
-__all__ = ["GraphStepper", "MiniBatches", "Outcome", "Prospect", "Recorder", "State", "Stepper", "observe", "train"]
+__all__ = [
+    "GraphStepper",
+    "MiniBatches",
+    "NextStep",
+    "Observer",
+    "Outcome",
+    "ReplayStepper",
+    "State",
+    "Stepper",
+    "train",
+]
 
-SYNC_EVERY = 64  # steps, where looking is not free
+SYNC_EVERY = 64  # steps
 
 
 def train(
@@ -31,32 +43,24 @@ def train(
 
     A run that has fitted or diverged keeps its parameters from then on.
     """
-    stepper = _stepper(engine, rule, schedule.stop_at_train_loss)
-    syncs = sync_steps(rule, schedule.n_steps, record.steps, 1 if stepper.syncs_freely else SYNC_EVERY)
-    state, recorder = stepper.start(next(losses)), Recorder(engine, rule, record.trackers)
-    for t, following in zip(syncs, [*syncs[1:], None], strict=True):
+    stepper = make_stepper(engine, rule, schedule.stop_at_train_loss)
+    stops = sorted({schedule.n_steps, *record.steps, *range(0, schedule.n_steps, SYNC_EVERY)})
+    state, observer, t = stepper.start(next(losses)), Observer(engine, rule, record.trackers), 0
+    while True:
         report_progress(t / max(schedule.n_steps, 1))
-        recorder.notice(state, t)
-        if following is None or not state.active.any():
-            recorder.record(state, t)
-            break
-        if t in record.steps:
-            recorder.record(state, t)
-        state = stepper.run(state, losses, t, following)
-    return recorder.outcome(state), state.w
+        observer.keep_stopped(state, t)
+        ended = t == schedule.n_steps or not state.active.any()
+        if ended or t in record.steps:
+            observer.record(state, t)
+        if ended:
+            return observer.outcome(state), state.w
+        following = stepper.until(state, t, stops[bisect_right(stops, t)])
+        state, t = stepper.run(state, losses, t, following), following
 
 
-def sync_steps(rule: Rule, n_steps: int, recorded: tuple[int, ...], every: int) -> list[int]:
-    """Return the steps after which the host looks, 0 and n_steps among them; all where the rule may always change."""
-    others = changes(rule, n_steps)
-    return (
-        list(range(n_steps + 1)) if others is None else sorted({n_steps, *recorded, *others, *range(0, n_steps, every)})
-    )
-
-
-def _stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
-    """Return what takes the steps: all up to the next look in one go where the engine and the rule allow it."""
+def make_stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
+    """Return what takes the steps: many in one go where the engine allows it."""
     kind = Stepper
-    if isinstance(engine, GramEngine) and formula(rule, 0) is not None:
-        kind = ReplayStepper if hasattr(engine, "play") else GraphStepper if engine.seeds.is_cuda else Stepper
+    if isinstance(engine, GramEngine):
+        kind = ReplayStepper if hasattr(engine, "replay") else GraphStepper if engine.seeds.is_cuda else Stepper
     return kind(engine, rule, level)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.protocol import Engine, Loss, Rule
-from featlearn.loop.recording import Recordings, keep
-from featlearn.loop.state import State, Stepper, held, merge
-from featlearn.optim import formula
+from featlearn.loop.state import State, held, merge
+from featlearn.loop.stepper import Stepper
+from featlearn.loop.tapes import Recording
 
 Capture = Callable[[Callable[[], object]], Callable[[], object]]
 Captured = tuple[State, Tensor, Callable[[], object]]
-CAPTURES = 2  # kept: every one holds the memory that a step takes
+CAPTURES = 2  # kept: each holds the memory that a step takes
 
 
 def cuda_graph(body: Callable[[], object]) -> Callable[[], object]:
@@ -44,25 +44,28 @@ def _aside() -> torch.cuda.Stream:
 
 
 class GraphStepper(Stepper):
-    """Takes the same steps by replaying a capture of one, one capture for each formula of the rule (optim.formulas).
+    """Takes the same steps by replaying a capture of one, one capture for each recording of the rule (see Tapes).
+
+    Its use: the only fast path on a GPU for a network that does not fit on chip, and for an activation or a loss that
+    the kernel of engines.gpu does not have. There it takes the place of hundreds of launches a step.
 
     The step reads a state and the next batch at fixed places in memory, and writes the new state over the old one,
-    of which it holds no part: every tensor is new. A run that has stopped keeps its memory. A
-    formula that serves one step alone is not captured, nor is a step that a tape does not hold: it may draw numbers of
-    its own, or change what the memory is made of.
+    of which it holds no part: nothing is checked on the host, so every tensor of it is new. A run that has stopped
+    keeps its memory. A single step is not captured, nor is one that cannot be recorded: it may draw numbers of its own,
+    or change what the memory is made of.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture | None = None) -> None:
         super().__init__(engine, rule, level)
-        self._capture, self.syncs_freely = capture or cuda_graph, False
-        self._recordings = Recordings(rule)
-        self._replays: dict[Hashable, Captured] = {}
+        self._capture, self._on_host = capture or cuda_graph, False
+        self._replays: dict[Recording, Captured] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1; what is returned is not written over by later ones."""
-        if last - first == 1 or self._recordings.of(state, range(first, last)) is None:
+        """Take the steps first ... last - 1; later steps do not write over what is returned."""
+        recording = self.tapes.at(state, first)
+        if last - first == 1 or recording.program is None:
             return super().run(state, losses, first, last)
-        place, upcoming, replay = self._captured(state, first)
+        place, upcoming, replay = self._captured(recording, state, first)
         merge(Tensor.copy_, place, replace(state, samples=None, before=None))
         for _ in range(first, last):
             loss = next(losses)
@@ -71,12 +74,13 @@ class GraphStepper(Stepper):
         done: State = merge(torch.clone, place)
         return replace(done, samples=loss.samples)
 
-    def _captured(self, state: State, t: int) -> Captured:
-        """Return places for a state and the next batch, and what takes a step of the formula that the rule has at t."""
-        name = formula(self._rule, t)
-        if name not in self._replays:
-            state = replace(state, samples=None, before=None)  # a steady rule has no use for them
+    def _captured(self, recording: Recording, state: State, t: int) -> Captured:
+        """Return places for a state and the next batch, and what takes the step that the rule takes at t."""
+        if recording not in self._replays:
+            state = replace(state, samples=None, before=None)  # a recorded step does not use them
             place, upcoming = merge(torch.clone, state), state.batch.clone()
             replay = self._capture(lambda: merge(Tensor.copy_, place, held(place, self.step(place, upcoming, t))))
-            keep(self._replays, name, (place, upcoming, replay), CAPTURES)
-        return self._replays[name]
+            self._replays[recording] = place, upcoming, replay
+            if len(self._replays) > CAPTURES:
+                del self._replays[next(iter(self._replays))]
+        return self._replays[recording]

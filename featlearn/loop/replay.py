@@ -1,4 +1,4 @@
-"""Recorded steps replayed in one compiled call from look to look: else time goes into calls and passes over memory."""
+"""Recorded steps, many of them replayed in one compiled call: else time goes into calls and passes over memory."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
-from featlearn.engines.protocol import Engine, Loss, Rule, Vector
-from featlearn.loop.recording import Recordings, vectors_of
-from featlearn.loop.state import State, Stepper, merge
+from featlearn.engines.protocol import Loss, Vector
+from featlearn.loop.state import State, merge
+from featlearn.loop.stepper import Stepper
+from featlearn.loop.tapes import vectors_of
 
 
 class ReplayStepper(Stepper):
-    """Takes the same steps by playing a tape of one, one tape for each formula of the rule (see optim.formulas).
+    """Takes the same steps by replaying a recording of one, on an engine that can (see Tapes).
 
-    What cannot be recorded is stepped as if there were no tape.
+    A step that cannot be recorded is taken as if there were no tape.
     """
 
-    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
-        super().__init__(engine, rule, level)
-        self.syncs_freely = False
-        self._recordings = Recordings(rule)
+    def until(self, state: State, first: int, last: int) -> int:
+        """Return up to which step ``run`` may go from ``first`` on, ``last`` at most: the rule does the same in all."""
+        return self.tapes.until(state, first, last)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1."""
-        program = self._recordings.of(state, range(first, last))
+        """Take the steps first ... last - 1, in all of which the rule does the same."""
+        program = self.tapes.at(state, first).program
         if program is None:
             return super().run(state, losses, first, last)
         coming = [next(losses) for _ in range(first, last)]
         upcoming = [loss.batch for loss in coming]
         same = all(batch is state.batch for batch in upcoming)
         batches = torch.stack([state.batch] if same else [state.batch, *upcoming[:-1]], 1)
-        vectors, status = vectors_of((state.w, state.memory)), (state.end, state.stopped)
+        vectors, ends = vectors_of((state.w, state.memory)), (state.end, state.stopped)
         kept = [vectors[j] for j in program.kept]
-        kept, status = cast(Any, self._engine).play(program, kept, batches, range(first, last), self._level, status)
+        kept, ends = cast(Any, self._engine).replay(program, kept, batches, range(first, last), self._level, ends)
         for j, vector in zip(program.kept, kept, strict=True):
             vectors[j] = vector
-        left, (end, stopped) = iter(vectors), status
+        left, (end, stopped) = iter(vectors), ends
         w, memory = merge(lambda _: next(left), (state.w, state.memory), whole=(Vector,))
-        batch = state.batch
-        if not same:
-            lane, place = (
-                torch.arange(len(end), device=end.device),
-                (stopped - first).clamp(min=0, max=batches.shape[1] - 1),
-            )
-            batch = torch.where(((end == 0) | (stopped == last))[:, None], upcoming[-1], batches[lane, place])
+        batch = state.batch if same else _next_batch(batches, upcoming[-1], end, stopped, range(first, last))
         return State(w, memory, batch, state.clock + (last - first), end, stopped, coming[-1].samples)
+
+
+def _next_batch(batches: Tensor, following: Tensor, end: Tensor, stopped: Tensor, steps: range) -> Tensor:
+    """Return the batch that follows the steps; of a run that has stopped, the one that would have followed then."""
+    lane, place = torch.arange(len(end), device=end.device), (stopped - steps.start).clamp(min=0, max=len(steps) - 1)
+    moving = (end == 0) | (stopped == steps.stop)
+    return torch.where(moving[:, None], following, batches[lane, place])

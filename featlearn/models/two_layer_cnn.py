@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 import numpy as np
 
+from featlearn.functions import ACTIVATIONS, LOSSES
 from featlearn.streams import stream
 from featlearn.types import Bound, Count, TheoryScale
 
@@ -38,25 +39,8 @@ class TwoLayerCNN:
     provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
     n_filters: Count = 10
-    activation: Literal[
-        "relu",
-        "leaky_relu",
-        "relu2",
-        "relu3",
-        "smoothed_relu",
-        "smoothed_leaky_relu",
-        "quadratic",
-        "cubic",
-        "softplus",
-        "gelu",
-        "silu",
-        "tanh",
-        "erf",
-        "identity",
-    ] = "relu"
-    loss: Literal[
-        "logistic", "exponential", "hinge", "smoothed_hinge", "square", "half_square", "polynomial", "softmax"
-    ] = "logistic"
+    activation: Literal[*ACTIVATIONS] = "relu"  # type: ignore[valid-type]
+    loss: Literal[*LOSSES] = "logistic"  # type: ignore[valid-type]
     second_layer: Literal["fixed", "trained"] = "fixed"
     init: Literal["gaussian", "uniform"] = "gaussian"
     init_std: Annotated[float, Bound(ge=0), TheoryScale("init_std")] | None = None

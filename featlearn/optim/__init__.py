@@ -11,7 +11,6 @@ from featlearn.optim.asam import ASAM, ElementwiseASAM
 from featlearn.optim.component_sam import ComponentSAM
 from featlearn.optim.dnsam import DNSAM
 from featlearn.optim.ema_sam import EMASAM
-from featlearn.optim.formulas import changes, formula
 from featlearn.optim.fsam import FSAM
 from featlearn.optim.gsam import GSAM
 from featlearn.optim.label_noise import LabelNoiseGD
@@ -61,8 +60,6 @@ __all__ = [
     "TorchOptim",
     "VaSSO",
     "Wrapper",
-    "changes",
-    "formula",
     "shape",
     "stack",
 ]
@@ -100,7 +97,7 @@ R = TypeVar("R")
 def stack(rules: Sequence[R], tensor: Any) -> R:
     """Merge the rules of a block into one whose numbers are tensors [b], made by ``tensor`` from a list.
 
-    A number that is 0 in all runs stays one, so that a rule can leave out what it switches. Raises ValueError where
+    A number that is 0 in all runs stays a float, so that a rule can leave out the term. Raises ValueError where
     the rules differ in anything but floats: such runs do not fit in one block (see ``shape``).
     """
     first = rules[0]

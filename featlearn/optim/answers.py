@@ -1,6 +1,6 @@
-"""What rules, schedules and trackers answer, looked at where it is received.
+"""What rules, schedules and trackers return, checked where it is received.
 
-A wrong answer would fail later and elsewhere, in lines that its author has not written: here it is known whose it is.
+A wrong answer would fail later, in code that its author did not write; here the error names the method that gave it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AnswerError(TypeError):
-    """A method has answered something else than it must; place: file and line of the method, if they are known."""
+    """A method returned something else than it must; place: file and line of the method, if they are known."""
 
     def __init__(self, method: Callable[..., Any], expected: str, found: str) -> None:
         name = getattr(method, "__qualname__", repr(method))
@@ -29,7 +29,7 @@ def pair(method: Callable[..., Any], loss: Any, w: Vector, *rest: Any) -> tuple[
     """Return method(loss, w, ...): a Vector such as w, and a memory. Raises AnswerError."""
     answer = method(loss, w, *rest)
     if not isinstance(answer, tuple) or len(answer) != 2:
-        raise AnswerError(method, "two things, a Vector and a memory", _told(answer))
+        raise AnswerError(method, "two things, a Vector and a memory", _described(answer))
     _like(method, answer[0], w, "a Vector and a memory, the Vector")
     return answer
 
@@ -45,7 +45,7 @@ def number(method: Callable[..., Any], t: int) -> Scalar:
     """Return method(t): a number, or one per run. Raises AnswerError."""
     answer: Scalar = method(t)
     if isinstance(answer, bool) or not hasattr(answer, "__truediv__"):
-        raise AnswerError(method, "a number", _told(answer))
+        raise AnswerError(method, "a number", _described(answer))
     return answer
 
 
@@ -54,19 +54,19 @@ def columns(tracker: Callable[..., Any], view: Any, n_runs: int) -> dict[str, Te
     answer, method = tracker(view), getattr_static(type(tracker), "__call__")
     expected = f"a dict of tensors of real numbers, [{n_runs}] or [{n_runs}, length]: a row for each run of the block"
     if not isinstance(answer, dict):
-        raise AnswerError(method, expected, _told(answer))
+        raise AnswerError(method, expected, _described(answer))
     for name, column in answer.items():
         tensor = hasattr(column, "cpu") and not column.is_complex() and column.ndim in (1, 2)
         if not isinstance(name, str) or not tensor or len(column) != n_runs:
             kind = f" of {column.dtype}" if hasattr(column, "cpu") and column.is_complex() else ""
-            raise AnswerError(method, expected, f"{_told(column)}{kind} under {name!r}")
+            raise AnswerError(method, expected, f"{_described(column)}{kind} under {name!r}")
     return answer
 
 
 def _like(method: Callable[..., Any], u: Any, w: Vector, what: str) -> None:
-    """Refuse what is no Vector, and one of other shapes than w."""
+    """Raise AnswerError for what is not a Vector, or has other shapes than w."""
     if not isinstance(u, type(w)):
-        raise AnswerError(method, f"{what} a combination of the parameters and their gradients", _told(u))
+        raise AnswerError(method, f"{what} a combination of the parameters and their gradients", _described(u))
     shapes, asked = ([tuple(part.shape) for part in v.parts] for v in (u, w))
     factor = tuple(getattr(u.factor, "shape", ()))
     if shapes != asked:
@@ -75,7 +75,7 @@ def _like(method: Callable[..., Any], u: Any, w: Vector, what: str) -> None:
         raise AnswerError(method, f"{what} with one factor a run, {asked[0][:1]}", f"factors of shape {factor}")
 
 
-def _told(answer: Any) -> str:
+def _described(answer: Any) -> str:
     shape = getattr(answer, "shape", None)
     if isinstance(answer, tuple):
         return f"({', '.join(type(part).__name__ for part in answer)})"

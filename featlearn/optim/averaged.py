@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,6 @@ class Averaged(Perturbed):
     def mixture(self) -> tuple[Scalar, Scalar, Scalar]:
         """Return a, b and lam."""
 
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: whether there is an average."""
-        rest = super().formula(t)
-        return None if rest is None else (t > self.start, rest)
-
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho u / |u|, and the average after the step."""
         (a, b, lam), m = self.mixture(), memory.own
@@ -42,6 +36,6 @@ class Averaged(Perturbed):
         return self.radius(t) * loss.unit(u), lam * m + (1 - lam) * g
 
     def on_full_batch(self) -> str:
-        """Say what a subtracted average comes to: g - m is about -lr / (1 - lam) H g."""
+        """Return what a subtracted average does on the full batch: g - m is about -lr / (1 - lam) H g."""
         rest = "its average is nearly the gradient, and the little that is left is stretched to the radius"
         return f"perturbs downhill: {rest}" if self.mixture()[1] < 0 else ""

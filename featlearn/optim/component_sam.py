@@ -1,12 +1,11 @@
 """SAM along one component of the mini-batch gradient: the experiment behind Friendly SAM.
 
-Source: Li et al. 2024 (arXiv 2403.12350), who take the batch gradient apart into the full gradient and what is peculiar
-to the batch, perturb with one of them alone, and find the former to harm and the latter to help.
+Source: Li et al. 2024 (arXiv 2403.12350), who split the batch gradient into the full gradient and the noise
+of the batch, perturb with one of them alone, and find that the former harms and the latter helps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
 
@@ -29,13 +28,8 @@ class ComponentSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Li et al. 2024, arXiv 2403.12350"
-    steady: ClassVar[bool] = True
 
     component: Literal["full", "noise", "orthogonal", "other_batch"]
-
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others; None where another batch is drawn."""
-        return None if self.component == "other_batch" else super().formula(t)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho u / |u|."""
@@ -55,6 +49,6 @@ class ComponentSAM(Perturbed):
         assert_never(self.component)
 
     def on_full_batch(self) -> str:
-        """Say what is left: no noise, or no difference to SAM."""
+        """Return what the rule is on the full batch: its base or SAM."""
         left = "its base, without a perturbation" if self.component in ("noise", "orthogonal") else "SAM"
         return f"is {left}: component = {self.component}"

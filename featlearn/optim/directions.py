@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from featlearn.engines.protocol import Objective, Vector
 
-ROUNDING = 1e-6  # a difference this much shorter than its terms is taken for rounding, also in single precision
+ROUNDING = 1e-6  # a difference this much shorter than its terms counts as rounding, also in single precision
 
 
 def norm(loss: Objective, u: Vector) -> Tensor:

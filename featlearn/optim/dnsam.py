@@ -24,7 +24,6 @@ class DNSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Compagnoni et al. 2023, arXiv 2301.08203"
-    steady: ClassVar[bool] = True
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |full|."""
@@ -32,5 +31,5 @@ class DNSAM(Perturbed):
         return self.radius(t) * loss.ratio(1.0, length) * loss.gradient(w), memory.own
 
     def on_full_batch(self) -> str:
-        """Say that nothing is left of the difference to SAM."""
+        """Return that on the full batch there is no difference to SAM."""
         return "is SAM"

@@ -1,4 +1,4 @@
-"""The two-parameter family that holds SAM, VaSSO and Friendly SAM: one experiment with one knob for each of its parts.
+"""The two-parameter family that contains SAM, VaSSO and Friendly SAM, with one parameter for each of its parts.
 
 Source: the form is ours; its members are Foret et al. 2021 (arXiv 2010.01412), Li and Giannakis 2023 (2309.15639) and
 Li et al. 2024 (2403.12350).
@@ -28,7 +28,6 @@ class EMASAM(Averaged):
     """
 
     reference: ClassVar[str] = "Li and Giannakis 2023, arXiv 2309.15639; Li et al. 2024, 2403.12350"
-    steady: ClassVar[bool] = True
 
     batch_weight: float
     ema_weight: float

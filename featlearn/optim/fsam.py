@@ -1,4 +1,4 @@
-"""Friendly SAM: the perturbation without its full-gradient part, for which the moving average of gradients stands in.
+"""Friendly SAM: the perturbation without its full-gradient part, estimated by the moving average of gradients.
 
 Source: Li et al. 2024 (arXiv 2403.12350) and their code, nblt/F-SAM. They differ: the code subtracts the average of the
 gradients before g, the paper the average that already holds g. The latter gives the same direction at sigma = 1, and at
@@ -30,7 +30,6 @@ class FSAM(Averaged):
     """
 
     reference: ClassVar[str] = "Li et al. 2024, arXiv 2403.12350"
-    steady: ClassVar[bool] = True
 
     lam: Fraction = 0.9
     sigma: NonNegative = 1.0

@@ -1,4 +1,4 @@
-"""Surrogate-gap guided SAM: descend the perturbed loss, climb against what of the gradient is orthogonal to that.
+"""Surrogate-gap guided SAM: descend the perturbed loss, and ascend along the part of the gradient orthogonal to that.
 
 Source: Zhuang et al. 2022 (arXiv 2203.08065), where rho_t follows the learning rate between its lowest and its highest.
 """
@@ -29,7 +29,6 @@ class GSAM(SAM):
     """
 
     reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
-    steady: ClassVar[bool] = True
 
     rho_schedule: RadiusSchedule = FOLLOW_LR
     alpha: NonNegative

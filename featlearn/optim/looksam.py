@@ -1,11 +1,10 @@
-"""LookSAM: SAM's second gradient every k steps only; what it added is used again in between.
+"""LookSAM: SAM's second gradient every k steps only; what it adds is reused in between.
 
 Source: Liu et al. 2022 (arXiv 2203.02714), with norms over all parameters jointly (not layer by layer).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,7 +29,6 @@ class LookSAM(SAM):
     """
 
     reference: ClassVar[str] = "Liu et al. 2022, arXiv 2203.02714"
-    steady: ClassVar[bool] = True
 
     k: Count = 5
     alpha: NonNegative
@@ -39,22 +37,17 @@ class LookSAM(SAM):
         """Return v = 0."""
         return 0.0 * w
 
-    def looks(self, t: int) -> bool:
+    def is_sam_step(self, t: int) -> bool:
         """Whether step t is one of SAM."""
         return (t - self.start) % self.k == 0
 
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: whether it is one of SAM."""
-        rest = super().formula(t)
-        return None if rest is None else (self.active(t) and self.looks(t), rest)
-
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |g| in a SAM step, zero in another."""
-        return super().perturbation(loss, w, memory, t) if self.looks(t) else (0.0 * w, memory.own)
+        return super().perturbation(loss, w, memory, t) if self.is_sam_step(t) else (0.0 * w, memory.own)
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return s and the new v in a SAM step, g + alpha |g| v / |v| and the old v in another."""
-        if not self.looks(t):
+        if not self.is_sam_step(t):
             g, v = loss.gradient(w), memory.own
             return g + self.alpha * norm(loss, g) * loss.unit(v), v
         g, s = self.pair(loss, w, t)

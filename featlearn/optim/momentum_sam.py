@@ -1,4 +1,4 @@
-"""Momentum-SAM: a perturbation that costs no gradient, against the direction in which the momentum is about to go.
+"""Momentum-SAM: a perturbation that costs no gradient, against the direction of the momentum.
 
 Source: Becker et al. 2024 (arXiv 2401.12033), with momentum and buffer as torch.optim.SGD has them.
 """
@@ -23,10 +23,9 @@ class MomentumSAM(Perturbed):
     """
 
     reference: ClassVar[str] = "Becker et al. 2024, arXiv 2401.12033"
-    steady: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Refuse a base that keeps no momentum."""
+        """Raise ValueError for a base that keeps no momentum."""
         super().__post_init__()
         momentum = getattr(self.base, "momentum", 0.0)  # as SGD has it, and SGD of torch as a base
         if isinstance(momentum, float) and momentum == 0.0:

@@ -39,7 +39,7 @@ class MSAM(Perturbed):
     micro_batch_size: Count | None = None
 
     def __post_init__(self) -> None:
-        """Refuse to guess how the batch is split."""
+        """Raise ValueError unless exactly one key says how the batch is split."""
         super().__post_init__()
         if (self.n_shards is None) == (self.micro_batch_size is None):
             raise ValueError("give exactly one of n_shards and micro_batch_size")

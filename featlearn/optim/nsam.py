@@ -1,4 +1,4 @@
-"""n-SAM: the perturbation knows all samples, the descent only those of the mini-batch.
+"""n-SAM: the perturbation uses all samples, the descent only those of the mini-batch.
 
 Source: Andriushchenko and Flammarion 2022 (arXiv 2206.06232). Their code leaves the perturbation unnormalized; here it
 has length rho, as SAM's has, so radii compare with SAM's and not with theirs.
@@ -21,12 +21,11 @@ class NSAM(Perturbed):
     """The base rule with gradient(w + rho full / |full|) on the batch, full the gradient of the whole training set."""
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
-    steady: ClassVar[bool] = True
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho full / |full|."""
         return self.radius(t) * loss.unit(loss.full.gradient(w)), memory.own
 
     def on_full_batch(self) -> str:
-        """Say that nothing is left of the difference to SAM."""
+        """Return that on the full batch there is no difference to SAM."""
         return "is SAM"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from featlearn.optim.answers import number, pair
-from featlearn.optim.formulas import factor
 from featlearn.optim.schedules import UNCHANGED, FollowLR, RadiusSchedule
 from featlearn.optim.wrapper import Memory, Wrapper
 from featlearn.types import Bound, TheoryScale
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 class Perturbed(Wrapper):
     """The base rule with gradient(w + eps) in place of gradient(w), both on the same mini-batch.
 
-    A variant says what eps is, in ``perturbation``. rho = 0 is the base, bit for bit.
+    A variant defines eps in ``perturbation``. rho = 0 is the base, bit for bit.
 
     rho: radius of the perturbation; a number or {theory: c}.
     rho_schedule: what rho is multiplied with at step t; lr for what lr is multiplied with.
@@ -32,17 +30,12 @@ class Perturbed(Wrapper):
     rho_schedule: RadiusSchedule = UNCHANGED
 
     def __post_init__(self) -> None:
-        """Refuse to follow the learning rate of a base that has no schedule."""
+        """Raise ValueError where the radius follows the learning rate of a base that has no schedule."""
         super().__post_init__()
         self._schedule()
 
     def _schedule(self) -> Schedule:
         return self.rho_schedule.of(self.base) if isinstance(self.rho_schedule, FollowLR) else self.rho_schedule
-
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: within the window the factor of its radius too."""
-        radius, rest = factor(self._schedule(), t) if self.active(t) else 0.0, super().formula(t)
-        return None if radius is None or rest is None else (radius, rest)
 
     @abstractmethod
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:

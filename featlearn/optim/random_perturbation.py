@@ -1,6 +1,6 @@
-"""The control of every SAM: a perturbation as long, in a direction that knows nothing of the loss.
+"""The control for SAM: a perturbation of the same length, in a direction independent of the loss.
 
-Source: the random-perturbation baseline of Foret et al. 2021 (arXiv 2010.01412) and of those who followed. A direction
+Source: the random-perturbation baseline of Foret et al. 2021 (arXiv 2010.01412) and later work. A direction
 uniform on the sphere is a Gaussian one divided by its length.
 """
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomPerturbation(Perturbed):
-    """The base rule with gradient(w + eps), eps drawn afresh at each step, in the same law in all directions.
+    """The base rule with gradient(w + eps), eps drawn afresh at each step, isotropic.
 
     In dim dimensions almost all of eps is orthogonal to the data: rho moves an output less than SAM's does. The Gram
-    engine draws what the data see of eps, exactly in law; draw by draw it is another eps than in the weight engine.
+    engine draws the part of eps that the data see, exactly in law; its draws differ from those of the weight engine.
 
     law: sphere (|eps| = rho), ball (uniform within it) or gaussian (the mean of |eps|^2 is rho^2).
     """

@@ -25,7 +25,6 @@ class SAM(Perturbed):
 
     reference: ClassVar[str] = "Foret et al. 2021, arXiv 2010.01412"
     _edge: ClassVar[str | None] = "sam"
-    steady: ClassVar[bool] = True
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho g / |g|."""

@@ -7,7 +7,6 @@ the paper, and this, begins with y = x.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -27,18 +26,12 @@ class SAMPa(Perturbed):
     step's own; it is the next grad(y). The base takes both steps: with momentum, y+ is where it would go with grad(y).
     rho = 0 is not the base: gradients come late. Trackers see x~, whose batch is the one before.
 
-    lam: weight of the gradient at the point that looks ahead.
+    lam: weight of the gradient at the point ahead, y+.
     """
 
     reference: ClassVar[str] = "Xie et al. 2024, arXiv 2410.10683"
-    steady: ClassVar[bool] = True
 
     lam: Annotated[float, Bound(ge=0, le=1)] = 0.2
-
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: whether there is a step within the window before and after it."""
-        now, following = super().formula(t), super().formula(t + 1)
-        return None if now is None or following is None else (t > self.start, now, following)
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
         """Return rho grad(y) / |grad(y)|."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from featlearn.optim.answers import number
-from featlearn.optim.formulas import factor
 from featlearn.optim.schedules import UNCHANGED, LRSchedule
 from featlearn.types import Fraction, NonNegative, Positive
 
@@ -28,7 +26,6 @@ class SGD:
 
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str] = "torch.optim.SGD"
-    steady: ClassVar[bool] = True
 
     lr: Positive
     momentum: Fraction = 0.0
@@ -37,7 +34,7 @@ class SGD:
     lr_schedule: LRSchedule = UNCHANGED
 
     def __post_init__(self) -> None:
-        """Refuse a look-ahead along a buffer that is not kept."""
+        """Raise ValueError for nesterov without momentum."""
         if self.nesterov and not _used(self.momentum):
             raise ValueError("nesterov needs a momentum > 0")
 
@@ -45,10 +42,6 @@ class SGD:
     def edge(self) -> str | None:
         """The name of its edge of stability in theory.EDGES: one is given without momentum and weight decay only."""
         return None if _used(self.momentum) or _used(self.weight_decay) else "sgd"
-
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: the factor of its rate."""
-        return factor(self.lr_schedule, t)
 
     def init(self, w: Vector) -> Vector:
         """Return the empty momentum buffer."""

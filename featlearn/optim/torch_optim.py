@@ -14,7 +14,7 @@ from featlearn.optim.torch_rule import TorchRule, evaluates_loss, torch_class
 
 @dataclass(frozen=True, kw_only=True)
 class TorchOptim(TorchRule):
-    """The step of ``cls``, such as torch.optim.RMSprop, with ``options``; both are tried when the config is read.
+    """The step of ``cls``, such as torch.optim.RMSprop, with ``options``; both are checked when the config is read.
 
     cls: the class, as module.Class.
     options: its keywords besides lr, as a mapping.
@@ -26,7 +26,7 @@ class TorchOptim(TorchRule):
     options: dict[str, Any] | str = "{}"  # kept as JSON, which can be compared, hashed and stored
 
     def __post_init__(self) -> None:
-        """Refuse what is no optimizer of torch, options that it does not take, and one that calls the loss itself."""
+        """Raise ValueError for what is not an optimizer of torch, wrong options, and one that calls the loss itself."""
         if not isinstance(self.options, str):
             object.__setattr__(self, "options", json.dumps(self.options, sort_keys=True))
         self._try_class()

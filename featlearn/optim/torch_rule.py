@@ -1,4 +1,4 @@
-"""Any optimizer of torch as a base rule: each step hands it the weights, the gradient and the state that it left.
+"""Any optimizer of torch as a base rule: each step passes it the weights, the gradient and the state of the last step.
 
 Source: torch.optim, whose classes take the steps here.
 """
@@ -26,9 +26,9 @@ State = dict[int, dict[str, Any]]  # of one run: what torch keeps for each of it
 
 @dataclass(frozen=True, kw_only=True)
 class TorchRule:
-    """The step of an optimizer of torch, on the very tensors that it would see in a loop of its own.
+    """The step of an optimizer of torch, on the same tensors as in a training loop of torch.
 
-    Every run of a block has an optimizer to itself. A subclass says which, and with what options besides lr.
+    Every run of a block has its own optimizer. A subclass says which, and with what options besides lr.
 
     lr: learning rate; the highest where it has a schedule.
     lr_schedule: what lr is multiplied with at step t.
@@ -99,13 +99,13 @@ def torch_class(path: str) -> Any:
 
 
 def evaluates_loss(cls: type[Optimizer]) -> bool:
-    """Return whether steps of an optimizer of torch ask for a closure, as they evaluate the loss where they please."""
+    """Return whether the steps of an optimizer of torch need a closure, as they evaluate the loss themselves."""
     closure = signature(cls.step).parameters.get("closure")
     return closure is not None and closure.default is Parameter.empty
 
 
 def _number(x: Any, lane: int) -> Any:
-    """Return a run's own number of a tensor [b], anything else as it is; in tuples too."""
+    """Return a run's own number of a tensor [b], anything else unchanged; in tuples too."""
     if isinstance(x, tuple):
         return tuple(_number(item, lane) for item in x)
     return float(x.expand(lane + 1)[lane] if x.ndim == 0 else x[lane]) if hasattr(x, "ndim") else x

@@ -25,7 +25,6 @@ class USAM(Perturbed):
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"
     _edge: ClassVar[str | None] = "usam"
-    steady: ClassVar[bool] = True
 
     rho: NonNegative
 

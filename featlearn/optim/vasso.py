@@ -26,7 +26,6 @@ class VaSSO(Averaged):
     """
 
     reference: ClassVar[str] = "Li and Giannakis 2023, arXiv 2309.15639"
-    steady: ClassVar[bool] = True
 
     theta: Annotated[float, Bound(gt=0, le=1)]
 

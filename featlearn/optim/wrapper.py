@@ -1,18 +1,16 @@
-"""A rule around a base rule: it gives the base another gradient to step with, within a window of steps.
+"""A rule around a base rule: within a window of steps the base steps with another gradient.
 
-Nearly every variant of SAM is this and nothing more, so that a variant is one short method (see sam.py, and
-perturbed.py for those that take the gradient at a perturbed point).
+Nearly every variant of SAM is of this form, so that a variant is one short method (see sam.py, and perturbed.py for
+those that take the gradient at a perturbed point).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from featlearn.optim.answers import pair
-from featlearn.optim.formulas import formula
 from featlearn.types import Step
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ class Memory(NamedTuple):
 class Wrapper(ABC):
     """The base rule with ``gradient`` in place of the mini-batch gradient in the steps start <= t < stop.
 
-    Outside the window the base runs as if alone; its memory (momentum) is kept from one to the other, and the wrapper's
-    own rests. Weight decay and momentum belong to the base: they act on the step, not on what ``gradient`` does.
+    Outside the window the base runs alone. Its memory (momentum) is kept throughout; the wrapper's own does not change
+    outside. Weight decay and momentum belong to the base: they act on the step, not on what ``gradient`` does.
 
     start: first step of the phase; before it the base rule runs.
     stop: first step after the phase, null for never; from then on the base rule runs, its memory kept.
@@ -46,7 +44,7 @@ class Wrapper(ABC):
     base: Base
 
     def __post_init__(self) -> None:
-        """Refuse a window that holds no step, and a base that wraps another."""
+        """Raise ValueError for a window without a step, and for a base that wraps another."""
         if hasattr(self.base, "base"):
             inner = type(self.base).__name__
             raise ValueError(f"the base of {type(self).__name__} is a rule without a base of its own, not {inner}")
@@ -76,13 +74,8 @@ class Wrapper(ABC):
         return own if getattr(self.base, "edge", None) else None
 
     def on_full_batch(self) -> str:
-        """Return what the rule does where every batch is the whole training set, if it is to be warned of: "is SAM"."""
+        """Return a warning of what the rule is where every batch is the whole training set, such as "is SAM"; or ""."""
         return ""
-
-    def formula(self, t: int) -> Hashable | None:
-        """Return what tells step t from others: whether it is within the window, and the base's."""
-        base = formula(self.base, t)
-        return None if base is None else (self.active(t), base)
 
     def active(self, t: int) -> bool:
         """Whether step t is within the window."""

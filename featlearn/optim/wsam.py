@@ -22,22 +22,21 @@ if TYPE_CHECKING:
 class WSAM(SAM):
     """The base rule with g = gradient(w), then w <- w - lr gamma / (1 - gamma) (s - g), s = gradient(w + rho g / |g|).
 
-    So decoupled, as published: the sharpness s - g enters neither the momentum of the base nor what else it makes of a
-    gradient. Coupled, the base steps with g + gamma / (1 - gamma) (s - g). With plain SGD both are the same step.
-    gamma = 0 is the base rule; coupled, 1/2 is SAM; beyond, more than SAM.
+    Decoupled, as published: the sharpness s - g enters neither the momentum of the base nor anything else that it
+    computes from a gradient. Coupled, the base steps with g + gamma / (1 - gamma) (s - g). With plain SGD both are the
+    same step. gamma = 0 is the base rule; coupled, 1/2 is SAM; beyond, more than SAM.
 
     gamma: weight of the sharpness.
     decoupled: keep the sharpness out of the base's step; false for the coupled form.
     """
 
     reference: ClassVar[str] = "Yue et al. 2023, arXiv 2305.15817"
-    steady: ClassVar[bool] = True
 
     gamma: Fraction
     decoupled: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a base without a learning rate, by which the decoupled sharpness is multiplied."""
+        """Raise ValueError for a base without a learning rate, by which the decoupled sharpness is multiplied."""
         super().__post_init__()
         if self.decoupled and not hasattr(self.base, "rate"):
             raise ValueError(f"decoupled: {type(self.base).__name__} has no rate(t), the lr to step with; give false")
@@ -57,4 +56,4 @@ class WSAM(SAM):
         return (w - self._rate(t) * self.weight * own if self.decoupled else w), None
 
     def _rate(self, t: int) -> Scalar:
-        return number(self.base.rate, t)  # type: ignore[attr-defined]  # which __post_init__ has asked for
+        return number(self.base.rate, t)  # type: ignore[attr-defined]  # __post_init__ checks that it is there

@@ -28,7 +28,7 @@ from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
 
 SYMBOLS = {"data.dim": "d", "data.n_samples": "n", "data.n_patches": "P", "data.noise_std": r"\sigma_p"}
 ASIDE = 0.75  # the slope of a theory is drawn this factor below the points
-DODGE = 2.5  # points between optimizers at one x, so that their intervals can be told apart
+DODGE = 2.5  # points between optimizers at one x, so that their intervals do not overlap
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Curve:
         return bool(np.isinf([fit.low, fit.high, *points["high"]]).any() or (points["low"] == 0).any())
 
     def table(self) -> pd.DataFrame:
-        """Return the boundary as it is drawn, with its exponents."""
+        """Return the boundary that is drawn, with its exponents."""
         fit = self.scaling.exponent
         ends = {"exponent": fit.exponent, "exponent_low": fit.low, "exponent_high": fit.high, "theory": self.theory}
         return self.scaling.points.assign(optimizer=str(self.optimizer), **ends)
@@ -118,7 +118,7 @@ def boundary(
 ) -> Axes:
     """Draw the y at which the seed mean of `value` crosses `level`, over x, with its power law; return the Axes.
 
-    One colour an optimizer, `optimizer` alone if given. Only runs that fitted count, and the intervals are bootstraps
+    One colour per optimizer; `optimizer` alone if given. Only runs that fitted count, and the intervals are bootstraps
     over seeds (`featlearn.tables.boundary_scaling`). Without a level, a test error is measured at 0.1 above its
     floor. On an `ax` that holds boundaries, these take other colours. For `sheet` see `phase_diagram`. Raises
     ValueError where there is no level, or where an optimizer crosses it at fewer than two x.
@@ -145,9 +145,16 @@ def boundary_figure(
     level: float | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `boundary` on its own; return the figure and the crossings it shows.
+    """Draw where a mean crosses a level, over one axis of a sweep. A line is the fitted power law.
 
-    `where` keeps the rows with these values.
+    Return the figure of `boundary` and the crossings it shows.
+
+    x: column of the horizontal axis.
+    y: column of the vertical axis, along which the value crosses the level.
+    value: column that crosses the level.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    level: value at which the boundary is measured; 0.1 above the share of flipped labels for a test error.
     """
     runs = last_rows(select(rows, where or {}))
     level, curves = _measure(runs, x, y, value, optimizer, level)
@@ -158,11 +165,11 @@ def boundary_figure(
 def _measure(
     runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, level: float | None
 ) -> tuple[float, list[Curve]]:
-    """Return the level and the boundary of every optimizer there."""
+    """Return the level and every optimizer's boundary at it."""
     require_numbers(runs, [x, y, value])
     level = default_level(runs, value) if level is None else level
     if level is None:
-        raise ValueError(f"say at which level of {value} the boundary is measured")
+        raise ValueError(f"give the level of {value} at which the boundary is measured")
     curves = []
     for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
         of_law = y == "data.signal_norm" and x in SYMBOLS
@@ -192,7 +199,7 @@ def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float, s
 
 
 def _draw(curves: list[Curve], ax: Axes) -> None:
-    """Draw all curves on logarithms, what is measured first, in the order of the legend."""
+    """Draw all curves on logarithmic axes, in the order of the legend: the measured ones first."""
     middle = (len(curves) - 1) / 2
     colours = fresh(ax)
     for i, (curve, colour) in enumerate(zip(curves, cycle(colours))):
@@ -208,14 +215,14 @@ def _draw(curves: list[Curve], ax: Axes) -> None:
 
 
 def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) -> list[str]:
-    """Say what a point is, how sure it is, which are missing, and how many runs are left out."""
+    """Return what a point and its interval are, which points are missing, and how many runs are left out."""
     several = any(c.scaling.exponent.n_resamples for c in curves)
     open_ends = any(c.open for c in curves)
     over = seeds(pd.concat([c.seeds for c in curves]))
     return [
         f"Circles: where the mean {label(value)} over {over} crosses {level:g}.",
         f"Means {moment(runs)}.",
-        "Those at one place stand side by side." if len(curves) > 1 else "",
+        "Those at one place are drawn side by side." if len(curves) > 1 else "",
         "Bars (some within the circles) and brackets: 95% bootstrap over seeds."
         if several
         else "One seed has no interval.",

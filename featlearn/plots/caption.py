@@ -1,4 +1,4 @@
-"""What a figure owes its reader in words: how many seeds, at which step, trained how far, and what every mark means."""
+"""Captions: the seeds that a figure averages, the step, how far the runs were trained, and what every mark means."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from featlearn.plots.style import GREY, label, setting
 from featlearn.tables.columns import cell_columns, counted, last_rows
 
 GLUE = "\0"  # in place of the spaces of a formula, which does not break
-EARLY = 0.8  # records that end before this share of the steps of a run do not show how it goes on
+EARLY = 0.8  # records that end before this share of a run's steps leave out a part that may matter
 
 
 def caption(figure: Figure, sentences: list[str]) -> Text:
-    """Write sentences below a figure, wrapped to its width, and return them; empty ones are left out."""
+    """Write sentences below a figure, wrapped to its width, and return the text; empty sentences are left out."""
     text = re.sub(r"\$[^$]+\$", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
     words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
     for letters in range(int(21 * figure.get_figwidth()), 20, -2):
@@ -32,14 +32,14 @@ def caption(figure: Figure, sentences: list[str]) -> Text:
 
 
 def kept(where: Mapping[str, Any]) -> str:
-    """Say which rows were kept: `$d$ = 4000, 8000; name = sam.`"""
+    """Return the conditions that chose the rows: `Only $d$ = 4000, 8000; name = sam.`"""
     several = {key: value if isinstance(value, list | tuple) else [value] for key, value in where.items()}
-    told = [setting(key.removeprefix("optimizer."), ", ".join(spelled(values))) for key, values in several.items()]
-    return "Only " + "; ".join(told) + "." if told else ""
+    parts = [setting(key.removeprefix("optimizer."), ", ".join(spelled(values))) for key, values in several.items()]
+    return "Only " + "; ".join(parts) + "." if parts else ""
 
 
 def seeds(n: pd.Series[int], word: str = "seed") -> str:
-    """Say over how many seeds (or pairs) the means go, from the counts of the cells that have one."""
+    """Return over how many seeds (or pairs) the means are taken, from the counts of the cells: `2 to 3 seeds`."""
     if not n.any():
         return f"no {word}"
     low, high = int(n[n > 0].min()), int(n.max())
@@ -52,7 +52,7 @@ def at_one_loss(runs: pd.DataFrame) -> bool:
 
 
 def moment(runs: pd.DataFrame) -> str:
-    """Say at which step the runs are drawn, from a table of one row a run: `at step 5 of 40`."""
+    """Return at which step the runs are drawn, from a table with one row per run: `at step 5 of 40`."""
     ends = counted(runs) if len(counted(runs)) else runs
     steps, asked = ends["step"].dropna(), ends.get("train.n_steps", ends["step"]).loc[ends["step"].notna()]
     if steps.empty:
@@ -71,14 +71,14 @@ def moment(runs: pd.DataFrame) -> str:
 
 
 def _cut_short(runs: pd.DataFrame) -> pd.Series[bool]:
-    """Say which runs went on after the step at which the table has them, as far as it says so."""
+    """Return which runs continued after the step at which the table has them, as far as the table shows."""
     return (runs["status"] != "fitted") & (runs.get("step", np.inf) < runs.get("train.n_steps", -np.inf))
 
 
 def loss_range(runs: pd.DataFrame) -> str:
-    """Say between which train losses the counted runs are, for a comparison is fair only at equal ones.
+    """Return the range of the train losses of the counted runs: a comparison is fair only at equal ones.
 
-    Of runs that are read at one train loss, say how many never reach it.
+    For runs that are read at one train loss, return how many never reach it.
     """
     if at_one_loss(runs):
         never = int((~counted(runs)["reached"]).sum())
@@ -91,7 +91,7 @@ def loss_range(runs: pd.DataFrame) -> str:
 
 
 def ends_early(rows: pd.DataFrame) -> str:
-    """Say where the records end if that is long before the runs do, from a table of all recorded steps."""
+    """Return where the records end if they end long before the runs, from a table of all recorded steps."""
     ends = counted(last_rows(rows))
     early = ends[_cut_short(ends) & (ends["step"] < EARLY * ends.get("train.n_steps", 0))]
     if early.empty:
@@ -101,11 +101,11 @@ def ends_early(rows: pd.DataFrame) -> str:
 
 
 def swept(runs: pd.DataFrame, grid: pd.DataFrame) -> str:
-    """Say which column was swept, where cells of a grid are empty because one of its axes follows from it."""
+    """Return which column was swept, where cells of a grid are empty because an axis follows from that column."""
     axes = [str(column) for column in grid.columns[:2]]
-    told = cell_columns(runs)
+    columns = cell_columns(runs)
     for axis in axes:
-        given = [c for c in told if c not in axes and runs[c].nunique() < runs[axis].nunique()]
-        if axis not in told and given:
+        given = [c for c in columns if c not in axes and runs[c].nunique() < runs[axis].nunique()]
+        if axis not in columns and given:
             return f"The sweep is over {label(given[0])}, from which {label(axis)} follows: other cells hold no run."
     return ""

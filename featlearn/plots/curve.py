@@ -1,4 +1,4 @@
-"""Curves: a value at the last step over one axis of a sweep, means over seeds with intervals, a line an optimizer."""
+"""Curves: a value at the last step over one axis of a sweep; means over seeds, intervals, one line per optimizer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Line:
 
 
 def _bars(ax: Axes, x: Floats, mean: Floats, low: Floats, high: Floats, colour: str, aside: float) -> None:
-    """Draw the intervals of points, moved aside so that those at one place can be told apart."""
+    """Draw the intervals of points, shifted so that those at one place do not overlap."""
     known = np.isfinite([x, mean, low, high]).all(axis=0)
     x, mean, low, high = x[known], mean[known], low[known], high[known]
     ends = np.clip([mean - low, high - mean], 0, None)
@@ -74,8 +74,8 @@ def _signs(ax: Axes, x: Floats, mean: Floats, colour: str) -> None:
     """Put a sign at the edge of the axes for every infinite mean."""
     for infinity, edge in ((np.inf, 1.0), (-np.inf, 0.0)):
         for place in x[mean == infinity]:
-            look: dict[str, Any] = {"marker": r"$\infty$", "ms": 6, "color": colour, "clip_on": False}
-            ax.plot(place, edge, transform=ax.get_xaxis_transform(), **look)
+            style: dict[str, Any] = {"marker": r"$\infty$", "ms": 6, "color": colour, "clip_on": False}
+            ax.plot(place, edge, transform=ax.get_xaxis_transform(), **style)
 
 
 def curve(
@@ -116,7 +116,16 @@ def curve_figure(
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `curve` on its own; return the figure and its points. `where` keeps the rows with these values."""
+    """Draw a mean over one axis of a sweep, one line per optimizer. Bars are 95% intervals over seeds.
+
+    Return the figure of `curve` and its points.
+
+    x: column of the horizontal axis; the one that varies if not given.
+    value: column of the vertical axis.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    log_y: whether the vertical axis is logarithmic.
+    """
     runs, x = _runs(select(rows, where or {}), x, value)
     lines = _lines(runs, x, value, optimizer)
     points = pd.concat([line.points.assign(optimizer=str(line.optimizer)) for line in lines], ignore_index=True)
@@ -125,23 +134,23 @@ def curve_figure(
 
 
 def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame, str]:
-    """Return one row a run, and the axis: the one number that varies within an optimizer if none is given."""
+    """Return one row per run, and the axis: the one number that varies within an optimizer if none is given."""
     runs = last_rows(table)
     require_numbers(runs, [value])
     if x is None:
         within = runs.groupby("optimizer.name")
         free = [c for c in cell_columns(runs) if pd.api.types.is_numeric_dtype(runs[c])]
-        numbers = [c for c in free if within[c].nunique().max() > 1]  # what only tells optimizers apart is no axis
+        numbers = [c for c in free if within[c].nunique().max() > 1]  # what varies between optimizers alone is no axis
         if len(numbers) != 1:
             found = f"these vary: {', '.join(numbers)}" if numbers else "nothing varies but optimizers and seeds"
-            raise ValueError(f"say which column is x; {found}")
+            raise ValueError(f"choose the column x; {found}")
         (x,) = numbers
     require_numbers(runs, [x])
     return runs, x
 
 
 def _lines(runs: pd.DataFrame, x: str, value: str, optimizer: str | Collection[str] | None) -> list[Line]:
-    """Compute a line an optimizer."""
+    """Compute one line per optimizer."""
     refuse_names([x], ["optimizer", *COLUMNS])
     parts = by_optimizer(runs, optimizer, ignore=(x,)).items()
     lines = [Line(name, _averaged(part, x, value)) for name, part in parts]
@@ -184,7 +193,7 @@ def _figure(
 
 
 def _notes(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str, log_y: bool | None) -> list[str]:
-    """Say what a point is and how sure, and which runs and points are missing."""
+    """Return what a point and its interval are, and which runs and points are missing."""
     several, lost, infinite = points["n"].max() > 1, int(points["lost"].sum()), int(np.isinf(points["mean"]).sum())
     below, blank = int((points["mean"] <= 0).sum()) if log_y else 0, int(points["mean"].isna().sum())
     cut = limits(value)[1] == 1 and bool(points[["low", "high"]].isin(limits(value)).any(axis=None))

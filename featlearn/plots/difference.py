@@ -55,7 +55,7 @@ class Contrast:
         return mesh
 
     def notes(self) -> list[str]:
-        """Explain how the pairs were made, and the marks."""
+        """Return how the pairs were made, and what the marks mean."""
         factor, several = self.train_loss_tol, self.grid["n"].max() > 1
         matched = f"Train losses agree within a factor {factor:g}." if factor else "Train losses are not matched."
         dropped = _counts(self.outcomes[self.outcomes != "paired"])
@@ -115,9 +115,18 @@ def difference_figure(
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `difference` on its own; return the figure and the cells it shows.
+    """Draw one optimizer minus another over two axes of a sweep. Means are over pairs of runs on the same draws.
 
-    `where` keeps the rows with these values; x and y are `featlearn.tables.main_axes` if not given.
+    Return the figure of `difference` and the cells it shows.
+
+    x: column of the horizontal axis; the signal if it varies.
+    y: column of the vertical axis; by default the dimension, or the other column that varies.
+    value: column whose difference the colour shows.
+    where: keep the runs with this value of a column, or with one of these values.
+    first: optimizer to subtract from; SGD if there is one.
+    second: optimizer to subtract; the other of two.
+    train_loss_tol: leave out pairs whose train losses differ by more than this factor.
+    log_y: whether the vertical axis is logarithmic; by default where its values are geometric.
     """
     runs = last_rows(select(rows, where or {}))
     x, y = main_axes(runs, x, y)

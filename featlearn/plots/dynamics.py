@@ -1,4 +1,4 @@
-"""Dynamics: values over steps, the mean over seeds with a band; a panel an optimizer on shared axes, or one for all."""
+"""Dynamics: means over seeds with bands, over steps; one panel per optimizer on shared axes, or one for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
 from featlearn.tables.times import seed_quantiles
 
-COEFFICIENTS = (  # of signal and noise, means or largest; what is not alike only where nothing else was recorded
+COEFFICIENTS = (  # of signal and noise: both means, both maxima, or one of each where nothing else was recorded
     ("signal_coef_mean", "noise_coef_pos_mean"),
     ("signal_coef_max", "noise_coef_pos_max"),
     ("signal_coef_max", "noise_coef_pos_mean"),
@@ -42,15 +42,15 @@ class Curves:
     table: pd.DataFrame
     status: pd.Series[str]
     phase: tuple[float, ...]
-    early: str  # where its records end, if that is long before its runs do
+    early: str  # where its records end, if they end long before its runs
 
-    def draw(self, ax: Axes, looks: Sequence[Mapping[str, Any]], words: Mapping[str, str], band: str) -> None:
-        """Draw a line and a band for every column, with a look each, and mark where a SAM phase starts or stops."""
-        for (column, curve), look in zip(self.table.groupby("column", sort=False), cycle(looks)):
+    def draw(self, ax: Axes, styles: Sequence[Mapping[str, Any]], words: Mapping[str, str], band: str) -> None:
+        """Draw a line and a band for every column, each in its style, and mark where a SAM phase starts or stops."""
+        for (column, curve), style in zip(self.table.groupby("column", sort=False), cycle(styles)):
             low, high = _band(curve, str(column), band)
             mean = curve["mean"].where(np.isfinite(curve["mean"]))
-            ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **look)
-            ax.fill_between(curve["step"], low, high, color=look["color"], alpha=0.2, linewidth=0)
+            ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **style)
+            ax.fill_between(curve["step"], low, high, color=style["color"], alpha=0.2, linewidth=0)
         for step in self.phase:
             ax.axvline(step, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
 
@@ -105,9 +105,17 @@ def dynamics_figure(
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `dynamics` with a panel for every optimizer, or with `overlay` in one; return the figure and its curves.
+    """Draw recorded values over steps, one panel per optimizer. Means and bands are over the seeds of one cell.
 
-    `where` keeps the rows with these values, and so chooses the cell of a sweep.
+    Return the figure of `dynamics` and its curves.
+
+    columns: column to draw; by default the mean coefficients of signal and noise, or the train loss.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    band: what the bands show: quantiles (10% to 90%), or se (one standard error of the mean either way).
+    log: whether the axis of steps is logarithmic; by default where the recorded steps are geometric.
+    log_y: whether the vertical axis is logarithmic.
+    overlay: draw all optimizers in one panel.
     """
     columns = _as_list(columns, rows)
     shown = _curves(select(rows, where or {}), columns, optimizer, band)
@@ -156,8 +164,8 @@ def _figure(
             axes[0].set_title(seeds(pd.concat([curves.table["n"] for curves in shown])), loc="right", fontsize=8)
         else:
             for curves, ax in zip(shown, axes, strict=True):
-                looks = [{"color": colour} for colour in fresh(ax)]
-                curves.draw(ax, looks, {c: label(c) for c in columns}, band)
+                styles = [{"color": colour} for colour in fresh(ax)]
+                curves.draw(ax, styles, {c: label(c) for c in columns}, band)
                 heading(ax, title(curves.optimizer), seeds(curves.table["n"]))
         _scale(axes, shown, columns, scales)
         finish(axes, _notes(shown, band, scales[1], overlay), sheet, columns=3 if len(axes) > 1 else 2)
@@ -165,19 +173,29 @@ def _figure(
 
 
 def _draw_over(shown: list[Curves], ax: Axes, columns: Sequence[str], band: str) -> None:
-    """Draw optimizers over each other: a colour each, a dash for every column; of one, a colour for every column."""
+    """Draw optimizers into one panel: one colour per optimizer and one dash per column, which the legend names apart.
+
+    A single optimizer has one colour per column.
+    """
+    alone, several = len(shown) == 1, len(columns) > 1
     for curves, colour in zip(shown, cycle(colours := fresh(ax))):
         name = title(curves.optimizer)
-        words = {c: f"{name}: {label(c)}" if len(columns) > 1 else name for c in columns}
-        several: list[Mapping[str, Any]] = [{"color": colour, "ls": dash} for dash in DASHES]
-        looks = several if len(shown) > 1 else [{"color": colour} for colour in colours]
-        curves.draw(ax, looks, words, band)
+        styles: list[Mapping[str, Any]] = [{"color": c} for c in colours]
+        words = {column: f"{name}: {label(column)}" if several else name for column in columns}
+        if not alone:
+            styles = [{"color": colour, "ls": dash} for dash in DASHES]
+            words = dict.fromkeys(columns, "_nolegend_") | {columns[0]: name}
+        curves.draw(ax, styles, words, band)
+    if several and not alone:
+        for column, dash in zip(columns, cycle(DASHES)):
+            if label(column) not in ax.get_legend_handles_labels()[1]:
+                ax.plot([], [], color=GREY, ls=dash, label=label(column))
 
 
 def _scale(
     axes: list[Axes], shown: list[Curves], columns: Sequence[str], scales: tuple[bool | None, bool | None]
 ) -> None:
-    """Set the scales, and the words for the axes."""
+    """Set the scales and the labels of the axes."""
     log, log_y = scales
     table = pd.concat([curves.table for curves in shown])
     steps = table["step"]
@@ -191,7 +209,7 @@ def _scale(
 
 
 def _band(curve: pd.DataFrame, column: str, band: str) -> tuple[pd.Series[float], pd.Series[float]]:
-    """Return the ends of a band, within what such a column can be."""
+    """Return the ends of a band, clipped to the possible values of the column."""
     low, high = limits(column)
     if band == "quantiles":
         return curve["q10"], curve["q90"]
@@ -205,7 +223,7 @@ def _as_list(columns: str | Sequence[str] | None, rows: pd.DataFrame) -> list[st
 
 
 def _together(columns: Sequence[str]) -> str:
-    """Return one word for what the columns measure."""
+    """Return the label of an axis that shows all these columns."""
     if len(columns) == 1:
         return label(columns[0])
     return "coefficient" if all("coef" in column for column in columns) else "value"
@@ -226,7 +244,7 @@ def _phase(rows: pd.DataFrame) -> tuple[float, ...]:
 
 
 def _notes(shown: list[Curves], band: str, log_y: bool | None, overlay: bool) -> list[str]:
-    """Explain the marks that are there, and which runs and points are not."""
+    """Return what the marks mean, and which runs and points are missing."""
     status, table = (pd.concat([getattr(curves, part) for curves in shown]) for part in ("status", "table"))
     fitted, lost = int((status == "fitted").sum()), int((~status.isin(COUNTED)).sum())
     infinite, below = int(np.isinf(table["mean"]).sum()), int((table["mean"] <= 0).sum()) if log_y else 0

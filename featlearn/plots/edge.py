@@ -1,4 +1,4 @@
-"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge; a panel a cell, or one for all."""
+"""The edge of stability: sharpness over steps with 2 / lr and SAM's edge; one panel per cell, or one for all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, log_ticks
 from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, title
+from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, setting, title
 from featlearn.tables.columns import by_cell, cell_columns, counted, last_rows, of_optimizer, select
 from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, edge_in_use, require_recorded
 from featlearn.tables.labels import Label
@@ -33,17 +33,23 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 class Curves:
     """What is shown of every cell: run_id, its varying columns, seed, status, step, values; and how many runs are not.
 
-    SAM's edge is missing where it is 2 / lr throughout a run, and any edge where a schedule has brought lr to 0.
+    SAM's edge is missing where it equals 2 / lr throughout a run; every edge is missing where a schedule sets lr to 0.
     """
 
     cells: Mapping[Label, pd.DataFrame]
     lost: int
-    early: str  # where the records end, if that is long before the runs do
+    early: str  # where the records end, if they end long before the runs
 
     @property
     def rows(self) -> pd.DataFrame:
         """Return the rows of all cells, in the order of the sweep."""
         return pd.concat(self.cells.values()).sort_index()
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """Return the settings that all cells share, none for a single cell."""
+        first, *others = [cell.settings for cell in self.cells]
+        return {key: value for key, value in first.items() if others and all(o.get(key) == value for o in others)}
 
 
 def edge(
@@ -60,10 +66,11 @@ def edge(
     `table` has one row per run and recorded step (`featlearn.load`) with the columns `sharpness`, `stability_edge`
     and, for SAM and USAM, `sam_edge`: trackers of these names record them. Every seed is a line. Every cell gets a
     panel on shared axes, in the order of the sweep, and the first panel's Axes is returned (all are in
-    `ax.figure.axes`); with `overlay` they share one panel, a colour each. `ax` takes the rows of one cell, or overlays
-    them; on one that holds curves, these take other colours. The sharpness is on a logarithm unless `log_y` is False;
-    where it is negative, its size is drawn. For `sheet` see `phase_diagram`. Warns where the records end long before
-    the runs do. Raises ValueError, naming the tracker, where one was not recorded.
+    `ax.figure.axes`); with `overlay` they share one panel, each in its own colour. `ax` takes the rows of one
+    cell, or overlays them; on one that holds curves, these take other colours. The axis of the sharpness is
+    logarithmic unless `log_y` is False; where the sharpness is negative, its size is drawn. For `sheet` see
+    `phase_diagram`. Warns where the records end long before the runs do. Raises ValueError, naming the tracker, where
+    one was not recorded.
     """
     curves = _curves(table, optimizer)
     if ax is None:
@@ -87,9 +94,14 @@ def edge_figure(
     overlay: bool = False,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `edge` with a panel for every cell, or with `overlay` in one; return the figure and the curves it shows.
+    """Draw the sharpness over steps with 2/lr and SAM's edge. One line per seed, one panel per cell of a sweep.
 
-    `where` keeps the rows with these values, and so chooses cells of a sweep.
+    Return the figure of `edge` and the curves it shows.
+
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    log_y: whether the vertical axis is logarithmic; by default it is.
+    overlay: draw all cells in one panel.
     """
     curves = _curves(select(rows, where or {}), optimizer)
     return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")
@@ -134,18 +146,19 @@ def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptio
             for ax, (cell, rows) in zip(axes, curves.cells.items(), strict=True):
                 for column, look in LOOKS.items():
                     _lines(ax, rows, column, label(column), look)
-                heading(ax, title(cell), seeds(pd.Series([rows["run_id"].nunique()])))
+                heading(ax, _short(curves, cell), seeds(pd.Series([rows["run_id"].nunique()])))
         _scale(curves, axes, log_y)
         finish(axes, _notes(curves), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
 
 
 def _draw_over(curves: Curves, ax: Axes) -> None:
-    """Draw cells over each other, a colour each; one that is alone on its axes has a colour for every value."""
+    """Draw cells into one panel, one colour per cell; a single cell has one colour per value."""
     alone, empty = len(curves.cells) == 1, not ax.lines
     for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
         for column, look in LOOKS.items():
-            words = f"{title(cell)}: {label(column)}" if alone else title(cell) if column == SHARPNESS else "_nolegend_"
+            name = _short(curves, cell)
+            words = f"{name}: {label(column)}" if alone else name if column == SHARPNESS else "_nolegend_"
             _lines(ax, rows, column, words, look if alone and empty else {**look, "color": colour})
     if not alone:
         for column in (SAM_EDGE, STABILITY_EDGE):
@@ -153,8 +166,14 @@ def _draw_over(curves: Curves, ax: Axes) -> None:
                 ax.plot([], [], **{**LOOKS[column], "color": GREY}, label=label(column))
 
 
+def _short(curves: Curves, cell: Label) -> str:
+    """Return the title of a cell without the settings that all cells share, which the caption states."""
+    own = {key: value for key, value in cell.settings.items() if curves.shared.get(key) != value}
+    return title(Label(cell.name, own))
+
+
 def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
-    """Set the scales, and the words for the axes."""
+    """Set the scales and the labels of the axes."""
     steps = curves.rows["step"]
     for ax in axes:
         ax.set(xlabel=label("step"), ylabel=label(SHARPNESS))
@@ -177,11 +196,12 @@ def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, look: Mapping[
 
 
 def _notes(curves: Curves) -> list[str]:
-    """Say what a line is, which edge is not drawn, and which runs end early or are missing."""
+    """Return what a line is, which edge is not drawn, and which runs end early or are missing."""
     ends = last_rows(curves.rows)
     fitted, negative = int((ends["status"] == "fitted").sum()), int((curves.rows[SHARPNESS] < 0).sum())
     at_zero = (ends["optimizer.name"].isin(OF_SAM) & ends[SAM_EDGE].isna()).any()
     return [
+        f"All at {', '.join(setting(*item) for item in curves.shared.items())}." if curves.shared else "",
         "Every line is a run." if len(ends) == len(curves.cells) else "Every line is one seed.",
         "SAM of radius 0 is gradient descent, whose edge is $2/\\eta$." if at_zero else "",
         f"Where the largest eigenvalue is negative ({negative} records), its size is drawn." if negative else "",

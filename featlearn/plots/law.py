@@ -47,7 +47,7 @@ class LawLine:
 
     @property
     def label(self) -> str:
-        """Return the formula and its constant in words for a legend."""
+        """Return the formula and its constant, for a legend."""
         end = "fitted" if self.fitted else "given"
         return rf"theory $\|\mu\| = {FORMULAS[self.law]}$, $C = {self.c:.3g}$ {end}"
 

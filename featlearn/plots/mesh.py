@@ -1,4 +1,4 @@
-"""Cells on true axes: a matrix drawn where its numbers are, on a logarithm where those are geometric."""
+"""Cells on true axes: each cell lies at its numbers, on a logarithmic axis where these are geometric."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from featlearn.tables.columns import require
 
 
 def geometric(values: ArrayLike) -> bool:
-    """Say whether values step by ratios rather than by differences; two values do from a ratio of 10."""
+    """Return whether values are closer to equal ratios than to equal differences; two values if their ratio is 10."""
     v = np.unique(np.asarray(values, dtype=float))
     if len(v) < 2 or v[0] <= 0:
         return False
@@ -82,13 +82,13 @@ def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0)
 
 
 def infinite(grid: pd.DataFrame) -> str:
-    """Say what the signs of infinite cells mean, if there are any."""
+    """Return what the signs of infinite cells mean, if there are any."""
     n = int(np.isinf(grid["mean"]).sum())
     return rf"$\infty$: an infinite mean ({n} cells), outside the colours." if n else ""
 
 
 def finite(means: pd.Series[float]) -> pd.Series[float]:
-    """Return the means that a colour can show."""
+    """Return the finite means, the only ones that a colour can show."""
     return means[np.isfinite(means)]
 
 
@@ -99,7 +99,7 @@ def hatched(grid: pd.DataFrame, lost: pd.Series[bool]) -> int:
 
 
 def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ValueError for a table without rows, a column that is not there, or one of words."""
+    """Raise ValueError for a table without rows, a missing column, or a column that is not numeric."""
     require(df, columns)
     if df.empty:
         raise ValueError("the table has no rows")
@@ -110,7 +110,7 @@ def require_numbers(df: pd.DataFrame, columns: Sequence[str]) -> None:
 
 
 def log_ticks(axis: Axis) -> None:
-    """Label an axis on a logarithm, once its limits stand: at 1, 2 and 5 over few decades, at more within one."""
+    """Label a logarithmic axis whose limits are final: at 1, 2 and 5 over few decades, at more digits within one."""
     low, high = axis.get_view_interval()
     if high < 1e6 and high / low < 300:
         fine = {2.5: range(1, 10), 5: (1, 2, 3, 4, 5, 6, 8), 10: (1, 2, 3, 4, 6), np.inf: (1, 2, 5)}
@@ -121,7 +121,7 @@ def log_ticks(axis: Axis) -> None:
 
 
 def scale_values(ax: Axes, means: pd.Series[float], log_y: bool | None) -> None:
-    """Put values on a logarithm, or not; None leaves the axes as they are. Raises ValueError if none is positive."""
+    """Make the value axis logarithmic or linear; None leaves it unchanged. Raises ValueError if no mean is positive."""
     if log_y is None:
         return
     if log_y and not (means > 0).any():
@@ -130,7 +130,7 @@ def scale_values(ax: Axes, means: pd.Series[float], log_y: bool | None) -> None:
 
 
 def log_steps(ax: Axes, steps: pd.Series[float]) -> None:
-    """Put steps on a logarithm from the first positive one on, with step 0, where there is one, at its left."""
+    """Make the axis of steps logarithmic from the first positive step on; step 0, if recorded, stands at its left."""
     positive = steps[steps > 0]
     if positive.empty:
         return
@@ -146,7 +146,7 @@ def log_steps(ax: Axes, steps: pd.Series[float]) -> None:
 
 
 def shifted(ax: Axes, right: float, up: float) -> Transform:
-    """Return where the data of an axes are drawn, moved by points."""
+    """Return the transform of an axes' data, shifted by so many points to the right and up."""
     return ax.transData + ScaledTranslation(right / 72, up / 72, ax.figure.dpi_scale_trans)
 
 

@@ -1,4 +1,4 @@
-"""The sheet a figure is drawn on: panels on shared axes, their headings, and what stands once for all of them."""
+"""The sheet a figure is drawn on: panels on shared axes, their headings, and one legend, caption and set of labels."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ from matplotlib.legend import Legend
 from featlearn.plots.caption import caption
 
 COLUMN, PAGE = 3.4, 6.9  # widths in inches of one column of a paper, and of two
-HEIGHTS, GAP = {1: 2.5, 2: 2.5, 3: 2.1}, 0.07  # in inches: of a row of so many panels with its words, of spaces below
-LEAST = 1.0  # inches of a panel, either way, with its words
+HEIGHTS, GAP = {1: 2.5, 2: 2.5, 3: 2.1}, 0.07  # inches: of a row of so many panels with its labels; of the gaps below
+LEAST = 1.0  # inches of a panel with its labels, in width and in height
 
 
 class SheetOptions(TypedDict, total=False):
-    """What every figure can be told about its sheet: a title, its width and height in inches, whether it explains.
+    """Options of every figure that is drawn on a sheet of its own.
 
-    kept: what the caption says first, of the rows that were kept.
+    title: text above the figure.
+    size: width and height in inches; by default the contents decide.
+    caption: whether a text below the figure explains it; by default one does.
+    kept: the first sentence of the caption, which names the conditions that chose the rows.
     """
 
     title: str | None
@@ -38,7 +41,7 @@ class SheetOptions(TypedDict, total=False):
 def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
     """Return a figure of n panels on shared axes, the width of a column or of a page; at most so many in a row.
 
-    Numbers at an axis stand at the outer panels.
+    Tick labels stand at the outer panels.
     """
     columns = min(n, in_a_row or {4: 2}.get(n, 3))
     rows = -(-n // columns)
@@ -66,11 +69,11 @@ def colour_bar(mesh: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
 
 
 def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, columns: int = 2) -> None:
-    """Write one legend and a caption below all panels, a title above; the sheet grows by what they need.
+    """Write one legend and a caption below all panels, a title above; the sheet grows to hold them.
 
     The panels keep their height unless the sheet has a size of its own. The legend has as many columns as fit, up to
-    `columns`. What is the same at all panels is written once: the words of an axis, a legend's entry. The layout is
-    final: what is drawn later does not move it. Raises ValueError if the size leaves no room for the panels.
+    `columns`. What all panels share is written once: an axis label, an entry of the legend. The layout is
+    final: what is drawn later does not move it. Raises ValueError if the size is too small for the panels.
     """
     figure, grid, size = _figure(axes), _grid(axes), sheet.get("size")
     if size is not None:
@@ -104,7 +107,7 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
 
 
 def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
-    """Lay out the panels above what stands below, not narrowed to hold it, once and for all."""
+    """Lay out the panels above the legend and the caption, whose widths do not count; the layout is final."""
     figure.set_layout_engine("constrained", w_pad=0.08, rect=(0, bottom, 1, 1 - bottom))
     for artist in below:
         artist.set_in_layout(False)
@@ -115,7 +118,7 @@ def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
 
 
 def _label_once(axes: list[Axes], x: str, y: str) -> None:
-    """Write the words of both axes once, at the middle of all panels, in place of at the outer ones."""
+    """Write the labels of both axes once, at the middle of all panels instead of at the outer ones."""
     figure, to_sheet = _figure(axes), _figure(axes).transFigure.inverted()
     first, boxes = axes[0], [ax.get_position() for ax in axes]
     under = axes[-1].xaxis.label.get_window_extent().transformed(to_sheet).y1
@@ -140,27 +143,27 @@ def _legend(axes: list[Axes], columns: int, width: float) -> list[Legend]:
         if legend is not None:
             legend.remove()
         lines = [_broken(word, letters) for word in found]
-        look = {"handlelength": 1.6, "columnspacing": 1.0, "borderaxespad": 0.0}
-        legend = place.legend(list(found.values()), lines, loc="lower center", ncols=n, **look)
+        style = {"handlelength": 1.6, "columnspacing": 1.0, "borderaxespad": 0.0}
+        legend = place.legend(list(found.values()), lines, loc="lower center", ncols=n, **style)
         if legend.get_window_extent().width <= width:
             break
     return [legend] if legend else []
 
 
 def refuse_sheet(sheet: SheetOptions) -> None:
-    """Raise ValueError if the sheet of someone else's figure is to be changed."""
+    """Raise ValueError if options of a sheet are given for a caller's axes."""
     if given := [name for name, value in sheet.items() if value is not None]:
-        raise ValueError(f"{', '.join(given)} are of a figure of its own: not with ax")
+        raise ValueError(f"{', '.join(given)}: options of a figure of its own, not to be given with ax")
 
 
 def legend_inside(ax: Axes) -> None:
-    """Put the legend on the axes of someone else's figure, which may have no room below."""
+    """Put the legend inside a caller's axes, whose figure may have no space below them."""
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper right", handlelength=1.6, frameon=True, framealpha=0.85)
 
 
 def new_word(ax: Axes, words: str) -> str:
-    """Return words for the legend of an axes that tell what is drawn from what was drawn before."""
+    """Return a legend entry that differs from those of the axes: numbered if it is taken."""
     taken, n = ax.get_legend_handles_labels()[1], 2
     new = words
     while new in taken:
@@ -169,10 +172,10 @@ def new_word(ax: Axes, words: str) -> str:
 
 
 def heading(ax: Axes, name: str, count: str) -> None:
-    """Write what a panel shows above its left end, and over how many runs above its right; a long name breaks."""
+    """Write a panel's name above its left end and its number of runs above its right; a long name is broken."""
     room = 33 - len(count)
     words = _broken(name, room)
-    beside = "" if _width(words.rpartition("\n")[2]) <= room else "\n"  # else the count would stand on the name
+    beside = "" if _width(words.rpartition("\n")[2]) <= room else "\n"  # or the count would overlap the name
     ax.set_title(words + beside, loc="left")
     ax.set_title(count, loc="right", fontsize=8)
 
@@ -190,7 +193,7 @@ def _grid(axes: list[Axes]) -> GridSpecBase:
 
 
 def _broken(name: str, letters: int) -> str:
-    """Break a name after commas, so that a line has no more letters than these if it can."""
+    """Break a name after commas into lines of at most so many letters, where the parts allow it."""
     lines = [""]
     for word in name.split(", "):
         if lines[-1] and _width(f"{lines[-1]}, {word}") > letters:

@@ -1,4 +1,4 @@
-"""Phase diagrams: a value at the end of training over two axes of a sweep, one panel an optimizer."""
+"""Phase diagrams: a value at the end of training over two axes of a sweep, one panel per optimizer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Panel:
         return self.grid["mean"].isna() & (self.grid["diverged"] > 0) | self.blank
 
     def table(self) -> pd.DataFrame:
-        """Return the grid as it is drawn, with the law and its constant."""
+        """Return the grid that is drawn, with the law and its constant."""
         table = self.grid.assign(optimizer=self.optimizer)
         if self.line is None:
             return table
@@ -85,10 +85,10 @@ def phase_diagram(
 
     Several optimizers get one panel each on one colour scale, and the first panel's Axes is returned (all
     are in `ax.figure.axes`); with `ax`, choose one by `optimizer`, a name or a label of
-    `featlearn.tables.optimizer_labels`. For `theory`, `constant` and `level` see `Overlay`; a fitted
-    constant says so in the legend. The last step is the last that the table holds, and the caption says which. An
-    infinite mean is marked and has no colour. `sheet` takes title, size (inches) and caption (False for none) of a
-    figure of its own. Raises ValueError where nothing can be drawn, or where a cell would mix several runs of one seed.
+    `featlearn.tables.optimizer_labels`. For `theory`, `constant` and `level` see `Overlay`; the legend names a fitted
+    constant as such. The last step is the last in the table, and the caption gives it. An infinite mean is marked
+    and has no colour. `sheet` takes title, size (inches) and caption (False for none) of a figure of its own.
+    Raises ValueError where nothing can be drawn, or where a cell would mix several runs of one seed.
     """
     runs = last_rows(table)
     shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
@@ -118,9 +118,19 @@ def phase_figure(
     log_y: bool | None = None,
     **sheet: Unpack[SheetOptions],
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw `phase_diagram` with a panel for every optimizer; return the figure and the cells it shows.
+    """Draw a mean over two axes of a sweep, one panel per optimizer. A line is the boundary of theory where one holds.
 
-    `where` keeps the rows with these values; x and y are `featlearn.tables.main_axes` if not given.
+    Return the figure of `phase_diagram` and the cells it shows.
+
+    x: column of the horizontal axis; the signal if it varies.
+    y: column of the vertical axis; by default the dimension, or the other column that varies.
+    value: column that the colour shows.
+    where: keep the runs with this value of a column, or with one of these values.
+    optimizer: draw this optimizer only.
+    theory: law to draw over the cells: sgd, sam, power, none, or auto for the optimizer's own where it holds.
+    constant: constant of the law; fitted to the measured boundary if not given.
+    level: value at which the boundary is measured; 0.1 above the share of flipped labels for a test error.
+    log_y: whether the vertical axis is logarithmic; by default where its values are geometric.
     """
     runs = last_rows(select(rows, where or {}))
     x, y = main_axes(runs, x, y)
@@ -160,7 +170,7 @@ def _figure(runs: pd.DataFrame, shown: list[Panel], value: str, log_y: bool | No
 
 
 def _notes(runs: pd.DataFrame, shown: list[Panel], value: str) -> list[str]:
-    """Say what a cell is, and explain the marks that are there."""
+    """Return what a cell is, and what the marks mean."""
     empty = sum(hatched(panel.grid, panel.lost) for panel in shown)
     blank = sum(int(panel.blank.sum()) for panel in shown)
     diverged = sum(int(panel.grid["diverged"].sum()) for panel in shown)
@@ -184,8 +194,8 @@ def _laws(shown: list[Panel]) -> list[str]:
     others = [panel for panel in shown if panel.line is not None and panel not in own]
     supposed = any(panel.line is not None and panel.line.law == "sam" for panel in own)
     return [
-        rf"SAM's law supposes $\rho\propto {RADIUS[0]}$, as it is here." if supposed else "",
-        *(f"The line at {title(p.optimizer)} is the law {p.line.law!r}, as asked." for p in others if p.line),
+        rf"SAM's law supposes $\rho\propto {RADIUS[0]}$, and the radius follows it here." if supposed else "",
+        *(f"The line at {title(p.optimizer)} is the law {p.line.law!r}, as requested." for p in others if p.line),
         *dict.fromkeys(panel.no_law for panel in shown),
     ]
 

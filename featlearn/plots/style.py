@@ -1,4 +1,4 @@
-"""How figures look: sizes for a paper's column, colours safe for the colour-blind, and words for the axes.
+"""The style of figures: sizes for a paper's column, colours safe for the colour-blind, and labels of the axes.
 
 Nothing is changed at import: a figure is drawn, and saved, inside `with paper():`.
 """
@@ -96,7 +96,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-SYMBOLS: Mapping[str, str] = MappingProxyType(  # of labels that end with a symbol it is the symbol
+SYMBOLS: Mapping[str, str] = MappingProxyType(  # the symbol at the end of a label, where there is one
     {"rho": r"$\rho$", "lr": r"$\eta$", "data.snr": "SNR"}
     | {
         column: found[0]
@@ -108,7 +108,7 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(  # of labels that end with a symb
 
 @contextmanager
 def paper() -> Iterator[None]:
-    """Set the style within a `with` block, whatever the caller's settings are, and put these back after it."""
+    """Set the style within a `with` block, whatever the caller's settings are, and restore these after it."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
@@ -116,7 +116,7 @@ def paper() -> Iterator[None]:
 
 
 def label(column: str) -> str:
-    """Return a column in words, or its own name; of a number given as `{theory: c}` it is c, in units of the theory."""
+    """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory."""
     if column.endswith(".theory"):
         return f"{label(column.removesuffix('.theory'))}, in units of theory"
     return LABELS.get(column, _plain(column if "." in column else column.replace("_", " ")))
@@ -145,7 +145,7 @@ NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where 
 def title(optimizer: Label) -> str:
     """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03.
 
-    Of a user's own rule it is the class, and of its source's hash what git shows of one.
+    A user's own rule is named by its class, and the hash of its source is shortened as git shortens one.
     """
     name = optimizer.name
     named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
@@ -161,12 +161,12 @@ def setting(key: str, value: str) -> str:
 
 
 def _plain(words: str) -> str:
-    """Return words such that a dollar sign in them opens no formula."""
+    """Return the text with its dollar signs escaped, so that none opens a formula."""
     return words.replace("$", r"\$")
 
 
 def fresh(ax: Axes) -> list[str]:
-    """Return the palette, first the colours that no line of the axes has."""
+    """Return the palette, with the colours that no line of the axes has first."""
     used = {to_hex(line.get_color()) for line in ax.lines}
     return sorted(PALETTE, key=lambda colour: colour in used)
 

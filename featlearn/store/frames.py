@@ -18,7 +18,7 @@ from featlearn.store.columns import elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
 from featlearn.store.given import as_given
-from featlearn.types import HEAD
+from featlearn.types import HEAD, SECTIONS
 
 NEEDED = ("run_id", "status", "step")  # to find the current rows and the lengths of their lists
 
@@ -82,7 +82,7 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
 
 
 class _Runs:
-    """The rows of a store: the scalar columns ``once``, and the list columns flattened.
+    """The rows of a store: the columns ``scalars`` with one value per run, and the list columns flattened.
 
     The list of row i ends at ``ends[i]`` and has length ``lengths[i]``. ``current`` are the current rows that meet the
     conditions on scalar columns; ``frame`` applies the conditions on list columns.
@@ -102,23 +102,23 @@ class _Runs:
         self.current = np.array(store.current(self.table, plans), dtype=np.int64)
         self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
         fields = [field for field in self.table.schema if field.name not in self.lists]
-        once = pd.DataFrame({field.name: series(self.table[field.name], field) for field in fields})
-        self.once = as_given(once, plans)
+        scalars = pd.DataFrame({field.name: series(self.table[field.name], field) for field in fields})
+        self.scalars = as_given(scalars, plans)
         if self.table.num_rows:
-            _refuse_unknown(store, [*self.once, *self.lists], [*(names or ()), *where])
+            _refuse_unknown(store, [*self.scalars, *self.lists], [*(names or ()), *where])
         self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)
         self.ends = np.cumsum(self.lengths)
         self.where = {name: value for name, value in where.items() if name in self.lists}
         others = {name: value for name, value in where.items() if name not in self.lists}
         if others and self.table.num_rows:
-            self.current = self.current[selected(self.once.take(self.current), others)]
+            self.current = self.current[selected(self.scalars.take(self.current), others)]
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
         """Return the scalar columns at ``rows`` joined with the list columns at ``elements``, -1 for missing.
 
         Only rows that meet the conditions on list columns are kept.
         """
-        left = self.once.take(rows).reset_index(drop=True)
+        left = self.scalars.take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)
@@ -164,5 +164,6 @@ def _refuse_unknown(store: Store, read: list[str], asked: list[str]) -> None:
 
 
 def _place(name: str) -> tuple[int, str]:
-    """Sort key of columns: HEAD, then the config's dotted keys by section, then the trackers' columns."""
-    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + ("." not in name), name)
+    """Sort columns: those of HEAD, the config's dotted keys by section, then what the trackers wrote."""
+    written = name.partition(".")[0] not in SECTIONS  # by a tracker, such as test_error.<kind>
+    return (HEAD.index(name), "") if name in HEAD else (len(HEAD) + written, name)

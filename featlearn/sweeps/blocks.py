@@ -51,7 +51,7 @@ class Plan:
         """Build the plan in one pass over the runs."""
         own: set[Source] = set()
         given: dict[str, list[float | None]] = {}
-        run_ids = np.array([_noted(run, n, own, given).run_id for n, run in enumerate(runs)])
+        run_ids = np.array([_collect(run, n, own, given).run_id for n, run in enumerate(runs)])
         mine = np.zeros(len(run_ids), dtype=bool)
         mine[np.unique(run_ids, return_index=True)[1]] = True
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
@@ -62,7 +62,7 @@ class Plan:
         return blocks(compress(runs, self.todo), device)
 
 
-def _noted(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
+def _collect(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
     """Add the sources and ``given`` of the n-th run to the columns; return the run."""
     own |= run.sources
     words = run.given

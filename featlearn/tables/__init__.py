@@ -1,9 +1,9 @@
-"""Tables out of tables: what a sweep says, with one row a cell, a pair of runs, or a step.
+"""Tables from tables: the results of a sweep, with one row per cell, per pair of runs, or per step.
 
 The input is what `featlearn.load` (one row per run and recorded step) or `featlearn.summary` (one row per
 run) returns. A cell is everything in the config but the seed. Runs that end `ok` or `fitted` count; a
 diverged one never enters a mean. Nothing is averaged silently: where two runs of one seed would share a
-cell, a ValueError names the column that tells them apart. Every function raises ValueError, with the
+cell, a ValueError names the column in which they differ. Every function raises ValueError, with the
 nearest name, for a column that does not exist.
 """
 

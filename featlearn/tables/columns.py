@@ -1,4 +1,4 @@
-"""What the columns of a sweep are, and which rows of it are meant."""
+"""The columns of a sweep: which of them vary, and which rows belong to a cell or an optimizer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def require(df: pd.DataFrame, columns: Iterable[str]) -> None:
 
 
 def config_columns(df: pd.DataFrame) -> list[str]:
-    """Return the columns that hold what decides a run: its seed, its engine, and the dotted keys."""
+    """Return the columns of a run's config: its seed, its engine, and the dotted keys."""
     return [column for column in df.columns if column in TOP or column.startswith(SECTIONS)]
 
 
@@ -69,8 +69,8 @@ def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[str]:
     """Return a name for every row's optimizer: `sgd`, or `sam rho=0.03` where several sam meet in one cell.
 
-    Only what tells optimizers of one name apart within a cell is spelled out, so a radius that follows
-    the dimension leaves the name alone; of a radius given as `{theory: c}` it is c that is spelled, `sam rho.theory=1`.
+    A label holds only the settings in which optimizers of one name differ within a cell, so a radius that follows
+    the dimension adds nothing; a radius given as `{theory: c}` is written by its c, `sam rho.theory=1`.
     Columns in `ignore` are axes and count as part of the cell, and so do the constant of theory and the number that
     follows from it, whichever of the two is an axis.
     """
@@ -85,12 +85,11 @@ def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str]) -> list[Label]:
     free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, "optimizer.name")]
     cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
     several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
-    telling = [c for c in free if several[c]]
-    return labels(df, "optimizer.name", telling)
+    return labels(df, "optimizer.name", [c for c in free if several[c]])
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
-    """Return the columns that tell cells apart: what varies but the seed, or the optimizer's name if nothing does.
+    """Return the columns in which cells differ: all that vary but the seed, or the optimizer's name if none does.
 
     Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
     as `{theory: c}`, and an init_std, batch size or signal that is the same wherever all else is.
@@ -116,7 +115,7 @@ def places(df: pd.DataFrame, axes: Iterable[str], by: Iterable[str] = ("seed",))
     """Return the table with values of the axes that differ by rounding alone as one, the shortest decimal of them.
 
     A number that follows from others, as the signal norm does from the snr, may be computed to other last bits at two
-    places. Where that would put two rows of one seed (`by`) into one cell the table is returned as it is.
+    places. Where that would put two rows of one seed (`by`) into one cell the table is returned unchanged.
     """
     keys = list(dict.fromkeys([*axes, *by]))
     joined = df.assign(**{c: _joined(df[c]) for c in axes})
@@ -156,7 +155,7 @@ def _in_theory(df: pd.DataFrame, column: str) -> bool:
 def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
     """Return a name for every row's cell, such as `sam lr=0.1 rho=0.03 data.dim=1000`.
 
-    Learning rate and radius are always spelled out, everything else where it varies; what is missing is left out.
+    It always holds the learning rate and the radius, and all else that varies; missing values are left out.
     """
     return pd.Series(_of_cells(plain(df)), index=df.index, name="cell", dtype="str")
 
@@ -171,8 +170,8 @@ def _of_cells(df: pd.DataFrame) -> list[Label]:
     """Return the label of every row's cell."""
     require(df, ["run_id", "optimizer.name"])
     first = [column for column in ("optimizer.lr", "optimizer.rho") if column in df]
-    told = [*first, *(c for c in cell_columns(df) if c not in (*first, "optimizer.name"))]
-    return labels(df, "optimizer.name", told)
+    others = [c for c in cell_columns(df) if c not in (*first, "optimizer.name")]
+    return labels(df, "optimizer.name", [*first, *others])
 
 
 def by_optimizer(
@@ -207,10 +206,10 @@ def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, igno
 
 
 def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> tuple[str, str]:
-    """Return the two axes of a sweep: x the signal and y the other thing that varies, unless they are given.
+    """Return the two axes of a sweep: x the signal and y the other column that varies, unless they are given.
 
-    What is given stays, and the other axis is what is left. Optimizers, seeds and numbers that follow from others are
-    no axes: the signal is `signal_norm` or `snr`, whichever takes fewer values, and a dimension comes before all else.
+    If one is given, the other is found. Optimizers, seeds and numbers that follow from others are no axes: the
+    signal is `signal_norm` or `snr`, whichever takes fewer values, and y is the dimension if it varies.
     Raises ValueError unless this leaves one choice, naming the candidates.
     """
     df = plain(df)
@@ -226,7 +225,7 @@ def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> t
             raise ValueError("there are no axes to draw over: nothing varies but optimizers and seeds")
         if len(only := [c for c in cells if c in free]) == 1:
             raise ValueError(f"a diagram has two axes, and but for optimizers and seeds only {only[0]} varies")
-        raise ValueError(f"say which columns are x and y; these vary: {', '.join(free)}")
+        raise ValueError(f"choose the columns x and y; these vary: {', '.join(free)}")
     return x, y
 
 
@@ -238,7 +237,7 @@ def refuse_twins(runs: pd.DataFrame, keys: Sequence[str], what: str = "run") -> 
         return
     _, pair = next(iter(twins.groupby(keys, dropna=False)))
     if "run_id" in pair and pair["run_id"].duplicated().any():
-        raise ValueError("a run has several rows: pass one a run, such as its last step (featlearn.summary)")
+        raise ValueError("a run has several rows: pass one row per run, such as its last step (featlearn.summary)")
     place = ", ".join(f"{key} = {pair[key].iloc[0]}" for key in keys)
     differ = "; ".join(f"{c} ({listed(pair[c])})" for c in varying(pair) if c not in keys)
     raise ValueError(f"{len(pair)} {what}s share {place}; they differ in {differ or 'no config column'}: choose one")

@@ -1,4 +1,4 @@
-"""What tables are computed on: columns of plain numbers and words, whatever kind of column a caller's table has."""
+"""Columns of plain numbers and text, whatever the dtypes of a caller's table."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
 
 def plain(df: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with numpy's numbers and pandas' own words in place of what only stands for them.
+    """Return the table with numpy's numbers and pandas' strings in place of every other representation.
 
     Nullable and Arrow columns, categories, and objects that hold numbers become numbers, missing is NaN; lists and
-    arrays in a cell become tuples, which can be told apart and grouped. An index that has the name of a column loses
-    it. A table without any of these is returned.
+    arrays in a cell become tuples, which can be compared and grouped. An index that has the name of a column loses
+    it. A table without any of these is returned unchanged.
     """
     if {*df.index.names} & {*df.columns}:
         df = df.rename_axis([None] * df.index.nlevels)
@@ -44,7 +44,7 @@ def _is_plain(dtype: Any) -> bool:
 
 
 def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column as pandas would have read its values."""
+    """Return a column with the dtype that pandas infers from its values."""
     if column.dtype == object and not column.map(lambda v: isinstance(v, list | dict | np.ndarray)).any():
         values = column
     else:
@@ -55,7 +55,7 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Return the value of a cell such that it can be hashed, None for what is missing."""
+    """Return the value of a cell in hashable form, None for a missing one."""
     if isinstance(value, list | np.ndarray):
         return tuple(_cell(v) for v in value)
     if isinstance(value, dict):

@@ -28,7 +28,7 @@ def edge_in_use(df: pd.DataFrame) -> pd.Series[float]:
 
 
 def edge_ratio(df: pd.DataFrame) -> pd.DataFrame:
-    """Say of every run whether it trains at its edge: one row per run, its config, `ratio` and `reached`.
+    """Measure whether every run trains at its edge: one row per run, its config, `ratio` and `reached`.
 
     ratio: the median of sharpness / edge over the records of the second half of the run, those after half of its last
     recorded step; NaN for a run that diverged or failed. reached: at some record of the first half the sharpness was at
@@ -65,7 +65,7 @@ def edge_ratio_grid(ratios: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
 
 
 def recorded(df: pd.DataFrame, column: str) -> pd.Series[bool]:
-    """Say of every row whether its run holds the column at some step."""
+    """Return for every row whether its run has a value in the column at some step."""
     if column not in df:
         return pd.Series(False, index=df.index)
     return df[column].notna().groupby(df["run_id"]).transform("any")

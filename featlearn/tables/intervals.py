@@ -1,4 +1,4 @@
-"""Means over seeds and how far to trust them: the standard error s / sqrt(n) and the Student t interval."""
+"""Means over seeds and their uncertainty: the standard error s / sqrt(n) and the Student t interval."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def half_width(se: ArrayLike, n: ArrayLike, level: float) -> NDArray[np.float64]
 
 
 def limits(column: str) -> tuple[float, float]:
-    """Return between which numbers a column of a known name lies: errors and shares within 0 and 1, a norm above 0."""
+    """Return the bounds of a column of a known name: 0 and 1 for errors and shares, 0 and infinity for a norm."""
     if column in SHARES or (column.startswith("test_error") and column != "test_error_se"):
         return 0.0, 1.0
     return (0.0, np.inf) if column == "grad_norm" else (-np.inf, np.inf)

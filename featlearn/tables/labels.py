@@ -1,4 +1,4 @@
-"""Names of optimizers and cells: a name and settings, which are kept as they are and joined only to be read."""
+"""Names of optimizers and cells: a name and settings, kept apart and joined only as text."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from featlearn.lookup import missing, spelled
 
 
 class Label(str):
-    """A name and the settings that tell it from others, such as `sam rho=0.03 stop=40`.
+    """A name and the settings that distinguish it, such as `sam rho=0.03 stop=40`.
 
-    It reads, compares and sorts as these words. `settings` maps the keys to the words of their values.
+    It compares and sorts as this text. `settings` maps the keys to the texts of their values.
     """
 
     name: str
@@ -27,9 +27,9 @@ class Label(str):
 
 
 def labels(df: pd.DataFrame, name: str, columns: Sequence[str]) -> list[Label]:
-    """Return the label of every row: the words of column `name`, with the settings in `columns` that are there.
+    """Return the label of every row: the text of column `name`, with the settings in `columns` that are not missing.
 
-    Of a value that is given as `{theory: c}` it is c that is spelled, as `rho.theory`.
+    A value that is given as `{theory: c}` is written by its c, as `rho.theory`.
     """
     words = [texts(df[column]) for column in (name, *columns)]
     keys = [column.removeprefix("optimizer.") for column in columns]
@@ -42,7 +42,7 @@ def labels(df: pd.DataFrame, name: str, columns: Sequence[str]) -> list[Label]:
 
 
 def texts(column: pd.Series[Any]) -> list[str | None]:
-    """Spell every value of a column, None where it is missing; floats in the fewest digits that tell them apart."""
+    """Return every value of a column as text, None where it is missing; floats in the fewest digits that differ."""
     distinct = column.drop_duplicates().tolist()
     words = dict(zip(distinct, spelled(distinct), strict=True))
     return [None if missing(value) else words[value] for value in column.tolist()]

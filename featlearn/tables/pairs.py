@@ -28,11 +28,11 @@ def paired_difference(
     """Subtract run from run, one row per seed and cell: keys, `first`, `second`, `difference`, `outcome`.
 
     The difference is first minus second; `by` is the column that names the two, or these names, row by row. Paired
-    runs share the seed and every varying config column outside `optimizer.*` (or `keys`). `outcome` says what became
+    runs share the seed and every varying config column outside `optimizer.*` (or `keys`). `outcome` is that
     of a pair: `paired`; `no partner`; `diverged` (one of the two did not end ok or fitted); `no value` (one is NaN, or
     both are infinite alike); `train loss` (the two train losses differ by more than the factor `train_loss_tol` >= 1).
     In all but the first the difference is NaN, so that means skip it and `outcome.value_counts()` counts it. Raises
-    ValueError if two runs could play one part, naming what tells them apart, or if no run has a partner.
+    ValueError if two runs could fill one place, naming in what they differ, or if no run has a partner.
     """
     if train_loss_tol is not None and train_loss_tol < 1:
         raise ValueError(f"train_loss_tol is a factor, at least 1, not {train_loss_tol:g}")
@@ -85,7 +85,7 @@ def _side(side: pd.DataFrame, name: str, keys: list[str], value: str) -> pd.Data
 
 
 def _outcomes(pairs: pd.DataFrame, factor: float | None) -> NDArray[np.str_]:
-    """Say what became of every pair."""
+    """Return the outcome of every pair."""
     alone = pairs["status_first"].isna() | pairs["status_second"].isna()
     ended = pairs["status_first"].isin(COUNTED) & pairs["status_second"].isin(COUNTED)
     large = np.maximum(pairs["train_loss_first"], pairs["train_loss_second"])

@@ -1,4 +1,4 @@
-"""Where resampled curves cross a level, and what is known of the place where they do not.
+"""Where resampled curves cross a level, and the bounds on the crossing of those that do not.
 
 A curve that stays on one side of the level all along the swept y is censored: its boundary lies beyond the sweep, on
 one side. So every resample bounds the boundary, low <= y <= high: both are its crossing if it has one; beyond the
@@ -87,7 +87,7 @@ def interval(low: ArrayLike, high: ArrayLike, confidence: float) -> tuple[float,
 
 
 def _resamples(n_seeds: int, n_boot: int, seed: int) -> Floats:
-    """Return how often every seed is drawn, a row a resample, below the sample itself; it is alone if of one seed."""
+    """Return how often every seed is drawn: first the sample, then one row per resample; one seed has no resamples."""
     sample = np.ones((1, n_seeds))
     if n_seeds < 2:
         return sample
@@ -96,7 +96,7 @@ def _resamples(n_seeds: int, n_boot: int, seed: int) -> Floats:
 
 
 def _curves(heights: pd.DataFrame) -> list[Curve]:
-    """Return what every column does along the y of the index, past cells without a mean."""
+    """Return every column as a curve over the y of the index, without the cells that have no mean."""
     y = heights.index.to_numpy(dtype=float)
     columns = heights.to_numpy().T
     return [_curve(y[known], h[known]) for h, known in zip(columns, ~np.isnan(columns), strict=True)]
@@ -114,10 +114,10 @@ def _bounds(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return between which y each boundary lies.
 
-    A curve that never crosses is before its boundary if it stays on the side where curves begin: that of most first
-    crossings of the sample. Where these are split, nothing is known.
+    A curve that never crosses is before its boundary if it stays on the side on which most curves of the sample that
+    cross start. Where these are split, nothing is known.
     """
-    begins = above.iloc[0][crossings.iloc[0] > 0].mean()  # share of curves that begin above
+    begins = above.iloc[0][crossings.iloc[0] > 0].mean()  # share of curves that start above
     known = first.notna() & (begins != 0.5)
     before = above == (begins > 0.5)
     low, high = last.where(known & before, 0.0), first.where(known & ~before, np.inf)

@@ -132,7 +132,7 @@ def _exponent(found: Boundary, confidence: float) -> Exponent:
 def _slopes(log_x: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Return between which slopes the least-squares line of every row lies, if its y do between low and high."""
     off = log_x - log_x.mean()
-    off = np.where(np.isclose(off, 0, atol=1e-12), 0, off)  # the middle of a geometric axis has no say, not even at inf
+    off = np.where(np.isclose(off, 0, atol=1e-12), 0, off)  # the middle of a geometric axis has weight 0, even at inf
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.log(np.stack([low, high])) * off / (off**2).sum()
     terms = np.where(off == 0, 0, ends)

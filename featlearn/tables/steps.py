@@ -1,4 +1,4 @@
-"""Where in training a run is read: one row a run, at one step."""
+"""One row per run, read at one step of its training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FROZEN = ("fitted", "diverged")  # the parameters of these stay what they were w
 def at_step(df: pd.DataFrame, step: int) -> pd.DataFrame:
     """Return the row of every run that was recorded after `step` updates, from a table of all recorded steps.
 
-    A run that had stopped by then, fitted or diverged, is read at its last record. The figures take the table as they
-    take that of `featlearn.summary`. Raises ValueError, naming the nearest records, if a run was not recorded there.
+    A run that had stopped by then, fitted or diverged, is read at its last record. The figures accept this table in
+    place of `featlearn.summary`. Raises ValueError, naming the nearest records, if a run was not recorded there.
     """
     require(df, ["run_id", "step", "status"])
     df = plain(df)
@@ -32,7 +32,7 @@ def at_step(df: pd.DataFrame, step: int) -> pd.DataFrame:
 
 
 def _nearest(recorded: pd.Series[int], step: int) -> str:
-    """Say which records lie next to a step."""
+    """Return which records lie next to a step, as text."""
     steps = np.unique(recorded.dropna().to_numpy())
     near = [*steps[steps < step][-1:], *steps[steps > step][:1]]
     return f"which have records at {' and '.join(f'{at:g}' for at in near)}" if near else "which have no record"

@@ -1,4 +1,4 @@
-"""Trajectories as tables: a value over steps, at equal train loss, and the time it is half learned."""
+"""Trajectories as tables: a value over steps, at equal train loss, and the time at which half of it is learned."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None 
     """Read every run when its train loss first reaches `level`.
 
     One row per run: its config, step, columns (every number that was tracked if not given), `reached`, and the level as
-    `train_loss_level`. The figures take it as they take that of `featlearn.summary`. Between two records, values are
+    `train_loss_level`. The figures accept it in place of `featlearn.summary`. Between two records, values are
     linear in log(train_loss), so that train_loss is the level there. A run already at the level in its first record is
     read there; a run that never reaches it has reached = False and NaN. Raises ValueError unless level > 0, and for a
-    table of one row a run (`featlearn.summary`), which does not know when.
+    table of one row per run (`featlearn.summary`), which holds no steps between.
     """
     if not level > 0:
         raise ValueError(f"a train loss level is positive, not {level:g}")

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+    from featlearn.data.model import Frame
     from featlearn.engines.problem import Problem
     from featlearn.engines.protocol import PatchView
 
@@ -48,7 +51,8 @@ class Decomposition:
         p = view.problem
         frame = p.composed.frame
         signal, noise = self._coefficients(view)
-        own = p.own()[..., frame.owners]
+        _, owners, _ = _roles(frame, view.coef.device)
+        own = p.own().index_select(2, owners)
         columns = {"signal_coef_max": signal.amax((1, 2)), "signal_coef_mean": signal.mean((1, 2))}
         names = [x.name for x in frame.signals]
         for name in dict.fromkeys(name for name in names if name and len(names) > 1):
@@ -69,13 +73,20 @@ class Decomposition:
 
     def _coefficients(self, view: PatchView) -> tuple[Tensor, Tensor]:
         """Return gamma [b, S, f] and rho [b, f, R]."""
-        import torch
-
         composition = view.problem.composed
         frame, coef = composition.frame, view.coef * composition.squares[:, None]
-        even = torch.tensor([x.even for x in frame.signals], device=coef.device)[:, None]
+        even, _, times = _roles(frame, coef.device)
         signal = coef[..., : len(even)].mT * filter_signs(view.problem)
-        return signal.abs().where(even, signal), coef[..., len(even) :] * torch.tensor(frame.times, device=coef.device)
+        return signal.abs().where(even, signal), coef[..., len(even) :] * times
+
+
+@lru_cache(maxsize=2)  # a block's own, the same at every step
+def _roles(frame: Frame, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return which signals are even, [S, 1], and the noises' owners and times, [R]."""
+    import torch
+
+    even = torch.tensor([[signal.even] for signal in frame.signals], device=device)
+    return even, torch.tensor(frame.owners, device=device), torch.tensor(frame.times, device=device)
 
 
 def filter_signs(problem: Problem) -> Tensor:

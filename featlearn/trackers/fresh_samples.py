@@ -18,18 +18,16 @@ class Group:
     """Kinds of fresh samples whose patches with noise are the same, as arrays.
 
     names [K] and labels [K]: of the kinds. probabilities [b, K].
-    fixed [b, S, P]: how much of every signal is in the patches without noise; shown [P, K]: how many of a kind's
-    patches each of them is.
-    noisy [b, S, Q]: how much of every signal is in the patches with noise; stds [b, Q], numbers [Q] and times [Q]: of
-    their Gaussians, which are numbered 0, ..., n_gaussians - 1. shifted: whether one of them shows a signal.
+    strengths [b, S, P + Q]: how much of every signal is in the P patches without noise, and in the Q with it.
+    shown [P, K]: how many of a kind's patches each of the former is. stds [b, Q], numbers [Q] and times [Q]: of the
+    Gaussians of the latter, which are numbered 0, ..., n_gaussians - 1. shifted: whether one of these shows a signal.
     """
 
     names: tuple[str, ...]
     labels: tuple[float, ...]
     probabilities: Tensor
-    fixed: Tensor
+    strengths: Tensor
     shown: Tensor
-    noisy: Tensor
     stds: Tensor
     numbers: tuple[int, ...]
     times: tuple[int, ...]
@@ -85,9 +83,8 @@ def _group(kinds: Sequence[Kind], like: Tensor, n_signals: int) -> Group:
         names=tuple(kind.name for kind in kinds),
         labels=tuple(float(column(kind.label, like)[0]) for kind in kinds),
         probabilities=columns([kind.probability for kind in kinds], like),
-        fixed=_strengths([patch for _, patch in fixed], like, n_signals),
+        strengths=_strengths([*(patch for _, patch in fixed), *noisy], like, n_signals),
         shown=shown.to(like.device),
-        noisy=_strengths(noisy, like, n_signals),
         stds=columns([patch.std for patch in noisy], like),
         numbers=tuple(numbers.index(patch.noise) for patch in noisy if patch.noise is not None),
         times=tuple(patch.times for patch in noisy),

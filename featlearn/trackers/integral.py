@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from featlearn.trackers.fresh_samples import Group, column
-from featlearn.trackers.points import chi_lengths, rotations, sobol_directions
+from featlearn.trackers.points import chi_lengths, padded_directions, padded_rotations, rotations, sobol_directions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,8 @@ class Integral:
         degree = 0 if view.bias is not None or group.shifted else p.activation.degree or 0
         bias = 0.0 if view.bias is None else view.bias.double()[..., None]
         second = p.scale * view.second.double()
-        active = p.activation.value(product(signals, group.fixed) + bias)
+        shifts = product(signals, group.strengths) + bias
+        shown = product(p.activation.value(shifts[..., : len(group.shown)]).mT, second)
         unit = second.new_ones(()).expand(len(seeds), tracker.n_points * tracker.n_scrambles)
         return cls(
             problem=p,
@@ -76,8 +77,8 @@ class Integral:
             degree=degree,
             gram=noise_gram(view),
             second=second,
-            fixed=product(group.shown.mT, product(active.mT, second)),
-            shifts=(product(signals, group.noisy) + bias).mT,
+            fixed=(group.shown[:, :, None] * shown[:, :, None]).sum(1),
+            shifts=shifts[..., len(group.shown) :].mT,
             stds=tracker.noise_scale * group.stds,
             turns=rotations(seeds, q, f) if q else signals.new_zeros(len(seeds), 0, f, f),
             lengths=chi_lengths(seeds, *sizes) if q and (tracker.loss or not degree) else unit,
@@ -135,13 +136,14 @@ class Integral:
         numbers = self.lengths.shape[1] * self.gram.shape[1] * max(1, self.stds.shape[1])
         most = max(1, _NUMBERS_AT_ONCE[self.gram.device.type] // numbers)
         at_once = 2 ** (most.bit_length() - 1)  # a full block is then cut into equal parts
+        if at_once >= len(self.gram):
+            return (self,)
         tensors = {x.name: getattr(self, x.name) for x in fields(self)}
         cut = {name: torch.split(x, at_once) for name, x in tensors.items() if isinstance(x, torch.Tensor)}
         return tuple(replace(self, **dict(zip(cut, part, strict=True))) for part in zip(*cut.values(), strict=True))
 
     def _compiled_noise(self) -> Tensor:
         from featlearn.functions.compiled import activation_kind
-        from featlearn.tiles import pad_columns
         from featlearn.trackers.integral_loops import noise_outputs, workspace
 
         s, n_outputs = self.n_scrambles, self.second.shape[2]
@@ -149,7 +151,7 @@ class Integral:
             x.contiguous().numpy()
             for x in (self.gram, self.second.mT, self.shifts, self.stds, self.lengths[: 1 if self.degree else None])
         )
-        directions, turns = pad_columns(self._directions.permute(0, 2, 3, 1).numpy()), pad_columns(self.turns.numpy())
+        directions, turns = padded_directions(self._sizes), padded_rotations(self.turns)
         patches = shifts, stds, np.array(self.group.times, float), np.array(self.group.numbers)
         out = self.second.new_empty(len(gram), s, n_outputs, directions.shape[-1])
         work = workspace(directions, turns, stds.shape[1], n_outputs)
@@ -178,9 +180,13 @@ class Integral:
         """Points on the unit sphere, the same for every run, [s, points, q, f]."""
         import torch
 
-        q, f = self.turns.shape[1:3]
-        directions = torch.as_tensor(sobol_directions(q, f, self.n_points, self.n_scrambles)).to(self.gram.device)
-        return directions.reshape(self.n_scrambles, self.n_points, q, f)
+        q, f, n_points, n_scrambles = self._sizes
+        return torch.as_tensor(sobol_directions(*self._sizes)).to(self.gram.device).reshape(n_scrambles, n_points, q, f)
+
+    @property
+    def _sizes(self) -> tuple[int, int, int, int]:
+        """The number of Gaussians, of filters, of points and of scrambles."""
+        return self.group.n_gaussians, self.gram.shape[1], self.n_points, self.n_scrambles
 
     @property
     def _half(self) -> float:

@@ -136,7 +136,6 @@ def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int
     n_outputs = noise.shape[2]
     points = np.empty((6, n_points))
     powers = np.empty(n_points, np.int64)
-    lead = points[5]
     for lane in range(len(out)):
         for kind in range(out.shape[1]):
             start, label = fixed[lane, kind], int(labels[kind])
@@ -144,30 +143,32 @@ def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int
                 part = noise[lane, scramble]
                 if n_outputs > 2:
                     total = several_leads(start, part, label, degree, half, points, powers)
-                else:
-                    own = label if n_outputs == 1 else 1 - 2 * label  # the sign of the lead of the first output
-                    signal = own * (start[0] if n_outputs == 1 else start[0] - start[1])
+                elif n_outputs == 2:
+                    lead = points[3]
                     for i in range(n_points):
-                        lead[i] = own * (part[0, i] if n_outputs == 1 else part[0, i] - part[1, i])
-                    total = one_lead(signal, lead, degree, half, points, powers)
+                        lead[i] = part[label, i] - part[1 - label, i]
+                    total = one_lead(start[label] - start[1 - label], lead, 1.0, degree, half, points, powers)
+                else:
+                    total = one_lead(label * start[0], part[0], float(label), degree, half, points, powers)
                 out[lane, kind, scramble] = total / n_points
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def one_lead(signal: float, noise: Array, degree: int, half: float, points: Array, powers: Array) -> float:
-    """Return the sum over points of P(signal + r^degree noise < 0), a tie counting one half."""
+def one_lead(signal: float, noise: Array, sign: float, degree: int, half: float, points: Array, powers: Array) -> float:
+    """Return the sum over points of P(signal + sign r^degree noise < 0), a tie counting one half."""
     x, above, rest = points[0], points[1], points[2]
     if degree > 0:
         for i in range(len(x)):
-            ratio = -signal / noise[i]
+            ratio = -signal / (sign * noise[i])
             x[i] = ratio if ratio > 0.0 else 0.0
         half_squares(x, degree)
         upper_gammas(half, x, above, rest, powers)
     for i in range(len(x)):
-        end = signal + noise[i]
+        step = sign * noise[i]
+        end = signal + step
         x[i] = 1.0 if end < 0.0 else 0.5 if end == 0.0 else 0.0
         if degree > 0:
-            x[i] = above[i] if noise[i] < 0.0 else 1.0 - above[i] if noise[i] > 0.0 else x[i]
+            x[i] = above[i] if step < 0.0 else 1.0 - above[i] if step > 0.0 else x[i]
         x[i] += 0.0 * end if math.isnan(end) else 0.0
     total = 0.0
     for i in range(len(x)):

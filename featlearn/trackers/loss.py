@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Loss:
     """Training loss, training error and gradient norm, on the whole training set with its observed labels.
 
-    train_loss: mean over samples of the loss: log(1 + exp(-y_i f_i)), or a landscape's own. train_error: share of
-    y_i f_i < 0, or of another class than the right one ahead, a draw counting one half; absent without classes.
+    train_loss: mean over samples of the network's loss, or a landscape's own. train_error: share of y_i f_i < 0, or of
+    another class than the right one ahead; 0 counts one half, k classes that tie 1 - 1/k; absent without classes.
     grad_norm: Euclidean norm of the gradient of train_loss over all parameters; infinite where the gradient overflows.
     """
 

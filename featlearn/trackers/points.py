@@ -28,6 +28,23 @@ def sobol_directions(n_gaussians: int, size: int, n_points: int, n_scrambles: in
     return np.asarray(normals / np.linalg.norm(normals, axis=1, keepdims=True))
 
 
+@lru_cache(maxsize=8)
+def padded_directions(sizes: tuple[int, int, int, int]) -> np.ndarray:
+    """Return directions for compiled loops, [s, q, f, points], with columns of zeros (see tiles.py)."""
+    from featlearn.tiles import pad_columns
+
+    q, f, n_points, n_scrambles = sizes
+    return pad_columns(sobol_directions(*sizes).reshape(n_scrambles, n_points, q, f).transpose(0, 2, 3, 1))
+
+
+@lru_cache(maxsize=2)  # by the identity of the tensor
+def padded_rotations(turns: Tensor) -> np.ndarray:
+    """Return rotations for compiled loops, with columns of zeros."""
+    from featlearn.tiles import pad_columns
+
+    return pad_columns(turns.numpy())
+
+
 @lru_cache(maxsize=4)  # by the identity of the tensor: a block's own, the same at every step
 def rotations(seeds: Tensor, n_gaussians: int, size: int) -> Tensor:
     """Return uniformly distributed rotations [b, n_gaussians, size, size], from the seeds [b] of the runs alone.

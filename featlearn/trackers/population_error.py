@@ -51,7 +51,7 @@ class TestError:
         """Return the columns, each [b]."""
         names, probabilities, errors, losses = self.by_kind(view)
         flip, others = view.problem.composed.flip_prob, view.problem.n_classes - 1
-        error = _mean(probabilities, errors)
+        error = (probabilities[..., None] * errors).sum(1)
         mean, se = error.mean(1), error.std(1) / self.n_scrambles**0.5
         columns = {
             "test_error": (1 - flip) * mean + flip * (1 - mean / others),
@@ -62,23 +62,27 @@ class TestError:
             own = [place for place, other in enumerate(names) if other == name]
             columns[f"test_error.{name}"] = _mean(probabilities[:, own], errors[:, own]).mean(1)
         if self.loss:
-            loss = _mean(probabilities, losses)
+            loss = (probabilities[..., None] * losses).sum(1)
             columns |= {"test_loss": loss.mean(1), "test_loss_se": loss.std(1) / self.n_scrambles**0.5}
         return {name: column.to(view.align.dtype) for name, column in columns.items()}
 
     def by_kind(self, view: PatchView) -> tuple[list[str], Tensor, Tensor, Tensor]:
         """Return the kinds' names, probabilities [b, K], errors and, if asked for, losses [b, K, n_scrambles]."""
-        import torch
-
         composition = view.problem.composed
         found = groups(composition.population, composition.squares, len(composition.frame.signals))
         integrals = [Integral.of(view, group, self) for group in found]
-        errors = [torch.cat([part.errors for part in integral.parts]) for integral in integrals]
-        losses = [torch.cat([part.losses for part in integral.parts]) for integral in integrals if self.loss]
-        probabilities = torch.cat([group.probabilities for group in found], 1)
-        error = torch.cat(errors, 1)
-        loss = torch.cat(losses, 1) if losses else error
-        return [name for group in found for name in group.names], probabilities, error, loss
+        errors = [_joined([part.errors for part in integral.parts], 0) for integral in integrals]
+        losses = [_joined([part.losses for part in integral.parts], 0) for integral in integrals if self.loss]
+        probabilities = _joined([group.probabilities for group in found], 1)
+        names = [name for group in found for name in group.names]
+        return names, probabilities, _joined(errors, 1), _joined(losses or errors, 1)
+
+
+def _joined(tensors: list[Tensor], dim: int) -> Tensor:
+    """Return tensors along one of their axes; a single one costs nothing."""
+    import torch
+
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)
 
 
 def _mean(probabilities: Tensor, values: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 
 from featlearn.bench.networks import block, compute, network
 from featlearn.environment import fresh_environment
-from featlearn.loop import MiniBatches, Prospect, Stepper, observe
+from featlearn.loop import MiniBatches, NextStep, Stepper
 from featlearn.optim import stack
 from featlearn.simulation import build_engine, simulate_block
 
@@ -25,7 +25,7 @@ def ready(run):
     runs = block(run, 0)
     with fresh_environment():
         engine = build_engine(runs, "cpu")
-        rule = stack([one.optimizer for one in runs], engine.problem.noise_std.new_tensor)
+        rule = stack([one.optimizer for one in runs], engine.labels.new_tensor)
         full = MiniBatches(engine.problem.seeds, run.train.batch_size, engine.problem.labels).losses(engine)
         stepper = Stepper(engine, rule, None)
         state = stepper.run(stepper.start(next(full)), full, 0, 5)
@@ -55,13 +55,13 @@ def test_step(benchmark, ready):
 
 def test_observation(benchmark, ready):
     engine, rule, state, _ = ready
-    prospect = Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
-    benchmark(observe, engine, state.w, 5, prospect)
+    coming = NextStep.of(rule, state.loss(engine, 5), state.w, state.memory, 5)
+    benchmark(coming.view, engine, state.w, 5)
 
 
 def test_test_error(benchmark, run, ready):
     engine, rule, state, _ = ready
-    view = observe(engine, state.w, 5, Prospect.of(rule, state.loss(engine, 5), state.w, state.memory, 5))
+    view = NextStep.of(rule, state.loss(engine, 5), state.w, state.memory, 5).view(engine, state.w, 5)
     benchmark(run.record.trackers[0], view)
 
 

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 import featlearn as fl
 from featlearn.cli import app
+from featlearn.plots import KINDS
 
 CONFIG = """\
 data: {n_samples: 4, dim: 50, signal_norm: 2.0}
@@ -47,6 +48,27 @@ def drawn(store, tmp_path):
         return pd.read_csv(tmp_path / "f.csv")
 
     return draw
+
+
+def flags(shown):
+    """Return the long options that a help names."""
+    return {word.rstrip(",") for word in shown.split() if word.startswith("--")}
+
+
+def test_the_help_of_a_kind_shows_its_own_options():
+    shown = {kind: flags(call("plot", kind, "--help").stdout) for kind in KINDS}
+    shared = {"--out", "--where", "--title", "--size", "--no-caption", "--dpi", "--all-sweeps"}
+    assert all(shared <= its for its in shown.values())
+    assert {kind for kind, its in shown.items() if "--level" in its} == {"phase", "boundary"}
+    assert {kind for kind, its in shown.items() if "--theory" in its or "--constant" in its} == {"phase"}
+    assert {kind for kind, its in shown.items() if "--overlay" in its} == {"dynamics", "edge"}
+    assert {kind for kind, its in shown.items() if {"--column", "--band", "--log"} & its} == {"dynamics"}
+
+
+def test_the_help_of_plot_lists_the_kinds():
+    lines = call("plot", "--help").stdout.splitlines()
+    assert [line.split()[0] for line in lines[-len(KINDS) :]] == list(KINDS)
+    assert not [line for line in lines if line.endswith("...")]
 
 
 RHO = "--where", "optimizer.rho=0.111803"  # 0.05 sqrt(5)
@@ -91,9 +113,11 @@ def test_several_optimizers_are_a_union(drawn):
             ("phase", *VALUE, "--optimizer", "sgd", "--optimizer", "smm"),
             "no optimizer 'smm'; there are sgd, sam rho=0.05",
         ),
-        (("difference", "--optimizer", "sgd"), "no option 'optimizer'"),
-        (("dynamics", "--step", "2"), "--step reads every run once; dynamics shows it over all steps"),
-        (("edge", "--at-train-loss", ".5"), "--at-train-loss reads every run once"),
+        (("difference", "--optimizer", "sgd"), "error: difference has no option --optimizer; curve, phase, dynamics,"),
+        (("dynamics", "--step", "2"), "has no option --step; curve, phase, difference and boundary have it\n"),
+        (("edge", "--at-train-loss", "x"), "edge has no option --at-train-loss; curve, phase, difference and boundary"),
+        (("phase", "--column", "a", "--column", "b"), "phase has no option --column; dynamics has it\n"),
+        (("curve", "--no-log"), "curve has no option --log/--no-log; dynamics has it\n"),
         (("phase", "--step", "2", "--at-train-loss", ".5"), "give one of them"),
         (("phase", "--step", "3"), "step 3 was not recorded in 60 runs, which have records at 2 and 4"),
         (("phase", "--step", "9"), "which have records at 6"),

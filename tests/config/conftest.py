@@ -1,4 +1,4 @@
-"""A config that is sound, to be changed by one thing at a time."""
+"""A valid config, to be changed in one place at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
 
 @pytest.fixture
 def load(write: Callable[..., Path]) -> Callable[..., SweepConfig]:
-    """Load the base config with something appended to it, or set."""
+    """Load the base config with text appended, or keys set."""
 
     def loaded(more: str = "", *, set: Any = (), base: str = BASE) -> SweepConfig:
         return load_config(write(base + more), set=set)
@@ -43,11 +43,11 @@ def load(write: Callable[..., Path]) -> Callable[..., SweepConfig]:
 
 @pytest.fixture
 def problems(load: Callable[..., SweepConfig]) -> Callable[..., list[str]]:
-    """Load a config that is not sound, and return what is said about it, line by line."""
+    """Load an invalid config, and return its problems, line by line."""
 
-    def said(*args: Any, **kwargs: Any) -> list[str]:
+    def messages(*args: Any, **kwargs: Any) -> list[str]:
         with pytest.raises(ConfigError) as caught:
             load(*args, **kwargs)
         return str(caught.value).splitlines()
 
-    return said
+    return messages

@@ -1,4 +1,4 @@
-"""What is said of what there is: featlearn list, and the JSON schema."""
+"""The descriptions of all words: featlearn list, and the JSON schema."""
 
 from __future__ import annotations
 

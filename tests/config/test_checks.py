@@ -130,11 +130,11 @@ class TestCautions:
         return [str(warning.message) for warning in caught]
 
     def test_friendly_sam_on_the_full_batch_is_warned_of_once(self, load: Load) -> None:
-        (said,) = self.warned(load, set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": 0.1}})
-        assert said.startswith("--set: optimizer: f_sam on the full batch perturbs downhill: ")
+        (warning,) = self.warned(load, set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": 0.1}})
+        assert warning.startswith("--set: optimizer: f_sam on the full batch perturbs downhill: ")
 
     @pytest.mark.parametrize(
-        ("name", "parameters", "said"),
+        ("name", "parameters", "message"),
         [
             ("n_sam", {}, "n_sam on the full batch is SAM"),
             ("dnsam", {}, "dnsam on the full batch is SAM"),
@@ -147,10 +147,12 @@ class TestCautions:
             ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "ema_sam on the full batch perturbs downhill"),
         ],
     )
-    def test_it_says_what_is_left_of_a_rule(self, load: Load, name: str, parameters: dict[str, Any], said: str) -> None:
+    def test_it_says_what_is_left_of_a_rule(
+        self, load: Load, name: str, parameters: dict[str, Any], message: str
+    ) -> None:
         optimizer = {"name": name, "lr": 0.1, "rho": 0.1, **parameters}
         (warning,) = self.warned(load, set={"optimizer": optimizer})
-        assert said in warning
+        assert message in warning
         assert self.warned(load, set={"optimizer": optimizer, "train.batch_size": 7}) == []
 
     @pytest.mark.parametrize("optimizer", [{"name": "sam", "rho": 0.1}, {"name": "sgd"}, {"name": "vasso", "rho": 0.1}])
@@ -165,15 +167,15 @@ sweep:
   train.batch_size: [5, 20]
   seed: {range: [0, 100]}
 """
-        (said,) = self.warned(load, sweep)
+        (warning,) = self.warned(load, sweep)
         assert (
-            said.startswith("x.yaml:8: sweep.optimizer[1]: f_sam on the full batch perturbs downhill")
-            and "in 1 of 4 combinations" in said
+            warning.startswith("x.yaml:8: sweep.optimizer[1]: f_sam on the full batch perturbs downhill")
+            and "in 1 of 4 combinations" in warning
         )
 
     def test_what_is_wrong_comes_first(self, problems: Problems) -> None:
-        said = problems(set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": -1}})
-        assert len(said) == 1 and "optimizer.rho" in said[0]
+        found = problems(set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": -1}})
+        assert len(found) == 1 and "optimizer.rho" in found[0]
 
 
 class TestRulesThatAskMore:
@@ -182,17 +184,17 @@ class TestRulesThatAskMore:
         load(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", "train.batch_size=10"])
 
     def test_a_batch_that_cannot_be_split_is_refused(self, problems: Problems) -> None:
-        def said(split: str, size: int) -> list[str]:
+        def refused(split: str, size: int) -> list[str]:
             return problems(set=[f"optimizer={{name: msam, lr: 0.1, rho: 0.1, {split}}}", f"train.batch_size={size}"])
 
-        assert said("n_shards: 3", 10) == ["--set: optimizer.n_shards: 3 does not divide a batch of 10 samples"]
-        assert said("micro_batch_size: 12", 10) == [
+        assert refused("n_shards: 3", 10) == ["--set: optimizer.n_shards: 3 does not divide a batch of 10 samples"]
+        assert refused("micro_batch_size: 12", 10) == [
             "--set: optimizer.micro_batch_size: 12 is more than a batch of 10 samples"
         ]
-        assert said("n_shards: 3", 6) == [
+        assert refused("n_shards: 3", 6) == [
             "--set: optimizer.n_shards: 3 is more than a batch of 2 samples, the last of an epoch"
         ]
-        assert said("n_shards: 2, micro_batch_size: 2", 10) == [
+        assert refused("n_shards: 2, micro_batch_size: 2", 10) == [
             "--set: optimizer.n_shards: give exactly one of n_shards and micro_batch_size"
         ]
 

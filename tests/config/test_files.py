@@ -1,4 +1,4 @@
-"""extends and --set: which value counts, and where it is said to stand."""
+"""extends and --set: which value counts, and its reported place."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TestExtends:
             "network: {}\nsweep: {}",
         ],
     )
-    def test_what_is_left_empty_says_nothing(self, write: Write, child: str) -> None:
+    def test_a_blank_key_inherits(self, write: Write, child: str) -> None:
         parent = load_config(write(PARENT, "parent.yaml"))
         found = load_config(write(f"extends: parent.yaml\n{child}\n"))
         assert [run.run_id for run in found.runs()] == [run.run_id for run in parent.runs()]
@@ -86,7 +86,7 @@ class TestExtends:
         assert config.base_run().network.init_std is None
         assert [axis.keys for axis in config.axes] == [("data.dim",)]
 
-    def test_a_zip_that_takes_the_place_of_another_says_what_is_lost(self, write: Write) -> None:
+    def test_a_zip_that_replaces_another_warns_of_lost_keys(self, write: Write) -> None:
         axes = "data.dim: [500, 600], optimizer.lr: [0.1, 0.2], optimizer.rho: [0.1, 0.2]"
         write(PARENT + f"  zip: {{{axes}}}\n".replace("data.dim", "data.n_samples"), "parent.yaml")
         child = (

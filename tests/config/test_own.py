@@ -228,8 +228,8 @@ class Ones:
     def test_it_is_listed_like_ours(self, rules: Path) -> None:
         (entry,) = describe("optimizers", "my_rules.py:Tilted")
         assert (entry.doc, entry.reference, entry.engines) == ("SAM with a tilt.", "Nobody 2026", ("gram", "weights"))
-        told = {parameter.name: (parameter.default, parameter.doc) for parameter in entry.parameters}
-        assert told["tilt"] == (1.0, "how much of it.") and told["rho"][0] is MISSING
+        listed = {parameter.name: (parameter.default, parameter.doc) for parameter in entry.parameters}
+        assert listed["tilt"] == (1.0, "how much of it.") and listed["rho"][0] is MISSING
         assert entry.bases[0] == "sgd"
 
 

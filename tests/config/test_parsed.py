@@ -1,4 +1,4 @@
-"""What may stand in a section, and what is said of what may not."""
+"""Valid and invalid sections, with the messages of the latter."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ NUMBER = "expected a number >= "
         ("record.trackers=[{name: test_error, n_point: 8}]", "n_point: unknown key; did you mean 'n_points'?"),
         ("record.trackers=[{name: test_error, n_points: 0}]", "expected an integer >= 2 and <= 1048576, found 0"),
         ("record.trackers=[loss, {name: loss}]", "record.trackers[1]: given twice"),
-        # what a class refuses by itself
+        # refused by the class itself
         ("record.trackers=[{name: test_error, n_points: 63}]", "n_points: n_points must be a power of two"),
         ("optimizer.nesterov=true", "optimizer.nesterov: nesterov needs a momentum > 0"),
         ("optimizer={name: sam, lr: 1, rho: 1, start: 5, stop: 5}", "start: start = 5 leaves no step before stop = 5"),

@@ -1,4 +1,4 @@
-"""What a message says of a table of words, however long it is."""
+"""How a message lists a table of words of any length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MANY = [f"rule{i}" for i in range(25)]
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["sgd"], "sgd"),
         (["sgd", "sam"], "one of sgd, sam"),
@@ -18,8 +18,8 @@ MANY = [f"rule{i}" for i in range(25)]
         (MANY, "one of rule0, rule1, rule2, rule3, rule4, rule5, ... (25: `featlearn list optimizers`)"),
     ],
 )
-def test_the_words_of_a_table_are_named_the_first_of_many(words: list[str], said: str) -> None:
-    assert choices(words, "optimizers") == said
+def test_the_words_of_a_table_are_named_the_first_of_many(words: list[str], message: str) -> None:
+    assert choices(words, "optimizers") == message
 
 
 def test_many_words_of_a_nameless_table() -> None:

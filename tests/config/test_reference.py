@@ -33,8 +33,8 @@ def test_every_field_of_every_class_is_there_with_the_word_that_has_it() -> None
         for word, cls in section.table.items():
             for field in [field for field in fields(cls) if field.name != "base"]:
                 full = f"{name}.{field.name}".lstrip(".")
-                told = [key for key in KEYS if key.name == full]
-                assert [key for key in told if not key.kinds or word in key.kinds], (full, word)
+                listed = [key for key in KEYS if key.name == full]
+                assert [key for key in listed if not key.kinds or word in key.kinds], (full, word)
 
 
 def test_the_keys_that_nothing_listed_before() -> None:

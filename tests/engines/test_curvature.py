@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import RULES, PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
 
-from featlearn.engines.cpu import geometry as wide_geometry
+from featlearn.engines.cpu import coordinates as wide_coordinates
 from featlearn.engines.explicit import curvature as autograd_curvature
 from featlearn.engines.explicit.curvature import AutogradCurvature
 from featlearn.engines.explicit.engine import TwoLayerModule
@@ -75,7 +75,7 @@ class Point:
         if name == "weights":
             return flat(direction)
         plain = PlainNetwork(self.run)
-        rows = torch.as_tensor(direction.leaves[1][0].numpy() @ plain.vectors)
+        rows = torch.as_tensor(direction.leaves[1][0].numpy() @ plain.distinct)
         if not self.run.network.bias:
             return rows.flatten()
         return torch.cat([rows[:, :-1].flatten(), rows[:, -1]])
@@ -149,7 +149,7 @@ def test_without_the_second_derivative_of_the_activation_it_is_wrong():
     for activation in ACTIVATIONS[1:]:
         point = Point(activation)
         curvature = GramEngine.curvature(point.engines["gram"], point.at["gram"], point.batch)
-        curvature._bends = None
+        curvature._seconds = None
         assert (curvature.top(1)[0] - point.values[0]).abs() > 1e-2 * point.values[0].abs()
 
 
@@ -175,8 +175,8 @@ def test_curvlinops_agrees(activation):
     point = Point(activation, network__bias=True)
     engine, w = point.engines["weights"], point.at["weights"]
     p = engine.problem
-    module = TwoLayerModule(w.leaves[0][0], w.leaves[1][0], p.signs.flatten(), p.scale, p.activation)
-    data = [(engine._patches[0], (p.labels[0] + 1) / 2)]
+    module = TwoLayerModule(w.leaves[0][0], w.leaves[1][0], p.head, p.scale, p.activation, trained=False)
+    data = [(engine._patches[0], (p.labels + 1).T / 2)]
     hessian = HessianLinearOperator(module, torch.nn.BCEWithLogitsLoss(), list(module.parameters()), data)
     matrix = hessian @ torch.eye(hessian.shape[1], dtype=torch.float64)
     assert torch.allclose(matrix, point.dense, rtol=0, atol=1e-8 * float(point.values[0].abs()))
@@ -251,8 +251,8 @@ def test_coordinates_serve_where_coefficients_do(setting, monkeypatch):
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     changes = {"network__activation": "softplus", "data__noise_std": 0.5, **SETTINGS[setting]}
     runs, found = [make_run(seed=seed, **changes) for seed in range(2)], []
-    for limit in (wide_geometry.REGULAR, 2.0):
-        monkeypatch.setattr(wide_geometry, "REGULAR", limit)
+    for limit in (wide_coordinates.REGULAR, 2.0):
+        monkeypatch.setattr(wide_coordinates, "REGULAR", limit)
         engine = engine_of(*runs)
         w, batch = engine.initial(), torch.full_like(engine.problem.labels, 1 / 8)
         curvature = engine.curvature(w, batch)

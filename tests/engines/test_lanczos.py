@@ -5,7 +5,10 @@ import pytest
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from featlearn.engines.cpu import lanczos as lanczos_kernels
+from featlearn.engines.cpu import lanczos as compiled
+from featlearn.engines.cpu.hessian import Linear
+from featlearn.engines.cpu.network import Incidence
+from featlearn.engines.cpu.operators import MATRIX, Operator
 from featlearn.engines.lanczos import TOLERANCE, by_size, lanczos, largest, normals
 from featlearn.linalg import eigh, eigvalsh
 from featlearn.tiles import pad_columns
@@ -29,10 +32,12 @@ def solve_compiled(matrices, k):
     """The compiled search on matrices [b, D, D]."""
     b, dim, _ = matrices.shape
     none, starts = np.empty((b, 0, 0)), pad_columns(normals(dim, k, matrices)[:, None].numpy())
-    operators = (none, none, np.empty((b, 0)), np.empty((b, 0)), pad_columns(matrices.numpy()), none, none)
+    incidence = Incidence(np.empty((b, 0, 0), np.int64), np.empty(0), np.empty(0, np.int64))
+    linear = Linear(none, none, np.empty((b, 0)), incidence)
+    operator = Operator(linear, pad_columns(matrices.numpy()), none, none, none)
     values, vectors = np.full((b, k), np.nan), np.full((b, k, starts[0].size), np.nan)
-    forms = np.full(b, lanczos_kernels.MATRIX)
-    lanczos_kernels.largest(forms, starts, operators, (0, 0, False), TOLERANCE, values, vectors)
+    forms = np.full(b, MATRIX)
+    compiled.largest(forms, starts, operator, TOLERANCE, values, vectors)
     return largest(torch.as_tensor(values), torch.as_tensor(vectors[:, :, :dim]).mT, k)
 
 

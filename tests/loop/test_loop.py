@@ -1,14 +1,13 @@
-"""How often the host looks changes nothing: what has happened in between is kept on the device."""
+"""How often the host synchronises changes nothing: the device keeps what happens in between."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
-from helpers import ALL_TRACKERS, RULES, STEADY, make_run, same_bits
+from helpers import ALL_TRACKERS, RECORDED, RULES, make_run, same_bits
 
 from featlearn import loop
-from featlearn.loop import GraphStepper, sync_steps
+from featlearn.loop import GraphStepper, Stepper
 from featlearn.optim import SGD
 from featlearn.runs import Record, Train
 from featlearn.simulation import simulate_block, simulate_seeds
@@ -26,25 +25,21 @@ def crowd(rule):
     return [make_run(rule, seed=seed, **own, **settings, **small) for seed, own in enumerate(numbers)]
 
 
-def syncing_every(steps, rule, n_steps, recorded, every):
-    return sync_steps(rule, n_steps, recorded, steps)
-
-
 @pytest.mark.parametrize("name", RULES)
-def test_rare_synchronisation_changes_no_bit(name, monkeypatch):
+def test_synchronising_seldom_changes_no_bit(name, monkeypatch):
     runs = crowd(RULES[name])
-    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 1))
+    monkeypatch.setattr(loop, "SYNC_EVERY", 1)
     often = simulate_block(runs)
     bounded = not isinstance(getattr(RULES[name], "base", RULES[name]), SGD)  # whose steps no gradient makes longer
     assert {trajectory.status for trajectory in often} >= ({"fitted"} if bounded else {"fitted", "diverged"})
-    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 64))
+    monkeypatch.setattr(loop, "SYNC_EVERY", 64)
     seldom = simulate_block(runs)
     assert all(same_bits(a, b) for a, b in zip(often, seldom, strict=True))
 
 
-@pytest.mark.parametrize("name", STEADY)
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_block_of_captured_steps_is_the_block(name, monkeypatch):
-    """The whole way of a CUDA device but for the device, and the played steps of a CPU beside it."""
+    """All that runs on a CUDA device but the device, against the replayed steps of a CPU."""
     runs = crowd(RULES[name])
     eager = simulate_block(runs)
 
@@ -52,16 +47,17 @@ def test_a_block_of_captured_steps_is_the_block(name, monkeypatch):
         body()
         return body
 
-    monkeypatch.setattr(loop, "_stepper", lambda *parts: GraphStepper(*parts, capture=replayed))
+    monkeypatch.setattr(loop, "make_stepper", lambda *parts: GraphStepper(*parts, capture=replayed))
     assert all(same_bits(a, b) for a, b in zip(eager, simulate_block(runs), strict=True))
 
 
-def test_a_loop_that_looks_seldom_still_ends_early(monkeypatch):
+def test_a_loop_that_synchronises_seldom_still_ends_early(monkeypatch):
     taken = []
-    monkeypatch.setattr(loop, "_stepper", loop.Stepper)
-    monkeypatch.setattr(loop, "sync_steps", partial(syncing_every, 10))
-    step = loop.Stepper.step
-    monkeypatch.setattr(loop.Stepper, "step", lambda self, *rest: taken.append(1) or step(self, *rest))
+    monkeypatch.setattr(loop, "make_stepper", Stepper)
+    monkeypatch.setattr(loop, "SYNC_EVERY", 10)
+    monkeypatch.setattr(Stepper, "until", lambda self, *rest: self.tapes.until(*rest))
+    step = Stepper.step
+    monkeypatch.setattr(Stepper, "step", lambda self, *rest: taken.append(1) or step(self, *rest))
     run = make_run(SGD(lr=0.5), train=Train(n_steps=1000, batch_size=8, stop_at_train_loss=0.3))
     run = replace(run, record=Record(steps=(0, 1000), trackers=ALL_TRACKERS[:1]))
     (trajectory,) = simulate_block([run])

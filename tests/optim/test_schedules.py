@@ -8,7 +8,7 @@ import torch
 from helpers import QUICK_TRACKERS, advance, engine_of, full_batches, make_run, same_bits
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR, StepLR
 
-from featlearn.optim import GSAM, SAM, SGD, USAM, changes, stack
+from featlearn.optim import GSAM, SAM, SGD, USAM
 from featlearn.optim.schedules import Constant, Cosine, FollowLR, StepDecay
 from featlearn.simulation import block_key, simulate_block
 
@@ -162,27 +162,6 @@ def test_schedules_of_other_numbers_share_a_block_and_keep_their_bits():
     assert len({t.values["train_loss"][-1] for t in together}) == 3
     other = make_run(replace(rules[0], rho_schedule=StepDecay(every=4)))
     assert block_key(other) != block_key(runs[0])
-
-
-class Worded:
-    """A schedule that answers something else than a number."""
-
-    def factor(self, t):
-        return "half"
-
-
-def test_steps_of_equal_factors_follow_one_formula():
-    """A step that is recorded or captured keeps the rate and the radius of its first."""
-    base = SGD(lr=0.1)
-    assert changes(SAM(rho=0.1, stop=5, base=base), 20) == [5] and changes(base, 20) == []
-    warm = replace(base, lr_schedule=Constant(warmup=3))
-    decaying = SAM(rho=0.1, rho_schedule=StepDecay(every=3), base=base)
-    assert changes(warm, 20) == changes(SAM(rho=0.1, base=warm), 20) == [1, 2, 3]
-    assert changes(decaying, 10) == [3, 6, 9]
-    assert changes(GSAM(rho=0.1, alpha=0.2, base=base), 20) == []  # its radius follows a rate that does not change
-    own = stack([replace(decaying, rho_schedule=StepDecay(every=3, gamma=x)) for x in (0.1, 0.5)], torch.tensor)
-    assert changes(own, 10) == [3, 6, 9]  # a factor for each run of the block
-    assert changes(replace(base, lr_schedule=Worded()), 10) is None
 
 
 def test_no_schedule_is_the_constant_one_bit_for_bit():

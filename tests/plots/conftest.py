@@ -53,7 +53,13 @@ def make_rows():
     return make
 
 
-@pytest.fixture
-def rows(make_rows):
-    """Return a store of two optimizers on a grid of 6 signals and 4 dimensions, with 3 seeds."""
+@pytest.fixture(scope="session")
+def made_rows(make_rows):
+    """Return the rows of `rows`, made once."""
     return make_rows()
+
+
+@pytest.fixture
+def rows(made_rows):
+    """Return a store of two optimizers on a grid of 6 signals and 4 dimensions, with 3 seeds."""
+    return made_rows.copy()

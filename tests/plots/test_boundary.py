@@ -82,7 +82,7 @@ def test_the_caption_says_what_a_circle_is(fine):
     text = words(figure)
     assert "where the mean test error (observed labels) over 3 seeds crosses 0.1." in text
     assert "95% bootstrap over seeds" in text and "slopes of the theory" in text
-    assert "Means at step 400. Those at one place stand side by side." in text
+    assert "Means at step 400. Those at one place are drawn side by side." in text
     assert table["level"].unique().tolist() == [0.1]
     assert "Final train losses of single runs: 0.05." in text
     assert not any(word in text for word in ("Left out", "Arrows", "Triangles"))
@@ -167,7 +167,7 @@ def test_a_given_axes_is_drawn_on(fine):
 
 
 def test_what_cannot_be_drawn_is_said(fine):
-    with pytest.raises(ValueError, match="at which level of train_loss"):
+    with pytest.raises(ValueError, match="give the level of train_loss at which"):
         boundary_figure(fine, value="train_loss")
     with pytest.raises(ValueError, match=r"sgd: the mean test_error .* crosses 0\.9 at 0 of 4"):
         boundary_figure(fine, level=0.9)

@@ -149,7 +149,7 @@ def test_one_seed_has_no_interval():
 
 def test_the_axis_is_what_varies_within_an_optimizer(rows):
     assert curve_figure(radii())[1].columns[1] == RHO
-    with pytest.raises(ValueError, match=r"say which column is x; these vary: data\.dim, data\.signal_norm"):
+    with pytest.raises(ValueError, match=r"choose the column x; these vary: data\.dim, data\.signal_norm"):
         curve(rows)
     with pytest.raises(ValueError, match="nothing varies but optimizers and seeds"):
         curve(radii()[lambda df: df[RHO].fillna(0.01) == 0.01])

@@ -46,6 +46,16 @@ def test_every_cell_has_a_panel_and_every_seed_a_line(grid):
     assert sorted(labels) == sorted([r"sharpness $\lambda_{\max}$", "SAM edge", r"$2/\eta$"])
 
 
+def test_settings_that_all_cells_share_stand_in_the_caption_alone(grid):
+    one = grid[grid["optimizer.lr"] == 0.1]
+    panels = edge(one).figure.axes
+    assert [panel.get_title("left") for panel in panels] == [r"SAM, $\rho$ = 0", r"SAM, $\rho$ = 0.05"]
+    assert panels[0].figure.get_supxlabel().startswith(r"All at $\eta$ = 0.1. Every line is one seed.")
+    names = [text.get_text() for text in edge(one, overlay=True).get_legend().get_texts()]
+    assert names[:2] == [r"SAM, $\rho$ = 0", r"SAM, $\rho$ = 0.05"]
+    assert "All at" not in edge(grid).figure.get_supxlabel()
+
+
 def test_both_edges_where_they_differ_and_one_where_they_do_not(grid):
     zero, positive, *_ = edge(grid).figure.axes
     assert drawn(zero) == [r"sharpness $\lambda_{\max}$", r"$2/\eta$"]

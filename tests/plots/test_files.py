@@ -10,12 +10,13 @@ from featlearn.plots import phase_figure, save
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_bytes_are_stable_and_the_table_lies_beside(rows, tmp_path, suffix):
-    files = [save(*phase_figure(rows), tmp_path / name / f"phase{suffix}") for name in ("a", "b")]
+    drawn = {name: phase_figure(rows) for name in ("a", "b")}
+    files = [save(*drawn[name], tmp_path / name / f"phase{suffix}") for name in drawn]
     (one, table), (two, _) = files
     assert one.read_bytes() == two.read_bytes() != b""
     beside = pd.read_csv(table)
     assert table.name == "phase.csv"
-    assert beside["mean"].tolist() == pytest.approx(phase_figure(rows)[1]["mean"].tolist())
+    assert beside["mean"].tolist() == pytest.approx(drawn["a"][1]["mean"].tolist())
 
 
 def test_files_do_not_depend_on_the_callers_settings(rows, tmp_path):

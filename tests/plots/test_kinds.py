@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 from featlearn import plots
 from featlearn.plots import KINDS, save
+from featlearn.plots.kinds import Option
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -25,6 +26,33 @@ def test_every_kind_refuses_an_unknown_option(rows, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_every_option_is_described_in_the_docstring_of_the_figure(kind):
+    options = KINDS[kind].options
+    assert {"where", "title", "size", "caption"} <= {*options} and {"rows", "sheet", "kept"}.isdisjoint(options)
+    assert ("step" in options) == ("at_train_loss" in options) == (not KINDS[kind].over_steps)
+    assert [name for name, option in options.items() if not option.meaning.endswith(".")] == []
+    first = KINDS[kind].summary.partition(". ")[0]
+    assert first.startswith("Draw ") and len(first) < 64  # a line of `featlearn plot --help`
+
+
+def test_options_are_read_from_annotations_defaults_and_docstring():
+    options = KINDS["phase"].options
+    assert options["value"] == Option(str, "test_error", "column that the colour shows.")
+    assert options["level"].annotation == float | None and options["level"].default is None
+    assert options["theory"].meaning.endswith("for the optimizer's own where it holds.")
+
+
+def test_runs_are_read_at_a_step_or_at_a_train_loss(rows):
+    at_step = KINDS["phase"](rows, {"step": 50})[1]
+    assert at_step["mean"].min() > KINDS["phase"](rows, {})[1]["mean"].min()
+    loss = rows.loc[rows["step"] == 50, "train_loss"].iloc[0]
+    at_loss = KINDS["phase"](rows, {"at_train_loss": loss})[1]
+    pd.testing.assert_series_equal(at_loss["mean"], at_step["mean"])
+    with pytest.raises(ValueError, match="both choose where a run is read"):
+        KINDS["phase"](rows, {"step": 50, "at_train_loss": 0.4})
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
     cells = {"dynamics": ((5.0,), (1000,)), "edge": ((5.0,), (1000,)), "curve": ((4.0, 6.0), (1000,))}
     df = make_rows(*cells.get(kind, ())).assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0)
@@ -36,7 +64,7 @@ def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
     _, ax = plt.subplots()
     call = getattr(plots, {"phase": "phase_diagram"}.get(kind, kind))
     axes = {"phase": ("data.signal_norm", "data.dim")}
-    with pytest.raises(ValueError, match="title are of a figure of its own: not with ax"):
+    with pytest.raises(ValueError, match="title: options of a figure of its own, not to be given with ax"):
         call(df, *axes.get(kind.replace("difference", "phase"), ()), ax=ax, title="mine")
 
 

@@ -24,7 +24,7 @@ def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows
         r"SGD: theory $\|\mu\| = C\,(d/n)^{1/4}P\sigma_p$, $C = 1.2$ fitted",
         r"SAM: theory $\|\mu\| = C\,P\sigma_p$, $C = 1.5$ fitted",
     ]
-    assert "as it is here" in figure.get_supxlabel().replace("\n", " ")
+    assert "and the radius follows it here" in figure.get_supxlabel().replace("\n", " ")
     assert "constant C of the theory is fitted to the circles" in figure.get_supxlabel().replace("\n", " ")
     assert table.groupby("law")["law_c"].first().to_dict() == pytest.approx({"sgd": 1.2, "sam": 1.5}, rel=1e-3)
 
@@ -35,7 +35,7 @@ def test_sams_law_is_drawn_only_where_its_radius_scales(make_rows):
     with pytest.raises(ValueError, match=r"a radius in proportion to m sqrt\(B\) .*; here optimizer\.rho takes 0\.03"):
         phase_diagram(fixed, X, Y, theory="sam")
     sgd = phase_diagram(make_rows(optimizers=[{"optimizer.name": "sgd"}]), X, Y, theory="sam")
-    assert "The line at SGD is the law 'sam', as asked." in sgd.figure.get_supxlabel().replace("\n", " ")
+    assert "The line at SGD is the law 'sam', as requested." in sgd.figure.get_supxlabel().replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -88,19 +88,19 @@ def test_a_store_of_failures_only_and_an_empty_one_can_be_read(tmp_path):
     assert summary(tmp_path / "s")["step"].isna().tolist() == [True]
 
 
-SAID = r"left out {} that the latest sweep into .* does not ask for; all_sweeps=True \(plot: --all-sweeps\)"
+LEFT_OUT = r"left out {} that the latest sweep into .* does not ask for; all_sweeps=True \(plot: --all-sweeps\)"
 
 
 @pytest.mark.parametrize("read", [load, summary])
 def test_the_latest_sweep_is_read_as_if_there_were_no_earlier(tmp_path, read):
-    """Rows, their order, columns, dtypes; what is left out is said."""
+    """Rows, their order, columns, dtypes; a warning counts what is left out."""
     old = [trajectory(seed, columns=("test_error", "train_loss"), train__n_steps=60) for seed in (8, 9)]
     new = [trajectory(seed) for seed in (3, 1, 2)]
     filled(tmp_path / "alone", new)
     filled(tmp_path / "s", old, new[1:2])
     store = filled(tmp_path / "s", new[:1], new[1:])
     store.add_part(failed_rows([make_run(seed=7)], "no result, so nobody misses it"), {})
-    with pytest.warns(StoreWarning, match=SAID.format("2 runs")) as warned:
+    with pytest.warns(StoreWarning, match=LEFT_OUT.format("2 runs")) as warned:
         got = read(tmp_path / "s")
     assert warned[0].filename == __file__
     pd.testing.assert_frame_equal(got, read(tmp_path / "alone"), check_exact=True)
@@ -112,15 +112,15 @@ def test_an_earlier_sweep_is_the_latest_when_it_begins_again(tmp_path):
     first, second = [trajectory(0)], [trajectory(1), trajectory(2)]
     filled(tmp_path / "s", first)
     store = filled(tmp_path / "s", second)
-    with pytest.warns(StoreWarning, match=SAID.format("1 run")):
+    with pytest.warns(StoreWarning, match=LEFT_OUT.format("1 run")):
         assert summary(tmp_path / "s")["seed"].tolist() == [1, 2]
     store.add_plan([first[0].run.run_id], "{}")
-    with pytest.warns(StoreWarning, match=SAID.format("2 runs")):
+    with pytest.warns(StoreWarning, match=LEFT_OUT.format("2 runs")):
         assert summary(tmp_path / "s")["seed"].tolist() == [0]
 
 
 def test_nothing_is_left_out_of_a_wider_sweep_nor_of_a_store_that_knows_no_sweep(tmp_path):
-    """Any warning is an error here: a later sweep that asks for all, all asked for by hand, a store without plans."""
+    """Warnings are errors here: a later sweep that asks for all runs, all_sweeps=True, and a store without plans."""
     trajectories = [trajectory(seed) for seed in range(4)]
     filled(tmp_path / "s", trajectories[2:])
     store = filled(tmp_path / "s", trajectories[:2])

@@ -1,4 +1,4 @@
-"""A bar moves within a block, from this process and from others; the first compilation says so."""
+"""A bar moves within a block, from this process and from others; the first compilation is reported."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ def wait_for(looks):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monkeypatch, capsys):
+def test_a_bar_moves_within_a_block_and_compilation_is_reported(terminal, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
     polls, shown, whole = [], [], progress.compiles
@@ -44,7 +44,7 @@ def test_a_bar_moves_within_a_block_and_what_is_compiled_is_said(terminal, monke
         assert capsys.readouterr().err.splitlines() == [f"tiny: {COMPILES}", f"tiny: {report}"]
 
 
-def test_quiet_makes_no_board():
+def test_quiet_makes_no_progress_file():
     with showing(SweepReport(total=1, reused=0), "tiny", False) as show, progress_file() as under_way:
         show()
         assert not np.any(under_way)

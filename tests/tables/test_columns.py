@@ -129,7 +129,7 @@ class TestMainAxes:
     def test_a_signal_that_follows_from_the_dimension_alone_is_no_axis(self, planned):
         recipe = "network: {init_std: {theory: 1}}"
         df = planned(NORM, "data.dim: [100, 200], network.init_std.theory: [1, 2], seed: [0, 1]", recipe)
-        with pytest.raises(ValueError, match="say which columns are x and y"):
+        with pytest.raises(ValueError, match="choose the columns x and y"):
             main_axes(df)
 
     def test_what_is_given_stays_and_what_is_open_is_asked(self, runs):

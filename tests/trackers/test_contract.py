@@ -10,7 +10,9 @@ from helpers import RULES, make_run, view_of
 from featlearn.config.resolve import needs
 from featlearn.data import SignalNoise
 from featlearn.engines import ENGINES
+from featlearn.store.frames import _place
 from featlearn.trackers import TRACKERS
+from featlearn.types import reserved
 
 EVERY = pytest.mark.parametrize("word", TRACKERS)
 SERVED = {word: [e for e, provides in ENGINES.items() if needs(cls) <= provides] for word, cls in TRACKERS.items()}
@@ -61,6 +63,13 @@ def test_columns_have_the_contracts_names(word):
 def test_no_two_trackers_write_the_same_column():
     names = [name for word, cls in TRACKERS.items() for name in cls()(views(word))]
     assert len(names) == len(set(names))
+
+
+def test_a_column_with_a_dot_stands_among_those_of_trackers():
+    columns = ["test_error.u", "train_loss", "data.dim", "test_error", "run_id", "optimizer.lr", "signal_coef_max.v"]
+    written = ["signal_coef_max.v", "test_error", "test_error.u", "train_loss"]
+    assert sorted(columns, key=_place) == ["run_id", "data.dim", "optimizer.lr", *written]
+    assert not any(map(reserved, written))
 
 
 @EVERY

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_after, view_of
+from leaky import Leaky
+from three_classes import ThreeClasses
 
+from featlearn.geometry import draw_run
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import Deactivation
 
@@ -28,7 +31,7 @@ def by_hand(run, steps):
     g = plain.gradient(here, chosen)
     there = here + run.optimizer.rho * g / max(np.linalg.norm(g), 1e-300)
     off = on_noise = kept = on_signal = 0
-    positions = run.data.draw_labels(run.seed).positions
+    is_signal = [slot.role == "signal" for slot in run.data.slots for _ in range(slot.times)]
     for i in chosen:
         for row, j in enumerate(plain.signs):
             if j != plain.labels[i]:
@@ -36,7 +39,7 @@ def by_hand(run, steps):
             for p, patch in enumerate(plain.patches[i]):
                 if here[row] @ patch <= 0:
                     continue
-                if p == positions[i]:
+                if is_signal[p]:
                     on_signal += 1
                     kept += there[row] @ patch > 0
                 else:
@@ -84,3 +87,28 @@ def test_an_activation_at_zero_is_off():
     zero = torch.zeros_like(view.align)
     columns = Deactivation()(replace(view, perturbed_align=zero))
     assert columns["noise_deactivated"].item() == 1 and columns["signal_kept"].item() == 0
+
+
+@pytest.mark.parametrize("rho", [0.05, 0.3])
+def test_classes_and_several_signals_by_hand(rho):
+    """Over the filters of each sample's class, on whichever signal it shows."""
+    data = ThreeClasses(n_samples=9, dim=60, signal_norm=2.0, n_patches=3, noise="independent")
+    run = make_run(SAM(rho=rho, base=SGD(lr=0.1)), data=data, network__loss="softmax", engine="weights")
+    view, draw = view_of(run, steps=3), draw_run(run.data, run.network, run.seed, keep=True)
+    here, there = (w.leaves[0][0] @ draw.patches[0].T > 0 for w in (view.w, view.probe))
+    counts = {"noise": [0, 0], "signal": [0, 0]}
+    for i, label in enumerate(draw.training.labels[0].int().tolist()):
+        for slot, patch in zip(data.slots, draw.training.shown[0, i].tolist(), strict=True):
+            for row in range(3 * label, 3 * label + 3):
+                counts[slot.role][0] += bool(here[row, patch])
+                counts[slot.role][1] += bool(here[row, patch] and there[row, patch])
+    (noise, noise_kept), (signal, signal_kept) = counts["noise"], counts["signal"]
+    columns = Deactivation()(view)
+    assert columns["noise_deactivated"].item() == pytest.approx(1 - noise_kept / noise, rel=1e-14)
+    assert columns["signal_kept"].item() == pytest.approx(signal_kept / signal, rel=1e-14)
+    assert 0 < noise_kept < noise and signal > 0
+
+
+def test_a_patch_of_signal_and_noise_counts_as_neither():
+    columns = Deactivation()(view_of(make_run(SAM(rho=100.0, base=SGD(lr=0.1)), data=Leaky(n_samples=8, dim=60))))
+    assert columns["noise_deactivated"].item() == 0 and columns["signal_kept"].item() == 1

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, view_of
+from leaky import Leaky
+from three_classes import ThreeClasses
 
+from featlearn.data import XOR
+from featlearn.geometry import draw_run
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import Decomposition
 
@@ -19,6 +23,16 @@ SETTINGS = {
     "orthogonal": {"data__orthogonal_noise": True},
     "bias": {"network__bias": True},
 }
+
+
+def spanning(plain):
+    """The signal, the noises and, where there is a bias, the vector along its coordinate, [K, D]."""
+    missing = plain.start.shape[1] - plain.vectors.shape[1]
+    vectors = np.pad(plain.vectors, ((0, missing), (0, missing)))
+    vectors[len(plain.vectors) :, plain.vectors.shape[1] :] = 1.0
+    return vectors
+
+
 EVERY = pytest.mark.parametrize("setting", SETTINGS)
 
 
@@ -39,10 +53,10 @@ def test_projection_onto_the_data(setting, rule, engine):
     steps = 15
     w, _ = advance(built, rule, drawn_batches(run, steps)[0])
     moved = explicit(w, plain) - plain.start
-    c, _, rank, _ = np.linalg.lstsq(plain.vectors.T, moved.T, rcond=None)
-    assert rank == len(plain.vectors)
-    n_noises = run.data.n_noises
-    square = np.square(plain.vectors).sum(1)
+    c, _, rank, _ = np.linalg.lstsq(spanning(plain).T, moved.T, rcond=None)
+    assert rank == len(spanning(plain))
+    n_noises = run.data.frame.n_noises
+    square = np.square(spanning(plain)).sum(1)
     signal, noise = lists(view_of(run, steps=steps))
     assert np.allclose(signal, plain.signs * c[0] * square[0], rtol=1e-9, atol=1e-11)
     expected = run.data.noise_count * (c[1 : 1 + n_noises] * square[1 : 1 + n_noises, None]).T
@@ -62,8 +76,8 @@ def test_accumulated_updates(setting, rule, batch_size):
     offset = np.zeros_like(w[0])
     offset[60:] = 1  # the bias coordinate, where there is one
     batches, samples = drawn_batches(run, 12)
-    gamma, rho = np.zeros(2 * m), np.zeros((2 * m, run.data.n_noises))
-    mu, noise = plain.vectors[0], plain.vectors[1:]
+    gamma, rho = np.zeros(2 * m), np.zeros((2 * m, run.data.frame.n_noises))
+    mu, *noise = spanning(plain)
     for chosen in samples:
         g = plain.gradient(w, chosen)
         there = w + rule.rho * g / np.linalg.norm(g) if rule is SAM_RULE else w
@@ -72,7 +86,7 @@ def test_accumulated_updates(setting, rule, batch_size):
                 rate = 0.1 * plain.loss_slope(there, i) / (len(chosen) * m)
                 on = plain.slope(there[row] @ (yhat[i] * mu + offset))
                 gamma[row] -= rate * y[i] * yhat[i] * on * (mu @ mu)
-                for k in range(i, run.data.n_noises, n):
+                for k in range(i, run.data.frame.n_noises, n):
                     on = plain.slope(there[row] @ (noise[k] + offset))
                     rho[row, k] -= rate * j * y[i] * count**2 * on * (noise[k] @ noise[k])
         w = w - 0.1 * plain.gradient(there, chosen)
@@ -110,12 +124,12 @@ def test_a_projection_is_not_the_coefficient():
     run = make_run(SGD_RULE)
     plain, engine = PlainNetwork(run), engine_of(run)
     w, _ = advance(engine, run.optimizer, drawn_batches(run, 15)[0])
-    projected = plain.signs * ((explicit(w, plain) - plain.start) @ plain.vectors[0])
+    projected = plain.signs * ((explicit(w, plain) - plain.start) @ spanning(plain)[0])
     assert np.abs(projected - lists(view_of(run, steps=15))[0]).max() > 0.05
     run = make_run(SGD_RULE, data__orthogonal_noise=True)
     plain, engine = PlainNetwork(run), engine_of(run)
     w, _ = advance(engine, run.optimizer, drawn_batches(run, 15)[0])
-    projected = plain.signs * ((explicit(w, plain) - plain.start) @ plain.vectors[0])
+    projected = plain.signs * ((explicit(w, plain) - plain.start) @ spanning(plain)[0])
     assert np.abs(projected - lists(view_of(run, steps=15))[0]).max() < 1e-10
 
 
@@ -139,3 +153,68 @@ def test_without_signal_there_is_no_signal_coefficient():
     columns = Decomposition()(view_of(make_run(data__signal_norm=0.0), steps=5))
     assert columns["signal_coef_max"].item() == columns["signal_coef_mean"].item() == 0
     assert columns["noise_coef_pos_max"].item() > 0
+
+
+# several signals, several classes
+
+RULE = SAM(rho=0.1, base=SGD(lr=0.1))
+
+
+def coefficients(run, steps=12):
+    """The filters' growth W - W0 along every vector, [f, K], solved in d dimensions, and the squares of these, [K]."""
+    run = replace(run, engine="weights")
+    view, draw = view_of(run, steps=steps), draw_run(run.data, run.network, run.seed, keep=True)
+    vectors, moved = draw.vectors[0].numpy(), (view.w.leaves[0][0] - draw.weights[0]).numpy()
+    return np.linalg.lstsq(vectors.T, moved.T, rcond=None)[0].T, np.square(vectors).sum(1)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "softmax"])
+def test_signals_of_both_signs_by_name(loss):
+    """XOR: absolute values, of each axis by itself."""
+    run = make_run(RULE, data=XOR(n_samples=8, dim=60, signal_norm=2.0, angle=70.0), network__loss=loss)
+    c, square = coefficients(run)
+    columns = Decomposition(per_filter=True)(view_of(run, steps=12))
+    expected = np.abs(c[:, :2] * square[:2]).T
+    assert np.allclose(columns["signal_coef"][0].numpy().reshape(2, 6), expected, rtol=1e-9, atol=1e-11)
+    for name, values in (("", expected), (".u", expected[0]), (".v", expected[1])):
+        assert columns[f"signal_coef_max{name}"].item() == pytest.approx(values.max(), rel=1e-9)
+        assert columns[f"signal_coef_mean{name}"].item() == pytest.approx(values.mean(), rel=1e-9)
+    assert expected.min() > 0 and (c[:, :2] < 0).any()
+
+
+def test_two_classes_are_the_two_signs():
+    logistic, softmax = (
+        Decomposition(per_filter=True, per_sample=True)(view_of(make_run(RULE, network__loss=loss), steps=12))
+        for loss in ("logistic", "softmax")
+    )
+    assert logistic.keys() == softmax.keys()
+    assert all(torch.allclose(logistic[name], softmax[name], rtol=1e-11, atol=1e-12) for name in logistic)
+
+
+def test_filters_of_a_class_grow_along_its_signal():
+    data = ThreeClasses(n_samples=9, dim=60, signal_norm=3.0, n_patches=3)
+    run = make_run(RULE, data=data, network__loss="softmax", train__batch_size=9)
+    c, square = coefficients(run)
+    view = view_of(run, steps=12)
+    columns = Decomposition(per_filter=True, per_sample=True)(view)
+    signal = c[:, :3] * square[:3]
+    assert np.allclose(columns["signal_coef"][0].numpy().reshape(3, 9), signal.T, rtol=1e-9, atol=1e-11)
+    noise = 2 * c[:, 3:] * square[3:]
+    assert np.allclose(columns["noise_coef"][0].numpy().reshape(9, 9), noise, rtol=1e-9, atol=1e-11)
+    labels = view.problem.labels[0].numpy()
+    own = np.repeat(np.arange(3), 3)[:, None] == labels[None]
+    assert columns["noise_coef_pos_max"].item() == pytest.approx(noise[own].max(), rel=1e-9)
+    assert columns["noise_coef_neg_mean"].item() == pytest.approx(noise[~own].mean(), rel=1e-9)
+    assert noise[own].min() > -1e-12 and noise[~own].max() < 1e-12
+    for place in set(labels.astype(int).tolist()):
+        mine = np.repeat(np.arange(3), 3) == place
+        assert signal[mine, place].min() > -1e-12 and signal[~mine, place].max() < 1e-12
+
+
+def test_a_patch_of_signal_and_noise_has_both_coefficients():
+    run = make_run(RULE, data=Leaky(n_samples=8, dim=60))
+    c, square = coefficients(run)
+    columns = Decomposition(per_filter=True, per_sample=True)(view_of(run, steps=12))
+    signs = np.repeat([1.0, -1.0], 3)
+    assert np.allclose(columns["signal_coef"][0].numpy(), signs * c[:, 0] * square[0], rtol=1e-9, atol=1e-11)
+    assert np.allclose(columns["noise_coef"][0].numpy().reshape(6, 8), c[:, 1:] * square[1:], rtol=1e-9, atol=1e-11)

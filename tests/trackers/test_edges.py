@@ -6,7 +6,7 @@ import torch
 from helpers import RULES, drawn_batches, engine_of, make_run, view_of
 
 from featlearn.engines.protocol import Loss as BatchLoss
-from featlearn.loop import Prospect, observe
+from featlearn.loop import NextStep
 from featlearn.optim import SAM, SGD, USAM, stack
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.runs import Record
@@ -66,7 +66,7 @@ def test_on_the_gradient_of_the_mini_batch():
     run = make_run(SAM(rho=0.2, base=SGD(lr=0.1)), train__batch_size=2)
     engine, (batch, *_) = engine_of(run), drawn_batches(run, 1)[0]
     w = engine.initial()
-    view = observe(engine, w, 0, Prospect.of(run.optimizer, BatchLoss(engine, batch), w, run.optimizer.init(w), 0))
+    view = NextStep.of(run.optimizer, BatchLoss(engine, batch), w, run.optimizer.init(w), 0).view(engine, w, 0)
     g = engine.gradient(w, batch)
     expected = sam_edge(0.1, 0.2, engine.inner(g, g).sqrt().item())
     assert SamEdge(batch="batch")(view)["sam_edge"].item() == pytest.approx(float(expected), rel=1e-12)

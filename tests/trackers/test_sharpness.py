@@ -9,7 +9,7 @@ from helpers import RULES, drawn_batches, engine_of, full_batches, make_run, vie
 
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.curvature import GramCurvature
-from featlearn.loop import Prospect, observe
+from featlearn.loop import NextStep
 from featlearn.optim import SAM, SGD
 from featlearn.runs import Record
 from featlearn.simulation import simulate
@@ -20,8 +20,8 @@ def on_batch(run):
     """A view of the first point with the run's own first mini-batch, and that batch."""
     engine = engine_of(run)
     w, (batch, *_) = engine.initial(), drawn_batches(run, 1)[0]
-    prospect = Prospect.of(run.optimizer, Loss(engine, batch), w, run.optimizer.init(w), 0)
-    return observe(engine, w, 0, prospect), batch
+    coming = NextStep.of(run.optimizer, Loss(engine, batch), w, run.optimizer.init(w), 0)
+    return coming.view(engine, w, 0), batch
 
 
 def test_columns_are_the_eigenvalues_in_their_order():

@@ -1,109 +1,98 @@
-"""The Gram engine's Hessian in loops compiled for a CPU: plain.py in a fraction of the time."""
+"""The Gram engine's Hessian in loops compiled for a CPU: span/curvature.py in a fraction of the time."""
 
 from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from featlearn.engines.cpu import hessian, lanczos
-from featlearn.engines.cpu.geometry import WideGeometry
-from featlearn.engines.cpu.lanczos import COORDINATES, MATRIX, SPAN
+from featlearn.engines.cpu.coordinates import WideCoordinates
+from featlearn.engines.cpu.hessian import Linear
+from featlearn.engines.cpu.network import incidence_of
+from featlearn.engines.cpu.operators import COORDINATES, MATRIX, SPAN, Operator
 from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.span import curvature as plain
 from featlearn.engines.span.curvature import GramCurvature
-from featlearn.functions.compiled import kind_of
 from featlearn.linalg import product
 from featlearn.tiles import padded
 
+if TYPE_CHECKING:
+    from featlearn.engines.cpu.engine import CPUGramEngine
+
 
 class CPUGramCurvature(GramCurvature):
-    """GramCurvature for tensors on a CPU; a few eigenvalues are searched for, many come from whole matrices."""
+    """GramCurvature of one output with a fixed second layer, on a CPU.
 
-    _geometry: WideGeometry
+    A few eigenvalues are searched for, many come from whole matrices.
+    """
+
+    _engine: CPUGramEngine
+    _coordinates: WideCoordinates
 
     def _values(self, k: int) -> Tensor:
         if self._straight:
             return self._of_samples()[0] if k == 1 else super()._values(k)
         return by_size(self._in_span(k)[0]) if self._few(k) else super()._values(k)
 
-    def _leading(self) -> tuple[Tensor, Tensor]:
+    def _leading(self) -> tuple[Tensor, Tensor, Tensor]:
+        none = torch.zeros_like(self._second)
         if self._straight:
             values, vectors = self._of_samples(vectors=True)
-            return values[:, 0], self._from_samples(values[:, 0], vectors[:, 0, 0])
+            return values[:, 0], self._from_samples(values[:, 0], vectors[:, 0, 0]), none
         values, vectors = self._in_span(1, vectors=True)
-        regular = self._geometry.regular
-        coef = vectors[:, 0, :, : self._align.shape[2]]
+        regular, coef = self._coordinates.regular, vectors[:, 0]
         if not regular.all():
-            coef = torch.where(regular[:, None, None], coef, product(coef, self._geometry.inverse_factor))
-        return values[:, 0], coef
+            coef = torch.where(regular[:, None, None], coef, product(coef, self._coordinates.inverse_factor))
+        return values[:, 0], coef, none
 
     @property
     def _straight(self) -> bool:
-        return self._geometry.problem.activation.bend is None
+        return self._problem.activation.second is None
 
     def _few(self, k: int) -> bool:
         return k == 1 or self._align[0].numel() > plain.DENSE
 
     @cached_property
-    def _linearized(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Slopes and bends in the columns of the kernels, [b, f, width], bends [b, f, 0] of the ReLU; c_i l''_i."""
-        p, (b, f, _) = self._geometry.problem, self._align.shape
-        width = self._geometry.width
-        slopes = self._align.new_zeros(b, f, width)
-        bends = self._align.new_zeros(b, f, 0 if self._straight else width)
-        loss_bend = torch.empty_like(self._batch)
-        hessian.linearize(
-            self._align.contiguous().numpy(),
-            p.labels.double().numpy(),
-            p.true_labels.double().numpy(),
-            self._batch.contiguous().numpy(),
-            kind_of(p.activation.name),
-            p.scale,
-            p.noise_count,
-            p.n_noises,
-            p.bias,
-            *(x.numpy() for x in (slopes, bends, loss_bend)),
-        )
-        return slopes, bends, loss_bend
+    def _linear(self) -> Linear:
+        """What the compiled loops take of H."""
+        p, (b, f, _), width = self._problem, self._align.shape, self._coordinates.width
+        widths = width, 0 if self._straight else width
+        slopes, seconds = (np.zeros((b, f, columns)) for columns in widths)
+        incidence = incidence_of(p, np.float64)
+        found = Linear(slopes, seconds, np.zeros((b, p.n_samples)), incidence)
+        arrays = (self._align, p.labels.double(), self._batch, p.head[:, 0].double())
+        hessian.linearize(*(x.contiguous().numpy() for x in arrays), self._engine.network, found)
+        return found
 
     def _of_samples(self, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
         """Return the largest eigenvalue of ``_sample_matrix`` [b, 1], and its vector [b, 1, 1, n] if wanted."""
-        p, (slopes, _, loss_bend) = self._geometry.problem, self._linearized
-        matrices = slopes.new_zeros(len(slopes), p.n_samples, padded(p.n_samples, slopes.itemsize))
-        arrays = (slopes, loss_bend, p.true_labels.double(), self._geometry.patch_gram)
-        k = self._align.shape[2]
-        hessian.sample_matrices(*(x.numpy() for x in arrays), k, p.n_noises, matrices.numpy())
-        none = slopes.new_empty(len(slopes), 0, 0)
-        operator = (none, none, loss_bend, loss_bend, matrices, none, none)
-        return self._searched(torch.full((len(slopes),), MATRIX), 1, operator, 1, vectors=vectors)
+        b, n = self._batch.shape
+        matrices, none = np.zeros((b, n, padded(n, 8))), np.empty((b, 0, 0))
+        hessian.sample_matrices(self._linear, self._coordinates.wide_gram.numpy(), matrices)
+        return self._searched(
+            np.full(b, MATRIX), 1, Operator(self._linear, matrices, none, none, none), 1, vectors=vectors
+        )
 
     def _in_span(self, k: int, *, vectors: bool = False) -> tuple[Tensor, Tensor]:
-        """Return the k largest eigenvalues of H, and vectors [b, k, f, k'] if wanted: coefficients, or coordinates."""
-        geometry, none = self._geometry, self._align.new_empty(len(self._align), 0, 0)
-        rows, columns = (none, none) if geometry.regular.all() else geometry.wide_rows
-        forms = torch.where(geometry.regular, SPAN, COORDINATES)
-        operator = (*self._linearized, geometry.problem.true_labels.double(), geometry.wide_gram, rows, columns)
+        """Return the k largest eigenvalues of H, and vectors [b, k, f, N] if wanted: coefficients, or coordinates."""
+        space, none = self._coordinates, self._align.new_empty(len(self._align), 0, 0)
+        factors = (none, none) if space.regular.all() else space.wide_factors
+        operator = Operator(self._linear, *(x.contiguous().numpy() for x in (space.wide_gram, *factors, space.kernel)))
+        forms = torch.where(space.regular, SPAN, COORDINATES).numpy()
         return self._searched(forms, self._align.shape[1], operator, min(k, self._align[0].numel()), vectors=vectors)
 
     def _searched(
-        self, forms: Tensor, n_rows: int, operator: tuple[Tensor, ...], k: int, *, vectors: bool
+        self, forms: np.ndarray, n_rows: int, operator: Operator, k: int, *, vectors: bool
     ) -> tuple[Tensor, Tensor]:
-        _, size, width = operator[4].shape
+        _, size, width = operator.metric.shape
         starts = self._align.new_zeros(k, n_rows, width)
         starts[..., :size] = normals(n_rows * size, k, starts).reshape(k, n_rows, size)
         values = starts.new_full((len(forms), k), math.nan)
         found = starts.new_full((len(forms), k if vectors else k - 1, n_rows * width), math.nan)
-        p = self._geometry.problem
-        lanczos.largest(
-            forms.numpy(),
-            starts.numpy(),
-            tuple(x.contiguous().numpy() for x in operator),
-            (self._align.shape[2], p.n_noises, p.bias),
-            TOLERANCE,
-            values.numpy(),
-            found.numpy(),
-        )
+        lanczos.largest(forms, starts.numpy(), operator, TOLERANCE, values.numpy(), found.numpy())
         return values, found.reshape(*found.shape[:2], n_rows, width)[..., :size]

@@ -1,58 +1,51 @@
-"""The Gram engine with its hot loops fused for a CPU: the same numbers as gram.py, in a fraction of the passes."""
+"""The Gram engine with its hot loops fused for a CPU: the numbers of engines/span/engine.py in fewer passes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
-from typing import cast
+from functools import cache, cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.cpu import loops, replay
+from featlearn.engines.cpu import loops, shards
+from featlearn.engines.cpu.coordinates import WideCoordinates
 from featlearn.engines.cpu.curvature import CPUGramCurvature
-from featlearn.engines.cpu.geometry import WideGeometry
+from featlearn.engines.cpu.network import buffers_of, data_of, network_of
 from featlearn.engines.cpu.packed import PackedVector, pack
-from featlearn.engines.cpu.shards import ShardedGramEngine
+from featlearn.engines.cpu.replay import Work, replay
 from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
+from featlearn.engines.span.curvature import GramCurvature
+from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.tape import Program
-from featlearn.functions.compiled import kind_of
-from featlearn.tiles import pad_columns
 
 RunStatus = tuple[Tensor, Tensor]
 
 
-class CPUGramEngine(ShardedGramEngine):
+class CPUGramEngine(GramEngine):
     """GramEngine for tensors on a CPU; its Vectors are packed."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         _keep_freed_memory()
         self._initial = cast(PackedVector, super().initial())
-        self._gram = pad_columns(problem.gram.numpy(), least=self._initial.rows.shape[2])
-        self._true_labels = problem.true_labels.numpy()
-        self._room = loops.workspace_for(self._initial.rows, problem.n_samples)
-        self._network = (
-            kind_of(problem.activation.name),
-            problem.scale,
-            problem.noise_count,
-            problem.n_noises,
-            problem.bias,
-        )
+        self.network, self._data = network_of(problem), data_of(problem)
+        self._buffers = buffers_of(problem, self._data)
 
     def initial(self) -> Vector:
         """Return W0: alpha = 1, C = 0."""
         return self._initial
 
-    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
-        """Return alpha W0 + C V, whose alignments are ``align``."""
-        return pack(alpha, coef, align)
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor, second: Tensor | None = None) -> PackedVector:
+        """Return alpha W0 + C X, whose alignments are ``align``, with the second layer where it is trained."""
+        return pack(alpha, coef, align, second)
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
-        """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
+        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w (see GramEngine.gradient)."""
         w = cast(PackedVector, w)
         start, part, _ = w.terms
         rows, squares = torch.empty_like(start), start.new_empty(len(start))
@@ -61,18 +54,16 @@ class CPUGramEngine(ShardedGramEngine):
             (squares if part is None else w.factors).numpy(),
             (start if part is None else part).numpy(),
             part is not None,
-            (self.problem.labels if labels is None else labels).numpy(),
-            self._true_labels,
+            self._data if labels is None else self._data._replace(labels=labels.numpy()),
             batch.numpy(),
-            self._gram,
-            self._network,
-            self._room,
+            self.network,
+            self._buffers,
             rows.numpy(),
             squares.numpy(),
         )
-        return PackedVector((rows,), n_vectors=self._gram.shape[1], square=squares)
+        return PackedVector((rows,), layout=w.layout, square=squares)
 
-    def play(
+    def replay(
         self,
         program: Program,
         given: Sequence[Vector],
@@ -81,7 +72,7 @@ class CPUGramEngine(ShardedGramEngine):
         level: float | None,
         status: RunStatus,
     ) -> tuple[list[Vector], RunStatus]:
-        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see replay.play).
+        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see replay.replay).
 
         given: the vectors that the program keeps. status: end and stopped [b], as in loop.state.State; runs that have
         ended stay where they are. Returns what has become of both.
@@ -90,11 +81,9 @@ class CPUGramEngine(ShardedGramEngine):
         starts = rows[0][None].contiguous() if len(rows) == 1 else torch.stack(rows)
         out, (end, stopped) = torch.empty_like(starts), (x.clone() for x in status)
         m, b, size = *starts.shape[:2], starts[0, 0].numel()
-        data = self.problem.labels, self._initial.rows.reshape(b, size), self._init_square
-        labels, initial, square0 = (x.numpy() for x in data)
-        full = np.full_like(labels[0], 1 / labels.shape[1])
         vectors = starts.new_empty(program.n_vectors, size).numpy()
-        replay.play(
+        full = np.full_like(self._data.labels[0], 1 / self.problem.n_samples)
+        replay(
             (program.operations, program.results, program.numbers.clone().numpy()),
             starts.reshape(m, b, size).numpy(),
             batches.numpy(),
@@ -102,33 +91,60 @@ class CPUGramEngine(ShardedGramEngine):
             len(steps),
             math.nan if level is None else level,
             (end.numpy(), stopped.numpy()),
-            (labels, self._true_labels, self._gram, initial, square0),
-            self._network,
-            self._room,
-            (vectors, np.arange(len(vectors)), np.empty(len(vectors)), full),
+            self._data,
+            (self._initial.rows.reshape(b, size).numpy(), self._init_square.numpy()),
+            self.network,
+            self._buffers,
+            Work(vectors, np.arange(len(vectors)), np.empty(len(vectors)), full),
             out.reshape(m, b, size).numpy(),
         )
-        return [PackedVector((rows,), n_vectors=self._gram.shape[1]) for rows in out], (end, stopped)
-
-    def curvature(self, w: Vector, batch: Tensor) -> CPUGramCurvature:
-        """Return the Hessian at w of sum_i batch_i log(1 + exp(-y_i f_i))."""
-        return CPUGramCurvature(self._patches, w.leaves[2], batch, self.vector)
-
-    @cached_property
-    def _patches(self) -> WideGeometry:
-        return WideGeometry(self.problem)
+        return [self._initial.made(rows) for rows in out], (end, stopped)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b] (see GramEngine.inner); of a gradient with itself it is known."""
         u, v = cast(PackedVector, u), cast(PackedVector, v)
         if u is v and (known := u.own_square) is not None:
             return known
-        out = self._init_square.new_empty(len(self._init_square))
-        arrays = u.rows, v.rows, self._initial.rows, self._init_square, out
-        loops.inner(*(x.numpy() for x in arrays))
+        out, size = self._init_square.new_empty(len(self._init_square)), len(self._buffers.z)
+        rows = (x.numpy() for x in (u.rows, v.rows, self._initial.rows, self._init_square))
+        loops.inner(*rows, size, out.numpy())
         return out
 
+    def curvature(self, w: Vector, batch: Tensor) -> GramCurvature:
+        """Return the Hessian at w of sum_i batch_i loss(F_i, y_i)."""
+        kind = CPUGramCurvature if self._one_fixed_output else GramCurvature
+        return kind(self, self._coordinates, w, batch)
 
+    def part(self, samples: Tensor) -> Any:
+        """Return the engine of micro-batches [b, s, n'], as b s lanes."""
+        if not self._one_fixed_output:
+            return super().part(samples)
+        return shards.ShardEngine(self, samples, self._data.gram, self._data.incidence.times)
+
+    def split(self, samples: Tensor, w: Vector) -> Vector:
+        """Return w by its alignments with the micro-batches' own patches."""
+        if not self._one_fixed_output:
+            return super().split(samples, w)
+        return shards.split(cast(PackedVector, w), self.problem.patches_of(samples)[0].flatten(0, 1))
+
+    def mean(self, samples: Tensor, u: Vector) -> Vector:
+        """Return the mean of directions: what falls on one patch is added up over the micro-batches that show it."""
+        if not self._one_fixed_output:
+            return super().mean(samples, u)
+        patches = self.problem.patches_of(samples)[0].flatten(0, 1)
+        return shards.mean(cast(shards.ShardVector, u), patches, self._data.gram, self._initial.layout)
+
+    @cached_property
+    def _coordinates(self) -> WideCoordinates:
+        return WideCoordinates(self.problem.gram)
+
+    @cached_property
+    def _one_fixed_output(self) -> bool:
+        """Whether the second layer is one fixed column, which the loops of micro-batches and curvature expect."""
+        return self.problem.n_outputs == 1 and not self.problem.trained
+
+
+@cache
 def _keep_freed_memory() -> None:
     """Make the C library keep the memory of vectors that are no longer used, in place of fresh pages for every step.
 

@@ -1,139 +1,110 @@
-"""The Gram engine's Hessian in compiled loops, a run at a time (numba); gram_curvature.py holds the same in torch.
+"""The Gram engine's Hessian in compiled loops, a run at a time (numba); span/curvature.py holds the same in torch.
 
-Patches have the columns of kernels.py: +signal, the noises, nothing on the bias direction, -signal in column k, zeros.
+For networks of one output with a fixed second layer. Rows of patches are padded with zeros.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.cpu.loops import to_preactivations
-from featlearn.functions.compiled import expansion
+from featlearn.engines.cpu.network import Incidence, Network, gather, share_out
+from featlearn.functions.compiled import expansion, loss_seconds, loss_slopes
 from featlearn.tiles import multiply
 
 Array = NDArray[Any]
 
 
-@njit(cache=True, error_model="numpy")
-def linearize(
-    align: Array,
-    labels: Array,
-    true_labels: Array,
-    batch: Array,
-    kind: int,
-    scale: float,
-    noise_count: int,
-    n_noises: int,
-    bias: bool,
-    slopes: Array,
-    bends: Array,
-    loss_bend: Array,
-) -> None:
-    """Write what H is made of at the alignments [b, f, k] (see GramCurvature): slopes, bends [b, f, width], zeros
-    elsewhere; loss_bend [b, n]. kind: the activation's number in KINDS. bends [b, f, 0] are left out.
+class Linear(NamedTuple):
+    """What H is made of at one point: H u has the weights slopes share(l'' F) + seconds z, F = gather(slopes z).
+
+    slopes, seconds [b, f, width]: second layer times act', and times act'' and the share of the loss's slopes; seconds
+    [b, f, 0] where act'' = 0. loss [b, n]: c_i l''_i. Of one run without the first axis, as is the incidence.
     """
-    b, f, k = align.shape
+
+    slopes: Array
+    seconds: Array
+    loss: Array
+    incidence: Incidence
+
+
+@njit(cache=True, error_model="numpy")
+def linearize(align: Array, labels: Array, batch: Array, second: Array, network: Network, found: Linear) -> None:
+    """Write what H is made of at the alignments [b, f, N] into ``found``, zeros but for its incidence.
+
+    batch [b, n]: sample weights. second [f]: the second layer.
+    """
+    b, f, n_patches = align.shape
+    slopes, seconds, loss, (shown, times, common) = found
     width, n = slopes.shape[2], labels.shape[1]
-    signs, sums = np.ones((1, f)), np.empty((1, width))
-    signs[0, f // 2 :] = -1
-    z, active, curved = np.zeros((f, width)), np.zeros((f, width)), np.empty((f, width))
-    back, counts = np.zeros(width), np.zeros(width)
-    counts[0] = counts[k] = scale
-    counts[1 : 1 + n_noises] = scale * noise_count
+    sums, outputs, curved = np.empty((1, width)), np.empty((1, n)), np.empty((f, width))
     for lane in range(b):
-        z[:, :k] = align[lane]
-        to_preactivations(z, k, bias)
+        incidence = Incidence(shown[lane], times, common)
+        sums[:] = 0.0
         for r in range(f):
-            for i in range(k + 1):
-                active[r, i], slopes[lane, r, i], curved[r, i] = expansion(kind, z[r, i])
-        multiply(signs, active, sums)
-        sums[0] *= counts
-        to_samples(sums[0], true_labels[lane], k, n_noises)
-        back[:] = 0.0
-        for i in range(n):
-            y = labels[lane, i]
-            wrong = 1.0 / (1.0 + math.exp(y * sums[0, 1 + i]))
-            loss_bend[lane, i] = batch[lane, i] * wrong / (1.0 + math.exp(-y * sums[0, 1 + i]))
-            back[1 + i] = -batch[lane, i] * y * wrong
-        to_patches(back, true_labels[lane], k, n_noises)
+            for a in range(n_patches):
+                value, slope, curved[r, a] = expansion(network.activation, align[lane, r, a])
+                sums[0, a] += second[r] * value
+                slopes[lane, r, a] = second[r] * slope
+        gather(sums, incidence, outputs)
+        loss_seconds(network.loss, outputs, labels[lane], loss[lane])
+        loss[lane] *= batch[lane]
+        loss_slopes(network.loss, outputs, labels[lane], batch[lane], outputs)
+        share_out(outputs, incidence, sums)
         for r in range(f):
-            for i in range(k + 1):
-                slopes[lane, r, i] *= signs[0, r] * counts[i]
-            for i in range(min(k + 1, bends.shape[2])):
-                bends[lane, r, i] = signs[0, r] * counts[i] * back[i] * curved[r, i]
-
-
-@njit(error_model="numpy")
-def to_samples(columns: Array, true_labels: Array, k: int, n_noises: int) -> None:
-    """Put the sum over the patches of sample i into column 1 + i."""
-    n = len(true_labels)
-    for start in range(1 + n, 1 + n_noises, n):
-        for i in range(n):
-            columns[1 + i] += columns[start + i]
-    plus, minus = columns[0], columns[k]
-    for i in range(n):
-        columns[1 + i] += plus if true_labels[i] > 0 else minus
-
-
-@njit(error_model="numpy", fastmath={"reassoc"})
-def to_patches(columns: Array, true_labels: Array, k: int, n_noises: int) -> None:
-    """Put the sum over the samples that show a patch, given in the columns 1 + i, on every patch."""
-    n, plus, minus = len(true_labels), 0.0, 0.0
-    for i in range(n):
-        plus += columns[1 + i] if true_labels[i] > 0 else 0.0
-        minus += 0.0 if true_labels[i] > 0 else columns[1 + i]
-    for start in range(1 + n, 1 + n_noises, n):
-        for i in range(n):
-            columns[start + i] = columns[1 + i]
-    columns[0], columns[k] = plus, minus
+            for a in range(min(n_patches, seconds.shape[2])):
+                seconds[lane, r, a] = second[r] * sums[0, a] * curved[r, a]
 
 
 @njit(error_model="numpy", fastmath={"contract"})
-def weigh(
-    z: Array, slopes: Array, bends: Array, loss_bend: Array, true_labels: Array, k: int, n_noises: int, sums: Array
-) -> None:
+def weigh(z: Array, linear: Linear, sums: Array, outputs: Array) -> None:
     """Turn a vector's inner products with the patches, [f, width], into the weights on them of its product with H.
 
-    sums [width]: room.
+    sums [1, width], outputs [1, n]: buffers.
     """
+    slopes, seconds, loss, incidence = linear
     sums[:] = 0.0
     for r in range(len(z)):
-        for i in range(len(sums)):
-            sums[i] += slopes[r, i] * z[r, i]
-    to_samples(sums, true_labels, k, n_noises)
-    for i in range(len(loss_bend)):
-        sums[1 + i] *= loss_bend[i]
-    to_patches(sums, true_labels, k, n_noises)
+        for a in range(z.shape[1]):
+            sums[0, a] += slopes[r, a] * z[r, a]
+    gather(sums, incidence, outputs)
+    for i in range(len(loss)):
+        outputs[0, i] *= loss[i]
+    share_out(outputs, incidence, sums)
     for r in range(len(z)):
-        for i in range(len(sums)):
-            z[r, i] = slopes[r, i] * sums[i] + bends[r, i] * z[r, i]
+        for a in range(z.shape[1]):
+            z[r, a] = slopes[r, a] * sums[0, a] + seconds[r, a] * z[r, a]
 
 
 @njit(cache=True, error_model="numpy")
-def sample_matrices(
-    slopes: Array, loss_bend: Array, true_labels: Array, gram: Array, k: int, n_noises: int, out: Array
-) -> None:
+def sample_matrices(linear: Linear, gram: Array, out: Array) -> None:
     """Write the matrices over samples [b, n, width'] that share the nonzero eigenvalues of H's first part.
 
-    gram [b, width, width]: inner products of the patches.
+    gram [b, N, width]: inner products of the patches.
     """
-    n, width = len(loss_bend[0]), slopes.shape[2]
-    products = np.empty((width, width))
+    slopes, _, loss, (shown, times, common) = linear
+    (_, n_patches, width), n = gram.shape, loss.shape[1]
+    across, products, half = (
+        np.empty((n_patches, slopes.shape[1])),
+        np.empty((n_patches, width)),
+        np.empty((n_patches, n)),
+    )
     for lane in range(len(slopes)):
-        multiply(np.ascontiguousarray(slopes[lane].T), slopes[lane], products)
-        for i in range(width):
-            for j in range(width):
-                products[i, j] *= gram[lane, i, j]
-            to_samples(products[i], true_labels[lane], k, n_noises)
+        for a in range(n_patches):
+            for r in range(slopes.shape[1]):
+                across[a, r] = slopes[lane, r, a]
+        multiply(across, slopes[lane], products)
+        for a in range(n_patches):
+            for c in range(width):
+                products[a, c] *= gram[lane, a, c]
+        gather(products, Incidence(shown[lane], times, common), half)
         for i in range(n):
-            root = math.sqrt(loss_bend[lane, i])
-            for j in range(n):
-                total = products[0, 1 + j] if true_labels[lane, i] > 0 else products[k, 1 + j]
-                for row in range(1 + i, 1 + n_noises, n):
-                    total += products[row, 1 + j]
-                out[lane, i, j] = root * total * math.sqrt(loss_bend[lane, j])
+            for k in range(n):
+                total = 0.0
+                for j in range(len(times)):
+                    total += times[j] * half[shown[lane, j, i], k]
+                out[lane, i, k] = math.sqrt(loss[lane, i]) * total * math.sqrt(loss[lane, k])

@@ -1,9 +1,10 @@
 """Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: all it touches stays in the cache (numba).
 
-lanczos.py and gram_curvature.py hold the same method as batched torch, and a test holds the two equal. A vector u is a
+engines/lanczos.py and span/curvature.py hold the same as batched torch, and a test holds the two equal. A vector u is a
 pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
-and alignments, and a product with H costs a single product with G; where G is close to singular, and for a matrix,
-both are coordinates.
+and alignments, and a product with H costs a single product with G. Where G is singular, c is kept out of its kernel:
+there it would grow, and rounding with it. Where nonzero eigenvalues of G are far apart, and for a matrix, both are
+coordinates.
 
 The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
 search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
@@ -21,8 +22,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.cpu.hessian import weigh
-from featlearn.engines.cpu.loops import dot, gather, to_preactivations
+from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, leave, of_run, product
+from featlearn.engines.cpu.sums import dot
 from featlearn.engines.cpu.tridiagonal import above, end, vector
 from featlearn.engines.lanczos import TIE
 from featlearn.tiles import multiply
@@ -31,35 +32,6 @@ Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
 CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
-SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
-
-
-@njit(error_model="numpy")
-def product(
-    form: int, a: Array, operator: tuple[Array, ...], numbers: tuple[int, int, bool], sums: Array, out: Array
-) -> None:
-    """Write c of H u into ``out`` from a of u."""
-    slopes, bends, loss_bend, true_labels, metric, rows, columns = operator
-    k, n_noises, bias = numbers
-    if form == MATRIX:
-        multiply(a, metric, out)
-    elif form == SPAN:
-        out[:] = a
-        to_preactivations(out, k, bias)
-        weigh(out, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
-        gather(out, k, bias)
-    else:
-        z = np.empty(slopes.shape)
-        multiply(a, rows, z)
-        weigh(z, slopes, bends, loss_bend, true_labels, k, n_noises, sums)
-        multiply(z, columns, out)
-
-
-@njit(error_model="numpy", fastmath={"contract"})
-def add_multiple(out: Array, factor: float, v: Array) -> None:
-    """Add factor v to ``out``."""
-    for i in range(len(out)):
-        out[i] += factor * v[i]
 
 
 @njit(error_model="numpy")
@@ -90,9 +62,12 @@ def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
 
 
 @njit(error_model="numpy")
-def begin(form: int, metric: Array, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
+def begin(form: int, operator: Operator, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
     """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    metric = operator.metric
     c[:] = start.reshape(-1)
+    if form == SPAN:
+        leave(c.reshape(start.shape), operator.kernel)
     measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
     for _ in range(2 if known else 0):
         for i in range(known):
@@ -152,9 +127,9 @@ def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> b
 
 @njit(error_model="numpy")
 def next_check(size: int, residual: float, tolerance: float, before: tuple[int, float]) -> int:
-    """Return when to look again: part of the way to where a relative residual will be small, at its pace since before.
+    """Return the size of the next check: part of the way to where a relative residual will be small, at its pace.
 
-    The pace grows, and a look costs as much as two or three steps.
+    The pace, from the check before, grows; a check costs as much as two or three steps.
     """
     growth, pace = 0.5 * size, math.log(before[1] / residual) / (size - before[0])
     if pace > 0:
@@ -165,8 +140,8 @@ def next_check(size: int, residual: float, tolerance: float, before: tuple[int, 
 @njit(error_model="numpy")
 def next_of_run(
     form: int,
-    operator: tuple[Array, ...],
-    numbers: tuple[int, int, bool],
+    operator: Operator,
+    buffers: Buffers,
     coef: Array,
     align: Array,
     shape: tuple[int, int],
@@ -176,14 +151,14 @@ def next_of_run(
     values: Array,
     vectors: Array,
 ) -> tuple[Array, Array, bool]:
-    """Write the eigenvalue number ``known`` from 0, the ones before it given, and c of its vector where there is room.
+    """Write eigenvalue number ``known`` from 0, those before it given, and c of its vector where there is a row for it.
 
     coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
     are returned, with more rows where they had too few; and is the search over?
     """
-    metric = operator[4]
+    metric = operator.metric
     dim = shape[0] * metric.shape[0]
-    diagonal, squares, sums = np.empty(dim), np.empty(dim), np.empty(operator[0].shape[-1])
+    diagonal, squares = np.empty(dim), np.empty(dim)
     check, before = min(FIRST_CHECK, dim), (0, 1.0)
     guess, beside = math.nan, 0.0
     first = abs(values[0]) if known else 0.0
@@ -191,7 +166,7 @@ def next_of_run(
         if size == len(coef):
             coef, align = longer(coef), longer(align)
         c, a = coef[size], align[size]
-        product(form, align[size - 1].reshape(shape), operator, numbers, sums, c.reshape(shape))
+        product(form, align[size - 1].reshape(shape), operator, buffers, c.reshape(shape))
         deflate(align[size - 1], values[:known], vectors[:known], c)
         diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
         square = measure(form, metric, c.reshape(shape), a.reshape(shape))
@@ -238,44 +213,27 @@ def combined(s: Array, coef: Array, align: Array) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def largest(
-    forms: Array,
-    starts: Array,
-    operators: tuple[Array, ...],
-    numbers: tuple[int, int, bool],
-    tolerance: float,
-    values: Array,
-    vectors: Array,
-) -> None:
+def largest(forms: Array, starts: Array, operator: Operator, tolerance: float, values: Array, vectors: Array) -> None:
     """Write the eigenvalues of largest absolute value of every run of a block, as found: in order to the tolerance.
 
-    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, k]: what the searches begin from. Operators: slopes,
-    bends [b, f, width]; loss_bend, true_labels [b, n]; G or the matrix itself [b, k, width]; the patches in
-    coordinates, [b, k, width], and transposed. What a form does not need may be empty.
+    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, width]: what the searches begin from.
     values [b, wanted] come as NaN, and stay so where products are not finite, as do vectors [b, wanted or one less,
-    f k]: c of the unit eigenvectors, of which the last may be left out.
+    f width]: c of the unit eigenvectors, of which the last may be left out.
     """
     wanted, shape = len(starts), starts.shape[1:]
     coef, align = np.empty((64, starts[0].size)), np.empty((64, starts[0].size))
-    slopes, bends, loss_bend, true_labels, metric, rows, columns = operators
+    linear = operator.linear
+    buffers = Buffers(np.empty(linear.slopes.shape[1:]), np.empty((1, shape[1])), np.empty((1, linear.loss.shape[1])))
     for lane in range(len(forms)):
-        operator = (
-            slopes[lane],
-            bends[lane],
-            loss_bend[lane],
-            true_labels[lane],
-            metric[lane],
-            rows[lane],
-            columns[lane],
-        )
+        one = of_run(operator, lane)
         for known in range(wanted):
-            begin(forms[lane], metric[lane], starts[known], known, vectors[lane], coef[0], align[0])
+            begin(forms[lane], one, starts[known], known, vectors[lane], coef[0], align[0])
             orthogonal, over = False, False
             while not over:
                 coef, align, over = next_of_run(
                     forms[lane],
-                    operator,
-                    numbers,
+                    one,
+                    buffers,
                     coef,
                     align,
                     shape,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -14,29 +14,39 @@ from featlearn.engines.vector import LazyVector, Scalar, Vector
 from featlearn.tiles import padded
 
 
-def pack(alpha: Tensor, coef: Tensor, align: Tensor) -> PackedVector:
-    """Return alpha W0 + C V, from alpha [b], C [b, f, k] and its alignments [b, f, k]."""
-    b, f, k = coef.shape
-    rows = coef.new_zeros(b, 2 * f + 1, padded(k + 1, coef.itemsize))
-    rows[:, :f, :k], rows[:, f : 2 * f, :k], rows[:, 2 * f, 0] = coef, align, alpha
-    return PackedVector((rows,), n_vectors=k)
+class Layout(NamedTuple):
+    """How many filters f, distinct patches N and trained numbers of the second layer for a filter: C, or 0."""
+
+    n_filters: int
+    n_patches: int
+    n_outputs: int = 0
+
+
+def pack(alpha: Tensor, coef: Tensor, align: Tensor, second: Tensor | None = None) -> PackedVector:
+    """Return alpha W0 + C X, from alpha [b], C [b, f, N], its alignments [b, f, N] and a second layer [b, f, C]."""
+    b, f, n_patches = coef.shape
+    width = padded(n_patches, coef.itemsize)
+    tail = alpha[:, None] if second is None else torch.cat([alpha[:, None], second.flatten(1)], 1)
+    rows = coef.new_zeros(b, 2 * f - (-tail.shape[1] // width), width)
+    rows[:, :f, :n_patches], rows[:, f : 2 * f, :n_patches] = coef, align
+    rows[:, 2 * f :].flatten(1)[:, : tail.shape[1]] = tail
+    return PackedVector((rows,), layout=Layout(f, n_patches, 0 if second is None else second.shape[2]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackedVector(LazyVector):
-    """A Vector with one part [b, 2f + 1, width]: f rows of coefficients, f of alignments, alpha; zeros beyond.
+    """A Vector with one part [b, rows, width]: f rows of coefficients, f of alignments, and zeros beyond N numbers.
 
-    A gradient takes the terms of a sum as they are.
-
-    n_vectors: k, how many columns hold numbers. square [b]: of the norm of the part, where it is known.
+    The rows behind them begin with alpha, and hold the second layer where it is trained. A gradient takes the terms of
+    a sum apart. square [b]: of the norm of the part, where it is known.
     """
 
-    n_vectors: int
+    layout: Layout
     square: Tensor | None = None
 
     @cached_property
     def rows(self) -> Tensor:
-        """The numbers, [b, 2f + 1, width]."""
+        """The numbers, [b, rows, width]."""
         (part,) = self.parts
         if self.start is not None:
             return self._sum[0]
@@ -67,9 +77,11 @@ class PackedVector(LazyVector):
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """alpha [b], C [b, f, k] and the alignments [b, f, k], as views."""
-        rows, f, k = self.rows, self.parts[0].shape[1] // 2, self.n_vectors
-        return rows[:, 2 * f, 0], rows[:, :f, :k], rows[:, f : 2 * f, :k]
+        """alpha [b], C and the alignments [b, f, N], and a trained second layer [b, f, C], as views."""
+        rows, (f, n_patches, n_outputs) = self.rows, self.layout
+        tail = rows[:, 2 * f :].flatten(1)
+        second = [tail[:, 1 : 1 + f * n_outputs].view(-1, f, n_outputs)] if n_outputs else []
+        return tail[:, 0], rows[:, :f, :n_patches], rows[:, f : 2 * f, :n_patches], *second
 
     def with_leaves(self, leaves: tuple[Tensor, ...]) -> PackedVector:
         """Return a vector of the same kind made of these tensors."""
@@ -77,12 +89,11 @@ class PackedVector(LazyVector):
 
     def made(self, rows: Tensor, factor: Scalar | None = None, start: Tensor | None = None) -> PackedVector:
         """Return start + factor * rows."""
-        return PackedVector((rows,), factor, n_vectors=self.n_vectors, start=start)
+        return PackedVector((rows,), factor, layout=self.layout, start=start)
 
     def where(self, keep: Tensor, other: Vector) -> PackedVector:
         """Return self in the runs where ``keep`` [b] is true, other elsewhere."""
-        rows = torch.where(keep[:, None, None], self.rows, cast(PackedVector, other).rows)
-        return PackedVector((rows,), n_vectors=self.n_vectors)
+        return self.made(torch.where(keep[:, None, None], self.rows, cast(PackedVector, other).rows))
 
     def finite(self) -> Tensor:
         """Return [b], whether a run's numbers are finite, and small enough that their squares can be added."""

@@ -1,10 +1,10 @@
-"""Micro-batches of the Gram engine on a CPU: gradients from compiled loops, the numbers of gram.py."""
+"""Micro-batches of the Gram engine on a CPU: gradients from compiled loops, the numbers of engines/span/engine.py."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featlearn.engines.cpu import shard_loops
-from featlearn.engines.cpu.packed import PackedVector
-from featlearn.engines.problem import Problem
+from featlearn.engines.cpu.packed import Layout, PackedVector
 from featlearn.engines.protocol import Scalar, Vector
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.vector import spread
-from featlearn.functions.compiled import kind_of
 from featlearn.tiles import padded
+
+if TYPE_CHECKING:
+    from featlearn.engines.cpu.engine import CPUGramEngine
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardVector(Vector):
-    """A Vector of micro-batches with parts coef and align [b s, k', F], filters side by side (see shard_loops.py).
+    """A Vector of micro-batches with parts coef and align [b s, N', F], filters side by side (see shard_loops.py).
 
     alpha is 0: W0 is of no micro-batch. A sum u + a * v keeps its terms apart until its numbers are asked for.
 
@@ -36,7 +37,7 @@ class ShardVector(Vector):
 
     @cached_property
     def numbers(self) -> tuple[Tensor, Tensor]:
-        """The coefficients and the alignments [b s, k', F]."""
+        """The coefficients and the alignments [b s, N', F]."""
         coef, align = self.parts
         if self.start is not None:
             factor = self.factors[:, None, None]
@@ -55,9 +56,20 @@ class ShardVector(Vector):
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """alpha [b s], C [b s, f, k'] and the alignments [b s, f, k'], as views."""
+        """alpha [b s], C [b s, f, N'] and the alignments [b s, f, N'], as views."""
         coef, align = (x[..., : self.n_filters].mT for x in self.numbers)
         return align.new_zeros(len(align)), coef, align
+
+    def with_leaves(self, leaves: tuple[Tensor, ...]) -> ShardVector:
+        """Return a vector of the same kind made of these tensors."""
+        extra = self.parts[1].shape[2] - self.n_filters
+        parts = (torch.nn.functional.pad(x.mT, (0, extra)).contiguous() for x in leaves[1:])
+        return ShardVector(tuple(parts), n_filters=self.n_filters)
+
+    def where(self, keep: Tensor, other: Vector) -> ShardVector:
+        """Return self in the micro-batches where ``keep`` [b s] is true, other elsewhere."""
+        pairs = zip(self.numbers, cast(ShardVector, other).numbers, strict=True)
+        return ShardVector(tuple(torch.where(spread(keep, u), u, v) for u, v in pairs), n_filters=self.n_filters)
 
     def __rmul__(self, scalar: Scalar) -> ShardVector:
         """Return scalar * self; a tensor [b s] scales every micro-batch by its own number."""
@@ -74,39 +86,32 @@ class ShardVector(Vector):
         return self if self.start is None else ShardVector(self.numbers, n_filters=self.n_filters)
 
 
-class ShardEngine(GramEngine):
-    """The engine of the micro-batches ``samples`` [b, s, n'] of a whole problem, whose G it reads where it stands."""
+class ShardEngine:
+    """What rules ask of the micro-batches ``samples`` [b, s, n'] of a whole engine, whose G it reads in place.
 
-    def __init__(self, whole: Problem, samples: Tensor, gram: NDArray[Any]) -> None:
-        self._whole, self._samples, self._gram = whole, samples, gram
-        b, count, size = samples.shape
-        self.labels, self._true_labels = (
-            x.gather(1, samples.reshape(b, -1)).reshape(-1, size) for x in (whole.labels, whole.true_labels)
-        )
-        self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (whole.seeds, whole.n_parameters))
-        self.vectors = whole.vectors_of(samples).flatten(0, 1)
-        f = len(whole.signs)
-        self._signs = np.zeros(padded(f, whole.gram.itemsize), gram.dtype)
-        self._signs[:f] = whole.signs[:, 0].numpy()
+    gram [b, N, width], times [s]: as of network.Data. For everything else there is ``plain``.
+    """
 
-    @cached_property
-    def problem(self) -> Problem:  # type: ignore[override]  # made for those who ask: it copies the blocks of G
-        """The problem of every micro-batch by itself."""
-        return self._whole.part(self._samples)
+    provides = GramEngine.provides
+
+    def __init__(self, whole: CPUGramEngine, samples: Tensor, gram: NDArray[Any], times: NDArray[Any]) -> None:
+        self._whole, self._samples, self._gram, self._times = whole, samples, gram, times
+        problem, (b, count, size) = whole.problem, samples.shape
+        self.labels = problem.labels.gather(1, samples.reshape(b, -1)).reshape(-1, size)
+        self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (problem.seeds, problem.n_parameters))
+        self._patches, self._shown = (x.flatten(0, 1).numpy() for x in problem.patches_of(samples))
+        f = len(problem.head)
+        self._second = np.zeros(padded(f, gram.itemsize), gram.dtype)
+        self._second[:f] = problem.head[:, 0].numpy()
 
     @cached_property
-    def _init_square(self) -> Tensor:  # type: ignore[override]  # see ``problem``
-        return self.n_parameters.new_zeros(len(self.n_parameters))
-
-    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor) -> Vector:
-        """Return the direction C V, whose alignments are ``align``."""
-        extra = len(self._signs) - coef.shape[1]
-        parts = (torch.nn.functional.pad(x.mT, (0, extra)).contiguous() for x in (coef, align))
-        return ShardVector(tuple(parts), n_filters=coef.shape[1])
+    def plain(self) -> GramEngine:
+        """The Gram engine of the micro-batches' own problems, for vectors as leaves; it copies their blocks of G."""
+        return GramEngine(self._whole.problem.part(self._samples))
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
-        """Return the gradient of sum_i batch_i log(1 + exp(-y_i f_i)) at w (see GramEngine.gradient)."""
-        w, p = cast(ShardVector, w), self._whole
+        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w (see GramEngine.gradient)."""
+        w = cast(ShardVector, w)
         start, part = (w.numbers if w.start is None else w.start)[1], w.parts[1]
         coef, align, squares = torch.empty_like(part), torch.empty_like(part), part.new_empty(len(part))
         shard_loops.gradient(
@@ -115,15 +120,9 @@ class ShardEngine(GramEngine):
             w.factors.numpy(),
             w.start is not None,
             (self.labels if labels is None else labels).numpy(),
-            self._true_labels.numpy(),
             batch.numpy(),
-            self.vectors.numpy(),
-            self._gram,
-            self._signs,
-            kind_of(p.activation.name),
-            p.scale,
-            p.noise_count,
-            p.bias,
+            (self._patches, self._shown, self._times, self._gram, self._second),
+            self._whole.network,
             coef.numpy(),
             align.numpy(),
             squares.numpy(),
@@ -132,33 +131,34 @@ class ShardEngine(GramEngine):
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b s] (see GramEngine.inner); of a gradient with itself it is known."""
-        one = cast(ShardVector, u)
-        if u is v and one.square is not None:
-            return one.square if one.factor is None else one.factors.square() * one.square
-        return super().inner(u, v)
+        u, v = cast(ShardVector, u), cast(ShardVector, v)
+        if u is v and u.square is not None:
+            return u.square if u.factor is None else u.factors.square() * u.square
+        return (u.leaves[1] * v.leaves[2]).sum((1, 2))
+
+    def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
+        """Return the loss of every sample at w, [b s, n']."""
+        return self.plain.losses(w, labels)
+
+    def flipped(self, labels: Tensor, which: Tensor, draws: Tensor) -> Tensor:
+        """Return labels with those in ``which`` [b s, n'] made wrong."""
+        return self._whole.flipped(labels, which, draws)
 
 
-class ShardedGramEngine(GramEngine):
-    """GramEngine for tensors on a CPU, as far as it is about micro-batches; its Vectors are packed."""
+def split(w: PackedVector, patches: Tensor) -> ShardVector:
+    """Return w by its alignments with the patches [b s, N'] of its micro-batches."""
+    rows, f = w.rows, w.layout.n_filters
+    align = rows.new_empty(*patches.shape, padded(f, rows.itemsize))
+    shard_loops.split(rows.numpy(), patches.numpy(), f, align.numpy())
+    return ShardVector((align.new_zeros(()).expand_as(align), align), n_filters=f)
 
-    _gram: NDArray[Any]  # [b, k, width]: G and columns of zeros
 
-    def part(self, samples: Tensor) -> ShardEngine:
-        """Return the engine of micro-batches [b, s, n'], as b s lanes."""
-        return ShardEngine(self.problem, samples, self._gram)
+def mean(u: ShardVector, patches: Tensor, gram: NDArray[Any], layout: Layout) -> PackedVector:
+    """Return the mean over a run's micro-batches, packed: what falls on one patch is added up over those that show it.
 
-    def split(self, samples: Tensor, w: Vector) -> Vector:
-        """Return w by its alignments with the micro-batches' own vectors."""
-        rows, vectors = cast(PackedVector, w).rows, self.problem.vectors_of(samples).flatten(0, 1)
-        f = rows.shape[1] // 2
-        align = rows.new_empty(*vectors.shape, padded(f, rows.itemsize))
-        shard_loops.split(rows.numpy(), vectors.numpy(), align.numpy())
-        return ShardVector((align.new_zeros(()).expand_as(align), align), n_filters=f)
-
-    def mean(self, samples: Tensor, u: Vector) -> Vector:
-        """Return the mean of directions: every noise is one micro-batch's own, signal and bias are of all."""
-        coef, vectors = cast(ShardVector, u).numbers[0], self.problem.vectors_of(samples).flatten(0, 1)
-        b, k, width = self._gram.shape
-        rows, squares = coef.new_empty(b, 2 * len(self.problem.signs) + 1, width), coef.new_empty(b)
-        shard_loops.mean(coef.numpy(), vectors.numpy(), self._gram, rows.numpy(), squares.numpy())
-        return PackedVector((rows,), n_vectors=k, square=squares)
+    patches [b s, N']. gram [b, N, width]: G and columns of zeros.
+    """
+    (b, _, width), coef = gram.shape, u.numbers[0]
+    rows, squares = coef.new_empty(b, 2 * layout.n_filters + 1, width), coef.new_empty(b)
+    shard_loops.mean(coef.numpy(), patches.numpy(), gram, rows.numpy(), squares.numpy())
+    return PackedVector((rows,), layout=layout, square=squares)

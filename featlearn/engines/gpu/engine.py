@@ -1,4 +1,4 @@
-"""The Gram engine on a GPU: all steps from look to look in one launch, a network's state on chip (Triton)."""
+"""The Gram engine on a GPU: all steps between host synchronisations in one launch, a network on chip (Triton)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.tape import Program
+from featlearn.functions import activation, loss
 
 RunStatus = tuple[Tensor, Tensor]
+LEAVES = ("alphas", "coefs", "aligns", "seconds")  # of several vectors, as the kernel names them
 LEAST = 16  # rows and columns of a matrix product
 MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel with what it is given, by name: tensors, of which it writes over the first, and sizes."""
+    """A kernel with its arguments by name: tensors, of which it writes over the first, and sizes."""
 
     kernel: Any
     tensors: dict[str, Tensor]
@@ -45,13 +47,11 @@ class GPUGramEngine(GramEngine):
     """GramEngine whose recorded steps one kernel replays; everything else is plain torch."""
 
     def __init__(self, problem: Problem) -> None:
-        """Raise ValueError for an activation that the kernel has no formula of."""
-        if problem.activation.name not in kernels.ACTIVATIONS:
-            known = ", ".join(kernels.ACTIVATIONS)
-            raise ValueError(f"activation {problem.activation.name}: the kernels know {known}")
+        """Raise ValueError for an activation or a loss that has no formula."""
+        activation(problem.activation.name), loss(problem.loss.name)
         super().__init__(problem)
 
-    def play(
+    def replay(
         self,
         program: Program,
         given: Sequence[Vector],
@@ -60,11 +60,12 @@ class GPUGramEngine(GramEngine):
         level: float | None,
         status: RunStatus,
     ) -> tuple[list[Vector], RunStatus]:
-        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see CPUGramEngine.play)."""
+        """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see CPUGramEngine.replay)."""
         launch = self.launch(program, given, batches, steps, level, status)
         launch()
-        alphas, coefs, aligns, end, stopped = list(launch.tensors.values())[:5]
-        return [Vector(leaves) for leaves in zip(alphas, coefs, aligns, strict=True)], (end, stopped)
+        tensors = launch.tensors
+        vectors = zip(*(tensors[name] for name in LEAVES[: len(given[0].leaves)]), strict=True)
+        return [Vector(leaves) for leaves in vectors], (tensors["ends"], tensors["stops"])
 
     def launch(
         self,
@@ -75,46 +76,48 @@ class GPUGramEngine(GramEngine):
         level: float | None,
         status: RunStatus,
     ) -> Launch:
-        """Return what ``play`` runs, on copies of what changes."""
+        """Return what ``replay`` runs, on copies of what changes."""
         p, (b, f, k) = self.problem, self.problem.align0.shape
-        alphas, coefs, aligns = (torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True))
-        end, stopped = (x.clone() for x in status)
-        changing = {"alphas": alphas, "coefs": coefs, "aligns": aligns, "ends": end, "stops": stopped}
+        vectors = [torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True)]
+        changing = dict(zip(LEAVES, vectors, strict=False)) | {"ends": status[0].clone(), "stops": status[1].clone()}
         fixed = {
+            "seconds": p.head,
             "numbers": program.numbers,
             "batches": batches,
             "labels": p.labels,
-            "true_labels": p.true_labels,
+            "shown": p.shown,
+            "times": p.gram.new_tensor(p.times),
             "grams": p.gram,
             "starts": p.align0,
             "squares": self._init_square,
-            "settings": p.gram.new_tensor([p.scale, p.noise_count, math.nan if level is None else level]),
+            "settings": p.gram.new_tensor([p.scale, math.nan if level is None else level]),
         }
-        rows, columns, samples = padded_shape(p)
-        own = {"f": f, "k": k, "n": p.n_samples, "n_noises": p.n_noises, "KIND": p.activation.name, "BIAS": p.bias}
+        own = {"f": f, "k": k, "n": p.n_samples, "c": p.n_outputs, "n_slots": len(p.slots)}
+        rows, columns, samples, outputs = padded_shape(p)
+        padded = {"F": rows, "P": columns, "N": samples, "C": outputs}
         return Launch(
-            kernel=kernel(kernel_text(program, stops=level is not None)),
-            tensors={name: x.contiguous() for name, x in (changing | fixed).items()},
+            kernel=kernel(kernel_text(program, trained=p.trained, stops=level is not None)),
+            tensors={name: x.contiguous() for name, x in (fixed | changing).items()},
             sizes={"n_lanes": b, "first": steps.start, "n_steps": len(steps), "n_batches": batches.shape[1]},
-            constants=own | {"F": rows, "P": columns, "N": samples},
+            constants=own | padded | {"ACTIVATION": p.activation.name, "LOSS": p.loss.name},
             n_warps=n_warps(rows * columns, p.gram.dtype),
         )
 
 
-def padded_shape(problem: Problem) -> tuple[int, int, int]:
-    """Return filters, columns (one more than data vectors) and samples as the kernel takes them: powers of two."""
+def padded_shape(problem: Problem) -> tuple[int, int, int, int]:
+    """Return filters, patches, samples and outputs as the kernel takes them: powers of two."""
     _, f, k = problem.align0.shape
-    return _padded(f), _padded(k + 1), _padded(problem.n_samples)
+    return _padded(f), _padded(k), _padded(problem.n_samples), _padded(problem.n_outputs, least=1)
 
 
-def _padded(size: int) -> int:
-    return max(LEAST, 1 << (size - 1).bit_length())
+def _padded(size: int, least: int = LEAST) -> int:
+    return max(least, 1 << (size - 1).bit_length())
 
 
 def fits(problem: Problem) -> bool:
     """Return whether a network's matrices fit on chip."""
-    rows, columns, samples = padded_shape(problem)
-    return columns * max(rows, columns, samples) <= MOST
+    rows, columns, samples, outputs = padded_shape(problem)
+    return max(columns, outputs) * max(rows, columns, samples) <= MOST
 
 
 def n_warps(size: int, dtype: torch.dtype) -> int:
@@ -133,4 +136,4 @@ def kernel(text: str) -> Any:
     name, names = f"<featlearn kernel {zlib.crc32(text.encode()):x}>", dict(vars(kernels))
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     exec(compile(text, name, "exec"), names)
-    return names["play"]
+    return names["replay"]

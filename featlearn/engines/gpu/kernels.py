@@ -1,8 +1,8 @@
-"""The formulas of the Gram engine as Triton compiles them for a GPU; gram.py is their plain twin.
+"""The formulas of the Gram engine as Triton compiles them for a GPU; span/engine.py is their plain twin.
 
-One program has one run, whose matrices stay in its registers. They are padded with zeros to powers of two: F rows of
-filters, P columns of data vectors, the signal in column 0, noises, the bias in column k - 1; column k takes what falls
-on the patch -signal. A run is what ``load_run`` returns.
+One program trains one run, whose matrices stay in registers. They are padded with zeros to powers of two: F rows of
+filters, P columns of distinct patches, N samples, C outputs, of which f, k, n and c are used. ACTIVATION and LOSS are
+names in functions/, whose formulas functions/device.py has.
 """
 
 from __future__ import annotations
@@ -10,46 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-ACTIVATIONS = ("relu", "relu2", "relu3", "softplus")  # that ``value`` and ``slope`` have; no other is compiled
-
-
-@triton.jit
-def value(z, KIND: tl.constexpr):
-    """Return the activation; KIND is its name in models.activations."""
-    r = tl.where(z <= 0, 0.0, z)  # NaN stays
-    if KIND == "relu":
-        return r
-    elif KIND == "relu2":
-        return r * r
-    elif KIND == "relu3":
-        return r * r * r
-    else:
-        tl.static_assert(KIND == "softplus", "no formula is compiled for this activation")
-        return softplus(z)
-
-
-@triton.jit
-def slope(z, KIND: tl.constexpr):
-    """Return the activation's derivative."""
-    r = tl.where(z <= 0, 0.0, z)
-    if KIND == "relu":
-        return (z > 0).to(z.dtype)
-    elif KIND == "relu2":
-        return 2 * r
-    elif KIND == "relu3":
-        return 3 * r * r
-    else:
-        tl.static_assert(KIND == "softplus", "no formula is compiled for this activation")
-        return 1 / (1 + tl.exp(-z))
-
-
-@triton.jit
-def softplus(z):
-    """Return log(1 + exp(z)); with u = 1 + e as rounded, log(u) e / (u - 1) is log(1 + e) to the last bits (Kahan)."""
-    e = tl.exp(-tl.abs(z))
-    u = 1 + e
-    log1p = tl.where(u == 1, e, tl.log(u) * (e / tl.where(u == 1, u, u - 1)))
-    return tl.where(z <= 0, 0.0, z) + log1p
+from featlearn.functions.device import log1p, loss_slope, loss_value, slope, value
 
 
 @triton.jit
@@ -78,85 +39,117 @@ def load_samples(pointer, number, n: tl.constexpr, N: tl.constexpr):
 
 
 @triton.jit
-def second_layer(like, f: tl.constexpr, F: tl.constexpr):
-    """Return +1 for the first half of the f filters, -1 for the second and 0 for padding, [F]."""
-    row = tl.arange(0, F)
-    return (row < f // 2).to(like.dtype) - ((row >= f // 2) & (row < f)).to(like.dtype)
+def load_incidence(shown, times, lane, n: tl.constexpr, n_slots: tl.constexpr, P: tl.constexpr, N: tl.constexpr):
+    """Return how often each sample shows each patch, [P, N], from the patch and the count in every slot."""
+    patch, sample = tl.arange(0, P)[:, None], tl.arange(0, N)[None, :]
+    shows = tl.zeros([P, N], times.dtype.element_ty)
+    for slot in range(n_slots):
+        in_slot = tl.load(shown + (lane * n + sample) * n_slots + slot, mask=sample < n, other=-1)
+        shows += tl.where(in_slot == patch, tl.load(times + slot), 0.0)
+    return shows
 
 
 @triton.jit
-def shown(true_labels, noise_count, n: tl.constexpr, n_noises: tl.constexpr, k: tl.constexpr, P: tl.constexpr):
-    """Return how many patches with the vector of a column a sample has, [P, N]; column k is -signal."""
-    N: tl.constexpr = true_labels.shape[0]
-    column, sample = tl.arange(0, P)[:, None], tl.arange(0, N)[None, :]
-    own = (column >= 1) & (column <= n_noises) & ((column - 1) % n == sample)
-    positive = true_labels[None, :] > 0
-    signal = ((column == 0) & positive) | ((column == k) & (true_labels[None, :] < 0))
-    return own.to(true_labels.dtype) * noise_count + signal.to(true_labels.dtype)
-
-
-@triton.jit
-def column_of(matrix, number: tl.constexpr):
-    """Return one column as [R, 1]."""
+def column_of(matrix, number):
+    """Return one column as [R]."""
     C: tl.constexpr = matrix.shape[1]
-    chosen = tl.arange(0, C)[None, :] == number
-    return tl.sum(tl.where(chosen, matrix, 0.0), 1)[:, None]
+    return tl.sum(tl.where(tl.arange(0, C)[None, :] == number, matrix, 0.0), 1)
 
 
 @triton.jit
-def preactivations(align, k: tl.constexpr, BIAS: tl.constexpr):
-    """Return what the filters see on the patches, [F, P], from their alignments."""
-    P: tl.constexpr = align.shape[1]
-    column = tl.arange(0, P)[None, :]
-    minus = -column_of(align, 0)
-    if BIAS:
-        shift = column_of(align, k - 1)
-        align = align + shift
-        minus = minus + shift
-    return tl.where(column == k, minus, align)
+def outputs(hidden, second, shows, scale, c: tl.constexpr):
+    """Return F_i, [N, C], from the activations [F, P] and the second layer [F, C]."""
+    N: tl.constexpr = shows.shape[1]
+    C: tl.constexpr = second.shape[1]
+    found = tl.zeros([N, C], hidden.dtype)
+    for j in tl.static_range(c):
+        of_patches = tl.sum(column_of(second, j)[:, None] * hidden, 0)
+        # what other samples show may be infinite
+        of_samples = scale * tl.sum(tl.where(shows > 0, shows * of_patches[:, None], 0.0), 0)
+        found = tl.where(tl.arange(0, C)[None, :] == j, of_samples[:, None], found)
+    return found
 
 
 @triton.jit
-def gathered(on_patches, k: tl.constexpr, BIAS: tl.constexpr):
-    """Return what falls on the data vectors, [F, P]: both signal patches on the signal, every patch on the bias."""
-    P: tl.constexpr = on_patches.shape[1]
-    column = tl.arange(0, P)[None, :]
-    coef = tl.where(column == 0, on_patches - column_of(on_patches, k), on_patches)
-    if BIAS:
-        coef = tl.where(column == k - 1, tl.sum(on_patches, 1)[:, None], coef)
-    return tl.where(column == k, 0.0, coef)
+def gradient(
+    align,
+    second,
+    labels,
+    shows,
+    scale,
+    batch,
+    gram,
+    f: tl.constexpr,
+    c: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    LOSS: tl.constexpr,
+):
+    """Return coefficients and alignments of the gradient, [F, P] both, and its part in the second layer, [F, C]."""
+    hidden = value(align, ACTIVATION)
+    slopes = scale * batch[:, None] * slopes_of(outputs(hidden, second, shows, scale, c), labels, c, LOSS)
+    coef, into_second = tl.zeros_like(align), tl.zeros_like(second)
+    row, output = tl.arange(0, second.shape[0])[:, None], tl.arange(0, second.shape[1])[None, :]
+    for j in tl.static_range(c):
+        share = tl.sum(shows * column_of(slopes, j)[None, :], 1)
+        coef += column_of(second, j)[:, None] * (slope(align, ACTIVATION) * share[None, :])
+        one = tl.sum(hidden * share[None, :], 1)[:, None]
+        into_second = tl.where((output == j) & (row < f), one, into_second)  # padding may have an activation
+    return coef, tl.dot(coef, gram, input_precision="ieee", out_dtype=coef.dtype), into_second
 
 
 @triton.jit
-def outputs(z, signs, shows, scale, KIND: tl.constexpr):
-    """Return f_i, [N]."""
-    columns = tl.sum(signs[:, None] * value(z, KIND), 0)
-    return scale * tl.sum(tl.where(shows > 0, shows * columns[:, None], 0.0), 0)  # what others show may be infinite
-
-
-@triton.jit
-def gradient(align, batch, labels, signs, shows, scale, gram, k: tl.constexpr, KIND: tl.constexpr, BIAS: tl.constexpr):
-    """Return coefficients and alignments of the gradient, [F, P] both, where the filters have ``align``."""
-    z = preactivations(align, k, BIAS)
-    f = outputs(z, signs, shows, scale, KIND)
-    c = -scale * batch * labels / (1 + tl.exp(labels * f))
-    on_columns = tl.sum(shows * c[None, :], 1)
-    coef = gathered(signs[:, None] * slope(z, KIND) * on_columns[None, :], k, BIAS)
-    return coef, tl.dot(coef, gram, input_precision="ieee", out_dtype=coef.dtype)
-
-
-@triton.jit
-def mean_loss(align, labels, signs, shows, scale, gram, k: tl.constexpr, KIND: tl.constexpr, BIAS: tl.constexpr):
+def mean_loss(
+    align,
+    second,
+    labels,
+    shows,
+    scale,
+    n: tl.constexpr,
+    c: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    LOSS: tl.constexpr,
+):
     """Return the loss on the whole training set."""
-    margins = labels * outputs(preactivations(align, k, BIAS), signs, shows, scale, KIND)
-    one = (labels != 0).to(margins.dtype)  # a sample, not padding
-    return tl.sum(one * softplus(-margins)) / tl.sum(one)
+    N: tl.constexpr = shows.shape[1]
+    found = outputs(value(align, ACTIVATION), second, shows, scale, c)
+    return tl.sum(tl.where(tl.arange(0, N) < n, losses_of(found, labels, c, LOSS), 0.0)) / n
 
 
 @triton.jit
-def is_finite(coef, align, alpha):
-    """Return whether the numbers are finite, and small enough that their squares can be added."""
-    return tl.sum(coef * coef + align * align) + alpha * alpha < float("inf")
+def slopes_of(outputs, labels, c: tl.constexpr, LOSS: tl.constexpr):
+    """Return the derivatives of the samples' losses in their outputs, [N, C]."""
+    if LOSS == "softmax":
+        own, below = parts_of_classes(outputs, labels, c)
+        others = tl.where(own, 0.0, tl.exp(below) / tl.sum(tl.exp(below), 1)[:, None])
+        return tl.where(own, -tl.sum(others, 1)[:, None], others)
+    else:
+        return loss_slope(outputs, labels[:, None], LOSS)
+
+
+@triton.jit
+def losses_of(outputs, labels, c: tl.constexpr, LOSS: tl.constexpr):
+    """Return the losses of the samples, [N]."""
+    if LOSS == "softmax":
+        own, below = parts_of_classes(outputs, labels, c)
+        top = tl.arange(0, outputs.shape[1])[None, :] == tl.argmax(below, 1)[:, None]
+        others = tl.sum(tl.where(top, 0.0, tl.exp(below)), 1)
+        return log1p(others) - tl.sum(tl.where(own, below, 0.0), 1)
+    else:
+        return tl.sum(loss_value(outputs, labels[:, None], LOSS), 1)
+
+
+@triton.jit
+def parts_of_classes(outputs, labels, c: tl.constexpr):
+    """Return where the right class stands, and how far every output is below the largest; -inf where none is."""
+    place = tl.arange(0, outputs.shape[1])[None, :]
+    padded = tl.where(place < c, outputs, float("-inf"))
+    return place == labels[:, None], padded - tl.max(padded, 1)[:, None]
+
+
+@triton.jit
+def is_finite(coef, align, others):
+    """Return whether the numbers are finite and their squares can be added, to ``others``, a sum of squares."""
+    return tl.sum(coef * coef + align * align) + others < float("inf")
 
 
 @triton.jit
@@ -186,6 +179,6 @@ def exceeds(a, b):
 
 
 @triton.jit
-def inner(coef, align):
-    """Return <C V, v>, from the alignments of v."""
-    return tl.sum(coef * align)
+def inner(u, v):
+    """Return the sum of the products of two matrices' entries."""
+    return tl.sum(u * v)

@@ -42,7 +42,7 @@ class GramCurvature:
     def __init__(self, engine: GramEngine, coordinates: Coordinates, w: Vector, batch: Tensor) -> None:
         self._engine, self._coordinates, self._dtype = engine, coordinates, batch.dtype
         self._problem, self._head = engine.problem, engine.head
-        self._align, self._batch = engine.align(w).double(), batch.double()
+        self._align, self._batch = engine.align(w).double().contiguous(), batch.double()
         self._second = engine.second(w).double().expand(len(batch), -1, -1)
 
     def top(self, k: int) -> Tensor:
@@ -199,7 +199,10 @@ class GramCurvature:
             return lanczos(operator, normals(size, min(k, size), self._align), b)
         units = torch.eye(size, dtype=self._align.dtype, device=self._align.device)
         matrix = torch.stack([operator(unit.expand(b, -1)) for unit in units], 1)
-        return largest(*eigh(matrix), size)
+        values, vectors = largest(*eigh(matrix), size)
+        most = f * (self._coordinates.rank + self._trained * self._problem.n_outputs)  # beyond the span all is flat
+        beyond = torch.arange(size, device=values.device) >= most[:, None]
+        return values.masked_fill(beyond & values.isfinite(), 0.0), vectors
 
     def _unjoined(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return coordinates [b, f, N] of the filters, and the second layer, from one vector of both."""

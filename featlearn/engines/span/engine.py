@@ -133,7 +133,7 @@ class GramEngine(PatchEngine):
     def mean(self, samples: Tensor, u: Vector) -> Vector:
         """Return the mean of directions: what falls on one patch is added up over the micro-batches that show it."""
         (b, s, _), patches = samples.shape, self.problem.patches_of(samples)[0].flatten(1)
-        coef, *second = (leaf.unflatten(0, (b, s)) for leaf in (u.leaves[1], *u.leaves[3:]))
+        coef, *second = (leaf.reshape(b, s, *leaf.shape[1:]) for leaf in (u.leaves[1], *u.leaves[3:]))
         places = torch.nn.functional.one_hot(patches, self.problem.gram.shape[1]).to(coef.dtype)
         total = product(coef.transpose(1, 2).flatten(2), places)
         return self.direction(total / s, *(x.mean(1) for x in second))

@@ -35,20 +35,20 @@ the gradient is their mean, and mSAM perturbs each by itself::
     optimizer = MSAM(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.1, n_shards=4)
     optimizer.step([closure_on(part) for part in batch.chunk(4)])
 
-SAMPa calls its closure where it looks ahead, and once more after the step, with the radius as it then is, for what the
+SAMPa calls its closure at the point ahead, and once more after the step, with the radius as it then is, for what the
 next one needs of this mini-batch. ASAM takes the rows of a parameter along its first axis for filters; what has a
 single axis keeps T = 1, as biases do in SamsungLabs' code (which goes by names, and so adapts the scales of
 normalization layers). ElementwiseASAM adapts every number. Random perturbations come from ``seed``, 0 unless given,
 which ``state_dict`` holds. Label noise is refused: the labels are the data loader's.
 
 Radii: a group's own ``rho``, times ``rho_schedule``: "lr", or a schedule such as StepDecay(every=10, gamma=0.5). With
-"lr", which GSAM has unless told otherwise, the radius of a group is rho lr / rho_lr at every step, whatever scheduler
+"lr", the default of GSAM, the radius of a group is rho lr / rho_lr at every step, whatever scheduler
 of torch sets its lr; rho_lr is a number of the group, the lr that it was made with unless it has one of its own.
 
 Batch norm: with ``model=model`` the running statistics of a step are those of its unperturbed pass, over the
-mini-batch if there is one. n-SAM, and ComponentSAM with full or other_batch, look at the unperturbed weights over the
-other closure only, and the statistics are of that. Momentum-SAM and random perturbations in closure style never look at
-them, nor does SAMPa: there they are those of the perturbed weights, and of the point ahead. Without ``model=`` every
+mini-batch if there is one. n-SAM, and ComponentSAM with full or other_batch, evaluate the unperturbed weights with the
+other closure only, and the statistics are of that. Momentum-SAM and random perturbations in closure style never do, nor
+does SAMPa: there they are those of the perturbed weights, and of the point ahead. Without ``model=`` every
 pass changes them: with SAM twice a step, once at the perturbed weights.
 
 Mixed precision: with bfloat16 autocast nothing changes. GradScaler takes the two-step style. The first gradient is

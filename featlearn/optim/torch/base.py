@@ -31,7 +31,7 @@ class Following:
 
 
 class TorchBase:
-    """What a rule sees of the optimizer that takes its steps."""
+    """The optimizer that takes the steps, as a rule sees it."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
@@ -45,7 +45,7 @@ class TorchBase:
 
     @property
     def lr_schedule(self) -> Following:
-        """What the groups' learning rates are multiplied with, whoever sets them."""
+        """The factor of the groups' learning rates, also where a scheduler of torch sets them."""
         return Following(self._optimizer)
 
     def init(self, w: Vector) -> None:
@@ -64,7 +64,7 @@ class TorchBase:
         return Vector(tuple(_buffer(found, part) for found, part in zip(buffers, w.parts, strict=True)))
 
     def update(self, loss: Objective, w: Vector, g: Vector, memory: Any, t: int) -> tuple[Vector, Any]:
-        """Return where the optimizer would go from w with the gradient g. It is tried on copies: nothing is changed."""
+        """Return where the optimizer would go from w with the gradient g; its state and the parameters are restored."""
         space = self._space
         with _tried(self._optimizer.base, self._optimizer.parameters):
             try:
@@ -86,7 +86,7 @@ class TorchBase:
 
 @contextmanager
 def _tried(base: torch.optim.Optimizer, parameters: list[Tensor]) -> Iterator[None]:
-    """Let the optimizer step on copies of its state, and forget that it did."""
+    """Let the optimizer step on copies of its state, and restore state and groups after it."""
     state = {p: base.state[p] for p in parameters if p in base.state}
     groups = [dict(group) for group in base.param_groups]
     base.state.update({p: deepcopy(kept) for p, kept in state.items()})

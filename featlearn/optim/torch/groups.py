@@ -1,4 +1,4 @@
-"""The parameter groups of a rule and its base: both have the same, whoever adds to them or assigns them anew."""
+"""The parameter groups of a rule and its base: both share them, also when groups are added or replaced."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sharing(torch.optim.Optimizer):
         return [p for group in self.param_groups for p in group["params"]]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take up a state; groups and what is kept of parameters go to the base, as if it had loaded them."""
+        """Restore a state; groups and the state of parameters go to the base, as if it had loaded them."""
         shared = {name: state[name] for name in ("state", "param_groups")}
         super().__setstate__({name: value for name, value in state.items() if name not in shared})
         self.base.__setstate__(shared)
@@ -79,7 +79,7 @@ class RuleGroups(Sharing):
             self._complete(self.param_groups[-1])
 
     def _check(self, group: dict[str, Any]) -> None:
-        """Raise ValueError where a group asks for what cannot be."""
+        """Raise ValueError for options of a group that cannot be served."""
         refuse_group(group)
         if "rho" in self._names() & group.keys():
             option(self.rule_class, "rho", group["rho"])
@@ -94,7 +94,7 @@ class RuleGroups(Sharing):
                 raise ValueError(f"the radius follows lr, which must be > 0 at first: found {group['rho_lr']}")
 
     def _catch_up(self) -> list[Tensor]:
-        """Take up what others have made of the groups since the last step, and return the parameters that are new."""
+        """Follow changes of the groups since the last step, and return the parameters that are new."""
         for group in self.param_groups:
             self._complete(group)
         before, now = self._spanned, self.parameters

@@ -17,7 +17,7 @@ GradientAt = Callable[[Vector], Vector]
 
 
 class Elsewhere(Exception):
-    """The rule asks for the gradient at a point where it is not known."""
+    """The rule needs the gradient at a point where it is not known yet."""
 
     def __init__(self, point: Vector) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Evaluated(Algebra):
         return self._other("other", "another mini-batch")
 
     def flipped(self, probability: Scalar) -> Evaluated:
-        """Refuse: the labels are the closure's own."""
+        """Raise Refused: the labels are the closure's own."""
         raise Refused("the rule flips labels, and these are out of its reach here: flip them in the data loader")
 
     def _other(self, name: str, meaning: str) -> Evaluated:
@@ -110,7 +110,7 @@ class Evaluated(Algebra):
         return self._others[name]
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse whatever else a rule may ask of its objective."""
+        """Raise Unserved for anything else that a rule asks of its objective."""
         raise Unserved(f"the rule asks its loss for {name!r}, which a closure over one mini-batch does not have")
 
 

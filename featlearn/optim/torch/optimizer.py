@@ -226,7 +226,7 @@ class RuleOptimizer(RuleGroups):
         passes = self._passes(w, closures)
         self._conclude(*self._descent(self._evaluated(w, passes, others), w))
         if type(self._rule).after is not Wrapper.after:
-            self._look_back(closures)
+            self._follow_up(closures)
         return mean_value(passes)
 
     def _passes(self, w: Vector, closures: Sequence[Closure], of: Of = Of.MINI_BATCH) -> list[Passes]:
@@ -264,8 +264,8 @@ class RuleOptimizer(RuleGroups):
         self._own, self._halfway = own, None
         self._steps += 1
 
-    def _look_back(self, closures: Sequence[Closure]) -> None:
-        """Let the rule find, where the step has led, what the next one needs of this one's mini-batch."""
+    def _follow_up(self, closures: Sequence[Closure]) -> None:
+        """Let the rule compute, at the new parameters, what the next step needs of this mini-batch."""
         rule, t, w = self._present(), self._steps - 1, self.space.read()
         if rule.active(t):
             loss = self._evaluated(w, self._passes(w, closures, Of.AFTERWARDS))

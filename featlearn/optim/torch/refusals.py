@@ -1,4 +1,4 @@
-"""What a training loop cannot give a rule, said as early as it can be known."""
+"""What a training loop cannot give a rule, checked as early as possible."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ GRADIENTS_BEFORE = (
 
 
 class Refused(ValueError):
-    """A rule asks for what the training loop does not give."""
+    """A rule needs what the training loop does not give."""
 
 
 class Unserved(Refused, AttributeError):
-    """A rule asks for something that nothing here knows."""
+    """A rule calls a method that neither its loss nor its engine has here."""
 
 
 def refuse_rule(rule: type[Wrapper], options: dict[str, Any]) -> None:
@@ -52,14 +52,14 @@ def refuse_count(rule: Wrapper, count: int) -> None:
 
 def refuse_two_steps(rule: Wrapper) -> None:
     """Raise Refused where a rule needs more passes than two calls have between them."""
-    looks_back = type(rule).after is not Wrapper.after
-    if looks_back or hasattr(rule, "n_shards"):
-        why = "once more after the step" if looks_back else "of every micro-batch"
+    gradients_after = type(rule).after is not Wrapper.after
+    if gradients_after or hasattr(rule, "n_shards"):
+        why = "once more after the step" if gradients_after else "of every micro-batch"
         raise Refused(f"{type(rule).__name__} needs gradients {why}: give step a closure")
 
 
 def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
-    """Raise TypeError or ValueError for a base that is none, or steps in a way which no gradient can serve."""
+    """Raise TypeError or ValueError for a base that is not an optimizer of torch, or evaluates the loss itself."""
     if not (isinstance(base_class, type) and issubclass(base_class, torch.optim.Optimizer)):
         how = "a class, such as torch.optim.SGD, its options beside those of the rule"
         raise TypeError(f"the base is {how}; found {base_class!r}")

@@ -29,7 +29,7 @@ class ParameterSpace:
         self._took_part: set[Tensor] = set()
 
     def __getattr__(self, name: str) -> Any:
-        """Refuse whatever else a rule may ask of its engine."""
+        """Raise Unserved for anything else that a rule asks of its engine."""
         raise Unserved(f"the rule asks its engine for {name!r}, which the parameters of a module do not have")
 
     # in place
@@ -43,7 +43,7 @@ class ParameterSpace:
         self._took_part.clear()
 
     def write(self, w: Vector) -> None:
-        """Set the parameters; what autocast had cached of them goes."""
+        """Set the parameters, and clear autocast's cache of them."""
         for p, leaf in zip(self._optimizer.parameters, w.leaves, strict=True):
             if p.is_floating_point() or p.is_complex():  # integers have no gradient: they stay what they are
                 p.copy_(shaped(leaf[0], p))
@@ -55,18 +55,18 @@ class ParameterSpace:
             p.grad = None
 
     def void_gradients(self, unless: Tensor) -> None:
-        """Make every gradient NaN unless a flag [1] is true: one found at inf is none, though a unit may hide it."""
+        """Make every gradient NaN unless a flag [1] is true: a gradient taken at an infinite point may look finite."""
         factor = torch.where(unless[0], 1.0, torch.nan)
         for p in self._optimizer.parameters:
             if p.grad is not None:
                 local(p.grad).mul_(factor.to(p.device))
 
-    def gradients(self, whence: str) -> Vector:
+    def gradients(self, source: str) -> Vector:
         """Return a copy of the gradients: dense, zero where there is none. Raises RuntimeError where all are None."""
         parameters = self._optimizer.parameters
         found = [p for p in parameters if p.grad is not None]
         if not found:
-            raise RuntimeError(f"{whence} left no gradient in any parameter: call backward() on the loss")
+            raise RuntimeError(f"{source} left no gradient in any parameter: call backward() on the loss")
         self._took_part.update(found)
         return Vector(tuple(_lane(_gradient(p)) for p in parameters))
 
@@ -84,13 +84,13 @@ class ParameterSpace:
                 p.grad.copy_(shaped(leaf[0], p))  # it may be a view into a bucket of DistributedDataParallel
 
     def keep_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Note that the gradients there are have served: the next step may throw them away."""
+        """Mark the present gradients as used: the next step may discard them."""
         for p in parameters:
             if p.grad is not None:
                 p.grad.left_at = _versions(p.grad)  # type: ignore[attr-defined]
 
     def has_new_gradients(self) -> bool:
-        """Return whether a gradient has come since, or been changed, that is not zero."""
+        """Return whether a gradient that is not zero is new, or has changed, since they were marked."""
         found = (p.grad for p in self._optimizer.parameters if p.grad is not None)
         return any(getattr(g, "left_at", None) != _versions(g) and bool(plain(g).any()) for g in found)
 

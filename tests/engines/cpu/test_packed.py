@@ -17,9 +17,10 @@ DTYPES = [torch.float64, torch.float32]
 SHAPES = [(1, 2, 1), (3, 4, 7), (2, 6, 8), (5, 20, 21), (2, 2, 40)]
 
 
-def leaves(shape, dtype, seed=0):
+def leaves(shape, dtype, seed=0, trained=False):
     rng = torch.Generator().manual_seed(seed)
-    parts = [torch.randn(size, dtype=torch.float64, generator=rng) for size in (shape[:1], shape, shape)]
+    second = [(*shape[:2], 3)] * trained
+    parts = [torch.randn(size, dtype=torch.float64, generator=rng) for size in (shape[:1], shape, shape, *second)]
     return tuple(part.to(dtype) for part in parts)
 
 
@@ -37,8 +38,9 @@ def combinations(u, v, a):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_sums_and_multiples(shape, dtype):
-    one, other = leaves(shape, dtype), leaves(shape, dtype, 1)
+@pytest.mark.parametrize("trained", [False, True])
+def test_sums_and_multiples(shape, dtype, trained):
+    one, other = (leaves(shape, dtype, seed, trained) for seed in (0, 1))
     a = torch.linspace(-2, 2, shape[0], dtype=dtype)
     found = combinations(pack(*one), pack(*other), a)
     expected = combinations(Vector(one), Vector(other), a)
@@ -50,14 +52,15 @@ def test_sums_and_multiples(shape, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_layout(shape, dtype):
-    """2f + 1 rows, zeros beyond the k numbers of each, at least one, also after sums."""
-    (b, f, k), one = shape, leaves(shape, dtype)
+@pytest.mark.parametrize("trained", [False, True])
+def test_layout(shape, dtype, trained):
+    """f rows of coefficients, f of alignments, alpha and a second layer behind them; zeros elsewhere, also in sums."""
+    (b, f, n), one = shape, leaves(shape, dtype, trained=trained)
     u = pack(*one)
     for v in (u, u + 0.5 * u, 3.0 * u, u.where(torch.arange(b) > 0, 2.0 * u)):
-        width = padded(k + 1, dtype.itemsize)
-        assert v.rows.shape == (b, 2 * f + 1, width) and width > k
-        assert not v.rows[..., k:].any() and not v.rows[:, 2 * f, 1:].any()
+        width, size = padded(n, dtype.itemsize), 1 + 3 * f * trained
+        assert v.rows.shape == (b, 2 * f + -(-size // width), width) and width >= n
+        assert not v.rows[:, : 2 * f, n:].any() and not v.rows[:, 2 * f :].flatten(1)[:, size:].any()
     assert all(torch.equal(x, y) for x, y in zip(u.leaves, one, strict=True))
     assert all(torch.equal(x, y) for x, y in zip(u.with_leaves(one).leaves, one, strict=True))
 

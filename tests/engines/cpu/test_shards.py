@@ -7,6 +7,7 @@ import torch
 from equations import run_of
 from helpers import engine_of, loss_on, make_run, mini_batches
 
+from featlearn.data import XOR
 from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.engine import GramEngine
@@ -19,6 +20,7 @@ SETTINGS = {
     "relu2": {"network__activation": "relu2"},
     "relu3": {"network__activation": "relu3"},
     "softplus, 4 filters": {"network__activation": "softplus", "network__n_filters": 4},
+    "xor, square loss": {"data": XOR(n_samples=8, dim=60, signal_norm=2.0), "network__loss": "square"},
 }
 RULE = MSAM(rho=0.2, micro_batch_size=2, base=SGD(lr=0.1))
 
@@ -88,13 +90,26 @@ def test_a_run_has_its_own_bits_in_any_block():
         assert all(torch.equal(a[lane], b[0]) for a, b in zip(together, means(run), strict=True))
 
 
-def test_what_has_the_parts_own_problem_is_served():
-    """Curvature and rows are asked of the problem of each micro-batch, which is made when it is needed."""
+def test_the_rest_is_served_by_the_plain_engine_of_the_parts():
+    """Rows, outputs and losses are those of the problem of each micro-batch, which is made when it is needed."""
     fused, plain = both([run_of(RULE, batch_size=6)], 2)
-    squares = [shards.loss.engine.rows_square(shards.loss.gradient(shards.split(w))) for _, w, shards in (fused, plain)]
+    parts = (fused[2], fused[2].loss.engine.plain), (plain[2], plain[2].loss.engine)
+    points = fused[2].split(fused[1]), plain[2].split(plain[1])
+    squares = [engine.rows_square(shards.loss.gradient(w)) for (shards, engine), w in zip(parts, points, strict=True)]
     assert apart(*squares) < 1e-13
-    margins = [shards.loss.engine.margins(shards.split(w)) for _, w, shards in (fused, plain)]
-    assert apart(*margins) < 1e-13
+    outputs = [engine.outputs(w) for (_, engine), w in zip(parts, points, strict=True)]
+    assert apart(*outputs) < 1e-13
+    losses = [shards.loss.engine.losses(w) for (shards, _), w in zip(parts, points, strict=True)]
+    assert apart(*losses) < 1e-13
+
+
+@pytest.mark.parametrize("setting", ["softmax", "trained"])
+def test_other_heads_take_the_whole_engine(setting):
+    changes = {"softmax": {"network__loss": "softmax"}, "trained": {"network__second_layer": "trained"}}[setting]
+    fused, plain = both([run_of(RULE, batch_size=6, seed=seed, **changes) for seed in range(2)], 2)
+    assert type(fused[2].loss.engine) is CPUGramEngine
+    pairs = list(zip(steps(*fused), steps(*plain), strict=True))
+    assert max(apart(a, b) for a, b in pairs) < 1e-13 and any(a.abs().max() > 1e-2 for a, _ in pairs)
 
 
 def test_one_micro_batch_is_the_batch():

@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import IN_LAW, make_run, mini_batches
 from torch import nn
 from torch_rules import ALLOWED, NEED_MORE, ONE_OF_EACH, REFUSED, TWO_STEP, WRAPPERS, like, own_numbers
@@ -13,7 +14,6 @@ from training import apart, batches, closure_of, loss_of, network, plain_train, 
 
 from featlearn.engines.explicit.engine import TwoLayerModule
 from featlearn.engines.protocol import batch_weights
-from featlearn.functions.losses import logistic
 from featlearn.geometry import draw_run
 from featlearn.optim import ASAM, SAMPa
 from featlearn.optim import SAM as SAMRule
@@ -38,7 +38,7 @@ def in_both_worlds(rule, steps):
 
     def closure_on(batch):
         def closure():
-            loss = (batch[0] * logistic(problem.labels[0] * module(patches))).sum()
+            loss = (batch[0] * F.softplus(-problem.labels[0] * module(patches))).sum()
             loss.backward()
             return loss
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from helpers import ALL_TRACKERS, make_run
 
-from featlearn.loop.records import Records
+from featlearn.loop.columns import Columns
 from featlearn.optim.answers import AnswerError, columns
 from featlearn.runs import Record
 from featlearn.simulation import simulate, simulate_seeds
@@ -117,8 +117,8 @@ def test_no_two_trackers_of_the_package_write_one_column():
     assert "train_loss" in simulate(make_run(record=Record(steps=(20,), trackers=ALL_TRACKERS))).values
 
 
-def test_an_answer_is_looked_at_where_it_is_received():
-    records = Records()
+def test_an_answer_is_checked_where_it_is_received():
+    kept = Columns()
     tracker = Writes(answer={"x": ONE})
-    records.add([(tracker, columns(tracker, None, LANES))])
-    assert records.columns()["x"].shape == (LANES, 1)
+    kept.add([(tracker, columns(tracker, None, LANES))])
+    assert kept.arrays()["x"].shape == (LANES, 1)

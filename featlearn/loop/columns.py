@@ -14,11 +14,11 @@ from featlearn.optim.answers import AnswerError
 from featlearn.types import reserved
 
 Tracker = Callable[..., Any]
-LARGEST = 2**53  # of integers: those above are not all numbers of float64, as which a store keeps them
+LARGEST = 2**53  # up to which float64, in which a store keeps them, holds all integers
 
 
-class Records:
-    """What the trackers wrote at every record; NaN where a column is not written at one of them."""
+class Columns:
+    """What the trackers return at every record; NaN where a column is not written at one of them."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, np.ndarray]] = []
@@ -38,7 +38,7 @@ class Records:
                     raise AnswerError(_call(tracker), expected, found)
         self._rows.append(row)
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """Return column -> [b, r], list columns [b, r, length], in the order in which they were first written."""
         return {name: np.stack([self._at(row, name) for row in self._rows], 1) for name in self._shapes}
 
@@ -65,6 +65,6 @@ def _array(tracker: Tracker, name: str, column: Tensor) -> np.ndarray:
 
 
 def _call(tracker: Tracker) -> Callable[..., Any]:
-    """Return the method of a tracker that has answered, of which file and line are known."""
+    """Return the method of a tracker, for an error to name its file and line."""
     method: Callable[..., Any] = getattr_static(type(tracker), "__call__")
     return method

@@ -1,0 +1,56 @@
+"""How a block takes its steps without waiting for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from featlearn.engines.protocol import Engine, Loss, Rule
+from featlearn.loop.state import State, held
+from featlearn.loop.tapes import Tapes
+from featlearn.optim.answers import pair
+
+
+class Stepper:
+    """Takes steps one by one, on any engine and with any rule; ``level`` is Train.stop_at_train_loss."""
+
+    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
+        self._engine, self._rule, self._level = engine, rule, level
+        self._on_host = engine.seeds.device.type == "cpu"  # where a check costs less than a copy
+        self.tapes = Tapes(rule)
+
+    def start(self, loss: Loss) -> State:
+        """Return the state before the first step, which will be taken on ``loss``."""
+        w = self._engine.initial()
+        moving = torch.zeros_like(self._engine.seeds)
+        clock = moving.new_zeros(())
+        return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
+
+    def until(self, state: State, first: int, last: int) -> int:
+        """Return up to which step ``run`` may go from ``first`` on, ``last`` at most: the rule does the same in all."""
+        return first + 1 if self._on_host else self.tapes.until(state, first, last)
+
+    def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
+        """Take the steps first ... last - 1, in all of which the rule does the same (see ``until``)."""
+        for t in range(first, last):
+            loss, before = next(losses), (state.loss(self._engine, t), state.memory)
+            new = self.step(state, loss.batch, t)
+            state = replace(new if last - first == 1 else held(state, new), samples=loss.samples, before=before)
+        return state
+
+    def step(self, state: State, upcoming: Tensor, t: int) -> State:
+        """Take step t, and check the parameters after it; ``upcoming`` [b, n] is the batch of the next step."""
+        w, memory = pair(self._rule.step, state.loss(self._engine, t), state.w, state.memory, t)
+        checked = state.ended(~w.finite(), "diverged")
+        keep = checked.active
+        if not (self._on_host and keep.all()):
+            w, upcoming = w.where(keep, state.w), torch.where(keep[:, None], upcoming, state.batch)
+        return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
+
+    def _fitted(self, state: State) -> State:
+        if self._level is None:
+            return state
+        return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")

@@ -1,0 +1,57 @@
+"""A cached function is compiled anew when what it calls has changed, in another file or as a formula, and only then."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import cached_caller
+import numba
+import pytest
+from cached_caller import outcome
+
+from featlearn.functions import cache, compiled
+
+SQUARE, CUBE = "z * z", "z * z * z"
+
+
+@pytest.fixture
+def declare(tmp_path, monkeypatch):
+    """Declares the caller of a formula anew; its file never changes."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("called", "NUMBER"):
+        monkeypatch.setattr(compiled, name, None, raising=False)
+    for module in ("featlearn.caller", "caller"):
+        monkeypatch.setitem(sys.modules, module, None)
+    (tmp_path / "caller.py").write_text(cached_caller.TEXT)
+    return partial(cached_caller.declare, str(tmp_path / "caller.py"))
+
+
+def test_an_edited_formula_is_compiled_anew(declare):
+    assert outcome(declare(SQUARE)) == (10.0, False)
+    assert outcome(declare(SQUARE)) == (10.0, True)
+    assert outcome(declare(CUBE)) == (28.0, False)
+    assert outcome(declare(CUBE, number=2)) == (29.0, False)
+    assert outcome(declare(CUBE, number=2)) == (29.0, True)
+
+
+def test_without_the_stamp_it_is_stale(declare):
+    """Negative control: numba's own stamp, which functions of others keep."""
+    assert outcome(declare(SQUARE, module="caller")) == (10.0, False)
+    assert outcome(declare(CUBE, module="caller")) == (10.0, True)
+
+
+def test_the_stamp_is_that_of_what_is_called(declare):
+    stamps = [cache.hash_of_definitions(declare(*of).py_func) for of in ((SQUARE,), (SQUARE,), (CUBE,), (CUBE, 2))]
+    assert stamps[0] == stamps[1] and len({*stamps}) == 3
+
+
+def test_another_process_loads_what_this_one_compiled(declare, tmp_path):
+    assert outcome(declare(SQUARE)) == (10.0, False)
+    folders = [Path(cache.__file__).parents[2], Path(cached_caller.__file__).parent]
+    own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    code = "import sys; from cached_caller import *; print(*outcome(declare(*sys.argv[1:])))"
+    command = [sys.executable, "-c", code, str(tmp_path / "caller.py"), SQUARE]
+    done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["10.0", "True"]
