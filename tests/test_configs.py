@@ -25,6 +25,7 @@ SIZES = {
     "edge_chebyshev": 120,
     "edge_digits": 45,
     "edge_valley": 80,
+    "xor": 850,
 }
 
 

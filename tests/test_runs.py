@@ -12,6 +12,7 @@ import pytest
 from helpers import QUICK_TRACKERS, RULES, make_run
 
 import featlearn.runs
+from featlearn.data import XOR
 from featlearn.optim import SAM, SGD
 from featlearn.optim.schedules import RADIUS_SCHEDULES, Constant, Cosine, FollowLR, StepDecay
 from featlearn.runs import Record, Trajectory
@@ -39,6 +40,8 @@ CHANGES = {
     "data.orthogonal_noise": {"data__orthogonal_noise": True},
     "network.n_filters": {"network__n_filters": 4},
     "network.activation": {"network__activation": "relu2"},
+    "network.loss": {"network__loss": "hinge"},
+    "network.second_layer": {"network__second_layer": "trained"},
     "network.init": {"network__init": "uniform"},
     "network.init_std": {"network__init_std": 0.06},
     "network.patches": {"network__patches": "mean"},
@@ -70,6 +73,14 @@ CHANGES = {
     "another number of it": {"record__trackers": (Loss(), TestError(n_points=32, n_scrambles=9))},
     "a tracker's option": {"record__trackers": (Decomposition(per_filter=True),)},
 }
+
+
+XOR_RUN = {"data": XOR(n_samples=8, dim=60, signal_norm=2.0)}
+
+
+def test_a_data_model_and_its_own_numbers_are_part_of_the_id():
+    runs = [RUN, make_run(RUN.optimizer, **XOR_RUN), make_run(RUN.optimizer, **XOR_RUN, data__angle=70.0)]
+    assert len({run.run_id for run in runs}) == 3 and runs[2].columns()["data.angle"] == 70.0
 
 
 def changed(key):

@@ -86,7 +86,10 @@ def _signal(s: Sections) -> Conflicts:
 
 def _own_data(s: Sections) -> Conflicts:
     """Refuse a user-defined data model that breaks the contract of data/model.py."""
-    if s.frame is None or type(s.data) in DATA.values():
+    if type(s.data) in DATA.values():
+        return
+    if refused := list(_signal(s)):
+        yield from refused
         return
     try:
         reason = _breach(s.data)
@@ -202,7 +205,7 @@ def _sampling(s: Sections) -> Conflicts:
 
 CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
-    (("data",), _signal),
+    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
     (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "data.n_samples", "optimizer"), _splits),

@@ -109,7 +109,7 @@ class _Schema:
         ways = [{"type": "array", "minItems": 1}, {"type": "null"}]
         ways += [_object({word: {**numbers, "description": spacing.usage}}) for word, spacing in SPACINGS.items()]
         key, axis = self.shared("key", {"enum": list(known_keys())}), self.shared("axis", {"anyOf": ways})
-        own = {"pattern": r"^(optimizer|data)\."}  # a user-defined class may have any key
+        own = {"pattern": r"^optimizer\."}  # a user-defined rule may have any key
         axes = {"type": "object", "propertyNames": {"anyOf": [key, own]}, "additionalProperties": axis}
         together = {"anyOf": [axes, {"type": "array", "items": axes}], "description": ZIP}
         names = {"anyOf": [key, {"const": "zip"}, own]}

@@ -87,7 +87,7 @@ class TestCurvature:
     )
     def test_an_edge_of_a_rule_that_has_none_is_refused(self, problems: Problems, tracker: str, optimizer: str) -> None:
         (line,) = problems(f"record: {{trackers: [loss, {tracker}]}}", set=[f"optimizer={optimizer}"])
-        assert line.startswith("x.yaml:6: record.trackers: ") and "knows no edge of s" in line
+        assert line.startswith("x.yaml:6: record.trackers: ") and "has no edge for s" in line
         assert "without momentum and weight decay" in line and ("optimizer.rho = 0" in line) == (tracker == "sam_edge")
 
     @pytest.mark.parametrize("optimizer", ["sam", "usam"])
@@ -99,7 +99,7 @@ class TestCurvature:
     def test_a_sweep_over_a_rule_without_edge_is_refused(self, problems: Problems) -> None:
         sweep = "sweep: {optimizer: [{name: sam, lr: 0.1, rho: 0.1}, {name: sgd, lr: 0.1}]}"
         (line,) = problems(f"record: {{trackers: [sam_edge]}}\n{sweep}")
-        assert "sam_edge knows no edge of sgd" in line
+        assert "sam_edge has no edge for sgd" in line
 
     def test_more_eigenvalues_than_parameters_are_refused(self, load: Load, problems: Problems) -> None:
         asked = "record: {trackers: [{name: sharpness, top: 81}]}"

@@ -327,8 +327,6 @@ def test_a_file_is_read_in_the_encoding_that_python_runs_it_in(
     assert next(iter(run.sources)).text == text
 
 
-def test_data_and_networks_are_not_open_to_classes(rules: Path, problems: Problems) -> None:
-    (line,) = problems(set=["data.model=my_rules.py:Plain"])
-    assert line == (
-        '--set: data.model: expected one of signal_noise, none, gaussian, chebyshev, digits, found "my_rules.py:Plain"'
-    )
+def test_networks_are_not_open_to_classes(rules: Path, problems: Problems) -> None:
+    (line,) = problems(set=["network.model=my_rules.py:Plain"])
+    assert line.startswith("--set: network.model: expected one of two_layer_cnn, quadratic") and "my_rules.py" in line

@@ -51,6 +51,6 @@ class TestExactNumbers:
         assert geomspace(5e-324, 1e308, 2) == [5e-324, 1e308]
 
     def test_integers_that_fall_together_are_told(self, load: Load) -> None:
-        with pytest.warns(ConfigWarning, match=r"x.yaml:6: sweep.seed: of 9 values 3 are left, rounded to integers"):
+        with pytest.warns(ConfigWarning, match=r"x.yaml:6: sweep.seed: rounding to integers leaves 3 of 9 values"):
             assert load("sweep: {seed: {linspace: [1, 3, 9]}}").n_runs == 3
         assert load("sweep: {data.dim: {geomspace: [50, 500, 5]}}").n_runs == 5
