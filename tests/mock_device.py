@@ -21,6 +21,7 @@ CUDA = torch.device("cuda", 0)
 MIXED = ("to", "copy_", "expand_as", "view_as")  # operands may be of host and device
 OF_THE_FIRST = MIXED[1:]  # the result is where the first operand is
 NAMES = ("cpu", "cuda")
+NESTED = (tuple, list, dict)
 ATTRIBUTES = {"is_cuda": True, "device": CUDA}  # of a tensor on the device
 
 
@@ -57,7 +58,8 @@ def moved(x: Any, to: type[Tensor]) -> Any:
 
 def call(function: Any, args: Any, kwargs: Any) -> Any:
     """Call a function of torch as a device would: no tensor of the host is an operand, but for single numbers."""
-    name, leaves = getattr(function, "__name__", ""), tree_leaves((args, kwargs))
+    name, values = getattr(function, "__name__", ""), (*args, *kwargs.values())
+    leaves = tree_leaves(values) if any(isinstance(x, NESTED) for x in values) else values
     tensors = [x for x in leaves if isinstance(x, Tensor)]
     on_device = [x for x in tensors if isinstance(x, DeviceTensor)]
     named = [torch.device(x) for x in leaves if isinstance(x, torch.device) or (isinstance(x, str) and x in NAMES)]
@@ -69,13 +71,17 @@ def call(function: Any, args: Any, kwargs: Any) -> Any:
         raise RuntimeError(f"{name}: expected all tensors to be on the same device")
     with torch._C.DisableTorchFunction():
         function = Tensor.cpu if name == "cuda" else function
-        result = function(*tree_map(_local, args), **tree_map(_local, kwargs))
+        options = {key: _mapped(_local, x) for key, x in kwargs.items()}
+        result = function(*[_mapped(_local, x) for x in args], **options)
     first = tensors[0] if tensors else None
     stays = isinstance(first, DeviceTensor) if name in OF_THE_FIRST else bool(on_device)
     to_device = named[0].type == "cuda" if named else name == "cuda" or (stays and name != "cpu")
-    if not any(isinstance(x, Tensor) for x in tree_leaves(result)):
-        return result
-    return tree_map(lambda x: moved(x, DeviceTensor if to_device else Tensor), result)
+    return _mapped(lambda x: moved(x, DeviceTensor if to_device else Tensor), result)
+
+
+def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply a function to a value, or to every leaf of a tuple, list or dict; pytree is slow for single values."""
+    return tree_map(function, tree) if isinstance(tree, NESTED) else function(tree)
 
 
 def _local(x: Any) -> Any:
