@@ -126,6 +126,7 @@ OWN_WORK = {  # what is allowed to ask a BLAS or LAPACK, and why
     "models/landscape.py": "a run too large to share a block",
     "engines/explicit/engine.py": "blocks of one run on a CPU",
     "engines/gpu/kernels.py": "a program a run",
+    "export.py": "a single run",
 }
 NO_RUNS = ("bench", "tables", "plots", "optim/torch", "theory")  # what does not compute runs, or not in blocks
 WORDS = {"matmul", "mm", "bmm", "baddbmm", "addmm", "addbmm", "addmv", "mv", "einsum", "tensordot", "dot", "vdot"}
