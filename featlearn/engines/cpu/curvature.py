@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class CPUGramCurvature(GramCurvature):
     """GramCurvature of one output with a fixed second layer, on a CPU.
 
-    A few eigenvalues are searched for, many come from whole matrices.
+    A few eigenvalues come from Lanczos' method, many from whole matrices.
     """
 
     _engine: CPUGramEngine
@@ -59,7 +59,7 @@ class CPUGramCurvature(GramCurvature):
 
     @cached_property
     def _linear(self) -> Linear:
-        """What the compiled loops take of H."""
+        """The parts of H that the compiled loops need."""
         p, (b, f, _), width = self._problem, self._align.shape, self._coordinates.width
         widths = width, 0 if self._straight else width
         slopes, seconds = (np.zeros((b, f, columns)) for columns in widths)

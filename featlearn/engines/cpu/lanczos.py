@@ -1,16 +1,16 @@
-"""Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: all it touches stays in the cache (numba).
+"""Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: its data stay in the cache (numba).
 
-engines/lanczos.py and span/curvature.py hold the same as batched torch, and a test holds the two equal. A vector u is a
-pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
-and alignments, and a product with H costs a single product with G. Where G is singular, c is kept out of its kernel:
-there it would grow, and rounding with it. Where nonzero eigenvalues of G are far apart, and for a matrix, both are
-coordinates.
+engines/lanczos.py and span/curvature.py are the same method in batched torch, and a test compares the two. A vector u
+is a pair of arrays: c, its coefficients, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
+and alignments, and a product with H costs a single product with G. Where G is singular, c is kept orthogonal to its
+kernel: a component there would grow, and rounding errors with it. Where nonzero eigenvalues of G differ by orders of
+magnitude, and for a matrix, both are coordinates.
 
-The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
-search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
-search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Should as many steps as there are
-dimensions not do, as where eigenvalues crowd together, it begins anew, with reorthogonalization. Rows are padded with
-zeros as tiles.py wants them.
+The eigenvalues are found one by one, each as the largest of H deflated by those before it (see engines/lanczos.py). A
+search does not reorthogonalize at first: rounding destroys orthogonality only to eigenvectors that have converged, and
+the search ends with the first that does (Paige 1980, Linear Algebra Appl. 34). If it has not converged after as many
+steps as there are dimensions, as where eigenvalues are clustered, it starts again with reorthogonalization. Rows are
+padded with zeros as tiles.py requires.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from featlearn.tiles import multiply
 Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
-CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
+CAUTION = 10.0  # multiple of the residual by which the other end of the spectrum may still move
 
 
 @njit(error_model="numpy")
 def across(x: Array, coef: Array, align: Array) -> None:
-    """Replace c of a vector by that of its part across an orthonormal basis, coef and align [s, D]."""
+    """Replace c of a vector by that of its component orthogonal to an orthonormal basis, coef and align [s, D]."""
     along = np.empty(len(align))
     for i in range(len(align)):
         along[i] = dot(align[i], x)
@@ -56,14 +56,14 @@ def measure(form: int, metric: Array, c: Array, a: Array) -> Any:
 
 @njit(error_model="numpy")
 def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
-    """Take sum_i values_i v_i <v_i, u> from c of H u in ``out``, with c of the unit vectors v_i in the rows given."""
+    """Subtract sum_i values_i v_i <v_i, u> from c of H u in ``out``; the rows of ``vectors`` are c of the unit v_i."""
     for i in range(len(values)):
         add_multiple(out, -values[i] * dot(vectors[i], a), vectors[i])
 
 
 @njit(error_model="numpy")
 def begin(form: int, operator: Operator, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
-    """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    """Write the unit vector along the component of ``start`` orthogonal to the first ``known`` unit eigenvectors."""
     metric = operator.metric
     c[:] = start.reshape(-1)
     if form == SPAN:
@@ -80,9 +80,9 @@ def begin(form: int, operator: Operator, start: Array, known: int, vectors: Arra
 
 @njit(error_model="numpy")
 def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: bool) -> Any:
-    """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
+    """Subtract from H q, q the last of ``size`` vectors, its component in the Krylov space; return <q, H q>.
 
-    coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
+    coef[size] is c of H q on entry, and of the remainder on return. ``beside`` is <H q, the vector before q>.
     """
     rest = coef[size]
     if size > 1:
@@ -111,10 +111,10 @@ def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
 
 @njit(error_model="numpy")
 def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
-    """Can the other end of the spectrum, which has not converged yet, still pass the one ``found`` by a ``margin``?
+    """Return whether the unconverged other end of the spectrum may still exceed the one ``found`` by a ``margin``.
 
-    It moves by about the residual of its vector, now and then by some times that where eigenvalues crowd; and by less
-    than a tenth of what has been found when that is exact.
+    It moves by about the residual of its vector, sometimes by a few times that where eigenvalues are clustered, and by
+    less than a tenth of ``found`` once that is exact.
     """
     sign, reach, size = -math.copysign(1.0, found), abs(found) + margin, len(diagonal)
     if not math.isnan(above(0.9 * reach, sign, diagonal, squares)):
@@ -127,9 +127,9 @@ def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> b
 
 @njit(error_model="numpy")
 def next_check(size: int, residual: float, tolerance: float, before: tuple[int, float]) -> int:
-    """Return the size of the next check: part of the way to where a relative residual will be small, at its pace.
+    """Return the size of the next check: part of the way to where the relative residual falls below the tolerance.
 
-    The pace, from the check before, grows; a check costs as much as two or three steps.
+    The rate of decrease is that since the last check; it grows, and a check costs as much as two or three steps.
     """
     growth, pace = 0.5 * size, math.log(before[1] / residual) / (size - before[0])
     if pace > 0:
@@ -151,10 +151,10 @@ def next_of_run(
     values: Array,
     vectors: Array,
 ) -> tuple[Array, Array, bool]:
-    """Write eigenvalue number ``known`` from 0, those before it given, and c of its vector where there is a row for it.
+    """Write eigenvalue number ``known`` from 0, given those before it, and c of its vector if ``vectors`` has a row.
 
     coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
-    are returned, with more rows where they had too few; and is the search over?
+    are returned, with more rows where needed, and whether the search is over.
     """
     metric = operator.metric
     dim = shape[0] * metric.shape[0]
@@ -173,7 +173,7 @@ def next_of_run(
         if not math.isfinite(square):
             return coef, align, True
         reach, beside = max(abs(diagonal[size - 1]) + beside, first), math.sqrt(max(square, 0.0))
-        ended = beside <= 1e-13 * reach  # what is left is rounding
+        ended = beside <= 1e-13 * reach  # the remainder is rounding
         beside = 0.0 if ended else beside
         squares[size - 1] = beside * beside
         over = (size == dim and orthogonal) or ended
@@ -214,11 +214,11 @@ def combined(s: Array, coef: Array, align: Array) -> Any:
 
 @njit(cache=True, error_model="numpy")
 def largest(forms: Array, starts: Array, operator: Operator, tolerance: float, values: Array, vectors: Array) -> None:
-    """Write the eigenvalues of largest absolute value of every run of a block, as found: in order to the tolerance.
+    """Write the eigenvalues of largest absolute value of every run of a block, in decreasing order up to the tolerance.
 
-    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, width]: what the searches begin from.
-    values [b, wanted] come as NaN, and stay so where products are not finite, as do vectors [b, wanted or one less,
-    f width]: c of the unit eigenvectors, of which the last may be left out.
+    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, width]: the start vectors of the searches.
+    values [b, wanted] and vectors [b, wanted or one less, f width] are NaN on entry, and stay NaN where products are
+    not finite. vectors: c of the unit eigenvectors, of which the last may be left out.
     """
     wanted, shape = len(starts), starts.shape[1:]
     coef, align = np.empty((64, starts[0].size)), np.empty((64, starts[0].size))

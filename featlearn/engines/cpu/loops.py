@@ -1,9 +1,9 @@
 """The hot loops of the Gram engine on a CPU, each one pass over memory (numba).
 
-engines/span/engine.py holds the same formulas as plain batched torch, and a test holds the two equal. Every loop treats
-one run at a time, so that a run's bits do not depend on the others of its block. Vectors are packed (see packed.py):
-rows are wider than their N numbers, zero beyond them, and loops run over several rows at once, as compiled loops are
-slow on ends and on short rows.
+engines/span/engine.py has the same formulas in plain batched torch, and a test compares the two. Every loop handles one
+run at a time, so that a run's bits do not depend on the others of its block. Vectors are packed (see packed.py): rows
+are padded with zeros beyond their N numbers, and loops run over several rows at once, since compiled loops are slow on
+short rows and on the remainder of a row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, error_model="numpy")
 def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
-    """Write start + factor part, [b, rows, width], into ``out``; is the sum of its squares ``finite``?"""
+    """Write start + factor part, [b, rows, width], into ``out``; ``finite``: is the sum of its squares?"""
     start, factors, part, out, finite = uncounted((start, factors, part, out, finite))
     b = len(out)
     starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
