@@ -102,5 +102,5 @@ def test_only_these_rules_have_an_edge():
 
 
 def test_gradient_descent_has_no_edge_of_sam():
-    with pytest.raises(ValueError, match="SamEdge knows no edge of SGD"):
+    with pytest.raises(ValueError, match="SamEdge has no edge for SGD"):
         SamEdge()(view_of(make_run(SGD(lr=0.1))))
