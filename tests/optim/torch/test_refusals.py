@@ -135,7 +135,7 @@ def test_two_steps_without_a_backward_pass():
 
 def test_micro_batches_are_closures():
     model = network()
-    with pytest.raises(Refused, match=r"MSAM: what a micro-batch holds is the closures' own: give n_shards"):
+    with pytest.raises(Refused, match=r"MSAM: the closures determine the size of a micro-batch: give n_shards"):
         MSAM(model.parameters(), torch.optim.SGD, rho=0.1, micro_batch_size=2, lr=0.1)
     with pytest.raises(ValueError, match="give exactly one of n_shards and micro_batch_size"):
         MSAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
@@ -156,7 +156,7 @@ def test_a_rule_that_takes_the_step_itself():
         def step(self, loss, w, memory, t):
             return w, memory
 
-    with pytest.raises(Refused, match="Steps takes the step itself, which is the part of its base here"):
+    with pytest.raises(Refused, match="Steps takes the step itself, which its base does here"):
         optimizer_class(Steps)(network().parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
 
 

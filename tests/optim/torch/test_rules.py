@@ -275,7 +275,7 @@ def test_every_wrapper_is_there_under_its_name():
     for name, cls in RULES.items():
         assert getattr(rules, name) is cls and issubclass(cls, RuleOptimizer) and cls.__doc__
         assert cls.rule_class in OPTIMIZERS.values()
-    with pytest.raises(AttributeError, match="'SGD' wraps no other rule: there are"):
+    with pytest.raises(AttributeError, match="'SGD' wraps no other rule; available are"):
         _ = rules.SGD
     assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "rho_schedule": UNCHANGED, "start": 0, "stop": None}
 
