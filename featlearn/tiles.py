@@ -48,7 +48,7 @@ def pad_columns(matrices: Array, least: int = 0) -> Array:
 
 
 @intrinsic
-def uncounted(typing: Any, arrays: Any) -> tuple[Any, Any]:
+def without_reference_counts(typing: Any, arrays: Any) -> tuple[Any, Any]:
     """Return arrays, or tuples of them, without reference counts; the caller must keep them alive.
 
     Counting takes an atomic operation per slice, a fifth of the time of a gradient.

@@ -66,7 +66,7 @@ def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tup
 
     for start in starts:
         first = values[:, 0].abs() if values.shape[1] else starts.new_zeros(b)
-        value, vector = _leading(deflated, _across(start.expand(b, -1), vectors.mT), first)
+        value, vector = _leading(deflated, _orthogonal_part(start.expand(b, -1), vectors.mT), first)
         values, vectors = torch.cat([values, value], 1), torch.cat([vectors, vector], 2)
     return largest(values, vectors, k)
 
@@ -107,7 +107,7 @@ class _Search:
         self._done = self._done | ~square.isfinite()
         product = product.where(~self._done[:, None], 0.0)
         along = (q * product).sum(1)
-        rest = _across(product - along[:, None] * q, self._basis[:, :size])
+        rest = _orthogonal_part(product - along[:, None] * q, self._basis[:, :size])
         beta = rest.norm(dim=1)
         goes_on = beta > 1e-14 * square.sqrt().maximum(self._first)  # else the space is invariant: only zeros follow
         beta = beta.where(goes_on, 0.0)
@@ -143,7 +143,7 @@ class _Search:
         self._basis, self._matrix = basis, matrix
 
 
-def _across(x: Tensor, basis: Tensor) -> Tensor:
+def _orthogonal_part(x: Tensor, basis: Tensor) -> Tensor:
     """Return the part of x [b, D] orthogonal to the orthonormal rows of basis [b, s, D]; in two passes."""
     for _ in range(2):
         x = x - times(basis.mT, times(basis, x))

@@ -61,7 +61,7 @@ def _softplus(x: Any) -> Any:
     return _positive(x) + math.log1p(math.exp(-abs(x)))
 
 
-WORDS = {
+FUNCTIONS = {
     "positive": _positive,
     "step": _step,
     "where": _where,
@@ -142,7 +142,7 @@ def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[l
     lines += ["    else:", f"        raise ValueError('no formula is compiled for this {what}')"]
     file, text = f"<featlearn.functions: {name}>", "\n".join(lines) + "\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
-    made: dict[str, Any] = dict(WORDS) | {"__name__": __name__}
+    made: dict[str, Any] = dict(FUNCTIONS) | {"__name__": __name__}
     made |= {"softmax_values": _softmax_values, "softmax_slopes": _softmax_slopes, "refuse": _no_single_output}
     exec(compile(text, file, "exec"), made)
     return njit(error_model="numpy", fastmath={"contract"})(made[name])

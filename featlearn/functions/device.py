@@ -60,8 +60,8 @@ def tanh(x):
     return tl.where(s < 0.3, near, far)
 
 
-WORDS = {f.__name__: f for f in (positive, step, log1p, sigmoid, softplus, tanh)}
-OF_TRITON = re.compile(r"\b(where|exp|sqrt|erf|abs)\(")  # the words that are functions of triton.language
+FUNCTIONS = {f.__name__: f for f in (positive, step, log1p, sigmoid, softplus, tanh)}
+OF_TRITON = re.compile(r"\b(where|exp|sqrt|erf|abs)\(")  # those that are functions of triton.language
 
 
 def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) -> Any:
@@ -76,7 +76,7 @@ def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) ->
     lines += ["    else:", f"        tl.static_assert(False, '{unknown}{', '.join(formulas)}')"]
     file, text = f"<featlearn.functions.device: {name}>", OF_TRITON.sub(r"tl.\1(", "\n".join(lines)) + "\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where Triton reads it
-    made: dict[str, Any] = {**WORDS, "triton": triton, "tl": tl, "__name__": __name__}
+    made: dict[str, Any] = {**FUNCTIONS, "triton": triton, "tl": tl, "__name__": __name__}
     exec(compile(text, file, "exec"), made)
     return made[name]
 

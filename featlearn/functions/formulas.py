@@ -1,12 +1,12 @@
 """Formulas of activations and losses: one text each, from which every back end builds its functions.
 
-A formula is a Python expression of its variables, numbers, + - * / and comparisons, and these words:
+A formula is a Python expression of its variables, numbers, + - * / and comparisons, and these functions:
 
     positive(x)      max(x, 0)                      exp, log1p, sqrt, tanh, erf, abs
     step(x)          1 where x > 0, else 0          sigmoid(x)    1 / (1 + exp(-x))
     where(c, a, b)   a where c holds, else b        softplus(x)   log(1 + exp(x))
 
-A formula may use the margin m = y f as m. Here the words are torch's functions; compiled.py and device.py define their
+A formula may use the margin m = y f as m. Here they are torch's functions; compiled.py and device.py define their
 own. torch is imported only when a function is built: the names of activations and losses are available without it.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-WORDS = {
+FUNCTIONS = {
     "positive": "torch.relu",
     "step": "lambda x: (x > 0).to(x.dtype)",
     "where": "torch.where",
@@ -44,11 +44,11 @@ def in_torch(text: str) -> Callable[..., Tensor]:
 
 
 def variables(formula: str) -> set[str]:
-    """Return the variables of a formula. Raises ValueError for an unknown word (see the list above)."""
+    """Return the variables of a formula. Raises ValueError for an unknown function (see the list above)."""
     nodes = list(ast.walk(ast.parse(formula, mode="eval")))
     called = {id(node.func): ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    if unknown := sorted(set(called.values()) - set(WORDS)):
-        raise ValueError(f"formula {formula!r}: expected words among {', '.join(WORDS)}; found {unknown[0]}")
+    if unknown := sorted(set(called.values()) - set(FUNCTIONS)):
+        raise ValueError(f"formula {formula!r}: expected functions among {', '.join(FUNCTIONS)}; found {unknown[0]}")
     return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
 
 
@@ -61,7 +61,7 @@ def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:
 
 def torch_function(arguments: str, formula: str) -> Callable[..., Tensor]:
     """Return the function of tensors with this formula; a constant has the shape and precision of the first one."""
-    made: dict[str, Any] = {word: in_torch(text) for word, text in WORDS.items()}
+    made: dict[str, Any] = {name: in_torch(text) for name, text in FUNCTIONS.items()}
     exec(source("function", arguments, formula), made)
     function: Callable[..., Tensor] = made["function"]
     if variables(formula):

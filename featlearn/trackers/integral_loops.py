@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.functions.compiled import values
-from featlearn.tiles import multiply, pad_columns, uncounted
+from featlearn.tiles import multiply, pad_columns, without_reference_counts
 from featlearn.trackers.gamma_loops import upper_gammas
 
 Array = NDArray[Any]
@@ -43,7 +43,7 @@ def semidefinite_cholesky(gram: Array, lower: Array, rtol: float) -> None:
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def orthonormalize(rows: Array) -> None:
     """Orthonormalize the rows of every matrix in ``rows`` [b, f, width] by Gram and Schmidt, each twice."""
-    rows = uncounted(rows)
+    rows = without_reference_counts(rows)
     f, width = rows.shape[1:]
     for matrix in rows:
         for i in range(f):
@@ -92,8 +92,8 @@ def noise_outputs(
     lengths [b, s, points]: their factors. radial: leave out lengths and shifts. work: from
     ``workspace``.
     """
-    gram, second, patches, directions, turns = uncounted((gram, second, patches, directions, turns))
-    lengths, out, work = uncounted((lengths, out, work))
+    gram, second, patches, directions, turns = without_reference_counts((gram, second, patches, directions, turns))
+    lengths, out, work = without_reference_counts((lengths, out, work))
     shifts, stds, times, numbers = patches
     lower, factors, z, active, part = work
     z_flat, active_flat = z.reshape(z.size), active.reshape(z.size)  # separate: a loop in place is not vectorized
@@ -132,7 +132,7 @@ def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int
     [K]: +-1 with one output, else classes. degree: of the noise part in the length r ~ chi, with 2 ``half`` degrees of
     freedom, which is integrated; 0: the noise part is used unchanged.
     """
-    fixed, noise, labels, out = uncounted((fixed, noise, labels, out))
+    fixed, noise, labels, out = without_reference_counts((fixed, noise, labels, out))
     n_outputs = noise.shape[2]
     points = np.empty((6, n_points))
     powers = np.empty(n_points, np.int64)

@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, leave, of_run, product
+from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, of_run, product, project_out
 from featlearn.engines.cpu.sums import dot
 from featlearn.engines.cpu.tridiagonal import above, end, vector
 from featlearn.engines.lanczos import TIE
@@ -35,7 +35,7 @@ CAUTION = 10.0  # multiple of the residual by which the other end of the spectru
 
 
 @njit(error_model="numpy")
-def across(x: Array, coef: Array, align: Array) -> None:
+def orthogonalize(x: Array, coef: Array, align: Array) -> None:
     """Replace c of a vector by that of its component orthogonal to an orthonormal basis, coef and align [s, D]."""
     along = np.empty(len(align))
     for i in range(len(align)):
@@ -67,7 +67,7 @@ def begin(form: int, operator: Operator, start: Array, known: int, vectors: Arra
     metric = operator.metric
     c[:] = start.reshape(-1)
     if form == SPAN:
-        leave(c.reshape(start.shape), operator.kernel)
+        project_out(c.reshape(start.shape), operator.kernel)
     measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
     for _ in range(2 if known else 0):
         for i in range(known):
@@ -79,18 +79,18 @@ def begin(form: int, operator: Operator, start: Array, known: int, vectors: Arra
 
 
 @njit(error_model="numpy")
-def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: bool) -> Any:
+def remainder(coef: Array, align: Array, size: int, beta: float, orthogonal: bool) -> Any:
     """Subtract from H q, q the last of ``size`` vectors, its component in the Krylov space; return <q, H q>.
 
-    coef[size] is c of H q on entry, and of the remainder on return. ``beside`` is <H q, the vector before q>.
+    coef[size] is c of H q on entry, and of the remainder on return. ``beta`` is <H q, the vector before q>.
     """
     rest = coef[size]
     if size > 1:
-        add_multiple(rest, -beside, coef[size - 2])
+        add_multiple(rest, -beta, coef[size - 2])
     along = dot(align[size - 1], rest)
     add_multiple(rest, -along, coef[size - 1])
     if orthogonal:
-        across(rest, coef[:size], align[:size])
+        orthogonalize(rest, coef[:size], align[:size])
     return along
 
 
@@ -160,7 +160,7 @@ def next_of_run(
     dim = shape[0] * metric.shape[0]
     diagonal, squares = np.empty(dim), np.empty(dim)
     check, before = min(FIRST_CHECK, dim), (0, 1.0)
-    guess, beside = math.nan, 0.0
+    guess, beta = math.nan, 0.0
     first = abs(values[0]) if known else 0.0
     for size in range(1, dim + 1):
         if size == len(coef):
@@ -168,19 +168,19 @@ def next_of_run(
         c, a = coef[size], align[size]
         product(form, align[size - 1].reshape(shape), operator, buffers, c.reshape(shape))
         deflate(align[size - 1], values[:known], vectors[:known], c)
-        diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
+        diagonal[size - 1] = remainder(coef, align, size, beta, orthogonal)
         square = measure(form, metric, c.reshape(shape), a.reshape(shape))
         if not math.isfinite(square):
             return coef, align, True
-        reach, beside = max(abs(diagonal[size - 1]) + beside, first), math.sqrt(max(square, 0.0))
-        ended = beside <= 1e-13 * reach  # the remainder is rounding
-        beside = 0.0 if ended else beside
-        squares[size - 1] = beside * beside
+        reach, beta = max(abs(diagonal[size - 1]) + beta, first), math.sqrt(max(square, 0.0))
+        ended = beta <= 1e-13 * reach  # the remainder is rounding
+        beta = 0.0 if ended else beta
+        squares[size - 1] = beta * beta
         over = (size == dim and orthogonal) or ended
         if size == check or over:
             s = np.empty(size)
             found = extreme(diagonal[:size], squares, guess, s)
-            residual, scale = beside * abs(s[size - 1]), max(abs(found), first)
+            residual, scale = beta * abs(s[size - 1]), max(abs(found), first)
             small = residual <= tolerance * scale
             if over or (small and not overtaken(found, tolerance * scale, diagonal[:size], squares)):
                 values[known] = found
@@ -189,8 +189,8 @@ def next_of_run(
                 return coef, align, True
             guess, residual = abs(found) + residual, max(residual / scale, tolerance)
             check, before = min(next_check(size, residual, tolerance, before), dim), (size, residual)
-        c *= 1.0 / beside
-        a *= 1.0 / beside
+        c *= 1.0 / beta
+        a *= 1.0 / beta
     return coef, align, False
 
 

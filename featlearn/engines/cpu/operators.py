@@ -54,7 +54,7 @@ def product(form: int, a: Array, operator: Operator, buffers: Buffers, out: Arra
     elif form == SPAN:
         out[:] = a
         weigh(out, operator.linear, buffers.sums, buffers.outputs)
-        leave(out, operator.kernel)
+        project_out(out, operator.kernel)
     else:
         multiply(a, operator.rows, buffers.z)
         weigh(buffers.z, operator.linear, buffers.sums, buffers.outputs)
@@ -69,7 +69,7 @@ def add_multiple(out: Array, factor: float, v: Array) -> None:
 
 
 @njit(error_model="numpy")
-def leave(c: Array, kernel: Array) -> None:
+def project_out(c: Array, kernel: Array) -> None:
     """Subtract from coefficients [f, width] their component in the kernel of G."""
     for r in range(len(c)):
         for none in kernel:

@@ -16,7 +16,7 @@ from featlearn.engines.cpu.loops import inner_of
 from featlearn.engines.cpu.network import Buffers, Data, Network, gradient_of, mean_loss_of, of_run, place
 from featlearn.engines.cpu.sums import add
 from featlearn.engines.tape import CODES, DIVERGED, FITTED
-from featlearn.tiles import uncounted
+from featlearn.tiles import without_reference_counts
 
 Array = NDArray[Any]
 Start = tuple[Array, Array]  # W0 and <W0, W0>, of all runs or of one
@@ -101,11 +101,15 @@ def replay(
     and after. batches [b, T, n]: of every step, the last of them of all that follow. level: of the mean loss at which a
     run has fitted, NaN for none. status: end and stopped [b], see loop.state.State; both are written.
     """
-    operations, results, numbers = uncounted(tape)
-    (end, stopped), (weights, square0) = uncounted(status), uncounted(initial)
-    data, work, buffers = uncounted(data), uncounted(work), uncounted(buffers)
+    operations, results, numbers = without_reference_counts(tape)
+    (end, stopped), (weights, square0) = without_reference_counts(status), without_reference_counts(initial)
+    data, work, buffers = (
+        without_reference_counts(data),
+        without_reference_counts(work),
+        without_reference_counts(buffers),
+    )
     vectors, places, squares, _ = work
-    starts, batches, out = uncounted((starts, batches, out))
+    starts, batches, out = without_reference_counts((starts, batches, out))
     m, last = len(starts), batches.shape[1] - 1
     for lane in range(len(end)):
         run, start = of_run(data, lane), (weights[lane], square0[lane])

@@ -101,7 +101,7 @@ class Evaluated(Algebra):
 
     def flipped(self, probability: Scalar) -> Evaluated:
         """Raise Refused: the labels are the closure's own."""
-        raise Refused("the rule flips labels, which belong to the data loader: flip them there")
+        raise Refused("the rule flips labels, which a closure does not provide: flip them in the data loader")
 
     def _other(self, name: str, meaning: str) -> Evaluated:
         if name not in self._others:
