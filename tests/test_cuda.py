@@ -60,7 +60,7 @@ def steppers(monkeypatch):
 
 
 @pytest.mark.skipif(REAL, reason="a device refuses by itself")
-def test_the_mock_device_refuses_what_a_device_refuses():
+def test_the_mock_device_refuses_the_calls_that_a_device_refuses():
     """Negative control: otherwise it would prove nothing that everything runs on it."""
     here, there = torch.ones(3), torch.ones(3, device="cuda")
     assert there.is_cuda and not there.cpu().is_cuda and (2 * there)[1:].is_cuda and there.sum().item() == 3
@@ -76,7 +76,7 @@ def test_the_mock_device_refuses_what_a_device_refuses():
 # draws
 
 
-def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
+def test_random_bits_are_the_same_and_derived_numbers_within_rounding():
     seeds = torch.tensor([0, 1, 2**40 + 3, 2**63 - 1])
     degrees = (1 + 10 ** torch.arange(16.0, dtype=torch.float64)).expand(4, 16)
     for draw, exact in ((uniforms, True), (permutations, True), (normals, False)):

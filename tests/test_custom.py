@@ -198,7 +198,7 @@ def test_a_package_that_is_installed_is_named_with_its_line_too(package, lab, mo
     assert status("store").failures == {"ArithmeticError: no size (lab_rules/size.py:2)": 3}
 
 
-def test_a_parcel_says_which_files_are_the_users(package, monkeypatch):
+def test_a_parcel_records_which_files_are_the_users(package, monkeypatch):
     fl.load_config("own.yaml").base_run().columns()
     path = str(Path("lab_rules/factors.py").resolve())
     sent = pickle.dumps(Parcel(["content"]))
@@ -249,7 +249,7 @@ def test_the_store_keeps_the_source(lab):
     assert own == {"name": "my_rules.py:MySAM", "digest": digest[0], "text": RULES}
 
 
-def test_processes_run_what_was_read_also_after_an_edit(lab):
+def test_processes_run_the_source_as_read_also_after_an_edit(lab):
     """Workers get the text: the file may change or go while they compute."""
     swept("alone")
     config = fl.load_config("own.yaml")

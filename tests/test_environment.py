@@ -87,7 +87,7 @@ def settings():
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
 @pytest.mark.parametrize("word", SET)
-def test_bits_do_not_depend_on_what_the_caller_has_set(word, undisturbed_runs):
+def test_bits_do_not_depend_on_the_callers_settings(word, undisturbed_runs):
     with SET[word]():
         before = settings()
         found = {name: simulate(run) for name, run in RUNS.items()}

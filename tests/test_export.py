@@ -155,7 +155,7 @@ def test_signal_patches_carry_the_true_label(tmp_path):
         ("run.npz", {"data__dim": 8}, "not unique in dimension 8"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_before_anything_is_drawn(tmp_path, name, changes, message):
+def test_an_invalid_export_is_refused_before_anything_is_drawn(tmp_path, name, changes, message):
     with pytest.raises(ValueError, match=message):
         export(make_run(**changes), tmp_path / name)
     assert not list(tmp_path.iterdir())

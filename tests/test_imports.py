@@ -49,7 +49,7 @@ def test_a_module_and_all_that_it_reaches_in_order(package):
     assert found["lab_reached.tools"].path == str(package / "tools.py")
 
 
-def test_what_else_is_imported_changes_nothing(package):
+def test_other_imports_change_nothing(package):
     before = reachable_modules("lab_reached.rules")
     importlib.import_module("lab_reached.unused")
     importlib.import_module("lab_reached.side")

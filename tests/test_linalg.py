@@ -158,5 +158,5 @@ def test_blocks_ask_no_library_for_products():
     assert {"linalg.py", "engines/explicit/engine.py"} <= set(found)  # or nothing is found at all
 
 
-def test_linalg_says_what_it_does():
+def test_linalg_documents_its_functions():
     assert all(getattr(linalg, name).__doc__ for name in ("product", "times", "eigh", "eigvalsh"))

@@ -245,7 +245,7 @@ def test_blocks_have_a_fixed_number_of_lanes():
     assert [trajectory.run.seed for trajectory in simulate_block(full)] == [run.seed for run in full]
 
 
-def test_what_may_share_a_block():
+def test_runs_that_may_share_a_block():
     run = make_run(RULES["sam window"])
     same = [
         replace(run, seed=4, name="other", theory=(("optimizer.rho", 1.0),)),
@@ -418,7 +418,7 @@ def test_losses_fall_in_the_frame_of_an_ordinary_run():
     assert all(a > b for a, b in pairwise(frame["train_loss"]))
 
 
-def test_what_cannot_be_simulated_is_told():
+def test_an_invalid_simulation_is_refused():
     with pytest.raises(TypeError, match=r"expected a RunConfig, or what load_config returns; found 'first\.yaml'"):
         simulate("first.yaml")
     for device in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):

@@ -94,14 +94,14 @@ def test_the_figure_shows_every_size_and_the_explicit_loop(report, tmp_path):
 # the command
 
 
-def test_the_command_measures_what_is_asked_for(tmp_path, monkeypatch):
+def test_the_command_measures_the_requested_sections(tmp_path, monkeypatch):
     monkeypatch.setattr(Setting, "on", classmethod(lambda cls, device, quick: TINY))
     result = CliRunner().invoke(app, ["bench", "--only", "dim", "--json", str(tmp_path / "new" / "b.json")])
     assert result.exit_code == 0 and "Cost against d" in result.stdout and "Peak memory" not in result.stdout
     assert json.loads((tmp_path / "new" / "b.json").read_text())["dim"]
 
 
-def test_what_cannot_be_measured_is_refused():
+def test_unknown_sections_are_refused():
     result = CliRunner().invoke(app, ["bench", "--quick", "--only", "speed"])
     assert result.exit_code == 2 and "no section speed; there are compare" in result.stderr
     with pytest.raises(ValueError, match="auto, cpu or cuda"):

@@ -42,7 +42,7 @@ def test_sam_is_not_sgd():
     assert abs(ends[0] - ends[1]) > 1e-6
 
 
-def test_it_draws_what_the_data_model_says_and_tests_as_often_as_the_engine():
+def test_it_draws_from_the_data_model_and_tests_as_often_as_the_engine():
     run = network(dim=400, n_steps=20)
     points = explicit.draw(run, 2000, "cpu")
     signal, noise = points.x[:, 0], points.x[:, 1]

@@ -125,7 +125,7 @@ def test_several_optimizers_are_a_union(drawn):
         (("phase", "--at-train-loss", "1e-9"), "no run reaches a train loss of 1e-09; the smallest that was recorded"),
     ],
 )
-def test_what_cannot_be_meant_is_one_message(store, tmp_path, words, message):
+def test_an_invalid_call_is_one_message(store, tmp_path, words, message):
     kind, *rest = words
     result = call("plot", kind, store, "-o", tmp_path / "f.png", *rest)
     assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr

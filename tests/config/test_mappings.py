@@ -67,7 +67,7 @@ def test_it_extends_files_is_changed_by_set_and_has_a_name(write: Callable[..., 
         ({}, "optimizer.name: missing"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_key(content: dict[Any, Any], message: str) -> None:
+def test_an_error_is_reported_with_its_key(content: dict[Any, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(content)
     assert str(caught.value).startswith(message)
@@ -81,6 +81,6 @@ def test_a_mapping_in_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("what", [None, 5, ["a.yaml"]])
-def test_what_is_neither_path_nor_mapping_is_refused(what: Any) -> None:
+def test_only_a_path_or_a_mapping_is_accepted(what: Any) -> None:
     with pytest.raises(TypeError, match="expected the path of a YAML file, or its content as a mapping; found"):
         load_config(what)

@@ -150,7 +150,7 @@ def own(name: str, **given: object) -> str:
 
 
 class TestIsReadLikeOurs:
-    def test_its_parameters_stand_beside_those_of_its_base(self, rules: Path, load: Load) -> None:
+    def test_its_parameters_are_keys_next_to_those_of_its_base(self, rules: Path, load: Load) -> None:
         rule = (
             load(set=["optimizer=" + own("Tilted", rho=0.1, lr=0.2, tilt=2, weights=[1, 2.5], momentum=0.5)])
             .base_run()
@@ -264,9 +264,7 @@ class Ones:
         (own("Shares", lr=1, rho=1), "Shares and its base SGD both have a parameter lr: rename it in yours"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_the_reason(
-    rules: Path, problems: Problems, rule: str, message: str
-) -> None:
+def test_an_unusable_class_is_refused_with_the_reason(rules: Path, problems: Problems, rule: str, message: str) -> None:
     (line,) = problems(set=[f"optimizer={rule}"])
     assert line.startswith(f"--set: optimizer.name: {message}")
 

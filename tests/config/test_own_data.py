@@ -88,7 +88,7 @@ def test_it_is_listed(model: Path) -> None:
         ("        square = self", "        square = self.nothing + self", "has no attribute 'nothing'"),
     ],
 )
-def test_what_it_lacks_or_breaks_is_said_in_one_line(
+def test_a_missing_or_invalid_part_is_reported_in_one_line(
     model: Path, problems: Problems, old: str, new: str, message: str
 ) -> None:
     assert old in model.read_text()

@@ -110,7 +110,7 @@ def test_a_key_given_twice_is_reported_with_both_lines() -> None:
         ("[" * 5000, "x.yaml: not YAML: nested too deeply"),
     ],
 )
-def test_what_is_not_yaml_is_said_with_its_line(text: str, message: str) -> None:
+def test_invalid_yaml_is_reported_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert str(caught.value) == message

@@ -39,7 +39,7 @@ def test_a_seed_chooses_its_digits_without_repetition():
     assert np.array_equal(first[:20], Digits(n_samples=20).draw(0)[0])
 
 
-def test_a_linear_fit_tells_the_digits_apart():
+def test_a_linear_fit_separates_the_digits():
     """The pairing of images and classes is right: least squares on half of them beats chance by far on the rest."""
     x, y = Digits(n_samples=1797).draw(0)
     x = np.column_stack([x, np.ones(len(x))])

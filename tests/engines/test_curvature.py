@@ -106,7 +106,7 @@ def test_against_the_dense_hessian(activation, setting, batch_size):
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("setting", ["plain", "independent, bias"])
 @pytest.mark.parametrize("plain", [True, False])
-def test_lanczos_finds_what_the_whole_matrix_has(activation, setting, plain, monkeypatch):
+def test_lanczos_finds_the_eigenvalues_of_the_whole_matrix(activation, setting, plain, monkeypatch):
     """The route of large problems, on small ones."""
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     monkeypatch.setattr(autograd_curvature, "DENSE", 0)
@@ -372,7 +372,7 @@ def test_a_flat_loss(activation, name):
 
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("dense", [True, False])
-def test_what_overflows_is_not_a_number_and_its_neighbour_is(activation, dense, monkeypatch):
+def test_a_run_that_overflows_is_nan_and_its_neighbour_is_not(activation, dense, monkeypatch):
     if not dense:
         monkeypatch.setattr(gram_curvature, "DENSE", 0)
     engine = engine_of(make_run(network__activation=activation), make_run(network__activation=activation, seed=1))

@@ -124,7 +124,7 @@ class Remembering(SGD):
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_a_step_that_changes_what_the_memory_is_made_of_is_not_captured(counts):
+def test_a_step_that_changes_the_structure_of_the_memory_is_not_captured(counts):
     """The first step that fills a memory is not, those after it are; none of a rule that counts."""
     eager, graph, losses, capture = pair(Remembering(lr=0.1, counts=counts), None)
     one, other = losses(), losses()

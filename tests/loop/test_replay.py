@@ -223,7 +223,7 @@ class CountingInPython(SGD):
 
 
 @pytest.mark.parametrize("kind", [Clipped, Branching, Truthful, Counting, CountingInPython, Growing])
-def test_what_cannot_be_recorded_steps_by_itself(kind):
+def test_a_step_that_cannot_be_recorded_is_taken_in_python(kind):
     plain, replayed, losses = pair(kind(lr=0.1))
     assert same(*run_both(plain, replayed, losses, records=(0, 17, 70)))
     assert not any(programs_of(replayed))

@@ -67,7 +67,7 @@ BASE = SGD(lr=0.1)
         (GSAM(rho=0.1, alpha=0.2, base=BASE), []),  # its radius follows a rate that does not change
     ],
 )
-def test_the_steps_that_tell_a_rule_apart(rule, expected):
+def test_the_steps_at_which_a_rule_changes(rule, expected):
     """A window; a first step without an average; every third step; gradients kept for the next step; schedules."""
     assert changes(rule) == expected
 
@@ -88,7 +88,7 @@ def test_a_wrong_answer_is_not_recorded():
     assert record_step(replace(BASE, lr_schedule=Worded()), next(states(BASE)), 0) is None
 
 
-def test_a_window_that_has_ended_is_what_was_before_it():
+def test_after_its_window_a_rule_has_the_recording_of_before_it():
     kept = Tapes(RULES["sam window"])
     found = [kept.at(state, t) for t, state in enumerate(states(RULES["sam window"]))]
     assert found[0] is found[-1] is not found[5] and len(kept.kept) == 2
@@ -107,7 +107,7 @@ def test_until_the_rule_does_something_else():
     assert Tapes(RULES["muon"]).until(state, 0, 64) == 1
 
 
-def test_what_trackers_see_tells_steps_apart():
+def test_steps_that_differ_for_trackers_differ():
     """A probe that a step does not use: runs that have stopped keep it, so that it must be that of their step."""
 
     class Shown(SGD):

@@ -95,7 +95,7 @@ def test_vasso_follows_its_equation(base, theta):
     assert error(VaSSO(rho=0.2, theta=theta, base=base), suppressed(0.2, theta)) < 1e-12
 
 
-def test_the_equations_tell_wrong_radius_lam_and_sigma_apart():
+def test_the_equations_detect_a_wrong_radius_lam_and_sigma():
     """Negative control."""
     rule = FSAM(rho=0.2, lam=0.6, sigma=0.5, base=PLAIN)
     assert min(error(rule, friendly(*wrong)) for wrong in [(0.21, 0.6, 0.5), (0.2, 0.4, 0.5), (0.2, 0.6, 0.6)]) > 1e-5

@@ -61,7 +61,7 @@ def test_every_optimizer_is_tried():
 
 
 @pytest.mark.parametrize("word", OPTIMIZERS)
-def test_an_optimizer_says_what_it_needs_and_where_it_is_from(word):
+def test_an_optimizer_declares_its_needs_and_its_source(word):
     cls = OPTIMIZERS[word]
     assert is_dataclass(cls) and cls.needs <= {"coordinates", "labels", "patches", "span"}
     doc = "".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
@@ -323,7 +323,7 @@ def test_rotating_the_space_changes_nothing(name, engine):
 
 
 @pytest.mark.parametrize("name", BY_COORDINATE)
-def test_what_needs_coordinates_sees_a_rotation(name):
+def test_rules_that_need_coordinates_depend_on_a_rotation(name):
     """Or it would not need them."""
     draw = original()
     q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))

@@ -49,7 +49,7 @@ def test_both_engines_draw_from_one_law(law, change):
         assert ks_2samp(a, b).pvalue > 1e-3
 
 
-def test_another_law_is_told_apart():
+def test_another_law_is_detected():
     """Negative control: the very comparison above, between laws, and with the part across the span forgotten."""
     inside = {law: statistics(*perturbations("gram", law)[::2])[2] for law in LAWS}
     for a, b in [("sphere", "ball"), ("sphere", "gaussian"), ("ball", "gaussian")]:

@@ -70,7 +70,7 @@ def test_steps_follow_the_equations(base, engine, window):
     assert np.abs(explicit(end, plain) - by_the_equations(rule, plain, samples)).max() < 1e-12
 
 
-def test_the_equations_tell_windows_and_decay_apart():
+def test_the_equations_detect_a_wrong_window_and_decay():
     """Negative controls: a window off by one step, and decay that enters the perturbation, are seen at once."""
     rule = SAM(rho=0.2, start=4, stop=12, base=BASES[2])
     run = run_of(rule)

@@ -170,6 +170,6 @@ def test_sign_steps_by_hand():
         ("torch.optim.RMSprop", {"alpha": -1.0}, "options: .*Invalid alpha value: -1.0"),
     ],
 )
-def test_what_torch_would_refuse_is_refused_at_once(cls, options, reason):
+def test_invalid_torch_options_are_refused_at_once(cls, options, reason):
     with pytest.raises(ValueError, match=reason):
         TorchOptim(lr=0.1, cls=cls, options=options)

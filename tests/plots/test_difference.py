@@ -95,7 +95,7 @@ def test_of_many_optimizers_two_are_chosen_never_taken(make_rows):
     assert difference(df, X, Y, first="sam", second="rule3").get_title("left") == "SAM minus RULE3"
 
 
-def test_nothing_to_compare_is_said(rows):
+def test_nothing_to_compare_is_reported(rows):
     with pytest.raises(ValueError, match="takes two optimizers; sgd is the only one"):
         difference(rows[rows["optimizer.name"] == "sgd"], X, Y)
     with pytest.raises(ValueError, match="no run has optimizer = 'adam'; it takes sgd, sam"):

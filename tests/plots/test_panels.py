@@ -62,7 +62,7 @@ def boxes(figure, texts):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
-def test_what_all_panels_share_stands_once(drawn, n):
+def test_words_shared_by_all_panels_appear_once(drawn, n):
     figure, axes = drawn(n)
     figure.draw_without_rendering()
     assert [ax.get_xlabel() for ax in axes].count("step") == [ax.get_ylabel() for ax in axes].count("loss") == 1
@@ -110,7 +110,7 @@ def test_a_sheet_has_the_title_and_size_that_are_asked_for(drawn):
         drawn(3, size=(2.0, 2.0))
 
 
-def test_words_of_a_second_call_are_told_from_those_of_the_first():
+def test_words_of_a_second_call_differ_from_those_of_the_first():
     _, (ax,) = panels(1)
     for words in ("SAM", "SAM (2)", "SAM (3)"):
         assert new_word(ax, "SAM") == words

@@ -295,7 +295,7 @@ def test_the_fused_route_is_the_plain_one(setting, monkeypatch):
 
 @pytest.mark.parametrize("route", ["fused", "plain"])
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
-def test_what_has_overflown_is_not_an_error_rate(route, activation, monkeypatch):
+def test_no_error_rate_after_overflow(route, activation, monkeypatch):
     if route == "plain":
         force_plain(monkeypatch)
     view = seeds(2, "relu")

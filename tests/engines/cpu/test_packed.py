@@ -66,7 +66,7 @@ def test_layout(shape, dtype, trained):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_wide_values_and_what_is_finite(dtype):
+def test_large_values_and_finiteness(dtype):
     """A run of numbers whose squares overflow is not finite, one whose squares vanish is; its neighbours stay."""
     one, other = leaves((6, 4, 5), dtype), leaves((6, 4, 5), dtype, 1)
     big = torch.finfo(dtype).max ** 0.5

@@ -118,7 +118,7 @@ def test_sampa_starts_anew_after_a_closure_that_fails_at_its_last_call():
     assert same(model, twin)
 
 
-def test_sampa_moves_what_only_the_last_mini_batch_used():
+def test_sampa_moves_parameters_that_only_the_last_mini_batch_used():
     """A parameter without a gradient is left alone, unless the rule has kept one for it."""
 
     def run(absent):
@@ -157,7 +157,7 @@ def test_every_micro_batch_is_perturbed_by_itself():
     assert apart(model, descended([whole] * 4)) > 1e-5  # a trap of published code
 
 
-def test_what_closures_return_need_not_be_numbers():
+def test_closures_need_not_return_numbers():
     model = network()
     closures = [closure_of(model, part) for part in parts_of(samples(), 2)]
     optimizer = MSAM(model.parameters(), SGD, rho=0.3, lr=0.1, n_shards=2)
@@ -175,7 +175,7 @@ def convolutional():
         ).double()
 
 
-def test_filters_are_rows_and_what_has_one_axis_has_scale_one():
+def test_filters_are_rows_and_parameters_with_one_axis_have_scale_one():
     model, batch = convolutional(), samples()
     start = weights(model)
     g = gradient(model, start, batch)
@@ -247,7 +247,7 @@ def test_a_state_brings_its_seed():
     assert same(*models)
 
 
-def test_what_is_frozen_is_not_drawn():
+def test_frozen_parameters_are_not_drawn():
     model = network()
     model[0].requires_grad_(False)
     (eps,) = perturbations(model, 1, rho=0.3)

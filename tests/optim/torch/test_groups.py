@@ -130,7 +130,7 @@ def moved_by(optimizer, model, style):
 
 
 @STYLES
-def test_maximize_is_refused_wherever_it_is_said(style):
+def test_maximize_is_refused_wherever_it_is_given(style):
     model = network()
     params = list(model.parameters())
     for groups in (

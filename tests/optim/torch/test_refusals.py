@@ -12,7 +12,7 @@ from featlearn.optim import SAM as SAMRule
 from featlearn.optim.torch import MSAM, RULES, SAM, Refused, optimizer_class
 
 
-def test_what_cannot_be_is_refused_with_the_reason():
+def test_invalid_options_are_refused_with_the_reason():
     params = list(network().parameters())
     with pytest.raises(ValueError, match=r"rho of SAM: expected a finite number >= 0, found -0.1"):
         SAM(params, torch.optim.SGD, rho=-0.1, lr=0.1)

@@ -75,7 +75,7 @@ def test_a_rule_that_cannot_be_is_refused_when_it_is_made(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name not in TWO_STEP])
-def test_a_rule_that_needs_more_says_so_in_two_steps(name):
+def test_a_rule_that_needs_more_is_refused_in_two_steps(name):
     model, rule = network(), ONE_OF_EACH[name]
     optimizer = like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     with pytest.raises(Refused, match=NEED_MORE[type(rule).__name__]):

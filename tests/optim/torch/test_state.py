@@ -52,7 +52,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, base):
     assert same(whole, second)
 
 
-def test_what_a_resumed_run_would_miss():
+def test_a_resumed_run_needs_the_whole_state():
     """Negative controls: without the base's momentum, and without the count of steps, the runs part."""
     whole, models = network(), [network() for _ in range(3)]
     options = {"rho": 0.2, "stop": 7, "lr": 0.1, "momentum": 0.9}
