@@ -1,4 +1,4 @@
-"""What simulate and sweep take as a config, and that they choose the device alike."""
+"""simulate and sweep accept the same configs, and choose the same device."""
 
 from pathlib import Path
 

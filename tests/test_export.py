@@ -1,4 +1,4 @@
-"""An exported run holds all that a stranger needs to retrain it: retrain it with nothing of ours."""
+"""An exported run is complete: it is retrained here without featlearn."""
 
 import json
 from dataclasses import replace
@@ -150,7 +150,7 @@ def test_signal_patches_carry_the_true_label(tmp_path):
     "name, changes, message",
     [
         ("run.txt", {}, "an .npz file, not '.txt'"),
-        ("nowhere/run.npz", {}, "there is no folder"),
+        ("missing/run.npz", {}, "there is no folder"),
         ("run.npz", {"data__dim": 10**12}, "GiB; at most 8 GiB"),
         ("run.npz", {"data__dim": 8}, "not unique in dimension 8"),
     ],

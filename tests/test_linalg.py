@@ -23,9 +23,9 @@ def numbers(*shape, dtype=torch.float64, seed=0):
 
 def displaced(x, by):
     """The same numbers in memory that begins ``by`` numbers later."""
-    room = torch.empty(x.numel() + by, dtype=x.dtype)
-    room[by:] = x.flatten()
-    return room[by:].view(x.shape)
+    buffer = torch.empty(x.numel() + by, dtype=x.dtype)
+    buffer[by:] = x.flatten()
+    return buffer[by:].view(x.shape)
 
 
 def bits_are_of_the_own_matrices(function, *arrays):
@@ -117,7 +117,7 @@ def test_without_the_compiler_products_are_still_there(monkeypatch):
     assert torch.equal(product(left, right), plain_product(left, right))
 
 
-# nowhere else
+# in linalg.py only
 
 OWN_WORK = {  # what is allowed to ask a BLAS or LAPACK, and why
     "linalg.py": "the only place for blocks",

@@ -94,7 +94,7 @@ def test_an_ordinary_run_takes_all_its_steps():
     assert trajectory.message == "took all 20 steps"
 
 
-FULL_BATCH = [(name, 8) for name, rule in RULES.items() if type(rule) in (SGD, SAM)]  # mini-batches tell more
+FULL_BATCH = [(name, 8) for name, rule in RULES.items() if type(rule) in (SGD, SAM)]  # mini-batches show more
 
 
 @pytest.mark.parametrize(("name", "batch_size"), [*((name, 3) for name in RULES), *FULL_BATCH])
@@ -154,7 +154,7 @@ def test_a_diverged_run_is_recorded_at_its_last_finite_step(engine, rule):
 @pytest.mark.parametrize("lr", [0.5, 5.0, 50.0, 1e30, 1e200])
 @pytest.mark.parametrize("activation", ["relu2", "relu3"])
 def test_an_overflow_never_looks_like_an_error_rate(lr, activation):
-    """Where the loss is not a number, neither is any error: 0 would look perfect in a phase diagram."""
+    """Where the loss is not a number, neither is any error: 0 would be perfect in a phase diagram."""
     values = simulate(make_run(SGD(lr=lr), **{**WILD, "network__activation": activation})).values
     lost = np.isnan(values["train_loss"])
     assert np.isnan(values["train_error"][lost]).all() and np.isnan(values["test_error"][lost]).all()

@@ -36,7 +36,7 @@ def report():
 
 
 def in_this_process(call, *args, device):
-    """Processes of their own are started in test_measure.py; here they would only take time."""
+    """Separate processes are tested in test_measure.py; here they would only take time."""
     return call(*args), {"peak": 2**20, "growth": 2**19}
 
 
@@ -53,7 +53,7 @@ def test_every_section_is_there_and_its_numbers_are_positive(report):
     for name in SECTIONS:
         found = numbers(report[name])
         if name == "compare":
-            found = [number for number in found if number]  # a row without test errors says 0
+            found = [number for number in found if number]  # a row without test errors has 0
         if name != "limit":  # a difference of times so short may have any sign
             assert found and all(number > 0 for number in found), name
 

@@ -1,4 +1,4 @@
-"""The networks that are timed train alike in every dimension, and record what they should."""
+"""The timed networks train equally in every dimension, and record the requested test errors."""
 
 from dataclasses import replace
 

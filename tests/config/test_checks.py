@@ -1,4 +1,4 @@
-"""What does not fit together between sections is refused or warned of, with the key to blame."""
+"""Conflicts between sections are refused or cause a warning, with their key."""
 
 from __future__ import annotations
 

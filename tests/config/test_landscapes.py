@@ -1,4 +1,4 @@
-"""Configs of landscapes: the shortest of each runs from the command line, and what does not fit is refused."""
+"""Configs of landscapes: the shortest of each runs from the command line, and mismatches are refused."""
 
 from __future__ import annotations
 

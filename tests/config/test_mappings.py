@@ -1,4 +1,4 @@
-"""A config given in Python is the config that a file of the same content is."""
+"""A config given in Python equals that of a file with the same content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ids(config: SweepConfig) -> list[str]:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_content_of_a_file_gives_its_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also with what it extends, relative to the working folder."""
+    """Also one that extends a file, relative to the working folder."""
     monkeypatch.chdir(path.parent)
     file = load_config(path)
     content = {**file.base, "sweep": file.sweep}

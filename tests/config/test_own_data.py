@@ -1,4 +1,4 @@
-"""A data model of the user's own: read like a built-in one, part of the run's identity, refused in one sentence."""
+"""A user's data model: read like a built-in one, part of the run's identity, refused in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Problems = Callable[..., list[str]]
 
 @pytest.fixture
 def model(write: Callable[..., Path]) -> Path:
-    """The example of a model, beside the config that names it."""
+    """An example of a model, next to the config that names it."""
     write()
     return Path(shutil.copy(THREE, "three_classes.py"))
 

@@ -1,4 +1,4 @@
-"""What is decided for a run, and what does not fit together."""
+"""The automatic choices for a run, and conflicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON schema accepts what may stand in a config, and refuses what may not."""
+"""The JSON schema accepts valid configs, and refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class TestSchema:
         assert trackers["default"] == ["loss", "decomposition", "test_error"]
 
     def test_shared_definitions_are_written_once(self) -> None:
-        """A fiftieth of what every rule with every base would take; every definition is used, and every use defined."""
+        """A fiftieth of the size with all rules and bases written out; all definitions are used, all uses defined."""
         text = json.dumps(schema())
         assert len(text) < 60_000
         used = {*re.findall(r'"#/\$defs/([^"]+)"', text)}

@@ -1,4 +1,4 @@
-"""The strict reader: what words mean, where values stand, what is no YAML of ours."""
+"""The strict reader: the meaning of words, the places of values, and YAML that is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole configs: run ids, provenance, speed, imports, the committed configs, and anything at all as input."""
+"""Whole configs: run ids, provenance, speed, imports, the committed configs, and arbitrary input."""
 
 from __future__ import annotations
 

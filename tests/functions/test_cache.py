@@ -1,4 +1,4 @@
-"""A cached function is compiled anew when what it calls has changed, in another file or as a formula, and only then."""
+"""A cached function is recompiled only when a function that it calls has changed, in another file or as a formula."""
 
 import os
 import subprocess

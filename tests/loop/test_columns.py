@@ -1,4 +1,4 @@
-"""What trackers may write: real numbers, a row for each run, under names of their own; NaN where they write none."""
+"""Columns of trackers: real numbers, a row for each run, under their own names; NaN where a record lacks one."""
 
 from dataclasses import dataclass
 from typing import Any

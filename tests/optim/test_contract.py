@@ -1,4 +1,4 @@
-"""What every rule must do, over the table: a new one is covered by its line in OPTIMIZERS and in helpers.RULES."""
+"""The contract of every rule, over the dict: a line in OPTIMIZERS and in helpers.RULES covers a new one."""
 
 from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, replace
 
@@ -108,7 +108,7 @@ def test_a_step_is_pure(name, engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Witness(Loss):
-    """A loss that remembers where its gradient was taken."""
+    """A loss that records the points of its gradients."""
 
     seen: list
 
@@ -123,7 +123,7 @@ ONE_POINT = [name for name, rule in RULES.items() if not isinstance(rule, MSAM)]
 @pytest.mark.parametrize("name", ONE_POINT)
 @pytest.mark.parametrize("t", [0, 4, 5, 59, 60, 61])
 def test_probe_is_where_the_next_gradient_is_taken(name, t):
-    """Trackers watch the probe, so it must be the very point that the step uses last (SAMPa: at the step before)."""
+    """Trackers use the probe, so it must be the point of the step's last gradient (SAMPa: of the step before)."""
     run = make_run(RULES[name], train__batch_size=3)
     engine, rule = engine_of(run), RULES[name]
     w, memory, seen = engine.initial(), rule.init(engine.initial()), []
@@ -187,7 +187,7 @@ MIXED = {
 
 @pytest.mark.parametrize("kind", MIXED)
 def test_rules_of_other_numbers_in_a_block_as_alone(kind):
-    """The rule's numbers become tensors over the lanes; a run must not see whether they did."""
+    """The rule's numbers become tensors over the lanes; this must not change a run."""
     changes = {"data__flip_prob": 0.2, "train__batch_size": 3, "record__trackers": QUICK_TRACKERS}
     runs = [make_run(rule, **changes) for rule in MIXED[kind]]
     together = simulate_block(runs)
@@ -244,7 +244,7 @@ def build(kind, run, draw):
 
 
 def redraw(run, draw, *, vectors=None, weights=None, biases=None, labels=None, true_labels=None):
-    """The draw with some of its parts replaced, its patches and Gram matrices following."""
+    """The draw with some parts replaced, and its patches and Gram matrices recomputed."""
     vectors = draw.vectors if vectors is None else vectors
     weights = draw.weights if weights is None else weights
     biases = draw.biases if biases is None else biases
@@ -298,7 +298,7 @@ def test_permuting_filters_permutes_their_coefficients(name, engine):
 
 @pytest.mark.parametrize(("name", "engine"), SYMMETRIC)
 def test_exchanging_the_classes_exchanges_the_filters(name, engine):
-    """y -> -y with the patches as they are (signal -> -signal, true labels -> -true labels)."""
+    """y -> -y with the patches unchanged (signal -> -signal, true labels -> -true labels)."""
     draw, order = original(), np.array([3, 4, 5, 0, 1, 2])
     vectors = np.concatenate([-draw.vectors[:1], draw.vectors[1:]])
     parts = {"vectors": vectors, "labels": -draw.labels, "true_labels": -draw.true_labels}
@@ -324,7 +324,7 @@ def test_rotating_the_space_changes_nothing(name, engine):
 
 @pytest.mark.parametrize("name", BY_COORDINATE)
 def test_rules_that_need_coordinates_depend_on_a_rotation(name):
-    """Or it would not need them."""
+    """Otherwise it would not need them."""
     draw = original()
     q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))
     moved = redraw(RUN, draw, vectors=draw.vectors @ q, weights=draw.weights @ q)

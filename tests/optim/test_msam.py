@@ -29,7 +29,7 @@ ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
 
 
 def by_equation(rule, plain, size, *, whole=False):
-    """The mean over micro-batches of gradients, each at a point of its own (``whole``: taken on the whole batch)."""
+    """The mean over micro-batches of gradients, each at its own point (``whole``: taken on the whole batch)."""
 
     def gradient(t, w, chosen, buffer):
         shards = [chosen[i : i + size] for i in range(0, len(chosen), size)]

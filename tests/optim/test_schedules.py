@@ -1,4 +1,4 @@
-"""Schedules against torch.optim.lr_scheduler, step by step, and what a rule makes of them."""
+"""Schedules against torch.optim.lr_scheduler, step by step, and their use in a rule."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,7 +16,7 @@ STEPS, LR = 60, 0.3
 
 
 def rates(make):
-    """The learning rates that torch takes at every step."""
+    """The learning rates of torch at every step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     scheduler, found = make(optimizer), []
     for _ in range(STEPS):

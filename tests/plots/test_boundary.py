@@ -1,4 +1,4 @@
-"""The boundary figure shows the crossings, the law through them, the theory's slopes, and what was left out."""
+"""The boundary figure shows the crossings, the law through them, the theory's slopes, and what is left out."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ X, Y = "data.dim", "data.signal_norm"
 
 @pytest.fixture(scope="module")
 def fine(make_rows):
-    """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, but for the luck of the seeds."""
+    """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, except for noise of the seeds."""
     df = make_rows(signals=tuple(np.geomspace(1, 60, 40)), dims=(10**3, 10**4, 10**5, 10**6))
     return df.assign(**{"train.stop_at_train_loss": 0.06, "status": "fitted"})
 

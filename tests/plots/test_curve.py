@@ -1,4 +1,4 @@
-"""Curves over one axis: the means and intervals of the rows, a level line for what has no axis, and no mixed cells."""
+"""Curves over one axis: the means and intervals of the rows, a level line without the axis, and no mixed cells."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def line(make_rows):
 
 
 def radii(sgd_error=0.3, seeds=4):
-    """SGD, which has no radius, and two rules with three of it."""
+    """SGD, which has no radius, and two rules with three radii."""
     runs = [("sgd", np.nan)] + [(name, rho) for name in ("sam", "gsam") for rho in (0.01, 0.1, 1.0)]
     rows = [
         {

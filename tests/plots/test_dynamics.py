@@ -1,4 +1,4 @@
-"""Curves over steps: means, bands, one panel an optimizer, one cell at a time."""
+"""Curves over steps: means, bands, a panel per optimizer, one cell at a time."""
 
 import numpy as np
 import pytest

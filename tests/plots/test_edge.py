@@ -1,4 +1,4 @@
-"""Sharpness and edges over steps: one panel a cell, a line a seed."""
+"""Sharpness and edges over steps: a panel per cell, a line per seed."""
 
 import numpy as np
 import pandas as pd

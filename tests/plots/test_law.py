@@ -1,4 +1,4 @@
-"""The theory line is the law, and its constant the right one, or none is drawn."""
+"""The theory line follows the law with the right constant, or is not drawn."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Phase diagrams show the means where they are, and say what is missing."""
+"""Phase diagrams show the means at their place, and mark missing ones."""
 
 import numpy as np
 import pytest

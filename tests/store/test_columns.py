@@ -1,4 +1,4 @@
-"""Types of columns: values of one type stay as they are, mixtures come back as the values that they were."""
+"""Types of columns: values of one type stay as they are, mixed columns are read with their original values."""
 
 import numpy as np
 import pandas as pd

@@ -23,7 +23,7 @@ def test_a_folder_that_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(StoreError, match="cannot write"):
         Store.create(tmp_path / "file" / "below", "test")
     with pytest.raises(StoreError, match="no store at"):
-        load(tmp_path / "nowhere")
+        load(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(

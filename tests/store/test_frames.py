@@ -1,4 +1,4 @@
-"""The store keeps every bit, never shows half a file, and touches nothing that is not its own."""
+"""The store keeps every bit, never shows a partial file, and changes no foreign file."""
 
 from dataclasses import replace
 

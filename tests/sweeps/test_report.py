@@ -1,4 +1,4 @@
-"""The counts of a sweep add up, and an interruption carries them."""
+"""The counts of a sweep add up, and an interruption reports them."""
 
 import pytest
 

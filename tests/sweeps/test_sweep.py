@@ -1,4 +1,4 @@
-"""A sweep loses nothing, repeats nothing, and its bits do not depend on how it was cut, shared out or interrupted."""
+"""A sweep loses nothing, repeats nothing, and its bits do not depend on blocks, shards or interruptions."""
 
 import shutil
 
@@ -98,7 +98,7 @@ def test_a_terminated_sweep_keeps_its_results_and_resumes(tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_an_interruption_is_a_keyboard_interrupt_with_a_report(tmp_path, monkeypatch):
-    """It fails no run, not even that during which it comes."""
+    """It fails no run, not even the current one."""
     assert issubclass(SweepInterrupted, KeyboardInterrupt)
 
     def interrupted(runs, *, device):

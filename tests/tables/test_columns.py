@@ -1,4 +1,4 @@
-"""Which rows and which columns are meant."""
+"""Selection of rows and columns."""
 
 import pandas as pd
 import pytest

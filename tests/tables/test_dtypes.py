@@ -1,4 +1,4 @@
-"""Whatever kind of column a table has, the same numbers come out."""
+"""Every column type gives the same numbers."""
 
 from decimal import Decimal
 

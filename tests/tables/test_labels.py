@@ -1,4 +1,4 @@
-"""Names of optimizers and cells keep their settings, whatever is in them."""
+"""Names of optimizers and cells keep their settings, whatever these contain."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Pairing runs, and refusing to where it would be a guess."""
+"""Pairing runs, and refusal where it is ambiguous."""
 
 import numpy as np
 import pytest

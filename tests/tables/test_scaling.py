@@ -1,4 +1,4 @@
-"""The exponent of a boundary: a known law is found, its interval covers, and what did not fit stays out."""
+"""The exponent of a boundary: a known law is found, its interval covers, and unfitted runs are left out."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ class TestExponent:
         assert found.high - found.low == pytest.approx(2 * 1.96 * 0.05 / 30**0.5, rel=0.3)
 
     def test_seeds_are_resampled_jointly(self):
-        """Luck that a seed has at all d alike moves no exponent; a twin with seeds shuffled by cell forgets it."""
+        """An effect of a seed common to all d moves no exponent; it is lost if seeds are shuffled within cells."""
         table = sweep(seeds=10, shared=0.3)
         joint = boundary_exponent(table, 0.1)
         rng = np.random.default_rng(1)

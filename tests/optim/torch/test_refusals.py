@@ -1,4 +1,4 @@
-"""What a training loop cannot give a rule is refused with the reason, and nothing has moved."""
+"""A rule that a training loop cannot serve is refused with the reason, and nothing has changed."""
 
 import math
 
@@ -101,7 +101,7 @@ def test_a_radius_that_is_spoilt_later_is_refused_at_the_next_step(style, rho):
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_a_closure_without_a_backward_pass(name):
-    """Not a step that does nothing; and a closure may well come to it later, at the perturbed point."""
+    """A step without any gradient is refused; a closure may have none at the perturbed point."""
     model = network()
     optimizer = like(ALLOWED[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     train(model, optimizer, 1)
@@ -161,7 +161,7 @@ def test_a_rule_that_takes_the_step_itself():
 
 
 class Asks(SAMRule):
-    """A rule that wants something of its loss."""
+    """A rule that calls a method of its loss."""
 
     def perturbation(self, loss, w, memory, t):
         return self.wish(loss, w), memory.own

@@ -125,7 +125,7 @@ BASES = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_radius_zero_is_the_base_bit_for_bit(name):
-    """For every rule but SAMPa, whose gradients come late."""
+    """For every rule but SAMPa, whose gradients are delayed."""
     rule, ours, plain, other = ALLOWED[name], network(), network(), network()
     options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
     train(ours, like(replace(rule, rho=0.0), ours.parameters(), torch.optim.SGD, **options), 8)
@@ -161,7 +161,7 @@ def test_outside_its_window_it_is_the_base(style):
 
 
 def flat(model):
-    """A closure without slope."""
+    """A closure with zero gradient."""
     return lambda: (0.0 * sum(p.sum() for p in model.parameters())).backward()
 
 
@@ -187,7 +187,7 @@ def test_a_zero_gradient_moves_nothing_in_two_steps(name):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_perturbed_by_the_radius(dtype):
-    """Gradients of 1e-6, whose squares half precision does not hold, still give a perturbation of length rho."""
+    """Gradients of 1e-6, whose squares underflow in half precision, still give a perturbation of length rho."""
     p = nn.Parameter(torch.zeros(100, dtype=dtype))
     optimizer = SAM([p], torch.optim.SGD, rho=0.5, lr=1.0)
     (1e-6 * p.sum()).backward()
