@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from featlearn.data.model import Frame, Noise, Signal, Slot, TrainingSet, fair_signs
+import torch
+
+from featlearn.data.model import Frame, FreshPatch, Kind, Noise, Signal, Slot, TrainingSet, fair_signs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,6 @@ class RepeatedPatch:
         return Frame((Signal(),), ((self.signal_norm**2,),), (noises,))
 
     def draw(self, draws):
-        import torch
-
         n, labels = self.n_samples, fair_signs(draws, "true labels", self.n_samples)
         signal, noise = (labels < 0).long(), (2 + torch.arange(n)).expand(len(labels), n)
         shown = torch.stack([signal, noise, signal, noise], 2)
@@ -39,4 +39,5 @@ class RepeatedPatch:
         return TrainingSet(labels, labels, shown, vectors, strengths)
 
     def population(self):
-        return ()
+        noise = FreshPatch(noise=0, times=2)
+        return tuple(Kind("", 0.5, sign, (FreshPatch(((0, sign),), times=3), noise)) for sign in (1.0, -1.0))

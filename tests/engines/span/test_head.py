@@ -8,6 +8,7 @@ from helpers import RULES, engine_of, make_run, mini_batches
 from repeated_patch import RepeatedPatch
 
 from featlearn.data import SignalNoise
+from featlearn.data.contract import breach
 from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.span.head import Head
@@ -36,6 +37,10 @@ def test_sums_by_hand_and_their_transpose(name):
     assert torch.allclose(head.per_patch(y), counts.mT @ y, rtol=1e-13, atol=1e-14)
     active, second = torch.randn(b, 3, size).double(), torch.randn(3, 2).double()
     assert torch.allclose(head.outputs(active, second), counts @ (active.mT @ second), rtol=1e-13, atol=1e-14)
+
+
+def test_the_contract_allows_one_patch_in_two_slots():
+    assert breach(RepeatedPatch()) is None
 
 
 @pytest.mark.parametrize("batch_size", [8, 3, 1])
