@@ -13,6 +13,7 @@ import featlearn
 PACKAGE, TESTS = Path(featlearn.__file__).parent, Path(__file__).parent
 LANDSCAPES = "every landscape: tests/models/test_landscapes.py"
 SECTIONS = "every section of a report: tests/bench/test_bench.py"
+ROWS = "what is recorded, and how a run ends: tests/test_simulation.py tests/loop/test_loop.py"
 STEPS = "every step of a loop: tests/loop/test_loop.py tests/loop/test_replay.py tests/loop/test_graphs.py"
 ENGINES = "every case: tests/engines/test_agreement.py tests/engines/test_contract.py tests/engines/span/test_engine.py"
 HESSIAN = "every route to the Hessian: tests/engines/test_curvature.py tests/engines/test_lanczos.py"
@@ -49,10 +50,10 @@ WITHOUT = {
     "engines.random_direction": "every law: tests/optim/test_random_perturbation.py tests/optim/torch/test_by_hand.py",
     "engines.span.curvature": HESSIAN,
     "engines.tape": "recorded and replayed: tests/loop/test_tapes.py tests/loop/test_replay.py",
-    "loop.batches": STEPS,
-    "loop.next_step": STEPS,
-    "loop.observer": STEPS,
-    "loop.state": STEPS,
+    "loop.batches": "epochs and their orders: tests/test_simulation.py",
+    "loop.next_step": "radii, rates and probes: tests/trackers/test_edges.py tests/trackers/test_sharpness.py",
+    "loop.observer": ROWS,
+    "loop.state": ROWS,
     "loop.stepper": STEPS,
     "models.landscape": LANDSCAPES,
     "models.product": LANDSCAPES,
