@@ -1,4 +1,5 @@
-"""tests/ mirrors featlearn/: the module a/b.py has the test file a/test_b.py, or stands in WITHOUT with the reason.
+"""tests/ mirrors featlearn/: the module a/b.py has the test file a/test_b.py, or is listed in WITHOUT with the reason:
+the files that test it through the modules that use it.
 
 The names of a package (__init__.py, __main__.py) are tested with its modules.
 """
@@ -10,36 +11,78 @@ import pytest
 import featlearn
 
 PACKAGE, TESTS = Path(featlearn.__file__).parent, Path(__file__).parent
-LANDSCAPES = "held by tests/models/test_landscapes.py over every landscape"
-SECTIONS = "held by tests/bench/test_bench.py over every section of a report"
-TO_COME = """
-    cli.measuring cli.reading cli.running
-    data.chebyshev data.digits data.gaussian data.none
-    engines.cpu.curvature engines.cpu.engine engines.cpu.geometry engines.cpu.hessian engines.cpu.lanczos
-    engines.cpu.loops engines.cpu.replay engines.cpu.shard_loops
-    engines.explicit.autograd engines.explicit.curvature engines.explicit.engine
-    engines.gpu.kernels engines.gpu.source
-    engines.loss engines.numbers engines.patches engines.problem engines.protocol engines.random_direction
-    engines.shards engines.tape engines.vector
-    engines.span.curvature engines.span.geometry
-    loop.batches loop.recorder loop.recording loop.state
-    optim.adam optim.answers optim.component_sam optim.dnsam optim.ema_sam optim.formulas optim.fsam optim.gsam
-    optim.looksam optim.nsam optim.signsgd optim.torch_optim optim.usam optim.vasso optim.wrapper optim.wsam
-    optim.torch.base optim.torch.memory optim.torch.numbers optim.torch.objective optim.torch.optimizer
-    optim.torch.passes optim.torch.plain optim.torch.space
-    tables.resamples
-    trackers.error_loops trackers.grad_alignment trackers.hessian_trace
-"""
+LANDSCAPES = "every landscape: tests/models/test_landscapes.py"
+SECTIONS = "every section of a report: tests/bench/test_bench.py"
+ROWS = "records and run status: tests/test_simulation.py tests/loop/test_loop.py"
+STEPS = "every step of a loop: tests/loop/test_loop.py tests/loop/test_replay.py tests/loop/test_graphs.py"
+ENGINES = "every case: tests/engines/test_agreement.py tests/engines/test_contract.py tests/engines/span/test_engine.py"
+HESSIAN = "every route to the Hessian: tests/engines/test_curvature.py tests/engines/test_lanczos.py"
+COMPILED = "against the plain twin: tests/engines/cpu/test_engine.py tests/engines/cpu/test_packed.py"
+KERNEL = "every kernel: tests/engines/gpu/test_engine.py"
+AVERAGED = "against their equations: tests/optim/test_averaged.py"
+TWO_GRADIENTS = "against their equations: tests/optim/test_two_gradients.py"
+COMPONENTS = "against their equations: tests/optim/test_components.py"
+OF_TORCH = "against torch: tests/optim/test_torch_rule.py"
+PASSES = "every rule as torch's optimizer: tests/optim/torch/test_by_hand.py tests/optim/torch/test_rules.py"
+COMMANDS = "every command: tests/test_cli.py"
 WITHOUT = {
+    "bench.compare": SECTIONS,
     "bench.curvature": SECTIONS,
-    "bench.duel": SECTIONS,
     "bench.figures": SECTIONS,
     "bench.machine": SECTIONS,
+    "cli.measuring": "the command: tests/bench/test_bench.py",
+    "cli.reading": COMMANDS,
+    "cli.running": COMMANDS,
+    "data.none": "draws nothing; trained on by tests/models/test_quadratic.py tests/models/test_saddle.py",
+    "engines.cpu.curvature": HESSIAN,
+    "engines.cpu.hessian": HESSIAN,
+    "engines.cpu.lanczos": HESSIAN,
+    "engines.cpu.operators": HESSIAN,
+    "engines.cpu.loops": COMPILED,
+    "engines.cpu.network": COMPILED,
+    "engines.cpu.shard_loops": "against the plain twin: tests/engines/cpu/test_shards.py",
+    "engines.explicit.autograd": ENGINES,
+    "engines.explicit.curvature": HESSIAN,
+    "engines.explicit.engine": ENGINES,
+    "engines.gpu.kernels": KERNEL,
+    "engines.gpu.source": KERNEL,
+    "engines.protocol": "types, and views: tests/trackers/test_contract.py tests/trackers/test_sharpness.py",
+    "engines.random_direction": "every law: tests/optim/test_random_perturbation.py tests/optim/torch/test_by_hand.py",
+    "engines.span.curvature": HESSIAN,
+    "engines.tape": "recorded and replayed: tests/loop/test_tapes.py tests/loop/test_replay.py",
+    "loop.batches": "epochs and their orders: tests/test_simulation.py",
+    "loop.next_step": "radii, rates and probes: tests/trackers/test_edges.py tests/trackers/test_sharpness.py",
+    "loop.observer": ROWS,
+    "loop.state": ROWS,
+    "loop.stepper": STEPS,
     "models.landscape": LANDSCAPES,
     "models.product": LANDSCAPES,
     "models.valley": LANDSCAPES,
-    "streams.loops": "held by tests/streams/test_lanes.py, bit by bit against plain torch",
-    **dict.fromkeys(TO_COME.split(), "to come"),
+    "optim.adam": OF_TORCH,
+    "optim.answers": "answers of trackers and rules: tests/loop/test_columns.py tests/test_custom.py",
+    "optim.component_sam": COMPONENTS,
+    "optim.dnsam": COMPONENTS,
+    "optim.ema_sam": AVERAGED,
+    "optim.fsam": AVERAGED,
+    "optim.gsam": TWO_GRADIENTS,
+    "optim.looksam": TWO_GRADIENTS,
+    "optim.nsam": COMPONENTS,
+    "optim.signsgd": "by hand: tests/optim/test_torch_rule.py",
+    "optim.torch.base": PASSES,
+    "optim.torch.memory": "kept, copied, carried: tests/optim/torch/test_state.py tests/optim/torch/test_groups.py",
+    "optim.torch.objective": PASSES,
+    "optim.torch.optimizer": PASSES,
+    "optim.torch.options": "options of groups: tests/optim/torch/test_refusals.py tests/optim/torch/test_loops.py",
+    "optim.torch.passes": "statistics of a pass: tests/optim/torch/test_statistics.py",
+    "optim.torch.plain": "tensors of all kinds: tests/optim/torch/test_complex.py tests/optim/torch/test_ddp.py",
+    "optim.torch.space": "tensors of all kinds: tests/optim/torch/test_odd_parameters.py tests/optim/torch/test_ddp.py",
+    "optim.torch_optim": OF_TORCH,
+    "optim.vasso": AVERAGED,
+    "optim.wrapper": "every wrapper: tests/optim/test_perturbed.py tests/optim/test_contract.py",
+    "optim.wsam": TWO_GRADIENTS,
+    "streams.loops": "bit by bit against plain torch: tests/streams/test_lanes.py",
+    "tables.resamples": "intervals of boundaries: tests/tables/test_scaling.py",
+    "trackers.integral_loops": "against the plain twin: tests/trackers/test_population_error.py",
 }
 
 
@@ -51,7 +94,7 @@ def names(folder, prefix=""):
 
 
 def complaints(modules, tested, without):
-    """What is wrong with the mirror: modules without a test file or a reason, and reasons without need."""
+    """Errors of the mirror: modules without a test file or a reason, and reasons without need."""
     modules, tested = set(modules), set(tested)
     for name in sorted(modules - tested - set(without)):
         *rooms, module = name.split(".")
@@ -85,7 +128,7 @@ def test_the_files_that_reasons_name_exist():
         (["store.rows"], [], {"store.rows": " "}, "store.rows stands in WITHOUT without a reason"),
     ],
 )
-def test_a_broken_mirror_is_seen(modules, tested, without, message):
+def test_a_broken_mirror_is_detected(modules, tested, without, message):
     """Negative control."""
     assert list(complaints(modules, tested, without)) == [message]
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import featlearn as fl
 from featlearn.cli import app
+from featlearn.data import DATA, XOR
 from featlearn.simulation import simulate
 from featlearn.trackers import TRACKERS
 
@@ -109,10 +110,11 @@ def test_every_word_of_the_table_exists():
     ]
     words = {word for row in rows for cell in (row[2], row[4]) for word in re.findall(r"`([a-z_.]+)`", cell)}
     everything = (*ALL_TRACKERS, TRACKERS["sam_edge"](), TRACKERS["stability_edge"]())
-    frame = simulate(make_run(RULES["sam"], record__trackers=everything)).to_frame()
+    runs = (make_run(RULES["sam"], record__trackers=everything), make_run(data=XOR(n_samples=8, dim=60, snr=0.3)))
+    columns = {column for run in runs for column in simulate(run).to_frame().columns}
     from featlearn.engines.protocol import Observation
 
-    known = {*frame.columns, *Observation.__dataclass_fields__}
+    known = {*columns, *DATA, *Observation.__dataclass_fields__}
     assert len(rows) >= 15 and words <= known, words - known
 
 

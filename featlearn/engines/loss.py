@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,20 +13,17 @@ from featlearn.engines.random_direction import Distribution, isotropic
 from featlearn.engines.vector import Scalar, Vector, spread
 from featlearn.streams.lanes import permutations, uniforms
 
-if TYPE_CHECKING:
-    from featlearn.engines.protocol import Engine
-
 
 @dataclass(frozen=True)
 class Loss(Algebra):
     """The training loss on the mini-batch of a step, as an update rule sees it, and the further draws of the step.
 
-    batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the order they were drawn, None for
-    the whole set, whose order is drawn on first use. step: t, which determines the draws of a step.
-    labels [b, n]: the observed ones unless given.
+    engine: see protocol.Engine. batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the
+    order they were drawn, None for the whole set, whose order is drawn on first use. step: t, which determines the
+    draws of a step. labels [b, n]: the observed ones unless given.
     """
 
-    engine: Engine
+    engine: Any
     batch: Tensor
     samples: Tensor | None = None
     step: int = 0
@@ -46,7 +43,8 @@ class Loss(Algebra):
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""
-        return self.engine.gradient(w, self.batch, self.labels)
+        gradient: Vector = self.engine.gradient(w, self.batch, self.labels)
+        return gradient
 
     @property
     def full(self) -> Loss:
@@ -67,7 +65,7 @@ class Loss(Algebra):
         n = self.batch.shape[1]
         draws, others = (uniforms(self.engine.seeds, name, n, self.step) for name in ("label noise", "other label"))
         labels = self.engine.labels if self.labels is None else self.labels
-        return replace(self, labels=cast(Any, self.engine).flipped(labels, draws <= spread(probability, draws), others))
+        return replace(self, labels=self.engine.flipped(labels, draws <= spread(probability, draws), others))
 
     def isotropic(self, law: Distribution) -> Vector:
         """Return a random direction: uniform on the unit sphere or in its ball, or Gaussian with mean square norm 1."""
@@ -75,7 +73,8 @@ class Loss(Algebra):
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""
-        return self.engine.inner(u, v)
+        product: Tensor = self.engine.inner(u, v)
+        return product
 
 
 def shuffled(seeds: Tensor, n: int, epoch: int) -> Tensor:

@@ -87,7 +87,7 @@ class PatchEngine(ABC):
         if p.n_outputs == 1:
             return torch.where(which, -labels, labels)
         others = (p.n_outputs - 1) * (1 - draws)
-        return torch.where(which, (labels + 1 + others.floor()) % p.n_outputs, labels)
+        return torch.where(which, (labels + 1 + others.floor().to(labels.dtype)) % p.n_outputs, labels)
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> PatchView:
         """Show the point w to trackers, with the alignments at the probe."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -26,9 +26,28 @@ if TYPE_CHECKING:
 
     from featlearn.engines.problem import Problem
     from featlearn.engines.protocol import PatchView
-    from featlearn.trackers.population_error import TestError
 
 _NUMBERS_AT_ONCE = {"cpu": 2**25, "cuda": 2**28}
+
+
+class Sampling(Protocol):
+    """The options of the integral (see TestError)."""
+
+    @property
+    def n_points(self) -> int:
+        """Points of each scramble."""
+
+    @property
+    def n_scrambles(self) -> int:
+        """Independent scrambles."""
+
+    @property
+    def noise_scale(self) -> float:
+        """Factor of the noise."""
+
+    @property
+    def loss(self) -> bool:
+        """Whether to compute the expected loss too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +76,7 @@ class Integral:
     flip_prob: Tensor
 
     @classmethod
-    def of(cls, view: PatchView, group: Group, tracker: TestError) -> Integral:
+    def of(cls, view: PatchView, group: Group, tracker: Sampling) -> Integral:
         """Return the integral over the group's noise, with the points and the noise scale of the tracker."""
         from featlearn.linalg import product
 

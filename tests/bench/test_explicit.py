@@ -14,9 +14,9 @@ from featlearn.trackers import Loss
 
 
 def same_draws(run):
-    draw = draw_run(run.data, run.network, run.seed, patches=True)
-    points = explicit.Points(torch.tensor(draw.patches), torch.tensor(draw.labels, dtype=torch.float64))
-    return explicit.CNN(torch.tensor(draw.weights)), points
+    draw = draw_run(run.data, run.network, run.seed, keep=True)
+    points = explicit.Points(draw.patches[0][draw.training.shown[0]], draw.training.labels[0])
+    return explicit.CNN(draw.weights[0]), points
 
 
 @pytest.mark.parametrize("rule", ["sgd", "sam"])

@@ -22,9 +22,16 @@ N_STEPS = 300
 SMALL = {"n_samples": 6, "dim": 30, "signal_norm": 1.0, "noise_std": 0.4, "flip_prob": 0.2}
 MODELS = {"signal_noise": SignalNoise(**SMALL), "xor": XOR(**SMALL, angle=70.0, n_patches=3, noise="independent")}
 IN_TURN = [name for name in GRAM_RULES if name not in IN_LAW]
-STEEP = ("square", "half_square", "exponential")  # losses whose slope grows: with a tenth of the learning rate
+STEEP = ("square", "half_square", "exponential", "smoothed_hinge")  # steep or with kinks: a tenth of the learning rate
 # where 1e-16 on the initial weights becomes more than 1e-12 in one and the same engine
-CHAOTIC: set[tuple[str, str, str]] = set()
+CHAOTIC = {
+    ("signal_noise", "square", "cubic"),
+    ("signal_noise", "square", "gelu"),
+    ("signal_noise", "square", "erf"),
+    ("signal_noise", "half_square", "identity"),
+    ("xor", "half_square", "relu3"),
+    ("xor", "half_square", "quadratic"),
+}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 import torch
-from helpers import engine_of, loss_on, make_landscape_run, make_run, mini_batches, view_of
+from helpers import engine_of, full_batches, loss_on, make_landscape_run, make_run, mini_batches, view_of
 
 from featlearn.data import SignalNoise
 from featlearn.engines.cpu.engine import CPUGramEngine
@@ -41,6 +41,19 @@ def test_a_name_without_a_formula_is_refused():
 def test_the_compiled_engine_refuses():
     with pytest.raises(ValueError, match=REFUSED):
         CPUGramEngine(changed(engine_of(make_run()).problem))
+
+
+@pytest.mark.parametrize("of", ["curvature", "micro-batches"])
+def test_what_the_compiled_engine_hands_its_problem_to_refuses(of):
+    engine = engine_of(make_run())
+    engine.problem = changed(engine.problem)
+    w, loss = engine.initial(), loss_on(engine, full_batches(engine, 1)[0])
+    with pytest.raises(ValueError, match=REFUSED):
+        if of == "curvature":
+            engine.curvature(w, loss.batch).top(1)
+        else:
+            shards = engine.shards(loss, 2)
+            shards.loss.gradient(shards.split(w))
 
 
 def test_the_compiled_tracker_refuses():

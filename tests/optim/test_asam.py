@@ -54,7 +54,7 @@ def test_nothing_changes_where_a_filter_is_scaled_with_its_output(rule):
 
     def perturbed(rule, scales):
         built = engine_of(run_of(rule, engine="weights", batch_size=8))
-        start, signs = built.initial(), built.problem.signs.flatten()
+        start, second = built.initial(), built.problem.head
         outputs = built._outputs
 
         def rescaled(leaves, patches):  # the network with its second layer divided by the scales
@@ -62,9 +62,9 @@ def test_nothing_changes_where_a_filter_is_scaled_with_its_output(rule):
 
         built._outputs = rescaled
         w = Vector(tuple(leaf * scales.reshape(1, 6, *[1] * (leaf.ndim - 2)) for leaf in start.leaves))
-        assert signs.numel() == 6
+        assert len(second) == 6
         point = rule.probe(loss_on(built, full_batches(built, 1)[0]), w, rule.init(w), 0)
-        return built.margins(point)
+        return built.outputs(point)
 
     plain = perturbed(rule, torch.ones_like(scales))
     assert torch.allclose(perturbed(rule, scales), plain, rtol=0, atol=1e-12)

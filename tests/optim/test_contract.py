@@ -19,13 +19,14 @@ from helpers import (
     loss_on,
     make_run,
     problem_of,
+    redrawn,
     same_bits,
 )
 
 from featlearn.engines.explicit.engine import WeightEngine
 from featlearn.engines.protocol import Loss, Vector
 from featlearn.engines.span.engine import GramEngine
-from featlearn.geometry import Draw, draw_run, gram_of_vectors
+from featlearn.geometry import draw_run
 from featlearn.optim import (
     ASAM,
     EMASAM,
@@ -240,19 +241,7 @@ STEPS = 40
 
 def build(kind, run, draw):
     problem = problem_of(run, draw)
-    return GramEngine(problem) if kind == "gram" else WeightEngine(problem, [draw])
-
-
-def redraw(run, draw, *, vectors=None, weights=None, biases=None, labels=None, true_labels=None):
-    """The draw with some parts replaced, and its patches and Gram matrices recomputed."""
-    vectors = draw.vectors if vectors is None else vectors
-    weights = draw.weights if weights is None else weights
-    biases = draw.biases if biases is None else biases
-    labels = draw.labels if labels is None else labels
-    true_labels = draw.true_labels if true_labels is None else true_labels
-    parts = replace(run.data.draw_labels(run.seed), true_labels=true_labels, labels=labels)
-    gram = gram_of_vectors(vectors, weights).with_bias(biases)
-    return Draw(true_labels, labels, gram, biases, vectors, weights, run.data.patches(vectors, parts))
+    return GramEngine(problem) if kind == "gram" else WeightEngine(problem, draw)
 
 
 def trained(kind, name, draw, samples=slice(None), batch_size=8):
@@ -264,7 +253,8 @@ def trained(kind, name, draw, samples=slice(None), batch_size=8):
 
 
 def original():
-    return draw_run(RUN.data, RUN.network, RUN.seed, patches=True)
+    """The run's own draw, without the axis of runs where it is changed."""
+    return draw_run(RUN.data, RUN.network, RUN.seed, keep=True)
 
 
 def close(a, b, tolerance=1e-10):
@@ -279,10 +269,13 @@ BY_POSITION = ("label_noise", "component_sam other_batch")  # draws of their own
 def test_permuting_samples_permutes_noise_coefficients(name, engine, batch_size):
     draw, order = original(), np.random.default_rng(0).permutation(8)
     rows = np.concatenate([[0], *[1 + 8 * q + order for q in range(3)]])
-    labels = {"labels": draw.labels[order], "true_labels": draw.true_labels[order]}
-    moved = redraw(RUN, draw, vectors=draw.vectors[rows], **labels)
+    own = draw.training
+    shown = own.shown[0].clone()
+    shown[:, 0] = shown[order, 0]  # the signal goes with its sample, each noise to its new number
+    labels = {"labels": own.labels[0][order], "true_labels": own.true_labels[0][order], "shown": shown}
+    moved = redrawn(RUN, vectors=draw.vectors[0][rows], **labels)
     a, b = trained(engine, name, draw, batch_size=batch_size), trained(engine, name, moved, order, batch_size)
-    assert close(b.coef, a.coef[..., np.append(rows, 25)]) and close(b.margins, a.margins[:, order])
+    assert close(b.coef, a.coef[..., rows]) and close(b.outputs, a.outputs[:, order])
     assert close(b.weight_gram, a.weight_gram)
     assert not close(b.coef, a.coef)
 
@@ -290,42 +283,44 @@ def test_permuting_samples_permutes_noise_coefficients(name, engine, batch_size)
 @pytest.mark.parametrize(("name", "engine"), SYMMETRIC)
 def test_permuting_filters_permutes_their_coefficients(name, engine):
     draw, order = original(), np.array([2, 0, 1, 4, 5, 3])
-    moved = redraw(RUN, draw, weights=draw.weights[order], biases=draw.biases[order])
+    moved = redrawn(RUN, weights=draw.weights[0][order], biases=draw.geometry.biases[0][order])
     a, b = trained(engine, name, draw), trained(engine, name, moved)
     assert close(b.coef, a.coef[:, order]) and close(b.weight_gram, a.weight_gram[:, order][:, :, order])
-    assert close(b.margins, a.margins) and not close(b.coef, a.coef)
+    assert close(b.outputs, a.outputs) and not close(b.coef, a.coef)
 
 
 @pytest.mark.parametrize(("name", "engine"), SYMMETRIC)
 def test_exchanging_the_classes_exchanges_the_filters(name, engine):
     """y -> -y with the patches unchanged (signal -> -signal, true labels -> -true labels)."""
     draw, order = original(), np.array([3, 4, 5, 0, 1, 2])
-    vectors = np.concatenate([-draw.vectors[:1], draw.vectors[1:]])
-    parts = {"vectors": vectors, "labels": -draw.labels, "true_labels": -draw.true_labels}
-    moved = redraw(RUN, draw, weights=draw.weights[order], biases=draw.biases[order], **parts)
-    assert np.array_equal(moved.patches, draw.patches)
+    own, shown = draw.training, draw.training.shown[0].clone()
+    shown[:, 0] = 1 - shown[:, 0]
+    vectors = torch.cat([-draw.vectors[0][:1], draw.vectors[0][1:]])
+    parts = {"vectors": vectors, "labels": -own.labels[0], "true_labels": -own.true_labels[0], "shown": shown}
+    moved = redrawn(RUN, weights=draw.weights[0][order], biases=draw.geometry.biases[0][order], **parts)
+    assert torch.equal(moved.patches[0][shown], draw.patches[0][own.shown[0]])
     a, b = trained(engine, name, draw), trained(engine, name, moved)
-    sign = torch.ones(26, dtype=torch.float64)
+    sign = torch.ones(25, dtype=torch.float64)
     sign[0] = -1
-    assert close(b.coef, a.coef[:, order] * sign) and close(b.margins, a.margins)
+    assert close(b.coef, a.coef[:, order] * sign) and close(b.outputs, -a.outputs)
 
 
 @pytest.mark.parametrize(("name", "engine"), [route for route in SYMMETRIC if route[0] not in BY_COORDINATE])
 def test_rotating_the_space_changes_nothing(name, engine):
     draw = original()
     q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))
-    moved = redraw(RUN, draw, vectors=draw.vectors @ q, weights=draw.weights @ q)
+    moved = redrawn(RUN, vectors=draw.vectors[0].numpy() @ q, weights=draw.weights[0].numpy() @ q)
     a, b = trained(engine, name, draw), trained(engine, name, moved)
-    for field in ("coef", "align", "weight_gram", "margins"):
+    for field in ("coef", "align", "signal_align", "weight_gram", "outputs"):
         assert close(getattr(a, field), getattr(b, field)), field
-    stretched = redraw(RUN, draw, vectors=draw.vectors @ (1.001 * q), weights=draw.weights @ q)
-    assert not close(trained(engine, name, stretched).margins, a.margins, 1e-6)
+    stretched = redrawn(RUN, vectors=draw.vectors[0].numpy() @ (1.001 * q), weights=draw.weights[0].numpy() @ q)
+    assert not close(trained(engine, name, stretched).outputs, a.outputs, 1e-6)
 
 
 @pytest.mark.parametrize("name", BY_COORDINATE)
 def test_rules_that_need_coordinates_depend_on_a_rotation(name):
-    """Otherwise it would not need them."""
+    """Otherwise they would not need them."""
     draw = original()
     q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))
-    moved = redraw(RUN, draw, vectors=draw.vectors @ q, weights=draw.weights @ q)
-    assert not close(trained("weights", name, draw).margins, trained("weights", name, moved).margins, 1e-6)
+    moved = redrawn(RUN, vectors=draw.vectors[0].numpy() @ q, weights=draw.weights[0].numpy() @ q)
+    assert not close(trained("weights", name, draw).outputs, trained("weights", name, moved).outputs, 1e-6)

@@ -75,11 +75,11 @@ def test_small_singular_values_are_kept_to_rounding(engine):
     run = run_of(RULES[0], engine=engine)
     built, plain = engine_of(run), PlainNetwork(run)
     loss, draw = Loss(built, full_batches(built, 1)[0]), torch.Generator().manual_seed(0)
-    rows = torch.randn(6, len(plain.vectors), dtype=torch.float64, generator=draw)
+    rows = torch.randn(6, len(plain.distinct), dtype=torch.float64, generator=draw)
     if engine == "gram":
         u = built.direction(rows[None])
     else:
-        weights = rows @ torch.tensor(plain.vectors)
+        weights = rows @ torch.tensor(plain.distinct)
         u = built.initial().with_leaves((weights[None, :, :-1], weights[None, :, -1]))
     squares, vectors = torch.linalg.eigh(built.rows_gram(u))
     left = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64, generator=draw))[0]

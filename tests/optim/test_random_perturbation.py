@@ -31,10 +31,10 @@ def perturbations(engine, law, change=None):
 def statistics(aligns, built):
     """Statistics that distinguish laws: an alignment, a product of two filters' ones, the length within the span."""
     gram = built.problem.gram[0].numpy()
-    f = len(built.problem.signs)
+    f = len(built.problem.head)
     rows = aligns.reshape(len(aligns), f, -1)
     inside = np.einsum("tfk,kl,tfl->t", rows, np.linalg.pinv(gram, rcond=1e-10, hermitian=True), rows)
-    return rows[:, 0, 1], rows[:, 0, 1] * rows[:, 1, 2], inside.round(9)  # where all is inside it is rho^2
+    return rows[:, 0, 2], rows[:, 0, 2] * rows[:, 1, 3], inside.round(9)  # where all is inside it is rho^2
 
 
 @pytest.mark.parametrize("law", LAWS)

@@ -42,7 +42,7 @@ def by_torch(engine, batches, cls, rho=0.0, **options):
     """The weights after steps of torch on tensors without lanes, the gradient by autograd of the loss written here."""
     parameters = [leaf[0].clone().requires_grad_() for leaf in engine.initial().leaves]
     optimizer = cls(parameters, **options)
-    patches, labels, signs = engine._patches[0], engine.labels[0], engine.problem.signs.flatten()
+    patches, labels, signs = engine._patches[0], engine.labels[0], engine.problem.head[:, 0]
 
     def gradients(batch):
         weight, bias = parameters

@@ -37,7 +37,7 @@ def test_cuda_is_refused_where_there_is_none(tmp_path, monkeypatch):
 def test_jobs_are_those_asked_for_all_cores_or_one_for_a_gpu():
     assert (checked_jobs(3, "cpu"), checked_jobs(-1, "cpu"), checked_jobs(3, "cuda")) == (3, cpu_count(), 1)
     for n_jobs in (0, -2):
-        with pytest.raises(SweepError, match=f"at least 1, or -1 for one a core; found {n_jobs}"):
+        with pytest.raises(SweepError, match=f"at least 1, or -1 for one per core; found {n_jobs}"):
             checked_jobs(n_jobs, "cpu")
 
 

@@ -10,7 +10,6 @@ from helpers import RULES, drawn_batches, engine_of, full_batches, make_run, vie
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.curvature import GramCurvature
 from featlearn.loop import NextStep
-from featlearn.optim import SAM, SGD
 from featlearn.runs import Record
 from featlearn.simulation import simulate
 from featlearn.trackers import GradAlignment, HessianTrace, Sharpness, TestError
@@ -78,38 +77,3 @@ def test_a_stopped_run_shows_its_last_point(activation):
     assert seldom.status == "fitted" and 0 < seldom.stopped_step < 60
     for name, values in seldom.values.items():
         assert values[-1] == dense.values[name][-1] and np.isfinite(values).all(), name
-
-
-# alignment
-
-
-def test_alignment_by_hand():
-    run = make_run(SAM(rho=0.5, base=SGD(lr=0.1)), engine="weights", data__dim=20)
-    view, batch = on_batch(run)
-    g = view.engine.gradient(view.w, batch).leaves[0].flatten()
-    length = g.norm()
-    there = view.engine.gradient(view.w + (0.5 / length.item()) * view.engine.gradient(view.w, batch), batch)
-    v = view.engine.curvature(view.w, batch).principal().leaves[0].flatten()
-    columns = GradAlignment()(view)
-    assert columns["grad_alignment"].item() == pytest.approx(abs(g @ v).item() / length.item(), rel=1e-12)
-    h = there.leaves[0].flatten()
-    assert columns["sam_grad_alignment"].item() == pytest.approx((abs(h @ v) / h.norm()).item(), rel=1e-10)
-    assert columns["grad_alignment"].item() != columns["sam_grad_alignment"].item()
-
-
-def test_without_perturbation_both_gradients_are_one():
-    for rule in (SGD(lr=0.1), SAM(rho=0.0, base=SGD(lr=0.1)), SAM(rho=0.1, start=3, base=SGD(lr=0.1))):
-        columns = GradAlignment()(view_of(make_run(rule)))
-        assert torch.equal(columns["grad_alignment"], columns["sam_grad_alignment"])
-
-
-def test_one_sample_is_aligned_with_its_own_curvature():
-    """H = l'' g g' for one sample and the ReLU, so the cosine is 1; for two classes of noise it is less."""
-    view, _ = on_batch(make_run(train__batch_size=1))
-    assert GradAlignment(batch="batch")(view)["grad_alignment"].item() == pytest.approx(1, abs=1e-12)
-    assert GradAlignment()(view)["grad_alignment"].item() < 0.999
-
-
-def test_where_nothing_moves_nothing_is_aligned():
-    columns = GradAlignment()(view_of(make_run(network__init_std=0.0, data__signal_norm=0.0)))
-    assert columns["grad_alignment"].item() == columns["sam_grad_alignment"].item() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,16 +12,13 @@ from torch import Tensor
 from featlearn.engines.cpu import hessian, lanczos
 from featlearn.engines.cpu.coordinates import WideCoordinates
 from featlearn.engines.cpu.hessian import Linear
-from featlearn.engines.cpu.network import incidence_of
+from featlearn.engines.cpu.network import incidence_of, network_of
 from featlearn.engines.cpu.operators import COORDINATES, MATRIX, SPAN, Operator
 from featlearn.engines.lanczos import TOLERANCE, by_size, normals
 from featlearn.engines.span import curvature as plain
 from featlearn.engines.span.curvature import GramCurvature
 from featlearn.linalg import product
 from featlearn.tiles import padded
-
-if TYPE_CHECKING:
-    from featlearn.engines.cpu.engine import CPUGramEngine
 
 
 class CPUGramCurvature(GramCurvature):
@@ -31,7 +27,6 @@ class CPUGramCurvature(GramCurvature):
     A few eigenvalues come from Lanczos' method, many from whole matrices.
     """
 
-    _engine: CPUGramEngine
     _coordinates: WideCoordinates
 
     def _values(self, k: int) -> Tensor:
@@ -66,7 +61,7 @@ class CPUGramCurvature(GramCurvature):
         incidence = incidence_of(p, np.float64)
         found = Linear(slopes, seconds, np.zeros((b, p.n_samples)), incidence)
         arrays = (self._align, p.labels.double(), self._batch, p.head[:, 0].double())
-        hessian.linearize(*(x.contiguous().numpy() for x in arrays), self._engine.network, found)
+        hessian.linearize(*(x.contiguous().numpy() for x in arrays), network_of(p), found)
         return found
 
     def _of_samples(self, *, vectors: bool = False) -> tuple[Tensor, Tensor]:

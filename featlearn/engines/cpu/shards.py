@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from featlearn.engines.cpu import shard_loops
+from featlearn.engines.cpu.network import network_of
 from featlearn.engines.cpu.packed import Layout, PackedVector
 from featlearn.engines.protocol import Scalar, Vector
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.vector import spread
 from featlearn.tiles import padded
-
-if TYPE_CHECKING:
-    from featlearn.engines.cpu.engine import CPUGramEngine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +92,10 @@ class ShardEngine:
 
     provides = GramEngine.provides
 
-    def __init__(self, whole: CPUGramEngine, samples: Tensor, gram: NDArray[Any], times: NDArray[Any]) -> None:
+    def __init__(self, whole: GramEngine, samples: Tensor, gram: NDArray[Any], times: NDArray[Any]) -> None:
         self._whole, self._samples, self._gram, self._times = whole, samples, gram, times
         problem, (b, count, size) = whole.problem, samples.shape
+        self._network = network_of(problem)
         self.labels = problem.labels.gather(1, samples.reshape(b, -1)).reshape(-1, size)
         self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (problem.seeds, problem.n_parameters))
         self._patches, self._shown = (x.flatten(0, 1).numpy() for x in problem.patches_of(samples))
@@ -122,7 +121,7 @@ class ShardEngine:
             (self.labels if labels is None else labels).numpy(),
             batch.numpy(),
             (self._patches, self._shown, self._times, self._gram, self._second),
-            self._whole.network,
+            self._network,
             coef.numpy(),
             align.numpy(),
             squares.numpy(),

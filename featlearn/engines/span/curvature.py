@@ -16,21 +16,39 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.lanczos import lanczos, largest, normals
+from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Vector
 from featlearn.engines.span.coordinates import Coordinates
+from featlearn.engines.span.head import Head
 from featlearn.linalg import eigh, eigvalsh, product
-
-if TYPE_CHECKING:
-    from featlearn.engines.span.engine import GramEngine
 
 LARGE = 2.0**300  # slopes above this are scaled before they are multiplied
 DENSE = 64  # size up to which all eigenvalues of a matrix are computed at once
+
+
+class Network(Protocol):
+    """The part of an engine that a Hessian uses (see GramEngine)."""
+
+    problem: Problem
+
+    @property
+    def head(self) -> Head:
+        """The part of the network after the activations."""
+
+    def align(self, w: Vector) -> Tensor:
+        """Return the pre-activations on the patches."""
+
+    def second(self, w: Vector) -> Tensor:
+        """Return the second layer."""
+
+    def vector(self, alpha: Tensor, coef: Tensor, align: Tensor, second: Tensor | None = None) -> Vector:
+        """Return a vector made of these leaves."""
 
 
 class GramCurvature:
@@ -39,7 +57,7 @@ class GramCurvature:
     For the ReLU the Hessian that exists almost everywhere; see the protocol Curvature.
     """
 
-    def __init__(self, engine: GramEngine, coordinates: Coordinates, w: Vector, batch: Tensor) -> None:
+    def __init__(self, engine: Network, coordinates: Coordinates, w: Vector, batch: Tensor) -> None:
         self._engine, self._coordinates, self._dtype = engine, coordinates, batch.dtype
         self._problem, self._head = engine.problem, engine.head
         self._align, self._batch = engine.align(w).double().contiguous(), batch.double()

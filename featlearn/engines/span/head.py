@@ -18,7 +18,8 @@ class Head:
         self._times = problem.gram.new_tensor(problem.times, dtype=torch.float64)
         self._incidence = self._times.new_zeros(b, n, problem.gram.shape[1])
         for slot, count in zip(problem.shown.unbind(2), problem.times, strict=True):
-            self._incidence.scatter_(2, slot[..., None], count)
+            counts = self._times.new_full((b, n, 1), count)
+            self._incidence.scatter_add_(2, slot[..., None], counts)  # two slots may show one patch
 
     def per_sample(self, x: Tensor) -> Tensor:
         """Sum over the patches that every sample shows, times scale: [b, N, c] -> [b, n, c]."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import RECORDED, RULES, make_run, mini_batches, programs_of, run_to
 from mock_device import quicken_interpreter
+from repeated_patch import RepeatedPatch
 
 from featlearn.data import XOR
 from featlearn.engines.span.engine import GramEngine
@@ -128,6 +129,11 @@ def three_classes(problem):
         "head": torch.eye(3, device=DEVICE).repeat_interleave(2, 0).to(problem.head),
         "n_classes": 3,
     }
+
+
+def test_one_patch_in_two_slots_of_a_sample():
+    runs = [make_run(RULES["sam"], data=RepeatedPatch(), seed=seed) for seed in range(2)]
+    assert distance(*run_both(*pair(runs))) <= 1e-11
 
 
 @pytest.mark.parametrize("second_layer", ["fixed", "trained"])

@@ -14,7 +14,6 @@ from training import apart, batches, closure_of, loss_of, network, plain_train, 
 
 from featlearn.engines.explicit.engine import TwoLayerModule
 from featlearn.engines.protocol import batch_weights
-from featlearn.geometry import draw_run
 from featlearn.optim import ASAM, SAMPa
 from featlearn.optim import SAM as SAMRule
 from featlearn.optim.schedules import UNCHANGED
@@ -31,14 +30,14 @@ def in_both_worlds(rule, steps):
     engine = build_engine([run], "cpu")
     problem, start = engine.problem, engine.initial()
     parts = [*(leaf[0].clone() for leaf in start.leaves), *([] if bias else [None])]
-    module = TwoLayerModule(*parts, problem.signs.flatten(), problem.scale, problem.activation)
-    patches = torch.as_tensor(draw_run(run.data, run.network, run.seed, patches=True).patches)
+    module = TwoLayerModule(*parts, problem.head, problem.scale, problem.activation, trained=False)
+    patches = engine._patches[0]
     optimizer = like(rule, module.parameters(), torch.optim.SGD, **own_numbers(rule.base))
     n_shards = getattr(rule, "n_shards", 1)
 
     def closure_on(batch):
         def closure():
-            loss = (batch[0] * F.softplus(-problem.labels[0] * module(patches))).sum()
+            loss = (batch[0] * F.softplus(-problem.labels[0] * module(patches)[:, 0])).sum()
             loss.backward()
             return loss
 

@@ -1,27 +1,9 @@
-"""Data of the landscapes: Gaussian inputs, points of a Chebyshev polynomial, digits."""
+"""Handwritten digits."""
 
 import numpy as np
 import pytest
 
-from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
-from featlearn.data.gaussian import Gaussian
-
-
-def test_chebyshev_points_lie_on_the_polynomial():
-    """T_k(cos a) = cos k a, at equally spaced points that hold both ends."""
-    x, y = Chebyshev(n_samples=21, degree=5).draw(0)
-    assert x.shape == y.shape == (21, 1)
-    assert np.allclose(np.diff(x[:, 0]), 0.1) and (x[0, 0], x[-1, 0]) == (-1, 1)
-    assert np.allclose(y, np.cos(5 * np.arccos(x)), atol=1e-13)
-    assert np.array_equal(Chebyshev().draw(0)[0], Chebyshev().draw(1)[0])
-
-
-def test_gaussian_inputs_have_the_stated_decay():
-    (x,) = Gaussian(n_samples=40_000, dim=4, decay=1.0).draw(0)
-    assert np.allclose(x.std(0) * np.arange(1, 5), 1, atol=0.02)
-    assert np.allclose(np.corrcoef(x.T), np.eye(4), atol=0.02)
-    assert not np.array_equal(x, Gaussian(n_samples=40_000, dim=4, decay=1.0).draw(1)[0])
 
 
 def test_digits_are_standardised_and_one_hot():
