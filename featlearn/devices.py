@@ -13,5 +13,5 @@ def chosen_device(device: str) -> str:
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda; found {device!r}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, but torch finds no CUDA device here; use cpu or auto")
+        raise ValueError("device cuda was requested, but torch finds no CUDA device; use cpu or auto")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
 """Checks once per process that a run's numbers depend on its own seed only on this machine.
 
 Products and eigenvalues do so by construction (linalg.py). Torch's functions and sums round all entries of whole vector
-registers alike, and every block fills whole registers; the check reports a library or processor for which this fails.
+registers equally, and every block fills whole registers; the check reports a library or processor for which this fails.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A batched BLAS or LAPACK routine may round a matrix differently at different places of its batch, since it may choose
 instructions by address or index. So products on a CPU are compiled here (tiles.py), and eigenvalues are computed one
-matrix at a time, each copied to the start of a cache line. On a GPU one launch treats all matrices of a batch alike.
+matrix at a time, each copied to the start of a cache line. On a GPU one launch treats all matrices equally.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def times(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _device_product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply [b, m, s] and [b, s, n] on a GPU, where all matrices of a batch are treated alike."""
+    """Multiply [b, m, s] and [b, s, n] on a GPU, where all matrices of a batch are treated in the same way."""
     return left @ right
 
 

@@ -1,6 +1,6 @@
 """Update rules from their published equations, on explicit weights: the reference for the rules of featlearn.optim.
 
-They read the parameters of a base from featlearn.optim, and use nothing else of it and nothing of the engines.
+They read the parameters of a base from featlearn.optim, and use nothing else of it or of the engines.
 """
 
 import numpy as np

@@ -65,7 +65,7 @@ def test_other_values_than_configs_are_refused(what, tmp_path):
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_simulate_and_sweep_choose_the_device_alike(there, monkeypatch, tmp_path):
+def test_simulate_and_sweep_choose_the_same_device(there, monkeypatch, tmp_path):
     used = []
     whole = simulation.simulate_block
 

@@ -45,7 +45,7 @@ def test_the_heat_map_of_kou_2023(signal, published):
 
 
 def test_training_sits_at_the_edge_of_stability_and_below_it_does_not():
-    """As analysis/edge_of_stability.py has it, on a polynomial of degree 3, which is learned in fewer steps.
+    """As in analysis/edge_of_stability.py, on a polynomial of degree 3, which is learned in fewer steps.
 
     The median of sharpness / edge over the second half lies in [.95, 1.08] where the first half has reached the edge.
     Negative control: gradient descent, and SAM of a tiny radius, at a twentieth of the lr are far below.
@@ -62,7 +62,7 @@ def test_training_sits_at_the_edge_of_stability_and_below_it_does_not():
 
 
 def test_the_signal_noise_network_trains_at_sams_edge_where_its_loss_has_a_floor_and_only_there():
-    """As analysis/edge_cnn.py has it, for softplus: SAM at 1.00 [.97, 1.03]; GD at a third of the lr at .22.
+    """As in analysis/edge_cnn.py, for softplus: SAM at 1.00 [.97, 1.03]; GD at a third of the lr at .22.
 
     Where the loss falls to 0 the ratio of SAM is below .2, and the sharpness never above its first value.
     """

@@ -223,7 +223,7 @@ def test_words_with_a_colon_are_own():
 # stores
 
 
-def test_an_edited_rule_is_computed_anew_and_a_store_holds_both(lab):
+def test_an_edited_rule_is_computed_anew_and_a_store_keeps_both(lab):
     assert swept().done == 3
     assert (swept().done, swept().reused) == (0, 3)
     Path("my_rules.py").write_text(RULES.replace("return self.scale", "return 9 * self.scale"))
@@ -263,7 +263,7 @@ def test_a_parcel_arrives_where_the_file_was_never_read(lab):
     run = fl.load_config("own.yaml").base_run()
     Path("broken.py").write_text("raise SystemError")
     with pytest.raises(CustomError):
-        find_class("broken.py:Mine", lab)  # comes along, and is not run where nobody asks for it
+        find_class("broken.py:Mine", lab)  # sent along, and not run unless used
     Path("parcel").write_bytes(pickle.dumps(Parcel([run])))
     Path("my_rules.py").unlink()
     code = "import pickle; [run] = pickle.load(open('parcel', 'rb')); print(run.run_id, run.optimizer.scale)"

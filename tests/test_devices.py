@@ -12,7 +12,7 @@ def test_the_device_is_that_asked_for_or_the_best_there_is(available, monkeypatc
     if available:
         assert chosen_device("cuda") == "cuda"
     else:
-        with pytest.raises(ValueError, match="device cuda was asked for, but torch finds no CUDA device here"):
+        with pytest.raises(ValueError, match="device cuda was requested, but torch finds no CUDA device"):
             chosen_device("cuda")
 
 

@@ -20,7 +20,7 @@ CONFIG = {
 }
 
 
-def test_counts_are_exact_where_all_runs_are_counted_or_alike():
+def test_counts_are_exact_where_all_runs_are_counted_or_equal():
     longer = load_config({**CONFIG, "sweep": {"train.n_steps": [100, 1000], "seed": range(3)}})
     assert estimate.count(longer) == estimate.Count(6, 3 * 1100, 3 * (2 + 11))
     many = load_config({**CONFIG, "sweep": {"seed": range(20_000)}})

@@ -1,6 +1,6 @@
 """The floors of the house: imports point down only, read from the sources with ast.
 
-A room is a module or a package right below featlearn, or one within a room that FLOORS names because it stands higher.
+A room is a module or a package right below featlearn, or one within a room that FLOORS lists on a higher floor.
 A new one needs a line in FLOORS.
 """
 
@@ -111,7 +111,7 @@ IMPORTS = [found for module, source in SOURCES.items() for found in imports(modu
 def room(module):
     """The second part of a dotted name of ours; "" for the package itself, None for what is not ours.
 
-    The second and third where these are a room within a room.
+    The second and third for a room within a room.
     """
     parts = module.split(".")
     if parts[0] != "featlearn":
@@ -177,7 +177,7 @@ def test_imports_point_down():
         ("featlearn", "from featlearn.simulation import simulate"),
     ],
 )
-def test_an_import_upwards_is_seen(module, line):
+def test_an_import_upwards_is_detected(module, line):
     """Negative control."""
     assert [complaint(found) for found in imports(module, line) if complaint(found)]
 

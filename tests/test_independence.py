@@ -49,7 +49,7 @@ def test_a_simulation_checks_once(monkeypatch):
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 5), (5, 3), (7, 7), (20, 21)])
-def test_every_place_of_a_full_block_is_alike(name, dtype, shape):
+def test_all_lanes_of_a_full_block_agree(name, dtype, shape):
     """On more numbers and sizes than the check itself uses."""
     for b in (LEAST, 4 * LEAST):
         numbers = uniforms(torch.tensor([sum(shape)]), "places", shape[0] * shape[1]).reshape(shape).to(dtype) + 0.01

@@ -65,7 +65,7 @@ def tensors(draw):
 @pytest.mark.parametrize("n_samples, n_filters", [(2, 1), (3, 2), (5, 2), (7, 4), (8, 4), (16, 5), (20, 10), (33, 6)])
 @pytest.mark.parametrize("bias, orthogonal", [(False, False), (True, True)])
 @pytest.mark.parametrize("model", [SignalNoise, XOR])
-def test_a_run_is_drawn_alike_alone_and_in_any_block(n_samples, n_filters, bias, orthogonal, model):
+def test_a_run_has_the_same_draw_alone_and_in_any_block(n_samples, n_filters, bias, orthogonal, model):
     """Bits, at odd sizes and beside other dimensions: loops and products round the ends of an array in other ways."""
     own = {"orthogonal_noise": orthogonal} if model is SignalNoise else {}
 

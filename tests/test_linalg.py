@@ -40,7 +40,7 @@ def bits_are_of_the_own_matrices(function, *arrays):
 @pytest.mark.parametrize("multiply", [product, plain_product])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("s", SIZES)
-def test_a_product_is_right_and_its_bits_are_of_its_own_matrices(multiply, dtype, s):
+def test_a_product_is_right_and_its_bits_depend_on_its_own_matrices(multiply, dtype, s):
     for m, n in zip(SIZES, [*SIZES[s % 7 :], *SIZES[: s % 7]], strict=True):
         left, right = numbers(5, m, s, dtype=dtype), numbers(5, s, n, dtype=dtype, seed=1)
         exact = left.double() @ right.double()
@@ -93,7 +93,7 @@ def test_times_is_a_product_with_a_vector(dtype):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_eigenvalues_are_right_and_their_bits_are_of_the_own_matrix(size):
+def test_eigenvalues_are_right_and_their_bits_depend_on_their_own_matrix(size):
     x = numbers(5, size, size)
     matrices = x + x.mT
     values, vectors = eigh(matrices)

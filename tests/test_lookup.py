@@ -89,7 +89,7 @@ def test_every_spelling_finds_its_own_value(seed):
         assert selected(table, {"v": float(text)})[row]
 
 
-def test_texts_that_look_like_something_else_stand_in_quotes():
+def test_ambiguous_texts_are_quoted():
     """So that their spelling, read as YAML, is the text again."""
     mixed = pd.DataFrame({"cut": [0.5, "0.5", True, "True", None, "null", "a,b", "auto"]}, dtype=object)
     words = listed(mixed["cut"], most=10).split(", ")

@@ -11,7 +11,7 @@ from featlearn.custom import Source
 from featlearn.provenance import PACKAGES, git_revision, provenance
 
 
-def test_versions_device_and_sources_stand_in_it_and_no_name_of_a_machine_or_user():
+def test_it_has_versions_device_and_sources_and_no_name_of_a_machine_or_user():
     sources = [Source("b", "two"), Source("b", "one"), Source("a", "three")]
     found = provenance("cuda: mock device", sources)
     assert found["torch"] == torch.__version__ and found["python"] == platform.python_version()

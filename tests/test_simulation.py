@@ -423,6 +423,6 @@ def test_an_invalid_simulation_is_refused():
         simulate("first.yaml")
     for device in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):
         with pytest.raises(
-            ValueError, match=r"device must be auto, cpu or cuda; found 'gpu'|torch finds no CUDA device here"
+            ValueError, match=r"device must be auto, cpu or cuda; found 'gpu'|torch finds no CUDA device"
         ):
             simulate(make_run(), device=device)

@@ -78,7 +78,7 @@ def test_a_status_counts_runs_and_gives_reasons_for_failures():
     assert "why" not in status_text(StoreStatus(1, 1, 0, 0, 0, 0, 0, 0, {}), Path("out"))
 
 
-def test_words_and_keys_stand_with_their_defaults_and_meanings():
+def test_words_and_keys_are_listed_with_their_defaults_and_meanings():
     (sam,) = [entry for entry in describe("optimizers") if entry.name == "sam"]
     assert ["sam", *", ".join(sam.engines).split(), *sam.doc.split()] in lines(words_text("optimizers", [sam]))
     assert brief_text(sam).startswith(f"sam ({', '.join(sam.engines)}; ") and "base=sgd" in brief_text(sam)

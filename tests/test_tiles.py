@@ -53,7 +53,7 @@ def test_wide_values(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_product_has_the_same_bits_wherever_it_stands(dtype):
+def test_a_product_has_the_same_bits_at_any_position(dtype):
     """Rows and columns that move to another tile, with other neighbours, keep every bit."""
     left, right = random((11, 21), dtype), random((21, 45), dtype, 1)
     whole = product(left, right, 45)

@@ -169,7 +169,7 @@ def _parameters(s: Sections) -> Conflicts:
     for tracker, many, what in asking:
         if many > found:
             name = config_name(tracker)
-            yield "record.trackers", f"{name} asks for {many} {what}; the network has {found} parameters"
+            yield "record.trackers", f"{name} needs {many} {what}; the network has {found} parameters"
 
 
 def _edges(s: Sections) -> Conflicts:

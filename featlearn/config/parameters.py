@@ -144,7 +144,7 @@ def meaning(name: str, doc: str) -> str:
 
 
 def single(hint: Any) -> bool:
-    """Whether an annotation is one number, word or switch, or a stand-in for one such as {theory: c}."""
+    """Whether an annotation is one number, word or switch, or a mapping in place of one, such as {theory: c}."""
     plain = (int, float, bool, str, NoneType)
     return all(leaf in plain or is_typeddict(leaf) or get_origin(leaf) is Literal for leaf in leaves(hint))
 

@@ -23,7 +23,7 @@ def _breaches(data: Any) -> Iterator[str]:
     frame, slots, n, n_signals = data.frame, data.slots, data.n_samples, len(data.frame.signals)
     square = [len(row) for row in frame.gram] == [n_signals] * n_signals
     if not square or any(frame.gram[i][j] != frame.gram[j][i] for i in range(n_signals) for j in range(i)):
-        yield f"frame.gram is not a symmetric {n_signals} x {n_signals} matrix, as frame.signals asks for"
+        yield f"frame.gram is not a symmetric {n_signals} x {n_signals} matrix, as frame.signals requires"
     if any(not 0 <= owner < n for owner in frame.owners):
         yield f"frame.noises have owners that are none of the {n} samples"
     if (shown := sum(slot.times for slot in slots)) != data.n_patches:

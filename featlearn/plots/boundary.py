@@ -82,7 +82,7 @@ class Curve:
             shut, far = (first <= end) & (end <= last), (end < first) | (last < end)
             ax.plot(x[shut], end[shut], "_", ms=4, mew=0.9, color=colour, transform=shift(0))
             ax.plot(x[far], edge[far], marker, ms=3, mew=0, color=colour, transform=shift(up))
-        ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # what is shifted does not count by itself
+        ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # matplotlib ignores shifted artists
 
     def draw_theory(self, ax: Axes, colour: Any) -> None:
         """Draw the slope of the theory, if any, below the points."""

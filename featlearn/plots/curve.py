@@ -67,7 +67,7 @@ def _bars(ax: Axes, x: Floats, mean: Floats, low: Floats, high: Floats, colour: 
     x, mean, low, high = x[known], mean[known], low[known], high[known]
     ends = np.clip([mean - low, high - mean], 0, None)
     ax.errorbar(x, mean, ends, fmt="none", color=colour, elinewidth=0.8, capsize=2, transform=shifted(ax, aside, 0))
-    ax.update_datalim(np.column_stack([np.tile(x, 2), [*low, *high]]))  # what is shifted does not count by itself
+    ax.update_datalim(np.column_stack([np.tile(x, 2), [*low, *high]]))  # matplotlib ignores shifted artists
 
 
 def _signs(ax: Axes, x: Floats, mean: Floats, colour: str) -> None:

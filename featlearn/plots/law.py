@@ -82,7 +82,7 @@ class Overlay:
         return level, points.dropna(subset=[x, y])
 
     def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> LawLine | None:
-        """Return the law's line, or None; a law asked for by name raises ValueError where it fails."""
+        """Return the law's line, or None; a law requested by name raises ValueError where it fails."""
         law = own_law(runs) if self.theory == "auto" else self.theory
         if law is None or law == "none":
             return None

@@ -149,7 +149,7 @@ def _parts_of(plan: Plan, store: Store, columns: Collection[str] | None) -> list
         others |= {ids[row] for row in range(len(ids)) if not mask[row] and statuses[row] != "failed"}
     if others:
         runs = f"{len(others)} run{'s' * (len(others) > 1)}"
-        why = f"{runs} that the latest sweep into {store.path} does not ask for"
+        why = f"{runs} that the latest sweep into {store.path} does not contain"
         message = f"left out {why}; all_sweeps=True (plot: --all-sweeps) reads all"
         warnings.warn(message, StoreWarning, stacklevel=4)  # the line that calls load or summary
     return parts

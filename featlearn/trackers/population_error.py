@@ -67,7 +67,7 @@ class TestError:
         return {name: column.to(view.align.dtype) for name, column in columns.items()}
 
     def by_kind(self, view: PatchView) -> tuple[list[str], Tensor, Tensor, Tensor]:
-        """Return the kinds' names, probabilities [b, K], errors and, if asked for, losses [b, K, n_scrambles]."""
+        """Return the kinds' names, probabilities [b, K], errors and, if requested, losses [b, K, n_scrambles]."""
         composition = view.problem.composed
         found = groups(composition.population, composition.squares, len(composition.frame.signals))
         integrals = [Integral.of(view, group, self) for group in found]

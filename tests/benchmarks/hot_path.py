@@ -1,6 +1,6 @@
 """The hot path, piece by piece, on a full block of SAM runs (n = 20, m = 10): needs pytest-benchmark.
 
-Not collected by the suite; ask for it: ``pytest tests/benchmarks/hot_path.py --benchmark-only``.
+Not collected by the suite; run it with ``pytest tests/benchmarks/hot_path.py --benchmark-only``.
 """
 
 import pytest

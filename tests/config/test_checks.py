@@ -105,7 +105,7 @@ class TestCurvature:
         asked = "record: {trackers: [{name: sharpness, top: 81}]}"
         assert load(asked, set=["data.dim=5"]).base_run().record.trackers[0].top == 81
         (line,) = problems(asked, set=["data.dim=4"])
-        assert line == "x.yaml:6: record.trackers: sharpness asks for 81 eigenvalues; the network has 80 parameters"
+        assert line == "x.yaml:6: record.trackers: sharpness needs 81 eigenvalues; the network has 80 parameters"
 
     @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
     def test_contradictions_are_refused(self, problems: Problems, wrong: str) -> None:

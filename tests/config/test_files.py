@@ -111,7 +111,7 @@ class TestExtends:
         run = load_config(write("extends: sub/b.yaml\nseed: 7")).base_run()
         assert (run.train.n_steps, run.data.n_samples, run.seed) == (60, 10, 7)
 
-    def test_a_problem_stands_in_the_file_that_has_it(self, write: Write) -> None:
+    def test_a_problem_names_the_file_that_has_it(self, write: Write) -> None:
         write(PARENT.replace("n_samples: 10", "n_samples: 1"), "parent.yaml")
         with pytest.raises(ConfigError, match=r"^parent.yaml:3: data.n_samples: expected an integer >= 2, found 1$"):
             load_config(write("extends: parent.yaml"))
@@ -232,7 +232,7 @@ sweep:
         config = load(self.SWEEP, set={"data": {"signal_norm": 1}, "optimizer": {"name": "sgd", "lr": 1}})
         assert self.keys(config) == [("seed",)]
 
-    def test_a_key_in_swept_sections_is_set_in_each_that_knows_it_given_there_or_not(self, load: Load) -> None:
+    def test_a_key_is_set_in_each_swept_section_that_has_it_given_there_or_not(self, load: Load) -> None:
         config = load(self.SWEEP, set=["optimizer.lr=0.5", "optimizer.rho=0.7", "optimizer.start=3"])
         rules = {run.optimizer for run in config.runs()}
         assert {(getattr(rule, "rho", None), getattr(rule, "start", None)) for rule in rules} == {

@@ -98,7 +98,7 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         (
             "valley",
             "record.trackers=[{name: position, n_coordinates: 3}]",
-            "record.trackers: position asks for 3 coordinates; the network has 2 parameters",
+            "record.trackers: position needs 3 coordinates; the network has 2 parameters",
         ),
     ],
 )

@@ -160,7 +160,7 @@ class TestIsReadLikeOurs:
         assert rule.weights == (1.0, 2.5) and hash(rule)
         assert rule.base == SGD(lr=0.2, momentum=0.5)
 
-    def test_it_knows_the_theory_scale(self, rules: Path, load: Load) -> None:
+    def test_it_has_the_theory_scale(self, rules: Path, load: Load) -> None:
         run = load(set=["optimizer=" + own("Tilted", rho={"theory": 2}, lr=0.2)]).base_run()
         ours = load(set=["optimizer={name: sam, rho: {theory: 2}, lr: 0.2}"]).base_run()
         assert run.optimizer.rho == ours.optimizer.rho and run.theory == ours.theory

@@ -51,7 +51,7 @@ def test_an_invalid_parameter_is_one_problem_with_its_place() -> None:
         assert [str(problem) for problem in problems] == [expected]
 
 
-def test_a_number_that_theory_gives_is_held_to_the_bounds() -> None:
+def test_a_number_from_theory_is_checked_against_the_bounds() -> None:
     rho = parameters(SAM)["rho"]
     assert rho.scale == "sam_radius" and rho.expected == "a number >= 0 or {theory: a number >= 0}"
     assert rho.accepts(0.5) and not rho.accepts(-0.5) and not rho.accepts(float("inf"))

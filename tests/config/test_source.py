@@ -59,7 +59,7 @@ def test_nan_is_a_number_to_be_refused_later() -> None:
 
 
 @given(st.floats(allow_nan=False) | st.integers(-(10**90), 10**90))
-def test_every_number_comes_back_as_it_was_written(number: float) -> None:
+def test_every_number_is_read_as_written(number: float) -> None:
     text = repr(number).replace("inf", ".inf")
     value = read(f"key: {text}").value["key"].value
     assert value == number
@@ -77,7 +77,7 @@ def test_a_number_with_a_leading_zero_is_refused_not_read_as_octal() -> None:
     ]
 
 
-def test_every_value_knows_its_line_and_its_key() -> None:
+def test_every_value_has_its_line_and_its_key() -> None:
     tree = read("a:\n  b:\n    - 1\n    - {c: 2}\nd: 3")
     item = tree.value["a"].value["b"].value[1].value["c"]
     assert (item.place, item.key, item.value) == ("x.yaml:4", "a.b[1].c", 2)

@@ -1,6 +1,6 @@
 """Every data model with every loss and every activation, each with one of the rules in turn: both engines agree.
 
-The explicit engine takes torch's own functions and autograd; the others the formulas of engines/span/engine.py.
+The explicit engine uses torch's own functions and autograd; the others use the formulas of engines/span/engine.py.
 """
 
 from dataclasses import dataclass, replace

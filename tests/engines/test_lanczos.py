@@ -117,7 +117,7 @@ def test_a_difference_that_is_not_rounding_decides(search):
     assert search(matrices, 1)[0].item() < 0
 
 
-def test_a_tie_is_ordered_alike_in_any_order():
+def test_a_tie_is_ordered_equally_in_any_order():
     tied = torch.tensor([[3.0, -5.0, 5.0, -5.0 - 1e-12, 0.0, 5.0 + 1e-12, torch.nan]], dtype=torch.float64)[:, :6]
     for shift in range(6):
         found = by_size(tied.roll(shift, 1))[0]

@@ -1,4 +1,4 @@
-"""Captured steps without a GPU: a capture that runs its body when replayed shows what a CUDA graph would do.
+"""Captured steps without a GPU: a mock capture runs its body when replayed, as a CUDA graph would.
 
 The buffers, the phases of a rule and the returned states are the real ones; only the device's replay is mocked.
 """

@@ -55,7 +55,7 @@ def plain(result):
         ("key", 3, 1),
     ],
 )
-def test_a_trace_holds_wherever_it_may(name, t, count):
+def test_a_trace_holds_at_all_equal_steps(name, t, count):
     trace = Trace()
     FUNCTIONS[name](trace.step(t))
     assert sum(map(trace.holds, range(40))) == count

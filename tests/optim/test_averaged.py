@@ -1,6 +1,6 @@
 """F-SAM, VaSSO and the family that contains them: against their equations, against each other, and trap 4 of F-SAM.
 
-Trap 4: which average is subtracted, what becomes of a constant gradient, where the perturbation points on a full batch.
+Trap 4: the average that is subtracted, constant gradients, and the direction of the perturbation on a full batch.
 """
 
 import math

@@ -27,7 +27,7 @@ def test_lengths_and_projections_are_those_of_the_explicit_weights(case):
     assert np.allclose(explicit(projection(loss, u, v), plain), (a * b).sum() / (b * b).sum() * b, rtol=0, atol=1e-14)
 
 
-def test_on_itself_a_projection_is_the_vector_bit_for_bit(case):
+def test_a_projection_on_itself_is_the_vector_bit_for_bit(case):
     loss, u, _, _ = case
     assert all(torch.equal(a, b) for a, b in zip(projection(loss, u, u).leaves, u.leaves, strict=True))
 

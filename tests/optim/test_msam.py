@@ -156,7 +156,7 @@ def test_the_full_batch_is_cut_anew_at_each_step_as_by_mini_batches_of_all():
 
 
 @ENGINES
-def test_labels_that_stand_in_for_others_are_cut_too(engine):
+def test_given_labels_are_cut_too(engine):
     rule = MSAM(rho=0.2, n_shards=4, base=PLAIN)
     built = engine_of(run_of(rule, engine=engine))
     loss = Loss(built, full_batches(built, 1)[0])

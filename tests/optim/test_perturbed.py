@@ -171,7 +171,7 @@ def test_on_the_full_batch_those_that_differ_by_its_noise_are_sam_or_the_base():
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_the_base_goes_on_with_its_momentum_after_the_window(name):
+def test_the_base_continues_with_its_momentum_after_the_window(name):
     rule = WRAPPERS[name]
     run = run_of(rule)
     built, (batches, _) = engine_of(run), drawn_batches(run, 12)

@@ -65,7 +65,7 @@ def test_an_optimizer_without_the_axis_is_a_level_line_with_its_band():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["SGD", "SAM", "GSAM"]
 
 
-def test_lines_go_through_their_means_and_only_bars_stand_side_by_side():
+def test_lines_go_through_their_means_and_only_bars_are_shifted():
     ax = curve(radii())
     ax.figure.draw_without_rendering()
     sam, gsam = (found for found in ax.lines if found.get_marker() in ("s", "D"))

@@ -46,7 +46,7 @@ def test_every_cell_has_a_panel_and_every_seed_a_line(grid):
     assert sorted(labels) == sorted([r"sharpness $\lambda_{\max}$", "SAM edge", r"$2/\eta$"])
 
 
-def test_settings_that_all_cells_share_stand_in_the_caption_alone(grid):
+def test_settings_shared_by_all_cells_are_in_the_caption_only(grid):
     one = grid[grid["optimizer.lr"] == 0.1]
     panels = edge(one).figure.axes
     assert [panel.get_title("left") for panel in panels] == [r"SAM, $\rho$ = 0", r"SAM, $\rho$ = 0.05"]

@@ -9,7 +9,7 @@ from featlearn.plots import phase_figure, save
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
-def test_bytes_are_stable_and_the_table_lies_beside(rows, tmp_path, suffix):
+def test_bytes_are_stable_and_the_table_is_next_to_the_figure(rows, tmp_path, suffix):
     drawn = {name: phase_figure(rows) for name in ("a", "b")}
     files = [save(*drawn[name], tmp_path / name / f"phase{suffix}") for name in drawn]
     (one, table), (two, _) = files

@@ -40,7 +40,7 @@ def halves(values):
 
 
 @pytest.mark.parametrize("values", MIXTURES, ids=str)
-def test_mixtures_come_back_with_their_types_in_one_part_or_several(tmp_path, values):
+def test_mixtures_are_read_with_their_types_in_one_part_or_several(tmp_path, values):
     for parts in halves(values):
         given = [value for part in parts for value in part]
         found = stored(tmp_path, *parts).tolist()
@@ -48,7 +48,7 @@ def test_mixtures_come_back_with_their_types_in_one_part_or_several(tmp_path, va
 
 
 @pytest.mark.parametrize("values", PLAIN, ids=str)
-def test_values_come_back_in_one_part_or_several(tmp_path, values):
+def test_values_are_read_in_one_part_or_several(tmp_path, values):
     for parts in halves(values):
         found = stored(tmp_path, *parts).tolist()
         assert [None if pd.isna(a) else a for a in found] == [value for part in parts for value in part]

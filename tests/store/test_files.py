@@ -10,7 +10,7 @@ from stores import filled, trajectory
 from featlearn.store import Store, StoreError, load, rows, summary
 
 
-def test_config_and_provenance_stand_in_the_footer(tmp_path):
+def test_config_and_provenance_are_in_the_footer(tmp_path):
 
     store = Store.create(tmp_path / "s", "test")
     store.add_part(rows([trajectory(0)]), {"config": "{}", "provenance": {"torch": "2"}})

@@ -31,7 +31,7 @@ def test_summary_is_the_last_step_of_every_run(tmp_path):
     assert last["message"].tolist() == ["ended ok"] * 3
 
 
-def test_list_columns_come_back_as_arrays(tmp_path):
+def test_list_columns_are_read_as_arrays(tmp_path):
     base = trajectory(0)
     coef = np.arange(12.0).reshape(3, 4)
     filled(tmp_path / "s", [replace(base, values={"signal_coef": coef})])
@@ -88,7 +88,7 @@ def test_a_store_of_failures_only_and_an_empty_one_can_be_read(tmp_path):
     assert summary(tmp_path / "s")["step"].isna().tolist() == [True]
 
 
-LEFT_OUT = r"left out {} that the latest sweep into .* does not ask for; all_sweeps=True \(plot: --all-sweeps\)"
+LEFT_OUT = r"left out {} that the latest sweep into .* does not contain; all_sweeps=True \(plot: --all-sweeps\)"
 
 
 @pytest.mark.parametrize("read", [load, summary])
@@ -119,8 +119,8 @@ def test_an_earlier_sweep_is_the_latest_when_it_begins_again(tmp_path):
         assert summary(tmp_path / "s")["seed"].tolist() == [0]
 
 
-def test_nothing_is_left_out_of_a_wider_sweep_nor_of_a_store_that_knows_no_sweep(tmp_path):
-    """Warnings are errors here: a later sweep that asks for all runs, all_sweeps=True, and a store without plans."""
+def test_nothing_is_left_out_of_a_wider_sweep_nor_of_a_store_without_plans(tmp_path):
+    """Warnings are errors here: a later sweep of all runs, all_sweeps=True, and a store without plans."""
     trajectories = [trajectory(seed) for seed in range(4)]
     filled(tmp_path / "s", trajectories[2:])
     store = filled(tmp_path / "s", trajectories[:2])
@@ -143,7 +143,7 @@ class TestColumnsAndConditions:
         return tmp_path / "s"
 
     @pytest.mark.parametrize("read", [load, summary])
-    def test_the_columns_asked_for_come_in_their_order_and_bits(self, path, read):
+    def test_requested_columns_are_returned_in_their_order_and_bits(self, path, read):
         names = ["test_error", "optimizer.lr", "step", "status"]
         pd.testing.assert_frame_equal(read(path, columns=names), read(path)[names], check_exact=True)
         assert list(read(path, columns="optimizer.lr")) == ["optimizer.lr"]

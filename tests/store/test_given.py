@@ -10,7 +10,7 @@ from featlearn.store import Store, load, summary
 
 
 def test_rows_are_read_in_the_words_of_the_latest_sweep(tmp_path):
-    """Three runs by their numbers, then asked for by snr and {theory: c}, then by their numbers again."""
+    """Three runs by their numbers, then swept by snr and {theory: c}, then by their numbers again."""
     snrs, path = [0.01, 0.031, 0.11], tmp_path / "s"
     by_snr = [make_run(data__dim=1821, data__signal_norm=None, data__snr=snr) for snr in snrs]
     by_snr = [replace(run, theory=(("network.init_std", 2.0),)) for run in by_snr]

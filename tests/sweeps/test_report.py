@@ -5,7 +5,7 @@ import pytest
 from featlearn.sweeps import SweepInterrupted, SweepReport
 
 
-def test_counts_add_up_while_a_sweep_goes_on():
+def test_counts_add_up_during_a_sweep():
     report = SweepReport(total=10, reused=3)
     assert report.missing == 7 and str(report) == "0 done, 3 reused, 0 failed, 7 missing"
     report.count(["ok", "failed", "diverged", "fitted"])

@@ -71,7 +71,7 @@ class TestBoundary:
     @pytest.mark.parametrize(
         ("heights", "place"), [([np.inf, 0.1], 3.0), ([0.1, np.inf], 1.0), ([-np.inf, np.inf], 2.0)]
     )
-    def test_beside_an_infinite_mean_it_is_at_the_finite_one(self, runs, heights, place):
+    def test_next_to_an_infinite_mean_it_is_at_the_finite_one(self, runs, heights, place):
         df = runs({X: 1.0, "test_error": heights[0]}, {X: 3.0, "test_error": heights[1]})
         assert boundary(df, Y, X, "test_error", 0.2)[X].tolist() == [place]
 
@@ -107,7 +107,7 @@ class TestFitConstant:
         fixed = {"data.n_samples": 20, "data.n_patches": 2, "data.noise_std": 0.5}
         return pd.DataFrame({"data.dim": self.DIMS, X: signal, **fixed})
 
-    def test_finds_the_constant_of_a_law_and_knows_it_is_exact(self):
+    def test_finds_the_constant_of_a_law_without_error(self):
         signal = sgd_boundary(1.7, dim=self.DIMS, n_samples=20, n_patches=2, noise_std=0.5)
         fit = fit_constant(self.table(signal), sgd_boundary)
         assert fit.c == pytest.approx(1.7)

@@ -56,7 +56,7 @@ def table(runs):
     return runs(*rows).assign(sharpness=10.0, stability_edge=12.0, sam_edge=[np.nan] * 4 + [9.0] * 4)
 
 
-def test_numbers_words_and_gaps_come_back(table, convert):
+def test_numbers_words_and_gaps_are_kept(table, convert):
     back = plain(convert(table))
     pd.testing.assert_frame_equal(back, table, check_dtype=False)
     assert [dtype.kind for dtype in back[["test_error", "optimizer.rho", "step"]].dtypes if dtype.kind != "f"] in (

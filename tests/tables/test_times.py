@@ -88,7 +88,7 @@ class TestAtTrainLoss:
         df = curves("a", [0, 10], train_loss=[1.0, 0.01], v=[np.nan, 8.0])
         assert np.isnan(at_train_loss(df, 0.1, ["v"])["v"].iloc[0])
 
-    def test_nobody_reaches_it(self, curves):
+    def test_no_run_reaches_it(self, curves):
         table = at_train_loss(curves("a", [0, 10]), 1e-9, ["test_error"])
         assert table["reached"].tolist() == [False]
         assert table[["step", "test_error"]].isna().all(axis=None)

@@ -65,7 +65,7 @@ def test_no_two_trackers_write_the_same_column():
     assert len(names) == len(set(names))
 
 
-def test_a_column_with_a_dot_stands_among_those_of_trackers():
+def test_a_column_with_a_dot_is_a_tracker_column():
     columns = ["test_error.u", "train_loss", "data.dim", "test_error", "run_id", "optimizer.lr", "signal_coef_max.v"]
     written = ["signal_coef_max.v", "test_error", "test_error.u", "train_loss"]
     assert sorted(columns, key=_place) == ["run_id", "data.dim", "optimizer.lr", *written]

@@ -87,7 +87,7 @@ def test_norm_of_any_size(size):
     assert loss.norm(0.0 * g).item() == 0.0
 
 
-def test_the_norms_of_others_keep_their_bits_beside_one_that_overflows():
+def test_the_norms_of_other_runs_keep_their_bits_if_one_overflows():
     engine = engine_of(*(make_run(seed=seed) for seed in range(8)))
     loss, g = Loss(engine, engine.labels), engine.gradient(engine.initial(), torch.full_like(engine.labels, 1 / 8))
     factor = torch.ones(8, dtype=torch.float64)

@@ -176,7 +176,7 @@ def test_two_classes_are_the_logistic_problem(activation):
     assert all(logistic[name].item() == pytest.approx(softmax[name].item(), rel=1e-9) for name in logistic)
 
 
-def test_a_network_without_opinion_on_three_classes_is_right_once_in_three():
+def test_a_network_with_equal_outputs_is_right_for_one_class_in_three():
     for activation in ("relu", "gelu"):
         run = run_of("classes", network__init_std=0.0, network__activation=activation, train__n_steps=0)
         columns = TestError(loss=True)(view_at_end(run))
@@ -272,7 +272,7 @@ def test_integrating_the_length_changes_nothing_but_the_error_bar(setting):
 
 
 @pytest.mark.parametrize("setting", ["relu", "softplus", "bias", "P = 3 independent", "softplus, bias, flips"])
-def test_the_standard_error_is_honest(setting):
+def test_the_standard_error_agrees_with_the_spread(setting):
     """Over 100 independent sets of 8 scrambles the estimates spread as widely as their error bars say, within 15 %."""
     view, flip = seeds(24, setting), run_of(setting).data.flip_prob
     replicates = (1 - 2 * flip) * by_scramble(TestError(n_scrambles=800), view).reshape(24, 100, 8)

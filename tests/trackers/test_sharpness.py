@@ -57,7 +57,7 @@ def test_trackers_share_computed_results(monkeypatch):
     original = GramCurvature.__init__
     monkeypatch.setattr(GramCurvature, "__init__", lambda self, *args: (built.append(1), original(self, *args))[1])
     view = view_of(make_run())
-    assert not built  # nor is anything computed that is not asked for
+    assert not built  # nothing is computed before it is used
     TestError(n_points=2, n_scrambles=2)(view)
     assert not built
     Sharpness(), HessianTrace()

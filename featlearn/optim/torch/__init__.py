@@ -28,7 +28,7 @@ between the second backward and the step::
 (``first_step(zero_grad=True)`` and ``second_step(zero_grad=True)`` of davda54/sam do the same, and clear the gradients
 after the step too.)
 
-Further closures: ``step(closure, full=..., other=...)`` for n-SAM, DNSAM and ComponentSAM, which ask for the loss on
+Further closures: ``step(closure, full=..., other=...)`` for n-SAM, DNSAM and ComponentSAM, which need the loss on
 the whole training set or on another mini-batch. A list of closures is one for each micro-batch, all of the same weight:
 the gradient is their mean, and mSAM perturbs each separately::
 

@@ -25,7 +25,7 @@ class Elsewhere(Exception):
 
 
 def known(w: Vector, here: Vector, there: Vector | None = None) -> GradientAt:
-    """Return a source of the gradient at w, and of the one at the first other point asked for, if that is given."""
+    """Return a source of the gradient at w, and of the one at the first other requested point, if that is given."""
     left = [] if there is None else [there]
 
     def gradient_at(point: Vector) -> Vector:
@@ -105,7 +105,7 @@ class Evaluated(Algebra):
 
     def _other(self, name: str, meaning: str) -> Evaluated:
         if name not in self._others:
-            raise Refused(f"the rule asks for the loss on {meaning}: give it in step(closure, {name}=closure)")
+            raise Refused(f"the rule needs the loss on {meaning}: give it in step(closure, {name}=closure)")
         return self._others[name]
 
     def __getattr__(self, name: str) -> Any:

@@ -125,7 +125,7 @@ class RuleOptimizer(RuleGroups):
         often as the rule needs a gradient, each time with the parameters where the rule needs it. A list of closures is
         one for each micro-batch, all of the same weight. Without a closure this is ``second_step``.
         Raises RuntimeError if there are gradients already, which would be lost.
-        full, other: the same for the whole training set and for another mini-batch, where the rule asks for these.
+        full, other: the same for the whole training set and for another mini-batch, where the rule needs these.
         Returns what the closure returned first: for nearly all rules the loss at the parameters before the step; of a
         list the mean, or the list of what was returned where that is not numbers.
         """

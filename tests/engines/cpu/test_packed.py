@@ -134,7 +134,7 @@ def test_a_wrong_twin_fails(monkeypatch):
 
 
 @pytest.mark.parametrize("make", [lambda x: Vector((x,)), lambda x: pack(x[:, 0, 0], x, x)])
-def test_a_number_may_stand_on_either_side(make):
+def test_a_number_may_be_on_either_side(make):
     u = make(torch.as_tensor(np.random.default_rng(0).normal(size=(3, 2, 4))))
     each = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
     for a in (2, 0.5, each):

@@ -49,7 +49,7 @@ def test_a_run_in_company_has_the_bits_of_the_run_alone(case, dtype):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_block_of_several_runs_asks_no_library_for_products(case, monkeypatch):
+def test_a_block_of_several_runs_uses_no_library_for_products(case, monkeypatch):
     network, data = CASES[case]
     run = make_landscape_run(network, SAM(rho=0.02, base=SGD(lr=0.03)), data, trackers=(Position(),))
 

@@ -1,7 +1,7 @@
-"""The kernel that replays a tape on a GPU takes the steps of its plain twin; without a GPU in Triton's interpreter.
+"""The kernel that replays a tape on a GPU takes the steps of the plain engine; without a GPU in Triton's interpreter.
 
-The interpreter runs the kernel's program with numpy, so these tests know nothing of what a device's compiler makes
-of it: that it compiles is tested in bench/test_compiled.py, and what it computes on a device in test_cuda.py.
+The interpreter runs the kernel's program with numpy, so these tests do not cover a device's compiler:
+bench/test_compiled.py tests that it compiles, and test_cuda.py its results on a device.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Two processes that share a model, forked from this one: run with a folder that holds cases.pickle.
 
-It imports no more than they need, once for both.
+It imports only what they need, once for both.
 """
 
 import os

@@ -139,7 +139,7 @@ def test_sampa_moves_parameters_that_only_the_last_mini_batch_used():
 # mSAM
 
 
-def test_every_micro_batch_is_perturbed_by_itself():
+def test_every_micro_batch_is_perturbed_separately():
     model, whole = network(), next(batches())
     parts = parts_of(whole, 4)
     start = weights(model)

@@ -128,7 +128,7 @@ def test_gradients_that_torch_keeps_in_another_form(lazy):
     assert torch.equal(w, other)
 
 
-def test_a_state_goes_on():
+def test_a_state_continues_a_run():
     halves, whole = parameters(False), trained(ALLOWED["f_sam"], False, steps=4)
     optimizer = like(ALLOWED["f_sam"], halves, SGD, **HEAVY)
     for t in range(4):

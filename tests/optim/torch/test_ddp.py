@@ -106,7 +106,7 @@ def test_synchronised_it_is_the_rule_on_the_joined_batch(ends, name):
 
 
 @pytest.mark.parametrize(("name", "normalised"), [("m-sam", True), ("m-usam", False)])
-def test_unsynchronised_every_worker_perturbs_for_itself(ends, name, normalised):
+def test_unsynchronised_workers_perturb_separately(ends, name, normalised):
     by_hand = m_sam_by_hand(0.3, normalised)
     assert apart(ends[0][name], by_hand) < 1e-12
     assert apart(by_hand, alone(APART[name])) > 1e-4

@@ -70,7 +70,7 @@ def test_a_memory_follows_its_parameters(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_parameter_that_has_left_stays_and_one_that_comes_is_new(way):
+def test_a_removed_parameter_is_unchanged_and_an_added_one_is_new(way):
     model = network()
     params = list(model.parameters())
     optimizer = FSAM(params[:2], SGD, rho=0.3, **HEAVY)

@@ -40,7 +40,7 @@ def test_groups_have_their_own_radius_rate_and_decay_under_one_norm():
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_every_rule_knows_groups(name):
+def test_every_rule_supports_groups(name):
     """Two groups that agree are one; a radius of zero in one of them leaves only that one unperturbed."""
     models = [network() for _ in range(4)]
     for model, radii in zip(models, (None, (0.1, 0.1), (0.1, 0.4), (0.4, 0.1)), strict=True):

@@ -81,7 +81,7 @@ def test_autocast_sees_the_perturbed_weights():
 
 
 @STYLES
-def test_an_overflow_that_a_unit_hides_is_seen(style):
+def test_an_overflow_that_a_unit_hides_is_detected(style):
     """tanh(inf) = 1: the gradient at such a point would be finite."""
     w = nn.Parameter(torch.tensor([1.0, 1e25]))
     optimizer = RULES["USAM"]([w], SGD, rho=1e20, lr=0.1)

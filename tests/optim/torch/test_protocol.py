@@ -22,7 +22,7 @@ def test_no_circle_even_of_types():
     assert order.index("protocol") < order.index("space") < order.index("optimizer")
 
 
-def test_a_circle_is_seen():
+def test_an_import_cycle_is_detected():
     """Negative control."""
     back = SOURCES | {"space": f"if TYPE_CHECKING:\n    from {package.__name__}.optimizer import RuleOptimizer"}
     with pytest.raises(CycleError):

@@ -177,7 +177,7 @@ class Asks(SAMRule):
         (lambda loss, w: loss.engine.align(w), Refused, "'align', which the parameters of a module do not have"),
     ],
 )
-def test_a_rule_that_wants_more_than_a_closure_has(wish, error, reason):
+def test_a_rule_that_needs_more_than_a_closure_provides(wish, error, reason):
     cls = optimizer_class(type("Wants", (Asks,), {"wish": staticmethod(wish)}))
     model = network()
     optimizer, start = cls(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), weights(model)

@@ -249,7 +249,7 @@ def test_your_own_rule_is_an_optimizer_too():
     assert same(ours, sam)
 
 
-def test_the_two_steps_come_in_turn():
+def test_the_two_steps_alternate():
     model = network()
     optimizer, closure = SAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1), closure_of(model, samples())
     with pytest.raises(RuntimeError, match=r"second_step\(\) comes after first_step\(\)"):

@@ -110,7 +110,7 @@ def test_a_state_of_another_rule_is_refused():
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
-def test_a_copy_goes_on_alike(name):
+def test_a_copy_continues_equally(name):
     model = network()
     optimizer = like(ONE_OF_EACH[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     train(model, optimizer, 4)

@@ -31,9 +31,9 @@ NEVER_AT_W = {"momentum_sam", "random_perturbation", "sampa momentum, decay"}
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_they_are_of_the_unperturbed_pass(name):
-    """The second step, with the weights of every call written down: the statistics are those of one call at w.
+    """The second step, with the weights of every call recorded: the statistics are those of one call at w.
 
-    Of the first call where there is none at w. SAMPa's last call comes after the step.
+    They are of the first call where there is none at w. SAMPa's last call comes after the step.
     """
     model = normed()
     optimizer = like(ONE_OF_EACH[name], model.parameters(), SGD, model=model, lr=0.1, momentum=0.9)
