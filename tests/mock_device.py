@@ -1,4 +1,4 @@
-"""A mock CUDA device: tensors of the CPU that report to be on a GPU, and refuse the operations that a GPU's tensors refuse.
+"""A mock CUDA device: tensors of the CPU that report to be on a GPU, and refuse what a GPU tensor refuses.
 
 It tests everything but the arithmetic of a real GPU: which code path is taken, and that no operation mixes tensors of
 the host and the device. Kernels run in Triton's interpreter, captured steps are run again.
