@@ -35,17 +35,17 @@ def export(config: Any, path: str | Path, *, engine: Any = "weights") -> dict[st
     patches [n, P, d] (those of a sample in random order), labels and true_labels [n] (+-1, or classes 0, ..., C - 1),
     signal [d] (S signals: [S, d]), noise [R, d], init_weights and final_weights [2, m, d] (sign +1 first; with the
     softmax [C, m, d]), with a bias also init_biases and final_biases [2, m], with a trained second layer also
-    init_second and final_second [2, m, C] (of one output C = 1), batches [T, B] (the samples of each step that the
-    weights took, in the order they were drawn in, which is that of mSAM's micro-batches; -1 where the last batch of an
+    init_second and final_second [2, m, C] (of one output C = 1), batches [T, B] (the samples of each step taken, in
+    the order in which they were drawn, also that of mSAM's micro-batches; -1 where the last batch of an
     epoch is smaller), steps and every tracked column, signal_coef [2, m] (S signals: [S, 2, m]) and noise_coef
     [2, m, R] at the end, config (JSON). With the engine gram also distinct_patches X [N, d] and the final coefficients
     alpha and coef C [f, N]: the final weights are alpha W0 + C X, and the biases alpha b0 + C 1.
 
     The run is drawn from explicit vectors, so the dimension must fit in memory. Where the config draws Gram matrices
-    from their law (sampling: gram), this is another draw of the same law.
+    from their law (sampling: gram), this is another draw from the same law.
 
     Raises ValueError for another suffix or engine, a missing folder, arrays above 8 GiB, an engine that cannot run the
-    rule, or a dimension so low that the data vectors are dependent and the coefficients not unique.
+    rule, or a dimension too low for the data vectors to be independent, so that coefficients are not unique.
     """
     run: RunConfig = config if isinstance(config, RunConfig) else loaded(config).base_run()
     _check(run, Path(path), engine)
@@ -93,7 +93,7 @@ def _drawn(run: RunConfig, draw: Draw) -> dict[str, np.ndarray]:
 
 
 def _places(run: RunConfig, shown: np.ndarray) -> np.ndarray:
-    """Return the distinct patch that each sample shows at each place, [n, P]: its slots in random order."""
+    """Return the distinct patch of each sample at each position, [n, P]: its slots in random order."""
     places = shown.repeat([slot.times for slot in run.data.slots], 1)
     order = stream(run.seed, "positions").permuted(np.broadcast_to(np.arange(places.shape[1]), places.shape), axis=1)
     return np.take_along_axis(places, order, 1)
@@ -125,7 +125,7 @@ def _trained(run: RunConfig, draw: Draw) -> dict[str, Any]:
 
 
 def _parameters(run: RunConfig, draw: Draw, w: Vector) -> dict[str, Tensor]:
-    """Return weights [f, d], biases [f] and second layer [f, C] at a point, whichever engine it is of."""
+    """Return weights [f, d], biases [f] and second layer [f, C] at a point of either engine."""
     leaves, bias, trained = [leaf[0].double() for leaf in w.leaves], run.network.bias, run.network.second_layer
     if run.engine == "gram":
         alpha, coef, _, *second = leaves

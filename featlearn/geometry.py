@@ -1,9 +1,8 @@
-"""The geometry of runs: every inner product that their training, and what is recorded of it, can ever need.
+"""The geometry of runs: all inner products that training and trackers need.
 
 With the distinct patches X [N, d] and initial filters W0 [f, d] training needs X X', W0 X' and W0 W0' alone. A bias is
-one more coordinate, at which every patch is 1: it adds 1 to every entry of X X'. Here they are computed from vectors,
-given in any orthonormal coordinates: explicit ones, a run at a time, or those of law.py, which are as few as there are
-vectors, in any dimension.
+one more coordinate, which is 1 for every patch: it adds 1 to every entry of X X'. Here they are computed from vectors
+in any orthonormal coordinates: explicit ones, a run at a time, or those of law.py, as many as there are vectors.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from featlearn.streams.lanes import LaneDraws
 class Geometry:
     """Inner products of a block of runs, and the initial biases [b, f], or None without.
 
-    gram [b, N, N]: of the patches. align0 [b, f, N]: of filters with patches. init_gram [b, f, f]: of filters. All
-    three with the biases, where there are any; the others without. signal_gram [b, N, S]: of patches with signals.
+    gram [b, N, N]: of the patches. align0 [b, f, N]: of filters with patches. init_gram [b, f, f]: of filters. These
+    three include the biases, if any; the others do not. signal_gram [b, N, S]: of patches with signals.
     signal_align0 [b, f, S]: of filters with signals. squares [b, K]: squared norms of the signals, then of the noises.
     """
 
@@ -42,9 +41,9 @@ class Geometry:
 
 @dataclass(frozen=True)
 class Draw:
-    """Everything random about a block of runs before the first step.
+    """All random draws of a block of runs before the first step.
 
-    vectors [b, K, d], weights [b, f, d] and patches [b, N, d] are kept on request, of explicit draws only.
+    vectors [b, K, d], weights [b, f, d] and patches [b, N, d] are kept on request, for explicit draws only.
     """
 
     training: TrainingSet
@@ -100,7 +99,7 @@ def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = 
     grow with the dimension times the number of runs.
     """
     training = by_run(data.draw(LaneDraws(torch.tensor([seed]))))
-    # copies of torch's begin where a cache line does: the bits of a product do not depend on where the draws lie
+    # torch aligns copies to cache lines: the bits of a product do not depend on the address of the draws
     vectors, weights = (torch.tensor(x)[None] for x in (draw_vectors(data, seed), network.draw_weights(seed, data)))
     biases = torch.tensor(network.draw_biases(seed, data))[None] if network.bias else None
     patches = patches_of(vectors, training)
@@ -109,9 +108,9 @@ def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = 
 
 
 def draw_vectors(data: PatchModel, seed: int) -> np.ndarray:
-    """Draw the vectors [K, d] of the run ``seed``: signals within the first S axes, then the noises.
+    """Draw the vectors [K, d] of the run ``seed``: signals along the first S axes, then the noises.
 
-    The signals' directions are free: the law of everything else is invariant under rotations.
+    The signals' directions are arbitrary: the law of everything else is invariant under rotations.
     """
     frame = data.frame
     n_signals = len(frame.signals)
@@ -139,7 +138,7 @@ def stacked(draws: Sequence[Any]) -> Any:
 
 
 def taken(draw: Any, place: Tensor) -> Any:
-    """Return the runs of a draw at these places [b]."""
+    """Return the runs of a draw at these indices [b]."""
     return _mapped(lambda tensors: tensors[0].index_select(0, place), [draw])
 
 

@@ -1,10 +1,10 @@
-"""The geometry of a block of runs, drawn from its exact law: the dimension d enters as a number only.
+"""The geometry of a block of runs, drawn from its exact law: its cost does not depend on the dimension d.
 
 The R noises and f initial filters are standard Gaussian vectors, scaled. Along the S directions of the signals each has
 N(0, 1) coordinates; the Gram matrix of the other d - S coordinates is Wishart, L L' with L lower triangular,
 L_ii = sqrt(chi2_{d-S-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - S >= R + f; see
-``law_reason`` in config/automatic.py). So the rows of L are coordinates of these vectors, up to a rotation equal in law
-to drawn ones.
+``law_reason`` in config/automatic.py). So the rows of L are coordinates of these vectors, equal in law to drawn ones up
+to a rotation.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Setting = tuple[PatchModel, TwoLayerCNN]
 
 
 def draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw:
-    """Draw runs from the law of their geometry, each from its own seed; ``which`` [b] says in what setting.
+    """Draw runs from the law of their geometry, each from its own seed; ``which`` [b]: the index of its setting.
 
-    Runs with equal settings and seeds are drawn once, as those that differ in optimizer only; and as many at a time as
-    fit a cache. ``dim`` may differ among settings, else real numbers only.
+    Runs with equal settings and seeds, which differ in the optimizer only, are drawn once. As many are drawn at a time
+    as fit in the cache. Settings may differ in ``dim`` and in real numbers only.
     """
     numbers = {setting: i for i, setting in reversed(list(enumerate(settings)))}
     own = torch.as_tensor(np.array([numbers[setting] for setting in settings])[which], device=seeds.device)
     distinct, place = torch.unique(torch.stack([own, seeds], 1), dim=0, return_inverse=True)
     at_once = _at_once(settings[0], seeds.device)
-    missing = -len(distinct) % at_once if seeds.is_cuda else 0  # there a product may round by the size of its batch
+    missing = -len(distinct) % at_once if seeds.is_cuda else 0  # there rounding may depend on the batch size
     rows = torch.split(torch.cat([distinct, distinct[-1:].expand(missing, -1)]), at_once)
     drawn: Draw = stacked([_draw(settings, part[:, 0].cpu().numpy(), part[:, 1].contiguous()) for part in rows])
     if len(distinct) == len(seeds) and (place.diff() == 1).all():
@@ -83,7 +83,7 @@ def gaussian_coordinates(seeds: Tensor, dim: Tensor, n_signals: int, count: int)
 
 
 def merged(parts: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:
-    """Merge the same structure of several settings into one whose floats are tensors, made by ``tensor`` of a list."""
+    """Merge equal structures of several settings into one whose floats are tensors, made by ``tensor`` from a list."""
     first = parts[0]
     if isinstance(first, float):
         return tensor(parts)
@@ -96,7 +96,7 @@ def merged(parts: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) ->
 
 
 def _numbers_merged(datas: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:
-    """Return the first of these models with the real numbers that all of them have as tensors."""
+    """Return the first of these models with its real numbers merged over all of them."""
     columns = {field.name: [getattr(data, field.name) for data in datas] for field in fields(datas[0])}
     floats = {name: column for name, column in columns.items() if all(isinstance(x, float) for x in column)}
     return replace(datas[0], **{name: tensor(column) for name, column in floats.items()})
@@ -108,7 +108,7 @@ def _column(values: Sequence[float], which: np.ndarray, device: torch.device) ->
 
 
 def _at_once(setting: Setting, device: torch.device) -> int:
-    """Return how many runs are drawn at a time: with a matrix each that fit a cache, or a GPU."""
+    """Return how many runs are drawn at a time: their matrices fit in the cache, or on the GPU."""
     most = 2**24 if device.type == "cuda" else 2**18
     frame = setting[0].frame
     return max(1, most // (len(frame.signals) + frame.n_noises + setting[1].n_neurons(setting[0])) ** 2)

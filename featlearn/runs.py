@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["ok", "fitted", "diverged", "failed"]
-WORDS = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
+CHOICES = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown words, and explicit weights without explicit data."""
-        for key, words in WORDS.items():
+        for key, words in CHOICES.items():
             if getattr(self, key) not in words:
                 raise ValueError(f"{key}: expected one of {', '.join(words)}; found {getattr(self, key)!r}")
         if (self.engine, self.sampling) == ("weights", "gram"):

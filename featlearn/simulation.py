@@ -1,9 +1,9 @@
 """From runs to trajectories: draws, engine and loop of a block.
 
 A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
-mini-batches come from its own streams, what mixes its numbers is computed run by run (linalg.py), and a block always
-has the same number of lanes, padded with copies: one, or enough for whole vector registers, because torch may round
-what is left at the end of a tensor otherwise than the rest (independence.py checks that on the machine at hand).
+mini-batches come from its own streams, products and decompositions are computed run by run (linalg.py), and a block
+always has the same number of lanes, padded with copies: one, or enough for whole vector registers, because torch may
+round the remainder of a tensor differently from the rest (independence.py checks this on the present machine).
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ NUMBERS = {"cpu": 2**22, "cuda": 2**29}
 
 
 def simulate(config: Any, *, device: str = "auto") -> Trajectory:
-    """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep left aside).
+    """Simulate one run: a RunConfig, or the base of a config from ``load_config`` (its sweep is ignored).
 
-    device: cpu, cuda, or auto: cuda where there is one. Raises TypeError for something else than a config, and
-    ValueError for a device that is not there.
+    device: cpu, cuda, or auto: cuda where available. Raises TypeError for anything but a config, and ValueError for a
+    device that is not available.
     """
     if not isinstance(config, RunConfig) and not hasattr(config, "base_run"):
         raise TypeError(f"expected a RunConfig, or what load_config returns; found {config!r}")
@@ -58,7 +58,7 @@ def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Tr
 
 
 def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device: str = "cpu") -> dict[str, np.ndarray]:
-    """Simulate ``run`` with any number of seeds, block by block, and return arrays: no object is made for a seed.
+    """Simulate ``run`` with any number of seeds, block by block, and return arrays, without an object per seed.
 
     seed, status, stopped_step [b]; step and the trackers' columns [b, r], one for each recorded step. The rows of a run
     that has stopped repeat its last one.
@@ -76,7 +76,7 @@ def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device:
     for part in parts:
         rows = np.minimum(np.arange(most), part["step"].shape[1] - 1)
         lacking = {name: np.full((*part["step"].shape, *shape), np.nan) for name, shape in by_row.items()}
-        part |= {name: part.get(name, lacking[name])[:, rows] for name in by_row}  # a tracker may write it later on
+        part |= {name: part.get(name, lacking[name])[:, rows] for name in by_row}  # first written in a later block
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -89,7 +89,7 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     if isinstance(run.network, Landscape):
         return LEAST if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
     f, k = run.network.n_neurons(run.data), run.data.n_common + run.data.frame.n_noises
-    most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and what a step keeps of the coefficients
+    most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and the coefficients of a step
     size = LANES[device][run.engine]
     while size > max(most, LEAST):
         size //= 2
@@ -99,7 +99,7 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
 def block_key(run: RunConfig) -> Hashable:
     """Return what runs must share to be simulated in one block: everything but seed, theory and real numbers.
 
-    Real numbers of data, network and rule may differ, and in the Gram engine the dimension too.
+    Real numbers of data, network and rule may differ, and in the Gram engine also the dimension.
     """
     rest = (_shape(run.optimizer), run.train, run.record, run.engine, run.sampling, run.dtype)
     if isinstance(run.network, Landscape):
@@ -127,7 +127,7 @@ def _shape(part: Any) -> Hashable:
 
 @dataclass(frozen=True)
 class Block:
-    """Runs to be computed together: ``settings`` tell them apart but for the seeds [b], ``which`` [b] is whose."""
+    """Runs to be computed together: run i has the seed ``seeds[i]`` and the setting ``settings[which[i]]``."""
 
     settings: Sequence[RunConfig]
     which: np.ndarray
@@ -153,7 +153,7 @@ class Block:
 
 
 def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
-    """Draw, train and watch a block; return also the final parameters."""
+    """Draw, train and record a block; return also the final parameters."""
     with fresh_environment():
         check_independence(device)
         engine, first = _engine(block, device), block.settings[0]
@@ -162,7 +162,7 @@ def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
 
 
 def build_engine(runs: Sequence[RunConfig], device: str) -> Engine:
-    """Draw the runs, each from its own seed, and give them to the engine they ask for."""
+    """Draw the runs, each from its own seed, and build the engine of their config."""
     return _engine(Block.of(runs), device)
 
 
@@ -203,7 +203,7 @@ def _problem(block: Block, drawn: Draw, seeds: Tensor) -> Problem:
 
 
 def _gram_engine(problem: Problem) -> GramEngine:
-    """Return the engine compiled for the device, or its plain twin where the compiler or the shape forbids it."""
+    """Return the engine compiled for the device, or the plain one where that is not available for the shape."""
     try:
         if problem.seeds.is_cuda:
             from featlearn.engines.gpu.engine import GPUGramEngine, fits
@@ -216,7 +216,7 @@ def _gram_engine(problem: Problem) -> GramEngine:
 
 
 def trajectories(runs: Sequence[RunConfig], outcome: Outcome) -> list[Trajectory]:
-    """Return the rows of each run; one that has stopped is not recorded again."""
+    """Return the rows of each run; a run that has stopped has no further rows."""
     out = []
     for lane, run in enumerate(runs):
         end, stopped = ENDS[outcome.end[lane]], int(outcome.stopped[lane])
@@ -229,7 +229,7 @@ def trajectories(runs: Sequence[RunConfig], outcome: Outcome) -> list[Trajectory
 
 
 def _sentence(end: Status, step: int) -> str:
-    """Say how a run ended, frozen after ``step`` steps."""
+    """Return how a run ended, frozen after ``step`` steps, as a sentence."""
     sentences = {
         "ok": f"took all {step} steps",
         "fitted": f"reached stop_at_train_loss after {step} steps",

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-WIDE = get_host_cpu_features().get("avx512f", False)  # registers of 64, not 32 bytes: bits may differ between machines
+WIDE = get_host_cpu_features().get("avx512f", False)  # 64-byte registers: last bits may differ between machines
 DOUBLES, SINGLES = 8 if WIDE else 4, 8  # numbers in a vector; sixteen singles would need more padding
 ALIGNMENT = 64
-ROWS, VECTORS = 4, 3  # of a tile: with a row of ``right`` and an entry of ``left``, sixteen registers
+ROWS, VECTORS = 4, 3  # of a tile: sixteen registers, with a row of ``right`` and an entry of ``left``
 
 
 def padded(n_columns: int, item_size: int) -> int:
@@ -48,7 +48,7 @@ def pad_columns(matrices: Array, least: int = 0) -> Array:
 
 
 @intrinsic
-def uncounted(typing: Any, arrays: Any) -> tuple[Any, Any]:
+def without_reference_counts(typing: Any, arrays: Any) -> tuple[Any, Any]:
     """Return arrays, or tuples of them, without reference counts; the caller must keep them alive.
 
     Counting takes an atomic operation per slice, a fifth of the time of a gradient.
@@ -113,8 +113,8 @@ def _spread(builder: Any, entry: Any, vector: Any) -> Any:
     """Return a vector with the same entry everywhere."""
     undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, entry, ir.IntType(32)(0))
-    nowhere = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, undefined, nowhere)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, zeros)
 
 
 @njit(error_model="numpy")

@@ -1,9 +1,9 @@
 """Axis names, array aliases, and the bounds of parameters.
 
-Axes: ``b`` runs of a block (always leading), ``n`` samples, ``p`` patches, ``d`` dimension, ``f`` filters (the ``m``
-of sign +1 first, then the ``m`` of sign -1), ``k`` data vectors (k = 0 the signal), ``c`` centres (the distinct
-signal patches). The annotation of a parameter states its bounds once; the config reader, its messages and the JSON
-schema use it.
+Axes: ``b`` runs of a block (always leading), ``n`` samples, ``s`` slots of a sample, ``N`` distinct patches, ``S``
+signals, ``R`` noises, ``K`` = S + R vectors, ``d`` dimension, ``f`` filters (the ``m`` of sign +1 first, then the ``m``
+of sign -1; with the softmax the ``m`` of each class), ``C`` outputs. The annotation of a parameter states its bounds
+once; the config reader, its messages and the JSON schema use it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SIGNS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
 
 @dataclass(frozen=True)
 class Bound:
-    """Limits of a number; pydantic reads them by its hook, so that no other module has to import pydantic."""
+    """Limits of a number; pydantic reads them through its hook, so that no other module has to import pydantic."""
 
     gt: float | None = None
     ge: float | None = None
@@ -57,7 +57,7 @@ class TheoryScale:
 
 @dataclass(frozen=True, eq=False)
 class Named:
-    """Marks a parameter whose value is an object of a table: a config gives its word, or a mapping with ``name``.
+    """Marks a parameter whose value is an object from a table: a config gives its name, or a mapping with ``name``.
 
     If the annotation is a list, this holds for each item. methods: those that a user-defined class needs.
     """
@@ -68,7 +68,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Listed:
-    """Marks a tuple that a config gives as a nonempty list; pydantic reads it by the same hook as ``Bound``."""
+    """Marks a tuple that a config gives as a nonempty list; pydantic reads it through the same hook as ``Bound``."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """Accept a list for the annotated tuple; its items stay strict."""
@@ -88,10 +88,11 @@ SECTIONS = ("data", "network", "optimizer", "train", "record")
 
 
 def reserved(column: str) -> bool:
-    """Whether a column name is reserved: for those of every run, and for keys of a config, known or not."""
+    """Whether a column name is reserved: for columns of every run, and for keys of a config, known or unknown."""
     return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
 
 
-# Of the store: raised when the meaning of a stored column or of a seed's draw changes. 3: both samplings draw labels
-# from the same streams, so vectors have other labels than before; network.loss and network.second_layer are columns.
+# Version of the store, raised when the meaning of a stored column or of a seed's draw changes. 3: both samplings draw
+# labels from the same streams, so that drawn vectors have other labels than before; network.loss and
+# network.second_layer are columns.
 SCHEMA_VERSION = 3

@@ -1,4 +1,4 @@
-"""A cached function whose formula stands elsewhere, declared anew as by a process that starts."""
+"""A cached function whose formula is defined in another file, declared anew as in a new process."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location

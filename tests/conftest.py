@@ -1,4 +1,4 @@
-"""Settings that must stand before libraries are imported."""
+"""Settings that must be made before libraries are imported."""
 
 import os
 from contextlib import suppress

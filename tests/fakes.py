@@ -1,4 +1,4 @@
-"""A config and a simulation that cost nothing, for tests of sweeps; worker processes import this file too."""
+"""A config and a simulation without cost, for tests of sweeps; worker processes import this file too."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _trajectory(run):
 
 
 def _first_time():
-    """Whether the file FAKE_DEATH has to be made."""
+    """Whether the file FAKE_DEATH still has to be written."""
     death = Path(os.environ["FAKE_DEATH"])
     if death.exists():
         return False
@@ -90,7 +90,7 @@ DRIVER = """
 
 
 def started(out, n_jobs):
-    """A sweep of sixty runs of a tenth of a second, under way: its first result is there."""
+    """A sweep of sixty runs of a tenth of a second, started, with its first result stored."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVER), str(out), str(n_jobs)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FAKE_SECONDS": "0.1"},

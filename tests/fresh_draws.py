@@ -15,7 +15,7 @@ COUNT, PARTS, DIM = 10**6, 10, 20
 
 @cache
 def normals():
-    """Two standard normal vectors for each of 10^6 samples, in all tests alike, [parts, samples, 2, d]."""
+    """Two standard normal vectors for each of 10^6 samples, the same in all tests, [parts, samples, 2, d]."""
     drawn = np.random.default_rng(7).standard_normal((PARTS, COUNT // PARTS, 2, DIM), dtype=np.float32)
     return torch.as_tensor(drawn)
 
@@ -84,13 +84,13 @@ class Explicit:
 
 
 def weighted(parts):
-    """The mean of several means; kinds share their draws, so that standard errors add up at most."""
+    """The mean of several means; kinds share their draws, so that standard errors add at most."""
     total = sum(p for p, _, _ in parts)
     return tuple(float(sum(part[0] * part[i] for part in parts) / total) for i in (1, 2))
 
 
 def mistakes(outputs, labels):
-    """1 where an output is wrong; outputs that tie share."""
+    """1 where an output is wrong; k that tie count 1 - 1/k."""
     if outputs.shape[1] == 1:
         margin = labels * outputs[:, 0]
         return (margin < 0).double() + (margin == 0).double() / 2

@@ -186,7 +186,7 @@ ACTIVATIONS_BY_HAND: dict[str, tuple[Callable[[float], float], Callable[[float],
 
 
 class PlainNetwork:
-    """The network and its gradient in d dimensions, from the formula, by loops: it shares nothing with the engines.
+    """The network and its gradient in d dimensions, from the formula, by loops, sharing no code with the engines.
 
     One output, the logistic loss. A bias is one more coordinate, at which every patch is 1: weights are [f, d] or
     [f, d + 1], distinct patches [N, d] or [N, d + 1]. vectors [K, d]: the signals, then the noises.
@@ -247,12 +247,12 @@ def engine_of(*runs: RunConfig) -> Engine:
 
 
 def problem_of(run: RunConfig, draw: Draw) -> Problem:
-    """The problem of a draw of one's own, in place of the run's."""
+    """The problem of a given draw, in place of the run's."""
     return _problem(Block.of([run]), draw, torch.tensor([run.seed]))
 
 
 def redrawn(run: RunConfig, *, vectors: Any = None, weights: Any = None, biases: Any = None, **training: Any) -> Draw:
-    """The explicit draw of a run with other vectors [K, d], weights [f, d], biases [f], labels [n] or the like."""
+    """The explicit draw of a run with other vectors [K, d], weights [f, d], biases [f], labels [n] and the like."""
     draw = draw_run(run.data, run.network, run.seed, keep=True)
 
     def chosen(x: Any, drawn: Any) -> Any:
@@ -322,12 +322,12 @@ def same_bits(a: Trajectory, b: Trajectory) -> bool:
 
 
 def programs_of(stepper: Stepper) -> list[Program | None]:
-    """What a stepper replays, the latest recordings of its rule; None for a step that cannot be recorded."""
+    """The latest recordings that a stepper replays; None for a step that cannot be recorded."""
     return [recording.program for recording in stepper.tapes.kept]
 
 
 def run_to(stepper: Stepper, state: State, losses: Any, first: int, last: int) -> State:
-    """The state after the steps first ... last - 1, each time as many in one go as the stepper takes."""
+    """The state after the steps first ... last - 1, each time as many in one call as the stepper takes."""
     while first < last:
         following = stepper.until(state, first, last)
         state, first = stepper.run(state, losses, first, following), following

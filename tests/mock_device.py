@@ -57,7 +57,7 @@ def moved(x: Any, to: type[Tensor]) -> Any:
 
 
 def call(function: Any, args: Any, kwargs: Any) -> Any:
-    """Call a function of torch as a device would: no tensor of the host is an operand, but for single numbers."""
+    """Call a function of torch as a device would: no operand is a tensor of the host, except single numbers."""
     name, values = getattr(function, "__name__", ""), (*args, *kwargs.values())
     leaves = tree_leaves(values) if any(isinstance(x, NESTED) for x in values) else values
     tensors = [x for x in leaves if isinstance(x, Tensor)]
@@ -91,7 +91,7 @@ def _local(x: Any) -> Any:
 
 
 def quicken_interpreter() -> None:
-    """Let Triton's interpreter patch its language once a launch, not once more at every call of a device function."""
+    """Let Triton's interpreter patch its language once per launch, not at every call of a device function."""
     from triton import language
     from triton.runtime import interpreter
 
@@ -138,7 +138,7 @@ def mock_device() -> Iterator[None]:
         return vectorized
 
     def product(left: Tensor, right: Tensor) -> Tensor:
-        """Multiply as a device does, which treats all matrices of a batch alike; the BLAS of a CPU may not."""
+        """Multiply as a device does, all matrices of a batch in the same way; the BLAS of a CPU may not."""
         with torch._C.DisableTorchFunction():
             result = linalg._host_product(moved(left, Tensor), moved(right, Tensor))
         return moved(result, DeviceTensor)

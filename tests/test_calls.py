@@ -1,4 +1,4 @@
-"""What simulate and sweep take as a config, and that they choose the device alike."""
+"""simulate and sweep accept the same configs, and choose the same device."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_every_form_of_a_config_is_simulated_swept_and_exported(path, tmp_path):
         assert fl.sweep(config, tmp_path / "s", progress=False).reused == 2 * bool(number)
 
 
-def test_set_changes_what_is_not_loaded_yet(path, tmp_path):
+def test_set_changes_a_config_that_is_not_loaded_yet(path, tmp_path):
     for config in (CONFIG, path):
         assert fl.simulate(config, set={"data.dim": 60}).run.data.dim == 60
         assert fl.sweep(config, tmp_path / "s", set=["seed=7"], progress=False).total == 1
@@ -58,7 +58,7 @@ def test_set_changes_what_is_not_loaded_yet(path, tmp_path):
 
 
 @pytest.mark.parametrize("what", [None, 5, ["x.yaml"]])
-def test_what_is_no_config_is_refused(what, tmp_path):
+def test_other_values_than_configs_are_refused(what, tmp_path):
     for call in (fl.simulate, lambda config: fl.sweep(config, tmp_path / "s")):
         with pytest.raises(TypeError, match="expected the path of a YAML file, a mapping, or what load_config returns"):
             call(what)

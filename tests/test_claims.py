@@ -1,4 +1,4 @@
-"""Published claims at the size where they were measured: what featlearn exists to show must not drift."""
+"""Published claims at the size where they were measured: these results must not drift."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def ends(config, seeds=64):
-    """Means and standard errors over seeds at the last step, one dict an optimizer of the config."""
+    """Means and standard errors over seeds at the last step, a dict per optimizer of the config."""
     bases = [run for run in config.runs() if run.seed == 0]
     out = []
     for base in bases:

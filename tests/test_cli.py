@@ -1,4 +1,4 @@
-"""The command line: exit codes, messages without tracebacks, nothing written where something is wrong."""
+"""The command line: exit codes, messages without tracebacks, nothing written after an error."""
 
 import os
 import signal
@@ -56,12 +56,12 @@ def store(config, tmp_path):
     return tmp_path / "store"
 
 
-def test_a_warning_is_said_on_standard_error_and_changes_no_exit_code(config, tmp_path):
+def test_a_warning_goes_to_standard_error_and_changes_no_exit_code(config, tmp_path):
     friendly = ["--set", "optimizer={name: f_sam, lr: 0.1, rho: 0.1}"]
     for command in (["validate", config], ["run", config], ["sweep", config, "--out", tmp_path / "store"]):
-        said = call(*command, *friendly)
-        assert said.exit_code == 0 and "downhill" not in said.stdout
-        assert said.stderr.count("warning: --set: optimizer: f_sam on the full batch perturbs downhill") == 1
+        result = call(*command, *friendly)
+        assert result.exit_code == 0 and "downhill" not in result.stdout
+        assert result.stderr.count("warning: --set: optimizer: f_sam on the full batch perturbs downhill") == 1
 
 
 def test_from_config_to_figure(config, store, tmp_path):
@@ -93,9 +93,9 @@ def test_where_reads_values_as_set_does(store, tmp_path):
     where = "network.bias=False", "data.flip_prob=.0", "data.noise=shared", "optimizer.lr=1e-1", "optimizer.name='sgd'"
     drawn = call(*plot, *[word for condition in where for word in ("--where", condition)])
     assert drawn.exit_code == 0, drawn.stderr
-    for wrong, said in (("seed=01", "--where: seed: 01 has a leading zero"), ("seed=[", "--where: seed: not YAML")):
+    for wrong, message in (("seed=01", "--where: seed: 01 has a leading zero"), ("seed=[", "--where: seed: not YAML")):
         refused = call(*plot, "--where", wrong)
-        assert refused.exit_code == 2 and said in refused.stderr
+        assert refused.exit_code == 2 and message in refused.stderr
 
 
 def test_run_prints_how_the_base_run_ended(config):
@@ -119,7 +119,7 @@ def test_a_run_that_calls_sys_exit_fails_like_one_that_raises(config, monkeypatc
     assert result.stderr.startswith("the run failed: SystemExit: bye (tests/test_cli.py:")
 
 
-def test_status_says_what_failed_and_why(config, tmp_path, monkeypatch):
+def test_status_reports_failed_runs_and_why(config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("featlearn.sweeps.worker.simulate_block", lambda *_, **__: 1 / 0)
         result = call("sweep", config, "--out", tmp_path / "s")
@@ -151,7 +151,7 @@ def test_a_plot_has_a_sheet_of_its_own(store, tmp_path):
 
 @pytest.mark.parametrize("backend", ["module://not_installed_here.inline", "no_backend"])
 def test_a_plot_is_drawn_whatever_the_callers_settings(store, tmp_path, backend):
-    """As another environment's notebook leaves them, with LaTeX asked for where there may be none."""
+    """As another environment's notebook leaves them, with LaTeX requested where there may be none."""
     settings = "text.usetex: True\nbackend: gtk3cairo\nsavefig.bbox: tight\nsavefig.format: svg\nfigure.dpi: 30\n"
     (tmp_path / "matplotlibrc").write_text(settings)
     command = "import sys; from featlearn.cli import main; sys.argv[0] = 'featlearn'; main()"
@@ -173,7 +173,7 @@ def test_a_plot_loads_no_more_than_it_needs(store, tmp_path):
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done
 
 
-def test_a_plot_says_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
+def test_a_plot_reports_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
     whole = sys.modules["featlearn.sweeps.worker"].simulate_block
 
     def fails_for_a_seed(runs, **options):
@@ -191,7 +191,7 @@ def test_a_plot_says_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
     assert "failed" not in call(*plot).stderr
 
 
-def test_runs_of_an_earlier_sweep_are_told_and_drawn_only_when_asked_for(config, store, tmp_path):
+def test_runs_of_an_earlier_sweep_are_reported_and_drawn_only_on_request(config, store, tmp_path):
     plot = "plot", "dynamics", store, "-o", tmp_path / "d.png", "--column", "train_loss"
     plot = *plot, "--where", "data.signal_norm=1", "--optimizer", "sgd"
     drawn = call(*plot)
@@ -305,7 +305,7 @@ def test_a_bug_is_not_passed_off_as_the_users_mistake(config, monkeypatch):
     assert isinstance(call("validate", config).exception, KeyError)
 
 
-def test_an_interrupted_sweep_exits_130_and_says_how_to_go_on(config, tmp_path, monkeypatch):
+def test_an_interrupted_sweep_exits_130_and_explains_how_to_resume(config, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise SweepInterrupted(SweepReport(total=12, reused=0, done=5), tmp_path)
 

@@ -47,7 +47,7 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def steppers(monkeypatch):
-    """What took the steps, each the engine and the stepper."""
+    """The engine and the stepper of every block."""
     used = []
     for kind in (GraphStepper, ReplayStepper):
 
@@ -59,9 +59,9 @@ def steppers(monkeypatch):
     return used
 
 
-@pytest.mark.skipif(REAL, reason="a device refuses by itself")
-def test_the_mock_device_refuses_what_a_device_refuses():
-    """Negative control: otherwise it would prove nothing that everything runs on it."""
+@pytest.mark.skipif(REAL, reason="a real device refuses them")
+def test_the_mock_device_refuses_the_calls_that_a_device_refuses():
+    """Negative control: otherwise running on it would prove nothing."""
     here, there = torch.ones(3), torch.ones(3, device="cuda")
     assert there.is_cuda and not there.cpu().is_cuda and (2 * there)[1:].is_cuda and there.sum().item() == 3
     for mixed in (lambda: here + there, lambda: torch.stack([here, there])):
@@ -76,7 +76,7 @@ def test_the_mock_device_refuses_what_a_device_refuses():
 # draws
 
 
-def test_bits_are_the_same_and_what_is_made_of_them_within_rounding():
+def test_random_bits_are_the_same_and_derived_numbers_within_rounding():
     seeds = torch.tensor([0, 1, 2**40 + 3, 2**63 - 1])
     degrees = (1 + 10 ** torch.arange(16.0, dtype=torch.float64)).expand(4, 16)
     for draw, exact in ((uniforms, True), (permutations, True), (normals, False)):
@@ -162,8 +162,8 @@ def eagerly(runs, monkeypatch):
 def test_one_launch_takes_the_eager_steps(name, dtype, tolerance, small_blocks, steppers, monkeypatch):
     runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
     launched = simulate_block(runs, device="cuda")
-    (_, played) = steppers[-1]
-    assert isinstance(played, ReplayStepper) and programs_of(played).count(None) <= 1
+    (_, stepper) = steppers[-1]
+    assert isinstance(stepper, ReplayStepper) and programs_of(stepper).count(None) <= 1
     assert isinstance(steppers[-1][0], GPUGramEngine)
     eager = eagerly(runs, monkeypatch)
     assert len({trajectory.status for trajectory in eager}) > 1
@@ -177,7 +177,7 @@ def test_one_launch_takes_the_eager_steps(name, dtype, tolerance, small_blocks, 
 @pytest.mark.parametrize("name", SOME)
 @pytest.mark.parametrize("dtype", ["float64", "float32"][: 1 + REAL])
 def test_captured_steps_are_the_eager_ones(name, dtype, small_blocks, steppers, monkeypatch):
-    """Bit for bit, while runs fit and diverge, in mini-batches; what networks too large for one launch do."""
+    """Bit for bit, while runs fit and diverge, in mini-batches; the path of networks too large for one launch."""
     runs = [replace(run, dtype=dtype) for run in crowd(RULES[name])]
     with monkeypatch.context() as patch:
         patch.setattr(simulation, "_gram_engine", GramEngine)

@@ -67,7 +67,7 @@ sweep: {seed: {range: [0, 3]}}
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """A folder with a rule and a config that names it, being the working folder."""
+    """The working folder, with a rule and a config that names it."""
     monkeypatch.chdir(tmp_path)
     Path("my_rules.py").write_text(RULES)
     Path("own.yaml").write_text(CONFIG)
@@ -127,7 +127,7 @@ def test_a_base_and_its_source_have_columns(lab):
 
 
 def test_an_ancestor_in_another_file_counts(lab, monkeypatch):
-    """A class of an installed module brings that module's text along."""
+    """The text of an installed module is read with its class."""
     monkeypatch.syspath_prepend(lab)
     Path("lab_base.py").write_text(RULES)
     Path("mine.py").write_text("from lab_base import MySAM\n\n\nclass Mine(MySAM):\n    pass\n")
@@ -159,7 +159,7 @@ def package(lab, monkeypatch):
             del sys.modules[name]
         importlib.invalidate_caches()
 
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a cache tells files of one size and second not apart
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a cache does not distinguish files of equal size and time
     write()
     Path("own.yaml").write_text(CONFIG.replace("my_rules.py:MySAM", "lab_rules.mine:MySAM"))
     yield write
@@ -190,7 +190,7 @@ def test_the_store_keeps_the_modules_of_a_package(package):
 
 
 def test_a_package_that_is_installed_is_named_with_its_line_too(package, lab, monkeypatch):
-    """Its files lie beside those of libraries, whose lines mean nothing to a user."""
+    """Its files lie beside those of libraries, whose lines do not concern a user."""
     package(size="def size():\n    raise ArithmeticError('no size')\n")
     paths = sysconfig.get_paths() | {"purelib": str(lab)}
     monkeypatch.setattr(sysconfig, "get_path", paths.__getitem__)
@@ -198,7 +198,7 @@ def test_a_package_that_is_installed_is_named_with_its_line_too(package, lab, mo
     assert status("store").failures == {"ArithmeticError: no size (lab_rules/size.py:2)": 3}
 
 
-def test_a_parcel_says_which_files_are_the_users(package, monkeypatch):
+def test_a_parcel_records_which_files_are_the_users(package, monkeypatch):
     fl.load_config("own.yaml").base_run().columns()
     path = str(Path("lab_rules/factors.py").resolve())
     sent = pickle.dumps(Parcel(["content"]))
@@ -208,12 +208,12 @@ def test_a_parcel_says_which_files_are_the_users(package, monkeypatch):
 
 
 def test_a_class_without_a_source_is_no_run():
-    names = {"__name__": "nowhere"}
-    sys.modules["nowhere"] = type(sys)("nowhere")
+    names = {"__name__": "missing"}
+    sys.modules["missing"] = type(sys)("missing")
     exec(RULES, names)
     with pytest.raises(CustomError, match="the source of MySAM cannot be found"):
         source_of(names["MySAM"])
-    del sys.modules["nowhere"]
+    del sys.modules["missing"]
 
 
 def test_words_with_a_colon_are_own():
@@ -249,8 +249,8 @@ def test_the_store_keeps_the_source(lab):
     assert own == {"name": "my_rules.py:MySAM", "digest": digest[0], "text": RULES}
 
 
-def test_processes_run_what_was_read_also_after_an_edit(lab):
-    """Workers get the text: the file may change or go while they compute."""
+def test_processes_run_the_source_as_read_also_after_an_edit(lab):
+    """Workers get the text: the file may change or be deleted while they compute."""
     swept("alone")
     config = fl.load_config("own.yaml")
     Path("my_rules.py").unlink()
@@ -273,7 +273,7 @@ def test_a_parcel_arrives_where_the_file_was_never_read(lab):
 
 @pytest.mark.parametrize(("n_jobs", "error"), [(1, "ArithmeticError"), (2, "SystemExit")])
 def test_a_rule_that_raises_fails_its_own_runs_with_its_line(lab, n_jobs, error):
-    """Runs of other numbers in the same block, and of other optimizers, are kept."""
+    """Runs with other parameters in the same block, and of other optimizers, are kept."""
     Path("my_rules.py").write_text(RULES.replace("ArithmeticError", error))
     odd = "sweep: {optimizer.odd: [0.0, 0.5, 2.0], seed: {range: [0, 2]}}"
     Path("own.yaml").write_text(CONFIG.split("sweep:")[0] + odd)
@@ -440,7 +440,7 @@ class Mine(Perturbed):
 
 
 def test_a_setting_of_several_types_is_kept_as_it_is(lab):
-    """In one block, in several parts, and beside a sweep in which it has another type."""
+    """In one block, in several parts, and after a sweep in which it has another type."""
     Path("mixed.py").write_text(MIXED)
     cuts = ["auto", 0.5, True, None]
     for swept in (cuts, [1.5]):

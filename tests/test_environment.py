@@ -1,4 +1,4 @@
-"""Whatever the caller has set, a run has the same bits; and what was set is set again behind it."""
+"""A run has the same bits for any settings of the caller, and restores them."""
 
 import threading
 import warnings
@@ -87,7 +87,7 @@ def settings():
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")
 @pytest.mark.parametrize("word", SET)
-def test_bits_do_not_depend_on_what_the_caller_has_set(word, undisturbed_runs):
+def test_bits_do_not_depend_on_the_callers_settings(word, undisturbed_runs):
     with SET[word]():
         before = settings()
         found = {name: simulate(run) for name, run in RUNS.items()}
@@ -146,7 +146,7 @@ def blas_threads():
 
 
 def test_all_compute_with_one_thread_and_leave_as_many_as_there_were():
-    """A thread that begins while others compute inherits their one, and the first to leave must not end it."""
+    """A thread that starts while others compute shares their settings, which the first to finish must not restore."""
     environment._blas.cache_clear()  # other tests may have loaded further libraries since
     inside, leave, seen = threading.Event(), threading.Event(), []
 

@@ -1,4 +1,4 @@
-"""What is counted of a sweep, and how a trial is extrapolated: on a clock that runs as it is told."""
+"""The counts of a sweep, and the extrapolation of a trial, on a mock clock."""
 
 import dataclasses
 from types import SimpleNamespace

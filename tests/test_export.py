@@ -1,4 +1,4 @@
-"""An exported run holds all that a stranger needs to retrain it: retrain it with nothing of ours."""
+"""An exported run is complete: it is retrained here without featlearn."""
 
 import json
 from dataclasses import replace
@@ -150,12 +150,12 @@ def test_signal_patches_carry_the_true_label(tmp_path):
     "name, changes, message",
     [
         ("run.txt", {}, "an .npz file, not '.txt'"),
-        ("nowhere/run.npz", {}, "there is no folder"),
+        ("missing/run.npz", {}, "there is no folder"),
         ("run.npz", {"data__dim": 10**12}, "GiB; at most 8 GiB"),
         ("run.npz", {"data__dim": 8}, "not unique in dimension 8"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_before_anything_is_drawn(tmp_path, name, changes, message):
+def test_an_invalid_export_is_refused_before_anything_is_drawn(tmp_path, name, changes, message):
     with pytest.raises(ValueError, match=message):
         export(make_run(**changes), tmp_path / name)
     assert not list(tmp_path.iterdir())

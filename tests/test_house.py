@@ -59,7 +59,7 @@ SEES = {
         "tiles",
         "linalg",
         "theory",
-    },  # what theory says, beside what happened
+    },  # theory, next to results
     "store": {"types", "lookup"},  # it knows rows, not runs
     "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables", "lookup"},
@@ -204,7 +204,7 @@ def test_a_new_room_must_be_given_a_floor():
 
 
 def test_the_engines_share_no_gradient_code():
-    """Or their agreement proves nothing: weights.py knows no derivative and nobody who does."""
+    """Otherwise their agreement proves nothing: the explicit engine imports no derivative, directly or not."""
     oracle = "featlearn.engines.explicit.engine"
     known = {found.target for found in IMPORTS if found.module == oracle and room(found.target)}
     forbidden = tuple(f"featlearn.{room}" for room in ("engines.span", "engines.cpu", "engines.gpu", "optim"))
@@ -228,7 +228,7 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 
 def test_no_file_and_no_function_is_too_long():
-    """house.md: look again past 300 lines a file and 60 a function."""
+    """At most 300 lines in a file and 60 in a function."""
     long = [module for module, source in SOURCES.items() if source.count("\n") > 300]
     for module, source in SOURCES.items():
         for node in ast.walk(ast.parse(source)):

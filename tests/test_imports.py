@@ -1,4 +1,4 @@
-"""What a module reaches of its own package: by its statements, whatever else is imported."""
+"""The modules of its package that a module reaches by its import statements."""
 
 import importlib
 import sys
@@ -49,7 +49,7 @@ def test_a_module_and_all_that_it_reaches_in_order(package):
     assert found["lab_reached.tools"].path == str(package / "tools.py")
 
 
-def test_what_else_is_imported_changes_nothing(package):
+def test_other_imports_change_nothing(package):
     before = reachable_modules("lab_reached.rules")
     importlib.import_module("lab_reached.unused")
     importlib.import_module("lab_reached.side")
@@ -65,7 +65,7 @@ def test_a_compiled_module_counts_by_its_bytes(package):
 
 def test_a_module_that_is_not_there_reaches_nothing(package):
     assert (
-        reachable_modules("lab_reached.nowhere")
+        reachable_modules("lab_reached.missing")
         == reachable_modules("lab_nowhere")
         == reachable_modules("lab_reached.rules.f")
         == {}

@@ -1,4 +1,4 @@
-"""The check at the start of a process: silent where all places of a block are alike, and clear where they are not."""
+"""The check at the start of a process: silent where all lanes of a block agree, with a warning where they do not."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def fresh():
 
 
 def by_place(x):
-    """What a batched product of some processors does: every other run is rounded another way."""
+    """A batched product as on some processors: every other run is rounded differently."""
     odd = (torch.arange(len(x)) % 2).to(x.dtype)
     return x.exp() * (1 + odd * torch.finfo(x.dtype).eps)[:, None, None]
 
@@ -50,7 +50,7 @@ def test_a_simulation_checks_once(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 5), (5, 3), (7, 7), (20, 21)])
 def test_every_place_of_a_full_block_is_alike(name, dtype, shape):
-    """On more numbers and sizes than the check has the time for."""
+    """On more numbers and sizes than the check itself uses."""
     for b in (LEAST, 4 * LEAST):
         numbers = uniforms(torch.tensor([sum(shape)]), "places", shape[0] * shape[1]).reshape(shape).to(dtype) + 0.01
         found = OPERATIONS[name](numbers.expand(b, *shape).contiguous())

@@ -1,4 +1,4 @@
-"""The law of the Gram matrices: drawn directly they must follow the same law as those of drawn vectors."""
+"""The law of the Gram matrices: drawn directly they follow the same law as those of drawn vectors."""
 
 import math
 import time

@@ -23,9 +23,9 @@ def numbers(*shape, dtype=torch.float64, seed=0):
 
 def displaced(x, by):
     """The same numbers in memory that begins ``by`` numbers later."""
-    room = torch.empty(x.numel() + by, dtype=x.dtype)
-    room[by:] = x.flatten()
-    return room[by:].view(x.shape)
+    buffer = torch.empty(x.numel() + by, dtype=x.dtype)
+    buffer[by:] = x.flatten()
+    return buffer[by:].view(x.shape)
 
 
 def bits_are_of_the_own_matrices(function, *arrays):
@@ -117,7 +117,7 @@ def test_without_the_compiler_products_are_still_there(monkeypatch):
     assert torch.equal(product(left, right), plain_product(left, right))
 
 
-# nowhere else
+# in linalg.py only
 
 OWN_WORK = {  # what is allowed to ask a BLAS or LAPACK, and why
     "linalg.py": "the only place for blocks",
@@ -158,5 +158,5 @@ def test_blocks_ask_no_library_for_products():
     assert {"linalg.py", "engines/explicit/engine.py"} <= set(found)  # or nothing is found at all
 
 
-def test_linalg_says_what_it_does():
+def test_linalg_documents_its_functions():
     assert all(getattr(linalg, name).__doc__ for name in ("product", "times", "eigh", "eigvalsh"))

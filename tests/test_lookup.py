@@ -41,7 +41,7 @@ TABLE = pd.DataFrame(
         ("bias", True, [0, 2]),
     ],
 )
-def test_what_a_condition_keeps(column, wanted, rows, kind):
+def test_rows_that_a_condition_keeps(column, wanted, rows, kind):
     table = {
         "numpy": TABLE,
         "nullable": TABLE.convert_dtypes(),
@@ -63,7 +63,7 @@ def test_what_a_condition_keeps(column, wanted, rows, kind):
         ({"nmae": "sam"}, "no column 'nmae'; did you mean 'name'"),
     ],
 )
-def test_what_no_row_has_is_refused(where, message):
+def test_values_that_no_row_has_are_refused(where, message):
     with pytest.raises(ValueError, match=message):
         selected(TABLE, where)
 

@@ -22,7 +22,7 @@ def test_versions_device_and_sources_stand_in_it_and_no_name_of_a_machine_or_use
     assert not words & {platform.node(), getpass.getuser()}
 
 
-def test_the_revision_is_that_of_the_working_folder_and_says_whether_files_differ(tmp_path, monkeypatch):
+def test_the_revision_is_that_of_the_working_folder_and_marks_changed_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert git_revision() is None
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]

@@ -83,7 +83,7 @@ def test_the_rule_of_the_readme_is_the_built_in_one_in_both_engines(folder):
     assert losses["gram"][-1] < 0.9 * losses["gram"][0]
 
 
-def test_the_tracker_of_the_readme_says_the_same_in_both_engines(folder):
+def test_the_tracker_of_the_readme_agrees_in_both_engines(folder):
     """From the very file and config of the section; twelve lines of code."""
     (written,) = [block for block in blocks("python") if block.startswith("# my_trackers.py")]
     assert len([line for line in written.splitlines()[1:] if line]) <= 12

@@ -94,7 +94,7 @@ def test_an_ordinary_run_takes_all_its_steps():
     assert trajectory.message == "took all 20 steps"
 
 
-FULL_BATCH = [(name, 8) for name, rule in RULES.items() if type(rule) in (SGD, SAM)]  # mini-batches tell more
+FULL_BATCH = [(name, 8) for name, rule in RULES.items() if type(rule) in (SGD, SAM)]  # mini-batches show more
 
 
 @pytest.mark.parametrize(("name", "batch_size"), [*((name, 3) for name in RULES), *FULL_BATCH])
@@ -154,7 +154,7 @@ def test_a_diverged_run_is_recorded_at_its_last_finite_step(engine, rule):
 @pytest.mark.parametrize("lr", [0.5, 5.0, 50.0, 1e30, 1e200])
 @pytest.mark.parametrize("activation", ["relu2", "relu3"])
 def test_an_overflow_never_looks_like_an_error_rate(lr, activation):
-    """Where the loss is not a number, neither is any error: 0 would look perfect in a phase diagram."""
+    """Where the loss is not a number, neither is any error: 0 would be perfect in a phase diagram."""
     values = simulate(make_run(SGD(lr=lr), **{**WILD, "network__activation": activation})).values
     lost = np.isnan(values["train_loss"])
     assert np.isnan(values["train_error"][lost]).all() and np.isnan(values["test_error"][lost]).all()
@@ -245,7 +245,7 @@ def test_blocks_have_a_fixed_number_of_lanes():
     assert [trajectory.run.seed for trajectory in simulate_block(full)] == [run.seed for run in full]
 
 
-def test_what_may_share_a_block():
+def test_runs_that_may_share_a_block():
     run = make_run(RULES["sam window"])
     same = [
         replace(run, seed=4, name="other", theory=(("optimizer.rho", 1.0),)),
@@ -418,7 +418,7 @@ def test_losses_fall_in_the_frame_of_an_ordinary_run():
     assert all(a > b for a, b in pairwise(frame["train_loss"]))
 
 
-def test_what_cannot_be_simulated_is_told():
+def test_an_invalid_simulation_is_refused():
     with pytest.raises(TypeError, match=r"expected a RunConfig, or what load_config returns; found 'first\.yaml'"):
         simulate("first.yaml")
     for device in ("gpu", *([] if torch.cuda.is_available() else ["cuda"])):

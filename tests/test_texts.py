@@ -47,7 +47,7 @@ def test_a_trajectory_ends_with_its_last_numbers_and_no_list():
     assert rest == [["run_id", run.run_id], ["step", "20"], ["train_loss", "0.123457"]]
 
 
-def test_a_config_says_how_many_runs_it_is_and_claims_no_time_without_a_trial():
+def test_a_config_counts_its_runs_and_estimates_no_time_without_a_trial():
     text = config_text(CONFIG)
     assert text.startswith("small: 6 runs; base run: gram engine, sampling gram, float64")
     assert ["data.dim", "rounded", "to", "integers:", "50,", "200"] in lines(text) and "--trial" in text
@@ -70,7 +70,7 @@ def test_an_expanded_config_counts_runs_and_cells_and_shows_the_first_and_the_la
     assert ["data.dim", "50", "200"] in lines(text) and ["seed", "0", "2"] in lines(text)
 
 
-def test_a_status_counts_runs_and_says_why_some_failed():
+def test_a_status_counts_runs_and_gives_reasons_for_failures():
     status = StoreStatus(9, 5, 1, 2, 1, 1, 2, 3, {"killed": 2})
     text = status_text(status, Path("out"))
     assert lines(text)[:2] == [["out"], ["runs", "9"]] and ["2", "x", "killed"] in lines(text)

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from featlearn import tiles
-from featlearn.tiles import multiply, pad_columns, padded, uncounted
+from featlearn.tiles import multiply, pad_columns, padded, without_reference_counts
 
 DTYPES = ["float64", "float32"]
 LANES = {"float64": tiles.DOUBLES, "float32": tiles.SINGLES}
@@ -90,7 +90,7 @@ def test_padding(shape, dtype):
 
 @njit
 def summed(arrays):
-    one, (two, three) = uncounted(arrays)
+    one, (two, three) = without_reference_counts(arrays)
     return one[1:].sum() + two[0].sum() + three[:, ::2].sum()
 
 

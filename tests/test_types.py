@@ -31,7 +31,7 @@ def test_a_bound_holds_within_its_limits_and_spells_them(bound, words, inside, o
         (Numbers, [[1.0], [1.0, 2.0]], [[], 1.0, ["1"]]),
     ],
 )
-def test_pydantic_refuses_what_is_out_of_bounds_and_what_is_not_finite(hint, good, bad):
+def test_pydantic_refuses_numbers_out_of_bounds_and_not_finite(hint, good, bad):
     adapter = TypeAdapter(hint, config={"strict": True})
     for value in good:
         assert adapter.validate_python(value) == (tuple(value) if isinstance(value, list) else value)

@@ -82,7 +82,7 @@ def train(model: CNN, run: RunConfig, train_set: Points, test_set: Points | None
 
 
 def sharpness_aware(model: CNN, optimizer: torch.optim.Optimizer, points: Points, rho: float) -> None:
-    """Replace the gradient by that at distance rho along the gradient."""
+    """Replace the gradient by the one at distance rho along it."""
     weight = model.weight
     assert weight.grad is not None
     with torch.no_grad():

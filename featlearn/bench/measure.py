@@ -91,7 +91,7 @@ def _watched(call: Callable[..., Any], *args: Any) -> tuple[Any, dict[str, int]]
 
 
 def _resident_peak() -> int:
-    """Return the peak resident bytes of this process; not by getrusage on Linux, where a child inherits the number."""
+    """Return the peak resident bytes of this process; not from getrusage on Linux, where a child inherits the value."""
     status = Path("/proc/self/status")
     if status.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
         return 1024 * int(found[1])

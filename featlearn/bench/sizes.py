@@ -106,7 +106,7 @@ def million(setting: Setting) -> dict[str, Any]:
 
 
 def stream(run: RunConfig, n_blocks: int, device: str) -> tuple[float, float]:
-    """Simulate blocks one after the other, keeping none; return the seconds and the mean test error.
+    """Simulate blocks one after the other without keeping results; return the seconds and the mean test error.
 
     A warm-up block excludes one-time costs (compilation, Sobol points).
     """

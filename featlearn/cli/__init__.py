@@ -1,6 +1,6 @@
-"""The command line: parse, call, exit code. What a command needs is imported when it is called.
+"""The command line: parse, call, exit code. A command imports its modules when it is called.
 
-Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the config or the call is wrong;
+Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the config or the call is invalid;
 130 interrupted, resumable.
 """
 

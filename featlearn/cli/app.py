@@ -1,4 +1,4 @@
-"""What all commands share: the application, their common arguments, and how errors become messages and exit codes."""
+"""Shared by all commands: the application, their common arguments, and messages and exit codes for errors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _options(version: Version = False) -> None:
 
 
 class Once(TyperCommand):
-    """A command that refuses an option that is given twice, where only the last would count."""
+    """A command that refuses an option given twice, of which only the last would count."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments of a call. Raises BadParameter for an option that is given twice."""
@@ -65,7 +65,7 @@ class Once(TyperCommand):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn what a user can cause into a message and an exit code; anything else is a bug and keeps its traceback."""
+    """Turn errors that a user can cause into a message and an exit code; any other is a bug and keeps its traceback."""
     try:
         yield
     except KeyboardInterrupt as interruption:
@@ -111,8 +111,8 @@ def load(path: Path, changes: list[str] | None) -> SweepConfig:
 
 
 def own_backend() -> None:
-    """Draw into files: without a window, whatever MPLBACKEND or a matplotlibrc of the caller asks for."""
-    os.environ["MPLBACKEND"] = "agg"  # before matplotlib is imported, which an unknown one would end
+    """Draw into files, without a window, whatever MPLBACKEND or matplotlibrc specify."""
+    os.environ["MPLBACKEND"] = "agg"  # before matplotlib is imported, which fails for an unknown one
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,4 +1,4 @@
-"""``featlearn bench``: what a network costs."""
+"""``featlearn bench``: the cost of a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bench(
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Time the Gram engine against an explicit PyTorch loop and its arithmetic limit; what each size costs."""
+    """Time the Gram engine against an explicit PyTorch loop and its arithmetic limit, and the cost of each size."""
     from featlearn.bench import Setting, run_benchmarks
     from featlearn.bench.text import report_text
 

@@ -1,4 +1,4 @@
-"""Options of a command from the options of a plot: how each is written in a call, and how it is read."""
+"""Options of a command from the options of a plot: their form in a call, and their conversion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_inches(size: str) -> tuple[float, float]:
 
 
 def read_conditions(texts: list[str]) -> dict[str, list[Any]]:
-    """Read every "key=value,value"; the values of a key that is given twice add up, and no value is null."""
+    """Read every "key=value,value"; the values of a key given twice are joined, and no value is null."""
     found: dict[str, list[Any]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
@@ -53,11 +53,11 @@ def _values(key: str, text: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Spelling:
-    """How an argument is written in a call.
+    """The form of an argument in a call.
 
     type: the type by which Typer reads it.
     metavar: its placeholder in the help.
-    read: turns what Typer read into the argument; None where it is the argument.
+    read: converts Typer's value into the argument; None if no conversion is needed.
     """
 
     type: Any
@@ -74,7 +74,7 @@ SPELLINGS: Mapping[type, Spelling] = {
 
 
 def spelling(annotation: Any) -> Spelling:
-    """Return how an argument of this annotation is written; numbers, text and flags need no conversion."""
+    """Return the form of an argument with this annotation; numbers, text and flags need no conversion."""
     union = get_origin(annotation) in (Union, UnionType)
     parts = [part for part in (get_args(annotation) if union else (annotation,)) if part is not type(None)]
     known = (SPELLINGS.get(get_origin(part) or part) for part in parts)
@@ -82,7 +82,7 @@ def spelling(annotation: Any) -> Spelling:
 
 
 def read(option: Option, value: Any) -> Any:
-    """Return the argument of a plot for what Typer read. Raises ValueError if it is none."""
+    """Return the argument of a plot for Typer's value. Raises ValueError if it is invalid."""
     reader = spelling(option.annotation).read
     return reader(value) if reader else value
 
@@ -108,7 +108,7 @@ def with_options(
     options = [_parameter(key, option) for key, option in own.items()]
     hidden = [_hidden(key, option) for key, option in others.items()]
     parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*options, *fixed, *hidden)]
-    parameters.sort(key=lambda p: p.default is not p.empty)  # what a call needs comes first
+    parameters.sort(key=lambda p: p.default is not p.empty)  # required ones come first
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command

@@ -20,7 +20,7 @@ AllSweeps = Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier s
 
 
 class Kinds(TyperGroup):
-    """One command a kind of figure, made when it is asked for: matplotlib and pandas take a second to load."""
+    """One command per kind of figure, made on use: matplotlib and pandas take a second to load."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the kinds."""
@@ -34,7 +34,7 @@ class Kinds(TyperGroup):
 
 
 app.add_typer(
-    typer.Typer(cls=Kinds, no_args_is_help=True, help="Draw a figure of a store, with its table as CSV beside it."),
+    typer.Typer(cls=Kinds, no_args_is_help=True, help="Draw a figure of a store, and its table as CSV next to it."),
     name="plot",
     subcommand_metavar="KIND STORE -o FILE",
 )
@@ -74,7 +74,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _draw(kind: Kind, store: Path, out: Path, options: dict[str, Any], *, dpi: float | None, all_sweeps: bool) -> None:
-    """Draw a figure of a store into a file, its table beside it."""
+    """Draw a figure of a store into a file, and its table next to it."""
     from matplotlib.pyplot import close
 
     from featlearn.plots import check_suffix, save

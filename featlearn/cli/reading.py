@@ -1,4 +1,4 @@
-"""The commands that read a config, or list what one may hold; ``export`` also trains its base run."""
+"""The commands that read a config, or list its possible entries; ``export`` also trains its base run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def validate(
     trial: Annotated[bool, typer.Option("--trial", help="Estimate time and size from a few steps.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Report every error of a config, or what it asks for: runs, steps, rows, and an estimate of time and size."""
+    """Report every error of a config, or its numbers of runs, steps and rows, and estimated time and size."""
     from featlearn.texts import config_text, expanded_text
 
     loaded = load(config, changes)
@@ -77,7 +77,7 @@ def list_(
         str | None, typer.Argument(help="One of them, or your own: my_rules.py:MySAM; of config a key or a section.")
     ] = None,
 ) -> None:
-    """List what a config may name: a kind with its parameters, or one entry with their bounds and meanings.
+    """List the entries of a kind with their parameters, or describe one entry with bounds and meanings.
 
     `list config` lists every key with its default, type and bounds; `list config KEY` describes one in full.
     """

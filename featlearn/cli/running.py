@@ -1,4 +1,4 @@
-"""The commands that compute, and ``status``, which reports how far a sweep is."""
+"""The commands that compute, and ``status``, which reports the progress of a sweep."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def sweep(
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
     quiet: Quiet = False,
-    backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden until there is another
+    backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden while there is only one
     scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Compute what a store lacks of a config's grid; resumable."""
+    """Compute the runs of a config's grid that a store lacks; resumable."""
     loaded = load(config, changes)
     from featlearn.sweeps import sweep
 
@@ -92,7 +92,7 @@ def sweep(
 @app.command(cls=Once)
 @user_errors()
 def status(store: StoreFolder) -> None:
-    """Report how far a sweep is; what failed, and why."""
+    """Report the progress of a sweep, and which runs failed and why."""
     from featlearn.store import status
     from featlearn.texts import status_text
 

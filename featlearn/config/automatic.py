@@ -1,4 +1,4 @@
-"""What ``auto`` chooses: whether inner products can be drawn from their law, and which engine is cheaper."""
+"""The choices of ``auto``: whether inner products can be drawn from their law, and which engine is cheaper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
         return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
     left = data.dim - signals
     if left < vectors:
-        return f"dim - {signals} = {left} is less than the {vectors} noise vectors and filters it must hold"
+        return f"dim - {signals} = {left} is less than the {vectors} noise vectors and filters in it"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What the network is shown: one file a data model."""
+"""The training data: one file per data model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether a data model keeps what data/model.py asks of it: for a user's own, before anything runs."""
+"""Checks of a user's data model against data/model.py, before anything runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NUMBERS = ("n_classes", "n_common", "n_samples", "dim", "n_patches", "flip_prob"
 
 
 def breach(data: Any) -> str | None:
-    """Return what is wrong with a model of patches, by its frame, its population and one draw; None if nothing."""
+    """Return the first error in the frame, the population or one draw of a patch model; None if there is none."""
     return next(_breaches(data), None)
 
 

@@ -43,7 +43,7 @@ class Digits:
 
 @cache
 def _images() -> tuple[np.ndarray, np.ndarray]:
-    """Return the standardised images [1797, 64], pixels that never change being 0, and their classes [1797]."""
+    """Return the standardised images [1797, 64], with constant pixels 0, and their classes [1797]."""
     from sklearn.datasets import load_digits
 
     images, classes = load_digits(return_X_y=True)

@@ -17,7 +17,7 @@ class Gaussian:
 
     n_samples: training samples n.
     dim: dimension d of an input.
-    decay: how fast the coordinates fall off; 0 for the standard Gaussian.
+    decay: exponent of the decay; 0 for the standard Gaussian.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})

@@ -1,12 +1,13 @@
-"""What a model of patch data declares: what its patches are made of, a training set, and the population.
+"""The declaration of a patch data model: the vectors of its patches, a training set, and the population.
 
-Every published model has one form. There are S signals, known by their Gram matrix, and Gaussian vectors, the noises;
-a patch is a sparse combination of these; a sample shows one patch in each of its slots. Training needs the inner
-products of the distinct patches, and which sample shows which of them: nothing else (engines/problem.py).
+Every published model has one form. There are S signals, given by their Gram matrix, and Gaussian vectors, the noises.
+A patch is a sparse combination of these, and a sample shows one patch in each of its slots. Training needs the inner
+products of the distinct patches, and which sample shows which of them, nothing else
+(engines/problem.py).
 
 A model is a frozen dataclass of parameters with the methods of ``PatchModel``. ``frame`` and ``population`` describe
-one run. ``draw`` draws for all runs of a block at once: there the model's real numbers are tensors [b], one a run; its
-other parameters are the same for all runs.
+one run. ``draw`` draws for all runs of a block at once: there the model's real numbers are tensors [b]; its other
+parameters are the same for all runs.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Signal:
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian vectors of one standard deviation a coordinate.
+    """Gaussian vectors with the same standard deviation of a coordinate.
 
-    owners: the sample that each of them belongs to. times: how many of its patches show one.
+    owners: the sample that each of them belongs to. times: number of its patches that show one.
     """
 
     std: Scalar
@@ -48,7 +49,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Frame:
-    """The vectors that patches are made of: the signals, then the noises, numbered from 0.
+    """The vectors that patches combine: the signals, then the noises, numbered from 0.
 
     gram: inner products of the signals, S rows of S numbers. orthogonal: noises are projected off the signals.
     """
@@ -62,7 +63,7 @@ class Frame:
     def coordinates(self) -> tuple[tuple[float, ...], ...]:
         """The signals in S orthonormal directions: lower triangular L, L L' = gram, by Cholesky's method.
 
-        A pivot that is rounding of zero beside its diagonal entry gives a column of zeros: gram may be singular.
+        A pivot that is zero up to rounding gives a column of zeros: gram may be singular.
         """
         size = len(self.gram)
         lower = [[0.0] * size for _ in range(size)]
@@ -94,7 +95,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Slot:
-    """A place of a sample: how many of its patches are the one that it shows there, and what that is.
+    """One or more patches of a sample that are equal: how many, and which patch they show.
 
     common: the patch is one of the first ``PatchModel.n_common``, which other samples show too; else it is the
     sample's own.
@@ -110,7 +111,7 @@ class TrainingSet:
     """A training set of every run of a block.
 
     true_labels, labels [b, n]: +-1, or classes 0, ..., C - 1; observed labels are true ones with flips.
-    shown [b, n, s]: which distinct patch stands in each slot of a sample.
+    shown [b, n, s]: the distinct patch in each slot of a sample.
     vectors, strengths [N, T] or [b, N, T]: distinct patch a is the sum over t of strengths_at times vector_at.
     """
 
@@ -126,7 +127,7 @@ class FreshPatch:
     """A patch of a fresh sample: the sum of strength times signal, and a fresh Gaussian vector.
 
     signals: pairs of a signal's number and a strength. noise: the number of the fresh Gaussian, None for none; patches
-    with one number hold the same vector. std: its standard deviation a coordinate. times: how many patches are this.
+    with one number have the same vector. std: its standard deviation per coordinate. times: number of equal patches.
     """
 
     signals: tuple[tuple[int, Scalar], ...] = ()
@@ -137,7 +138,7 @@ class FreshPatch:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fresh samples: its name ("" where nobody asks for it), probability, true label and patches."""
+    """A kind of fresh samples: its name ("" for none), probability, true label and patches."""
 
     name: str
     probability: Scalar
@@ -175,7 +176,7 @@ class PatchModel(Protocol):
 
     @property
     def frame(self) -> Frame:
-        """What the patches are made of."""
+        """The vectors that patches combine."""
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw the training set."""

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class NoData:
-    """No data: the loss is a function of the parameters alone, and counts as that of one sample."""
+    """No data: the loss is a function of the parameters alone, treated as that of one sample."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
     n_samples: ClassVar[int] = 1

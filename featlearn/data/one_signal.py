@@ -1,4 +1,4 @@
-"""What models share that show a signal in one patch of a sample and noise in the P - 1 others."""
+"""Shared by models whose samples have a signal in one patch and noise in the P - 1 others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class OneSignal:
-    """A sample has one of the ``n_common`` signal patches, and noise that is shared or independent.
+    """A sample has one of the ``n_common`` signal patches, and noise patches, shared or independent.
 
-    signal_norm is the norm of a signal; or it follows from snr = signal_norm / (noise_std sqrt(dim)). Distinct patches
+    signal_norm is the norm of a signal, given or from snr = signal_norm / (noise_std sqrt(dim)). Distinct patches
     are the signal patches, then the noises: number q n + i of them is the q-th of sample i.
     """
 
@@ -45,7 +45,7 @@ class OneSignal:
         return self.snr * self.noise_std * math.sqrt(self.dim)
 
     def derived(self) -> dict[str, Any]:
-        """Return the signal's numbers that follow from each other; they name a run whichever of them was given."""
+        """Return both signal_norm and snr, whichever was given; both identify a run."""
         return {"signal_norm": self.strength, "snr": float(self.strength / (self.noise_std * math.sqrt(self.dim)))}
 
     @property
@@ -55,7 +55,7 @@ class OneSignal:
 
     @property
     def noise_count(self) -> int:
-        """How many patches show one noise vector: P - 1 if shared, 1 if independent."""
+        """Number of patches that show one noise vector: P - 1 if shared, 1 if independent."""
         return (self.n_patches - 1) // self.noises_per_sample
 
     @property
@@ -74,7 +74,7 @@ class OneSignal:
     ) -> TrainingSet:
         """Flip labels [b, n] of +-1, and show every sample the patch ``signal`` [b, n] and its noises.
 
-        patches: the signal patches, each as the number of a signal and the strength with which it shows that.
+        patches: the signal patches, each as a signal's number and strength.
         """
         import torch
 
@@ -92,7 +92,7 @@ class OneSignal:
         )
 
     def kinds(self, signals: Iterable[tuple[str, float, int, float]]) -> tuple[Kind, ...]:
-        """Return equally probable kinds of fresh samples, from name, label, and number and strength of the signal."""
+        """Return equally probable kinds of fresh samples, from name, label, signal number and strength."""
         signals, count = list(signals), self.noise_count
         noises = [FreshPatch(noise=i, std=self.noise_std, times=count) for i in range(self.noises_per_sample)]
         return tuple(

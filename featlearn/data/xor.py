@@ -1,4 +1,4 @@
-"""XOR of two signals: the label says along which of two axes the signal lies, not its sign.
+"""XOR of two signals: the label is the axis along which the signal lies, not its sign.
 
 Source: Meng, Zou & Cao 2023 (arXiv 2310.01975). With the axes u = a + b and v = a - b, |a|^2 + |b|^2 = signal_norm^2
 and <a, b> = 0, a sample of true label +1 holds +u or -u with equal probability, one of label -1 holds +v or -v; its
@@ -46,7 +46,7 @@ class XOR(OneSignal):
 
     @property
     def frame(self) -> Frame:
-        """The axes u and v, and the noises, off both."""
+        """The axes u and v, and the noises, orthogonal to both."""
         square = self.strength**2
         product = square * math.sin(math.radians(90 - self.angle))  # exactly 0 at 90 degrees
         gram = ((square, product), (product, square))

@@ -1,4 +1,4 @@
-"""What a rule may do with inner products, safe at zero: none of it makes a NaN of finite numbers.
+"""Operations on inner products for rules, safe at zero: none of them returns NaN for finite numbers.
 
 Numbers are one per run, [b], and taken over all parameters jointly.
 """
@@ -29,7 +29,7 @@ class Algebra(ABC):
         return self.inner(u, u).rsqrt().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) * u
 
     def norm(self, u: Vector) -> Tensor:
-        """Return |u|, [b], also where its square overflows; infinite where a number of u is, or is none."""
+        """Return |u|, [b], also where its square overflows; infinite where a number of u is infinite or NaN."""
         square = self.inner(u, u)
         if square.isfinite().all():
             return square.clamp(min=0).sqrt()
@@ -50,7 +50,7 @@ class Algebra(ABC):
     def ratio(self, a: Scalar, b: Tensor) -> Tensor:
         """Return a / b; 0 where b is not a positive number."""
         usable = (b > 0) & b.isfinite()
-        quotient: Tensor = a / b.where(usable, b.new_ones(()))  # made on the device: a copy from the host would wait
+        quotient: Tensor = a / b.where(usable, b.new_ones(()))  # made on the device: a copy from the host synchronises
         return quotient.where(usable, b.new_zeros(()))
 
     def exceeds(self, a: Tensor, b: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
-"""Eigenvalues of largest absolute value of symmetric operators that are known by their products with vectors only.
+"""Eigenvalues of largest absolute value of symmetric operators, from their products with vectors only.
 
-Lanczos' method finds the largest one, lam_1 with the unit vector v_1, then, from another start across v_1, the largest
-one of A - lam_1 v_1 v_1', and so on (Parlett 1998, ch. 5 and 13). With an exact pair the rest of the spectrum stays as
-it is, each eigenvalue as often as it counts; a Krylov space would hold a multiple one once. A pair is exact for a
-matrix within its residual of A, and so all that is found is exact for one within the sum of the residuals.
+Lanczos' method finds the largest one, lam_1 with the unit vector v_1, then, from another start orthogonal to v_1, the
+largest one of A - lam_1 v_1 v_1', and so on (Parlett 1998, ch. 5 and 13). Deflating an exact pair leaves the rest of
+the spectrum unchanged, with multiplicities; one Krylov space would contain a multiple eigenvalue once. A pair is exact
+for a matrix within its residual of A, so all pairs are exact for a matrix within the sum of their residuals.
 
-All runs of a block go in step, one Krylov space a run, fully reorthogonalized. What a run gets depends on its own
-operator alone: it is read off at the first check at which the run itself has converged.
+All runs of a block advance together, one Krylov space per run, fully reorthogonalized. The result of a run depends on
+its own operator alone: it is taken at the first check at which the run itself has converged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from featlearn.linalg import eigh, times
 from featlearn.streams import stream
 
 FIRST_CHECK, GROWTH = 8, 1.25  # sizes of the Krylov space at which convergence is tested
-CAUTION = 10.0  # residuals by which the other end of a spectrum may still move, where it is within a tenth
+CAUTION = 10.0  # multiple of the residual by which the other end of the spectrum may move, if it is within a tenth
 TOLERANCE = 1e-9  # |A x - theta x| <= TOLERANCE |theta_1|; the error of theta is of the order of its square
-TIE = 1e-10  # share of |theta_1| by which absolute values must differ to decide an order; rounding shall not
+TIE = 1e-10  # share of |theta_1| by which absolute values must differ to be ordered; rounding must not order them
 
 
 def normals(size: int, k: int, like: Tensor) -> Tensor:
-    """Return standard normals [k, size], the same for everybody: what the k searches start from."""
+    """Return standard normals [k, size], the same for every operator: the starts of the k searches."""
     rows = [torch.as_tensor(stream(0, "lanczos", row).standard_normal(size), dtype=like.dtype) for row in range(k)]
     return torch.stack(rows).to(like.device)
 
@@ -54,9 +54,9 @@ def _order(values: Tensor) -> Tensor:
 def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tuple[Tensor, Tensor]:
     """Return the k <= D eigenvalues of largest absolute value [b, k], and unit eigenvectors [b, D, k].
 
-    ``operator`` maps [b, D] to [b, D]; starts [k, D]: what the k searches begin from, as ``normals`` returns them.
-    Multiple eigenvalues count as often as they are there; each is within k TOLERANCE |theta_1|, in practice far less. A
-    run whose products are not finite gets NaN.
+    ``operator`` maps [b, D] to [b, D]; starts [k, D]: the start vectors of the k searches, from ``normals``.
+    Eigenvalues are repeated by multiplicity; each is within k TOLERANCE |theta_1|, in practice far less. A run whose
+    products are not finite gets NaN.
     """
     k, dim = starts.shape
     values, vectors = starts.new_zeros(b, 0), starts.new_zeros(b, dim, 0)
@@ -66,7 +66,7 @@ def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tup
 
     for start in starts:
         first = values[:, 0].abs() if values.shape[1] else starts.new_zeros(b)
-        value, vector = _leading(deflated, _across(start.expand(b, -1), vectors.mT), first)
+        value, vector = _leading(deflated, _orthogonal_part(start.expand(b, -1), vectors.mT), first)
         values, vectors = torch.cat([values, value], 1), torch.cat([vectors, vector], 2)
     return largest(values, vectors, k)
 
@@ -74,7 +74,7 @@ def lanczos(operator: Callable[[Tensor], Tensor], starts: Tensor, b: int) -> tup
 def _leading(operator: Callable[[Tensor], Tensor], start: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
     """Return the eigenvalue of largest absolute value [b, 1] and its vector [b, D, 1].
 
-    first [b]: the largest absolute value found before, of which rounding and residuals are judged.
+    first [b]: the largest absolute value found before, the scale for rounding and residuals.
     """
     search, dim = _Search(operator, start, first), start.shape[1]
     check = min(FIRST_CHECK, dim)
@@ -88,7 +88,7 @@ def _leading(operator: Callable[[Tensor], Tensor], start: Tensor, first: Tensor)
 
 
 class _Search:
-    """The Krylov spaces of a block: a basis [b, capacity, D], and the operator's matrix on it and one vector more."""
+    """The Krylov spaces of a block: a basis [b, capacity, D], and the operator's matrix on it and the next vector."""
 
     def __init__(self, operator: Callable[[Tensor], Tensor], start: Tensor, first: Tensor) -> None:
         (b, dim), self._operator, self._first = start.shape, operator, first
@@ -99,7 +99,7 @@ class _Search:
         self.value, self.vector = start.new_full((b, 1), math.nan), start.new_full((b, dim, 1), math.nan)
 
     def extend(self, size: int) -> None:
-        """Take the next vector into the basis, which then has ``size``, and find the one after it."""
+        """Add the next vector to the basis, which then has ``size``, and compute the one after it."""
         self._reserve(size)
         q = self._basis[:, size - 1] = self._next
         product = self._operator(q)
@@ -107,7 +107,7 @@ class _Search:
         self._done = self._done | ~square.isfinite()
         product = product.where(~self._done[:, None], 0.0)
         along = (q * product).sum(1)
-        rest = _across(product - along[:, None] * q, self._basis[:, :size])
+        rest = _orthogonal_part(product - along[:, None] * q, self._basis[:, :size])
         beta = rest.norm(dim=1)
         goes_on = beta > 1e-14 * square.sqrt().maximum(self._first)  # else the space is invariant: only zeros follow
         beta = beta.where(goes_on, 0.0)
@@ -116,9 +116,9 @@ class _Search:
         self._matrix[:, size - 1, size] = self._matrix[:, size, size - 1] = beta
 
     def settle(self, size: int) -> bool:
-        """Read off the runs that have converged; return whether all have."""
+        """Store the results of the runs that have converged; return whether all have."""
         theta, s = eigh(self._matrix[:, :size, :size])
-        theta, s = largest(theta[:, [0, -1]], s[:, :, [0, -1]], 2)  # the end that is found, and the other one
+        theta, s = largest(theta[:, [0, -1]], s[:, :, [0, -1]], 2)  # the end found first, and the other one
         residual = (self._matrix[:, size - 1, size, None] * s[:, -1]).abs()
         found, other = theta[:, 0].abs(), -theta[:, 0].sign() * theta[:, 1]
         margin = TOLERANCE * found.maximum(self._first)
@@ -133,7 +133,7 @@ class _Search:
         return bool(self._done.all())
 
     def _reserve(self, size: int) -> None:
-        """Double the room where ``size`` exceeds it."""
+        """Double the capacity where ``size`` exceeds it."""
         b, capacity, dim = self._basis.shape
         if size <= capacity:
             return
@@ -143,8 +143,8 @@ class _Search:
         self._basis, self._matrix = basis, matrix
 
 
-def _across(x: Tensor, basis: Tensor) -> Tensor:
-    """Return the part of x [b, D] across the orthonormal rows of basis [b, s, D]; twice, as little may be left."""
+def _orthogonal_part(x: Tensor, basis: Tensor) -> Tensor:
+    """Return the part of x [b, D] orthogonal to the orthonormal rows of basis [b, s, D]; in two passes."""
     for _ in range(2):
         x = x - times(basis.mT, times(basis, x))
     return x

@@ -16,7 +16,7 @@ from featlearn.streams.lanes import permutations, uniforms
 
 @dataclass(frozen=True)
 class Loss(Algebra):
-    """The training loss on the mini-batch of a step, as an update rule sees it, and what else the step may draw.
+    """The training loss on the mini-batch of a step, as an update rule sees it, and the further draws of the step.
 
     engine: where the parameters live (see protocol.Engine). batch [b, n]: sample weights of the mini-batch.
     samples [b, B]: its samples in the order they were drawn, None for the whole set, whose order is drawn when it is
@@ -61,7 +61,7 @@ class Loss(Algebra):
         return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
 
     def flipped(self, probability: Scalar) -> Loss:
-        """Return the loss with every label made wrong with probability ``probability``, afresh at each step."""
+        """Return the loss with every label made wrong with probability ``probability``, drawn anew at each step."""
         n = self.batch.shape[1]
         draws, others = (uniforms(self.engine.seeds, name, n, self.step) for name in ("label noise", "other label"))
         labels = self.engine.labels if self.labels is None else self.labels
@@ -78,7 +78,7 @@ class Loss(Algebra):
 
 
 def shuffled(seeds: Tensor, n: int, epoch: int) -> Tensor:
-    """Return the order [b, n] in which the runs with these seeds [b] see their n samples in an epoch."""
+    """Return the order [b, n] of the n samples in an epoch, for the runs with these seeds [b]."""
     return permutations(seeds, "batches", n, epoch)
 
 

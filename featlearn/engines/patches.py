@@ -1,4 +1,4 @@
-"""What the engines of the two-layer network on patches share: the problem, its loss, the view of trackers."""
+"""Shared by the engines of the two-layer network on patches: the problem, its loss, the view of trackers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class PatchEngine(ABC):
 
     @abstractmethod
     def split(self, samples: Tensor, w: Vector) -> Vector:
-        """Return the point w as the micro-batches see it."""
+        """Return the point w in the form that gradients of the micro-batches take."""
 
     @abstractmethod
     def mean(self, samples: Tensor, u: Vector) -> Vector:
@@ -75,7 +75,7 @@ class PatchEngine(ABC):
         return Shards(part, count, partial(self.split, samples), partial(self.mean, samples))
 
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
-        """Return the loss of every sample at w, [b, n]; labels stand in for the training set's own where given."""
+        """Return the loss of every sample at w, [b, n]; labels: those of the training set unless given."""
         return self.problem.loss.value(self.outputs(w), self.labels if labels is None else labels)
 
     def flipped(self, labels: Tensor, which: Tensor, draws: Tensor) -> Tensor:

@@ -19,10 +19,10 @@ from featlearn.models.two_layer_cnn import TwoLayerCNN
 
 @dataclass(frozen=True)
 class Composition:
-    """What the patches of a block are made of, and where fresh ones come from: for what is recorded, not for training.
+    """The vectors that the patches of a block combine, and the population of fresh samples: for records, not training.
 
-    frame, population: as of data/model.py, their numbers tensors [b]. flip_prob [b]. vectors, strengths [b, N, T],
-    signal_gram, signal_align0, squares, biases: as of geometry.py.
+    frame, population: see data/model.py; their numbers are tensors [b]. flip_prob [b]. vectors, strengths [b, N, T],
+    signal_gram, signal_align0, squares, biases: see geometry.py.
     """
 
     frame: Frame
@@ -44,13 +44,13 @@ class Composition:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a block of b runs trains on; the same for both engines.
+    """The data that a block of b runs trains on; the same for both engines.
 
-    seeds [b], int64: what the runs' random streams are found from. n_parameters [b]: trained numbers D of the network.
+    seeds [b], int64: seeds of the runs' random streams. n_parameters [b]: trained numbers D of the network.
     gram [b, N, N], align0 [b, f, N], init_gram [b, f, f]: inner products (see geometry.Geometry).
     shown [b, n, s]: the distinct patch in each slot of a sample. slots, n_common: see data/model.py.
     labels [b, n]: +-1, or classes 0, ..., C - 1. n_classes: of the data.
-    head [f, C]: the second layer, trained from there if ``trained``. scale: of an activation (see TwoLayerCNN.scale).
+    head [f, C]: the second layer, or its initial value if ``trained``. scale: of an activation (see TwoLayerCNN.scale).
     composition: None for micro-batches.
     """
 
@@ -88,12 +88,12 @@ class Problem:
 
     @property
     def composed(self) -> Composition:
-        """The composition, of a block that has one."""
+        """The composition; a block of whole runs has one."""
         assert self.composition is not None, "micro-batches are not observed"
         return self.composition
 
     def own(self) -> Tensor:
-        """Which filters are those of each sample's label: of its sign, or of its class, [b, f, n]."""
+        """Whether filter f belongs to the label of sample n, its sign or its class, [b, f, n]."""
         if self.n_outputs == 1:
             return self.head * self.labels[:, None] > 0
         return self.head.argmax(1)[:, None] == self.labels[:, None]
@@ -122,7 +122,7 @@ class Problem:
     def part(self, samples: Tensor) -> Problem:
         """Return the problems of the micro-batches ``samples`` [b, s, n'] as b s lanes.
 
-        W0 is left out (its inner products are 0): a micro-batch only takes gradients at the points it is given.
+        W0 is left out (its inner products are 0): micro-batches only compute gradients at given points.
         """
         b, s, _ = samples.shape
         lane, (patches, shown) = torch.arange(b, device=samples.device)[:, None, None], self.patches_of(samples)
@@ -154,7 +154,7 @@ def make_problem(
 ) -> Problem:
     """Return the problem of a block, on the device of ``seeds``.
 
-    data and network are any run's, for their shape. frame, population: merged over the runs (see law.merged).
+    data, network: those of any run, for their shape. frame, population: merged over the runs (see law.merged).
     numbers: flip_prob and n_parameters [b].
     """
 

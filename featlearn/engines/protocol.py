@@ -1,7 +1,7 @@
-"""What rules and trackers may see of an engine.
+"""The interfaces between engines, rules and trackers.
 
-An update rule needs three things only: an inner product, u + a v, and a gradient. Written against these it runs
-wherever the parameters live: as coefficients (gram.py) or as explicit weights (weights.py).
+An update rule needs only an inner product, u + a v, and a gradient. A rule written with these runs in both engines:
+on coefficients (span, cpu, gpu) and on explicit weights (explicit).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Observation:
     align [b, f, N]: pre-activations of every filter on the distinct patches. signal_align [b, f, S]: <w, signal>.
     bias [b, f], or None. second [b, f, C]: the second layer. coef [b, f, K]: coefficients of W - alpha W0 over the
     vectors that patches are made of, the signals and then the noises. weight_gram [b, f, f]: W W', without the bias.
-    outputs [b, n, C]: of the training samples. residual [b]: norm of what alpha W0 + C X misses of W, zero by
+    outputs [b, n, C]: of the training samples. residual [b]: norm of W - alpha W0 - C X, zero by
     construction in the Gram engine.
     """
 
@@ -47,13 +47,13 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What a tracker may see of a block of runs after ``step`` steps, from any engine.
+    """A block of runs after ``step`` steps, for trackers, from any engine.
 
     w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
     ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
     mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
-    rule: the rule in use, its numbers those of the block. radius [b]: that of its perturbation at this step, 0 where it
-    perturbs nothing. rate [b]: its learning rate at this step, NaN for a rule without one.
+    rule: the rule in use, with the numbers of the block. radius [b]: that of its perturbation at this step, 0 without
+    one. rate [b]: its learning rate at this step, NaN for a rule without one.
     """
 
     step: int
@@ -83,7 +83,7 @@ class View:
         return loss.norm(loss.gradient(self.w))
 
     def curvature(self, samples: Samples) -> Curvature:
-        """Return the Hessian at w of ``loss``; kept, so that trackers share what it has computed."""
+        """Return the Hessian at w of ``loss``; cached, so that trackers share its results."""
         if samples not in self._curvatures:
             self._curvatures[samples] = self.engine.curvature(self.w, self.loss(samples).batch)
         return self._curvatures[samples]
@@ -95,7 +95,7 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchView(View, Observation):
-    """What a tracker that needs ``patches`` may see: perturbed_align [b, f, N] are the pre-activations at the probe."""
+    """The view of trackers that need ``patches``; perturbed_align [b, f, N]: the pre-activations at the probe."""
 
     problem: Problem
     perturbed_align: Tensor
@@ -104,8 +104,8 @@ class PatchView(View, Observation):
 class Curvature(Protocol):
     """The Hessian H of one loss at one point, which acts on all parameters.
 
-    Nothing is computed before it is asked for. Where the loss has a kink, H is the one that exists almost everywhere:
-    for the ReLU its Gauss-Newton part. Where H overflows in float64, its eigenvalues and its trace are NaN.
+    Everything is computed on first use. Where the loss has a kink, H is the Hessian that exists almost everywhere: for
+    the ReLU its Gauss-Newton part. Where H overflows in float64, its eigenvalues and its trace are NaN.
     """
 
     def top(self, k: int) -> Tensor:
@@ -122,10 +122,10 @@ class Curvature(Protocol):
 
 
 class Engine(Protocol):
-    """Where the parameters live. ``provides`` names what rules and trackers may ask for besides the protocol.
+    """The representation of the parameters. ``provides`` names what rules and trackers may use besides this protocol.
 
-    seeds [b], int64: what the runs' random streams are found from. labels [b, n]: the observed ones, +-1 or classes;
-    all 1 where the samples have none (``labels`` is not provided). n_parameters [b]: how many numbers are trained.
+    seeds [b], int64: those of the runs' random streams. labels [b, n]: the observed ones, +-1 or classes;
+    all 1 where the samples have none (``labels`` is not provided). n_parameters [b]: number of trained parameters.
     """
 
     seeds: Tensor
@@ -142,7 +142,7 @@ class Engine(Protocol):
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient at w of sum_i batch_i loss_i; ``batch`` [b, n] are sample weights of sum 1.
 
-        labels [b, n] stand in for the training set's own where given.
+        labels [b, n]: those of the training set unless given.
         """
 
     def losses(self, w: Vector) -> Tensor:
@@ -151,31 +151,31 @@ class Engine(Protocol):
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return a direction of independent standard normals, the draw ``name`` of step t, and its norm's square [b].
 
-        Of the direction the Gram engine draws, in law, the part in the span of the data; the norm is that of all of it.
+        The Gram engine draws only the part in the span of the data, from its law; the norm is of the whole direction.
         """
 
     def normal(self, rngs: Sequence[np.random.Generator]) -> Vector:
         """Return a direction of independent standard normal coordinates, each run's from its own generator.
 
-        Of it the Gram engine draws, in law, the part in the span of the data, all that the losses depend on.
+        The Gram engine draws only the part in the span of the data, from its law: the losses depend on nothing else.
         """
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
-        """Show the point w to trackers, with the rule's probe and what the loop knows (the other fields of View)."""
+        """Show the point w to trackers, with the rule's probe; ``seen``: the other fields of View."""
 
     def curvature(self, w: Vector, batch: Tensor) -> Curvature:
         """Return the Hessian at w of sum_i batch_i loss_i."""
 
 
 class Objective(Protocol):
-    """What a rule may ask of the loss it descends (see Loss).
+    """The loss that a rule descends (see Loss).
 
-    engine: for its ``shards``, and for what a rule's ``needs`` name, which not every engine has.
+    engine: for its ``shards``, and for methods that only some engines have, which a rule names in ``needs``.
     """
 
     @property
     def engine(self) -> Any:
-        """Where the parameters live."""
+        """The engine."""
 
     @property
     def size(self) -> int:
@@ -215,12 +215,12 @@ class Objective(Protocol):
 
 
 class Rule(Protocol):
-    """How the parameters move: one object a published algorithm, its numbers the algorithm's parameters.
+    """An update rule: one class per published algorithm; its numbers are the algorithm's parameters.
 
-    In a block the numbers may be tensors [b], one a run. ``needs`` names what an engine must provide. Every method is a
-    function of its arguments, and may be called more often than steps are taken: what a rule keeps between steps is its
-    memory. A step that asks its loss for gradients, ``full``, products and numbers of them alone is recorded once and
-    replayed (see loop.tapes).
+    In a block the numbers may be tensors [b], one per run. ``needs`` names what an engine must provide. Every method is
+    a function of its arguments, and may be called more often than steps are taken: the only state between steps is the
+    memory. A step that asks its loss only for gradients, ``full``, products and numbers computed from them is recorded
+    once and replayed (see loop.tapes).
     """
 
     needs: ClassVar[frozenset[str]]

@@ -13,15 +13,15 @@ Distribution = Literal["sphere", "ball", "gaussian"]
 
 
 class Draws(Protocol):
-    """What a random direction needs of an engine."""
+    """The part of an engine that random directions use."""
 
     @property
     def seeds(self) -> Tensor:
-        """What the runs' random streams are found from, [b]."""
+        """Seeds of the runs' random streams, [b]."""
 
     @property
     def n_parameters(self) -> Tensor:
-        """How many numbers are trained, [b]."""
+        """Number of trained parameters, [b]."""
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return a direction of independent standard normals, and its norm's square [b] (see Engine)."""

@@ -1,4 +1,4 @@
-"""A mini-batch split into micro-batches: each a smaller problem of its own, all of them lanes of one batched call."""
+"""A mini-batch split into micro-batches: each is a smaller problem, all of them lanes of one batched call."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shards:
-    """The ``count`` s disjoint micro-batches of every run's mini-batch, as b s lanes, a run's side by side.
+    """The ``count`` s disjoint micro-batches of every run's mini-batch, as b s lanes, those of a run adjacent.
 
-    loss: that of each micro-batch by itself. split(w): the point w, known to every micro-batch of its run by what its
-    own samples see of it: gradients can be taken there, inner products with it cannot. mean(u): the mean over a run's
-    micro-batches of directions.
+    loss: that of each micro-batch separately. split(w): the point w for every micro-batch of its run, as its samples
+    need it: it has gradients, but no inner products. mean(u): the mean of directions over a run's micro-batches.
     """
 
     loss: Loss
@@ -33,20 +32,20 @@ class Shards:
 
 
 def whole(loss: Loss) -> Shards:
-    """Return the mini-batch as its only micro-batch: what is made of it is what would be made of the batch itself."""
+    """Return the mini-batch as its only micro-batch; every result equals that of the batch itself."""
     return Shards(loss, 1, split=lambda w: w, mean=lambda u: u)
 
 
 def cut(loss: Loss, size: int) -> Tensor:
     """Return the samples [b, s, size] of the micro-batches, in the order in which the mini-batch was drawn.
 
-    So they are random, and others at every step, on the whole set too.
+    So they are random and differ at every step, for the whole set too.
     """
     return loss.order.reshape(len(loss.batch), -1, size)
 
 
 def repeated(w: Vector, count: int) -> Vector:
-    """Give explicit parameters to each of a run's micro-batches."""
+    """Repeat explicit parameters for each of a run's micro-batches."""
     return w.map(lambda leaf: leaf[:, None].expand(-1, count, *leaf.shape[1:]).flatten(0, 1))
 
 

@@ -1,7 +1,7 @@
 """A rule's step, recorded once as a short list of operations on vectors and numbers, for compiled code to replay.
 
-Rules are written against Vector and Objective. Here both are stand-ins that record the operations, as a tape of
-automatic differentiation does. An operation that a tape does not hold raises, and such a step is taken without a tape.
+Rules use only Vector and Objective. TapeVector and TapeLoss implement both and record the operations, as a tape of
+automatic differentiation does. An operation that cannot be recorded raises, and the step is then taken without a tape.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor
 
 from featlearn.engines.vector import LazyVector, Scalar, Vector
 
-OF_VECTORS = {"gradient": 0, "full gradient": 1, "add": 2, "scale": 3}  # what they write is a vector
+OF_VECTORS = {"gradient": 0, "full gradient": 1, "add": 2, "scale": 3}  # these write a vector
 OF_NUMBERS = {"inner": 4, "inverse root": 5, "multiply": 6, "root": 7, "ratio": 8, "exceeds": 9}
 CODES = OF_VECTORS | OF_NUMBERS
-FITTED, DIVERGED = 1, 2  # how a run ends: places in loop.state.ENDS
+FITTED, DIVERGED = 1, 2  # how a run ends: indices into loop.state.ENDS
 
 
 class Operation(NamedTuple):
-    """What to do; where the result goes; the vectors, and then the numbers, that it is made of."""
+    """An operation by name, the place of its result, and its operands: vectors, then numbers."""
 
     name: str
     out: int
@@ -37,8 +37,8 @@ class Operation(NamedTuple):
 class Program:
     """A finished tape.
 
-    operations [s, 5]: code, out, two operands (-1 for none) and a number. kept: which of the vectors before the step it
-    reads or changes; they stand at 0, 1, ... results: where their successors are left. n_vectors: places in all.
+    operations [s, 5]: code, out, two operands (-1 for none) and a number. kept: the vectors from before the step that
+    it reads or changes; they are at places 0, 1, ... results: the places of their successors. n_vectors: all places.
     numbers [b, c]: the constants, and space for the computed ones.
     """
 
@@ -50,7 +50,7 @@ class Program:
 
 
 class Place(int):
-    """Where a vector stands: the part of a TapeVector, with the first axis that all parts have, the runs."""
+    """The place of a vector: the part of a TapeVector, whose shape has the first axis of all parts, the runs."""
 
     shape: tuple[int, ...]
 
@@ -88,7 +88,7 @@ class Tape:
         return Number(self, len(self._numbers) - 1)
 
     def number_of(self, scalar: Any) -> int:
-        """Return where a number of this tape, or a constant, stands; 0 for 1."""
+        """Return the place of a number of this tape or of a constant; 0 for the constant 1."""
         if isinstance(scalar, Number):
             return scalar.place
         constant = scalar if isinstance(scalar, Tensor) else float(scalar)
@@ -105,15 +105,15 @@ class Tape:
             self.number_of(number)
 
     def contents(self) -> tuple[tuple[Operation, ...], Tensor]:
-        """Return all that was asked, and the numbers [b, c]."""
+        """Return all recorded operations, and the numbers [b, c]."""
         return tuple(self._operations), torch.stack(self._numbers, 1)
 
     def finish(self, results: Sequence[Vector]) -> Program:
-        """Return the program whose ``results`` follow the vectors from before the step."""
+        """Return the program; ``results`` are the successors of the vectors from before the step."""
         n_starts, ends = self._n_starts, [cast(TapeVector, v).place for v in results]
         if len(ends) != n_starts:
             raise TypeError(f"a step that makes {len(ends)} vectors of {n_starts} cannot be repeated")
-        for j, end in enumerate(ends):  # every successor at a place of its own
+        for j, end in enumerate(ends):  # every successor gets its own place
             if end != j and (end < n_starts or end in ends[:j]):
                 ends[j] = self.vector("scale", end)
         if ends[0] not in {operation.out for operation in self._operations if operation.name == "add"}:
@@ -131,7 +131,7 @@ class Tape:
 
 
 def _share_places(operations: Sequence[Operation], kept: Sequence[int], ends: Sequence[int]) -> dict[int, int]:
-    """Return a place for every vector; that of one no longer read is used again, if it is no start and no end."""
+    """Return a place for every vector; that of a vector no longer read is reused, unless it is a start or an end."""
     places = {j: i for i, j in enumerate(kept)}
     last = {v: i for i, operation in enumerate(operations) for v in operation.vectors}
     free: list[int] = []
@@ -151,9 +151,9 @@ def _encoded(operation: Operation, places: dict[int, int]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Number:
-    """One number a run, that a step computes: it may be multiplied, with a number, a tensor [b] or a Vector.
+    """A number per run that a step computes; it can be multiplied with a number, a tensor [b] or a Vector.
 
-    There is no value yet: what asks for one, or compares it, raises TypeError.
+    It has no value while recording: reading its value, or comparing it, raises TypeError.
     """
 
     tape: Tape
@@ -161,7 +161,7 @@ class Number:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Let a tensor times a Number be what ``__rmul__`` says."""
+        """Let a tensor times a Number call ``__rmul__``."""
         return args[1].__rmul__(args[0]) if function is torch.Tensor.mul else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
@@ -177,7 +177,7 @@ class Number:
         return -1.0 * self
 
     def __bool__(self) -> bool:
-        """Refuse: a step that branches on its numbers takes another way in another run."""
+        """Refuse: a step that branches on its numbers differs between runs."""
         raise TypeError("a step that branches on a number that it computes cannot be recorded")
 
     def __eq__(self, other: object) -> bool:
@@ -189,13 +189,13 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class TapeVector(LazyVector):
-    """A Vector of a tape: its part is a place there."""
+    """A Vector of a tape: its part is a place."""
 
     tape: Tape
 
     @cached_property
     def rows(self) -> int:
-        """Where its numbers stand once they have been asked for."""
+        """The place of its numbers; a sum gets one on first use."""
         (part,) = cast(Any, self.parts)
         if self.start is not None:
             return self.tape.vector("add", self.start, part, factor=self.factor)
@@ -203,12 +203,12 @@ class TapeVector(LazyVector):
 
     @property
     def place(self) -> int:
-        """Where its numbers stand."""
+        """The place of its numbers."""
         return self.rows
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """None: there are no tensors before the tape is replayed."""
+        """Refuse: there are no tensors while recording."""
         raise TypeError("a step that reads the numbers of its vectors cannot be recorded")
 
     def made(self, rows: Any, factor: Any = None, start: Any = None) -> TapeVector:

@@ -1,4 +1,4 @@
-"""Points and directions of parameter space, whatever they are made of."""
+"""Points and directions of parameter space, for any representation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Scalar = float | Tensor  # a number, or one per run: [b]
 
 @dataclass(frozen=True)
 class Vector:
-    """A point or a direction in parameter space, one a run: tensors with a leading axis b, combined linearly.
+    """A point or a direction in parameter space, one per run: tensors with a leading axis b, combined linearly.
 
-    A multiple a * u keeps its factor aside (None for 1), so that u + a * v is one pass over memory.
+    A multiple a * u stores its factor separately (None for 1), so that u + a * v is one pass over memory.
     """
 
     parts: tuple[Tensor, ...]
@@ -25,7 +25,7 @@ class Vector:
 
     @property
     def leaves(self) -> tuple[Tensor, ...]:
-        """The vector's own tensors, the factor multiplied out."""
+        """The vector's tensors, multiplied by its factor."""
         return self.parts if self.factor is None else tuple(spread(self.factor, part) * part for part in self.parts)
 
     def with_leaves(self, leaves: tuple[Tensor, ...]) -> Vector:
@@ -34,7 +34,7 @@ class Vector:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Let a tensor times a Vector be what ``__rmul__`` says, without the detour over torch's error message."""
+        """Let a tensor times a Vector call ``__rmul__`` directly, without torch's failed attempt."""
         left, right = args
         return right.__rmul__(left) if isinstance(right, Vector) else NotImplemented
 
@@ -81,9 +81,9 @@ class Vector:
 
 @dataclass(frozen=True, kw_only=True)
 class LazyVector(Vector, ABC):
-    """A Vector of one part, whose sum u + a * v keeps its terms apart until its numbers are asked for.
+    """A Vector of one part, whose sum u + a * v keeps its terms separate until its numbers are used.
 
-    start: what factor * part is added to, if anything.
+    start: the summand besides factor * part, if any.
     """
 
     start: Any = None
@@ -91,7 +91,7 @@ class LazyVector(Vector, ABC):
     @property
     @abstractmethod
     def rows(self) -> Any:
-        """All its numbers in one."""
+        """All its numbers, in one part."""
 
     @abstractmethod
     def made(self, rows: Any, factor: Scalar | None = None, start: Any = None) -> Self:
@@ -121,5 +121,5 @@ class LazyVector(Vector, ABC):
 def spread(x: Scalar, like: Tensor) -> Tensor:
     """Return a number, or one per run [b], as a tensor that broadcasts against ``like`` [b, ...]."""
     if not isinstance(x, Tensor):
-        return like.new_full((), x)  # made on the device: a copy from the host would wait
+        return like.new_full((), x)  # made on the device: a copy from the host synchronises
     return (x.reshape(-1, *[1] * (like.ndim - 1)) if x.ndim else x).to(like.device)

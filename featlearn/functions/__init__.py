@@ -1,4 +1,4 @@
-"""Activations and losses, each from one definition for torch, for compiled loops and for device kernels."""
+"""Activations and losses, each defined once for torch, compiled loops and device kernels."""
 
 from featlearn.functions.activations import ACTIVATIONS, Activation, activation
 from featlearn.functions.losses import LOSSES, LossFunction, loss

@@ -1,4 +1,4 @@
-"""Activations of the hidden layer: each stands once, as the formulas of its value and derivatives.
+"""Activations of the hidden layer: each is defined once, by the formulas of its value and derivatives.
 
 At a kink the derivatives are torch's: those of ``twin``, torch's own function, by autograd.
 """
@@ -23,7 +23,7 @@ class Activation:
     """A function of the pre-activation z with its derivatives, as formulas (see formulas.py) and on tensors.
 
     second_formula: None where the second derivative is 0 almost everywhere. degree: q where act(r z) = r^q act(z) for
-    r > 0, else None. twin_text: the same function of z in torch's own words.
+    r > 0, else None. twin_text: the same function of z by torch's own functions.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Activation:
 
     @cached_property
     def twin(self) -> Function:
-        """The function in torch's own words, for autograd and as a check of the formulas."""
+        """The same by torch's own functions, for autograd and as a check of the formulas."""
         return in_torch(f"lambda z: {self.twin_text}")
 
 
@@ -149,6 +149,6 @@ ACTIVATIONS = {
 
 
 def activation(name: str) -> Activation:
-    """Return the activation of a name. Raises ValueError for one that is not here."""
+    """Return the activation of a name. Raises ValueError for an unknown one."""
     found: Activation = chosen("activation", name, ACTIVATIONS)
     return found

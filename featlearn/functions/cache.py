@@ -1,7 +1,7 @@
-"""numba's cache on disk, for functions that use what other files define.
+"""numba's cache on disk, for functions that depend on definitions in other files.
 
-numba takes a function from its cache as long as the file that defines the function is unchanged. What it calls, such as
-the formulas of the activations, and the numbers compiled into it may stand in other files: those count here too.
+numba loads a function from its cache as long as the file that defines it is unchanged. The functions that it calls,
+such as activations, and constants compiled into it may be defined in other files; here changes of these count too.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numba.core.registry import CPUDispatcher
 
 
 def check_definitions() -> None:
-    """Let numba compile a function of this package anew when what its module imports for compiled code has changed.
+    """Make numba recompile a function of this package when a definition that its module imports for it has changed.
 
-    It concerns the functions that are declared, with cache=True, after this call.
+    Applies to functions declared with cache=True after this call.
     """
     FunctionCache._impl_class = _Stamped
 
 
 class _Stamped(CompileResultCacheImpl):  # type: ignore[misc]
-    """Adds the definitions to the stamp by which numba knows what a function of this package was compiled from."""
+    """Adds a hash of the definitions to numba's stamp of the source of a function of this package."""
 
     def __init__(self, function: FunctionType) -> None:
         super().__init__(function)
@@ -34,7 +34,7 @@ class _Stamped(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 def hash_of_definitions(function: FunctionType) -> str:
-    """Return the hash of the numbers that a function's module knows, its compiled functions' files, and theirs."""
+    """Return the hash of the constants in a function's module and the files of its compiled functions, recursively."""
     found = dict[str, Any]()
     waiting = [function]
     while waiting:

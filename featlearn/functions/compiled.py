@@ -1,7 +1,7 @@
-"""Activations and losses as numba compiles them into the hot loops, from the formulas of the other two files.
+"""Activations and losses compiled by numba for the hot loops, from the formulas in activations.py and losses.py.
 
-Loops know an activation and a loss by their numbers. Each has a loop of its own, as a loop that chooses stays scalar,
-and every choice among the numbers ends by raising: what has no formula here is trained nowhere as something else.
+Loops refer to an activation or a loss by number. Each has its own loop, since a loop that branches is not vectorized.
+An unknown number raises: a function without a formula is never replaced by another one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba import njit
 
 from featlearn.functions.activations import ACTIVATIONS
 from featlearn.functions.cache import check_definitions
-from featlearn.functions.formulas import Numbers, chosen
+from featlearn.functions.formulas import Constants, chosen
 from featlearn.functions.losses import LOSSES
 
 check_definitions()
@@ -61,7 +61,7 @@ def _softplus(x: Any) -> Any:
     return _positive(x) + math.log1p(math.exp(-abs(x)))
 
 
-WORDS = {
+FUNCTIONS = {
     "positive": _positive,
     "step": _step,
     "where": _where,
@@ -108,22 +108,22 @@ def _no_single_output() -> None:
 
 
 def _steps(*formulas: str, result: str) -> list[str]:
-    """Return the lines that compute every call of some formulas once, and ``result``, where {0}, {1}, ... are these."""
+    """Return lines that compute each call in the formulas once, then ``result``, with the formulas for {0}, {1}, ..."""
     calls, texts = _Calls(), []
     for formula in formulas:
-        tree = Numbers("number({})").visit(ast.parse(formula, mode="eval"))
+        tree = Constants("number({})").visit(ast.parse(formula, mode="eval"))
         texts.append(f"({ast.unparse(calls.visit(tree))})")
     return [*(f"{name} = {call}" for call, name in calls.names.items()), result.format(*texts)]
 
 
 class _Calls(ast.NodeTransformer):
-    """Puts a name in the place of every call, the same one for the same call."""
+    """Replaces every call by a name, equal calls by the same one."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Return the name, after those of the calls inside."""
+        """Return the name; calls inside get theirs first."""
         if ast.unparse(node.func) == "number":
             return node
         call = ast.unparse(self.generic_visit(node))
@@ -135,14 +135,14 @@ def _loop(start: str, *lines: str) -> list[str]:
 
 
 def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[list[str]]) -> Any:
-    """Compile the choice among ``cases``, whose numbers are their places; ``like``: whose type the numbers have."""
+    """Compile the choice of a case by its index in ``cases``; ``like``: expression with the type of the numbers."""
     lines = [f"def {name}(kind, {arguments}):", f"    number = {like}"]
     for kind, case in enumerate(cases):
         lines += [f"    {'elif' if kind else 'if'} kind == {kind}:", *(f"        {line}" for line in case)]
     lines += ["    else:", f"        raise ValueError('no formula is compiled for this {what}')"]
     file, text = f"<featlearn.functions: {name}>", "\n".join(lines) + "\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
-    made: dict[str, Any] = dict(WORDS) | {"__name__": __name__}
+    made: dict[str, Any] = dict(FUNCTIONS) | {"__name__": __name__}
     made |= {"softmax_values": _softmax_values, "softmax_slopes": _softmax_slopes, "refuse": _no_single_output}
     exec(compile(text, file, "exec"), made)
     return njit(error_model="numpy", fastmath={"contract"})(made[name])
@@ -150,7 +150,7 @@ def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[l
 
 _NUMBER = "out.dtype.type"
 _ACTS = [(a.value_formula, a.slope_formula, a.second_formula or "0") for a in ACTIVATIONS.values()]
-_LOSSES = [loss for loss in LOSSES.values() if loss.name != "softmax"]  # which is the last of them
+_LOSSES = [loss for loss in LOSSES.values() if loss.name != "softmax"]  # softmax is the last one
 
 
 def _at_points(formula: str, result: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Activations and losses as Triton compiles them into device kernels, from the formulas of the other two files.
+"""Activations and losses compiled by Triton for device kernels, from the formulas in activations.py and losses.py.
 
-KIND is a name of ACTIVATIONS or LOSSES; one that has no formula here does not compile.
+KIND is a name in ACTIVATIONS or LOSSES; a name without a formula does not compile.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def step(x):
 
 @triton.jit
 def log1p(x):
-    """Return log(1 + x) for x > -1; with u = 1 + x as rounded, log(u) x / (u - 1) has it to the last bits (Kahan)."""
+    """Return log(1 + x) for x > -1; with u = 1 + x as rounded, log(u) x / (u - 1) is it to the last bits (Kahan)."""
     u = 1 + x
     return tl.where(u == 1, x, tl.log(u) * (x / tl.where(u == 1, u, u - 1)))
 
 
 @triton.jit
 def sigmoid(x):
-    """Return 1 / (1 + exp(-x)), which never overflows."""
+    """Return 1 / (1 + exp(-x)), without overflow."""
     e = tl.exp(-tl.abs(x))
     return tl.where(x > 0, 1.0, e) / (1 + e)
 
@@ -51,7 +51,7 @@ def softplus(x):
 
 @triton.jit
 def tanh(x):
-    """Return the hyperbolic tangent: (1 - e) / (1 + e) with e = exp(-2 |x|), and its series where that loses digits."""
+    """Return the hyperbolic tangent: (1 - e) / (1 + e) with e = exp(-2 |x|), or a continued fraction."""
     e = tl.exp(-2 * tl.abs(x))
     far = tl.where(x > 0, 1 - e, e - 1) / (1 + e)
     s = x * x
@@ -60,12 +60,12 @@ def tanh(x):
     return tl.where(s < 0.3, near, far)
 
 
-WORDS = {f.__name__: f for f in (positive, step, log1p, sigmoid, softplus, tanh)}
-OF_TRITON = re.compile(r"\b(where|exp|sqrt|erf|abs)\(")  # the words that are triton.language's own
+FUNCTIONS = {f.__name__: f for f in (positive, step, log1p, sigmoid, softplus, tanh)}
+OF_TRITON = re.compile(r"\b(where|exp|sqrt|erf|abs)\(")  # those that are functions of triton.language
 
 
 def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) -> Any:
-    """Compile the choice among formulas by their names."""
+    """Compile the choice of a formula by its name."""
     like, unknown = arguments.partition(",")[0], f"no formula is compiled for this {what}; expected one of "
     lines = ["@triton.jit", f"def {name}({arguments}, KIND: tl.constexpr):"]
     for number, (kind, formula) in enumerate(formulas.items()):
@@ -76,7 +76,7 @@ def _function(name: str, arguments: str, what: str, formulas: dict[str, str]) ->
     lines += ["    else:", f"        tl.static_assert(False, '{unknown}{', '.join(formulas)}')"]
     file, text = f"<featlearn.functions.device: {name}>", OF_TRITON.sub(r"tl.\1(", "\n".join(lines)) + "\n"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # where Triton reads it
-    made: dict[str, Any] = {**WORDS, "triton": triton, "tl": tl, "__name__": __name__}
+    made: dict[str, Any] = {**FUNCTIONS, "triton": triton, "tl": tl, "__name__": __name__}
     exec(compile(text, file, "exec"), made)
     return made[name]
 

@@ -1,13 +1,13 @@
-"""Formulas of activations and losses: one text each, from which every back end makes its own functions.
+"""Formulas of activations and losses: one text each, from which every back end builds its functions.
 
-A formula is a Python expression of its variables, numbers, + - * / and comparisons, and these words:
+A formula is a Python expression of its variables, numbers, + - * / and comparisons, and these functions:
 
     positive(x)      max(x, 0)                      exp, log1p, sqrt, tanh, erf, abs
     step(x)          1 where x > 0, else 0          sigmoid(x)    1 / (1 + exp(-x))
     where(c, a, b)   a where c holds, else b        softplus(x)   log(1 + exp(x))
 
-A formula of the margin m = y f may write m. Here the words mean torch's functions; compiled.py and device.py have
-their own. torch is imported where a function is made: the names of activations and losses are known without it.
+A formula may use the margin m = y f as m. Here they are torch's functions; compiled.py and device.py define their
+own. torch is imported only when a function is built: the names of activations and losses are available without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-WORDS = {
+FUNCTIONS = {
     "positive": "torch.relu",
     "step": "lambda x: (x > 0).to(x.dtype)",
     "where": "torch.where",
@@ -30,12 +30,12 @@ WORDS = {
     "erf": "torch.erf",
     "abs": "torch.abs",
     "sigmoid": "torch.sigmoid",
-    "softplus": "lambda x: F.softplus(x, threshold=40.0)",  # beyond, softplus(x) - x is below the last bit of x
+    "softplus": "lambda x: F.softplus(x, threshold=40.0)",  # above, softplus(x) - x is below the last bit of x
 }
 
 
 def in_torch(text: str) -> Callable[..., Tensor]:
-    """Return what a text means where torch, and torch.nn.functional as F, are imported."""
+    """Return the value of a text with torch, and torch.nn.functional as F."""
     import torch
     import torch.nn.functional as F
 
@@ -44,24 +44,24 @@ def in_torch(text: str) -> Callable[..., Tensor]:
 
 
 def variables(formula: str) -> set[str]:
-    """Return the variables of a formula. Raises ValueError for a word that is not in the list above."""
+    """Return the variables of a formula. Raises ValueError for an unknown function (see the list above)."""
     nodes = list(ast.walk(ast.parse(formula, mode="eval")))
     called = {id(node.func): ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
-    if unknown := sorted(set(called.values()) - set(WORDS)):
-        raise ValueError(f"formula {formula!r}: expected words among {', '.join(WORDS)}; found {unknown[0]}")
+    if unknown := sorted(set(called.values()) - set(FUNCTIONS)):
+        raise ValueError(f"formula {formula!r}: expected functions among {', '.join(FUNCTIONS)}; found {unknown[0]}")
     return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
 
 
 def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:
-    """Return the text of a function with this formula; ``number``: how a number is written."""
+    """Return the text of a function with this formula; ``number``: template of a constant."""
     lines = ["m = y * f"] if "m" in variables(formula) else []
-    lines.append(f"return {ast.unparse(Numbers(number).visit(ast.parse(formula, mode='eval')))}")
+    lines.append(f"return {ast.unparse(Constants(number).visit(ast.parse(formula, mode='eval')))}")
     return "\n    ".join([f"def {name}({arguments}):", *lines]) + "\n"
 
 
 def torch_function(arguments: str, formula: str) -> Callable[..., Tensor]:
     """Return the function of tensors with this formula; a constant has the shape and precision of the first one."""
-    made: dict[str, Any] = {word: in_torch(text) for word, text in WORDS.items()}
+    made: dict[str, Any] = {name: in_torch(text) for name, text in FUNCTIONS.items()}
     exec(source("function", arguments, formula), made)
     function: Callable[..., Tensor] = made["function"]
     if variables(formula):
@@ -70,18 +70,18 @@ def torch_function(arguments: str, formula: str) -> Callable[..., Tensor]:
 
 
 def chosen(kind: str, name: str, among: Mapping[str, Any]) -> Any:
-    """Return what a name stands for in a dict. Raises ValueError, naming the choices, for an unknown one."""
+    """Return the entry of a name in a dict. Raises ValueError, listing the choices, for an unknown name."""
     if name not in among:
         raise ValueError(f"{kind}: expected one of {', '.join(among)}; found {name}")
     return among[name]
 
 
-class Numbers(ast.NodeTransformer):
-    """Writes the numbers of a formula in another way."""
+class Constants(ast.NodeTransformer):
+    """Replaces the constants of a formula by a template."""
 
     def __init__(self, form: str) -> None:
         self.form = form
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Return the number, written so."""
+        """Return the constant in the template."""
         return ast.parse(self.form.format(ast.unparse(node)), mode="eval").body

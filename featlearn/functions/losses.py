@@ -1,7 +1,7 @@
-"""Losses: each stands once, as the formulas of its value and derivatives in the output f, for a label y.
+"""Losses: each is defined once, by the formulas of its value and derivatives in the output f, for a label y.
 
-Labels are +1 and -1, for the squares also real targets; m = y f is the margin. The cross-entropy of several classes,
-whose label is the number of the class, is a function of all outputs and written out here.
+Labels are +1 and -1, for squared losses also real targets; m = y f is the margin. The cross-entropy of several classes,
+whose label is the class number, is a function of all outputs, in torch here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class LossFunction:
     """A loss of one output f, with its formulas (see formulas.py); Softmax is a loss of several.
 
     second_formula: None where the second derivative is 0 almost everywhere. twin_text: the same function of f and y
-    in torch's own words. Outputs are [..., C], with C = 1 here, and labels [...].
+    by torch's own functions. Outputs are [..., C], with C = 1 here, and labels [...].
     """
 
     name: str
@@ -54,7 +54,7 @@ class LossFunction:
         return self._twin(outputs[..., 0], labels)
 
     def mistakes(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return 1 where the sign of the output is wrong, 0 where it is right, 1/2 where f = 0; NaN stays."""
+        """Return 1 where the sign of the output is wrong, 0 where it is right, 1/2 where f = 0; NaN where f is."""
         return mistakes(labels * outputs[..., 0])
 
     @cached_property
@@ -105,7 +105,7 @@ class Softmax(LossFunction):
         return flat.view(outputs.shape[:-1])
 
     def mistakes(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return 1 where a wrong output is largest, 1 - 1/k where k tie with the right one among them; NaN stays."""
+        """Return 1 where a wrong output is largest, 1 - 1/k where the right one ties with k - 1 others; NaN stays."""
         at_top = (outputs == outputs.amax(-1, keepdim=True)).to(outputs.dtype)
         return 1 - at_top.gather(-1, _index(labels))[..., 0] / at_top.sum(-1)
 
@@ -150,11 +150,11 @@ SCALAR_LOSSES = {name: loss for name, loss in LOSSES.items() if name != "softmax
 
 
 def loss(name: str) -> LossFunction:
-    """Return the loss of a name. Raises ValueError for one that is not here."""
+    """Return the loss of a name. Raises ValueError for an unknown one."""
     found: LossFunction = chosen("loss", name, LOSSES)
     return found
 
 
 def mistakes(margin: Tensor) -> Tensor:
-    """Return 1 where the margin is negative, 0 where it is positive; an undecided output counts one half; NaN stays."""
+    """Return 1 where the margin is negative, 0 where it is positive; an output of 0 counts one half; NaN stays."""
     return ((margin < 0).to(margin.dtype) + 0.5 * (margin == 0)).where(~margin.isnan(), margin)

@@ -1,7 +1,7 @@
-"""The one loop: it trains a block of runs of equal shape in one batch, and records on the way.
+"""The training loop: it trains a block of runs of equal shape in one batch, and records them.
 
-The host does not wait for the device between records: the device keeps whether a run has fitted or diverged, and the
-host reads it when something is recorded, when the rule does something else, and every SYNC_EVERY steps.
+The host does not wait for the device between records: the device stores whether a run has fitted or diverged, and the
+host reads it at every record, when the step of the rule changes, and every SYNC_EVERY steps.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SYNC_EVERY = 64  # steps
 def train(
     engine: Engine, rule: Rule, losses: Iterator[Loss], schedule: Train, record: Record
 ) -> tuple[Outcome, Vector]:
-    """Train the block that ``engine`` was built for, recording on the way; return also the final parameters.
+    """Train the block that ``engine`` was built for, and record it; return also the final parameters.
 
     A run that has fitted or diverged keeps its parameters from then on.
     """
@@ -59,7 +59,7 @@ def train(
 
 
 def make_stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
-    """Return what takes the steps: many in one go where the engine allows it."""
+    """Return the stepper: it takes many steps in one call where the engine supports it."""
     kind = Stepper
     if isinstance(engine, GramEngine):
         kind = ReplayStepper if hasattr(engine, "replay") else GraphStepper if engine.seeds.is_cuda else Stepper

@@ -1,4 +1,4 @@
-"""Which samples a step is taken on."""
+"""The samples of each step."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from featlearn.engines.protocol import Engine
 class MiniBatches:
     """The mini-batches of every step.
 
-    Each epoch shuffles the samples of a run by its own stream, found from its seed in ``seeds`` [b], and cuts them into
-    batches of ``size``; the last one is smaller where that does not divide n. A full batch is shuffled only where
-    somebody asks for its order (see Loss.order). ``like`` [b, n] gives shape, precision and device.
+    Each epoch shuffles the samples of a run with its own stream, from its seed in ``seeds`` [b], and cuts them into
+    batches of ``size``; the last one is smaller where that does not divide n. A full batch is shuffled only when
+    its order is used (see Loss.order). ``like`` [b, n] gives shape, precision and device.
     """
 
     def __init__(self, seeds: Tensor, size: int, like: Tensor) -> None:
         self._seeds, self._size, self._like = seeds, size, like
 
     def indices(self) -> Iterator[Tensor]:
-        """Yield the samples [b, size] of the batch of each step, for ever."""
+        """Yield the samples [b, size] of the batch of each step, without end."""
         epoch, n = 0, self._like.shape[1]
         while True:
             yield from torch.split(shuffled(self._seeds, n, epoch), self._size, 1)
             epoch += 1
 
     def losses(self, engine: Engine) -> Iterator[Loss]:
-        """Yield the loss on the batch of each step, for ever."""
+        """Yield the loss on the batch of each step, without end."""
         n = self._like.shape[1]
         if self._size == n:
             full = torch.full_like(self._like, 1 / n)

@@ -1,4 +1,4 @@
-"""The columns of a block, record by record."""
+"""The recorded columns of a block."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from featlearn.optim.answers import AnswerError
 from featlearn.types import reserved
 
 Tracker = Callable[..., Any]
-LARGEST = 2**53  # up to which float64, in which a store keeps them, holds all integers
+LARGEST = 2**53  # float64, the type in the store, represents all integers up to this one
 
 
 class Columns:
-    """What the trackers return at every record; NaN where a column is not written at one of them."""
+    """The columns that the trackers return at every record; NaN where a record lacks a column."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, np.ndarray]] = []
@@ -26,7 +26,7 @@ class Columns:
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def add(self, answers: list[tuple[Tracker, dict[str, Tensor]]]) -> None:
-        """Add a record. Raises AnswerError for a name that is taken, and for another shape than before."""
+        """Add a record. Raises AnswerError for a name in use, and for a shape that changes."""
         row: dict[str, np.ndarray] = {}
         for tracker, columns in answers:
             for name, column in columns.items():
@@ -46,7 +46,7 @@ class Columns:
         return row[name] if name in row else np.full(self._shapes[name], np.nan)
 
     def _claim(self, name: str, tracker: Tracker) -> None:
-        """Refuse a name that is a run's own, a config's, or another tracker's."""
+        """Refuse the name of a column of every run, of a key of a config, or of another tracker's column."""
         writer = self._writers.setdefault(name, tracker)
         if reserved(name):
             raise AnswerError(_call(tracker), "columns of other names than those of a run and its config", repr(name))
@@ -56,7 +56,7 @@ class Columns:
 
 
 def _array(tracker: Tracker, name: str, column: Tensor) -> np.ndarray:
-    """Return a column on the host, in a type that numpy has."""
+    """Return a column on the host, in a type that numpy supports."""
     short = column.is_floating_point() and column.dtype not in (torch.float32, torch.float64)
     array: np.ndarray = column.detach().to(torch.float64 if short else column.dtype).cpu().numpy()
     if array.dtype.kind == "i" and ((array > LARGEST) | (array < -LARGEST)).any():

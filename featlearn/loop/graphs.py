@@ -16,13 +16,13 @@ from featlearn.loop.tapes import Recording
 
 Capture = Callable[[Callable[[], object]], Callable[[], object]]
 Captured = tuple[State, Tensor, Callable[[], object]]
-CAPTURES = 2  # kept: each holds the memory that a step takes
+CAPTURES = 2  # kept: each holds the memory of a step
 
 
 def cuda_graph(body: Callable[[], object]) -> Callable[[], object]:
-    """Capture the kernels of ``body`` in a CUDA graph, after a warm-up, and return what replays them.
+    """Capture the kernels of ``body`` in a CUDA graph, after a warm-up, and return the function that replays them.
 
-    Not by torch.cuda.graph, which would give all free memory back to the device before every capture.
+    Not with torch.cuda.graph, which would release all cached memory to the device before every capture.
     """
     aside, graph = _aside(), torch.cuda.CUDAGraph()
     aside.wait_stream(torch.cuda.current_stream())
@@ -39,20 +39,20 @@ def cuda_graph(body: Callable[[], object]) -> Callable[[], object]:
 
 @cache
 def _aside() -> torch.cuda.Stream:
-    """Return the stream of all captures: what the libraries set up for a stream is set up once."""
+    """Return the stream of all captures, so that libraries initialise it once."""
     return torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
 
 class GraphStepper(Stepper):
-    """Takes the same steps by replaying a capture of one, one capture for each recording of the rule (see Tapes).
+    """Takes equal steps by replaying the capture of one step, one capture for each recording of the rule (see Tapes).
 
-    Its use: the only fast path on a GPU for a network that does not fit on chip, and for an activation or a loss that
-    the kernel of engines.gpu does not have. There it takes the place of hundreds of launches a step.
+    It is the fast path on a GPU for networks that do not fit on chip, and for activations and losses that the kernel of
+    engines.gpu does not have: it replaces hundreds of launches per step.
 
-    The step reads a state and the next batch at fixed places in memory, and writes the new state over the old one,
-    of which it holds no part: nothing is checked on the host, so every tensor of it is new. A run that has stopped
-    keeps its memory. A single step is not captured, nor is one that cannot be recorded: it may draw numbers of its own,
-    or change what the memory is made of.
+    The step reads a state and the next batch at fixed addresses, and overwrites the old state with the new one. They
+    share no tensor: nothing is checked on the host, so every tensor of the new state is new. A run that has stopped
+    keeps its memory. A single step is not captured, nor is one that cannot be recorded: it may draw random numbers, or
+    change the structure of the memory.
     """
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None, capture: Capture | None = None) -> None:
@@ -61,7 +61,7 @@ class GraphStepper(Stepper):
         self._replays: dict[Recording, Captured] = {}
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1; later steps do not write over what is returned."""
+        """Take the steps first ... last - 1; later steps do not overwrite the returned state."""
         recording = self.tapes.at(state, first)
         if last - first == 1 or recording.program is None:
             return super().run(state, losses, first, last)
@@ -75,7 +75,7 @@ class GraphStepper(Stepper):
         return replace(done, samples=loss.samples)
 
     def _captured(self, recording: Recording, state: State, t: int) -> Captured:
-        """Return places for a state and the next batch, and what takes the step that the rule takes at t."""
+        """Return buffers for a state and the next batch, and the function that takes step t on them."""
         if recording not in self._replays:
             state = replace(state, samples=None, before=None)  # a recorded step does not use them
             place, upcoming = merge(torch.clone, state), state.batch.clone()

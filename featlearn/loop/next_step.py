@@ -1,4 +1,4 @@
-"""What a rule is about to do, as trackers see it."""
+"""The next step of a rule, for trackers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from featlearn.optim.answers import number, vector
 
 @dataclass(frozen=True)
 class NextStep:
-    """The step that comes next: where it takes its gradient, on which mini-batch [b, n], its radius and its rate [b].
+    """The next step: the point of its gradient, its mini-batch [b, n], its radius and its learning rate [b].
 
-    A run that has stopped keeps that of its last step, so that it does not matter when it is recorded.
+    A run that has stopped keeps the values of its last step, so that they do not depend on when it is recorded.
     """
 
     rule: Rule
@@ -28,7 +28,7 @@ class NextStep:
 
     @classmethod
     def of(cls, rule: Rule, loss: Loss, w: Vector, memory: Any, t: int) -> NextStep:
-        """Return what the rule does at step t, from w."""
+        """Return the step t of the rule from w."""
         none = loss.batch.new_zeros(len(loss.batch))
         probe = vector(rule.probe, loss, w, memory, t)
         return cls(rule, probe, loss.batch, none + radius(rule, t), none + rate(rule, t))
@@ -42,13 +42,13 @@ class NextStep:
         return NextStep(self.rule, self.probe.where(keep, other.probe), batch, radii, rates)
 
     def view(self, engine: Engine, w: Vector, step: int) -> View:
-        """Return what trackers see of the point w, where the runs are after ``step`` steps."""
+        """Return the view of the point w, reached after ``step`` steps, for trackers."""
         ahead = {name: getattr(self, name) for name in ("batch", "rule", "radius", "rate")}
         return engine.view(w, self.probe, engine=engine, step=step, **ahead)
 
 
 def radius(rule: Any, t: int) -> Scalar:
-    """Return the radius of the rule's perturbation at step t, 0 where it perturbs nothing."""
+    """Return the radius of the rule's perturbation at step t, 0 without a perturbation."""
     return number(rule.radius, t) if hasattr(rule, "radius") and rule.active(t) else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What is recorded of a block while it trains, and what is left of it at the end."""
+"""Records of a block during training, and its outcome."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from featlearn.optim.answers import columns
 
 @dataclass(frozen=True)
 class Outcome:
-    """A block at its end: what was recorded r times, and how every run ended.
+    """The outcome of a block: its r records, and how every run ended.
 
-    steps [b, r]: how many steps the run's parameters had taken; it stays the same once a run has stopped, and so does
-    its row. values: column -> [b, r], list columns [b, r, length]; NaN at a record at which a column was not written.
-    end [b]: place in ENDS. stopped [b]: steps after which the parameters were frozen, n_steps if they were not.
+    steps [b, r]: number of steps taken by the run's parameters; it and the row stay constant once a run has stopped.
+    values: column -> [b, r], list columns [b, r, length]; NaN at a record at which a column was not written.
+    end [b]: index into ENDS. stopped [b]: steps after which the parameters were frozen, n_steps if they were not.
     """
 
     steps: np.ndarray
@@ -32,7 +32,7 @@ class Outcome:
 
 
 class Observer:
-    """Shows a block to the trackers, and collects what they return."""
+    """Passes a block to the trackers, and collects their columns."""
 
     def __init__(self, engine: Engine, rule: Rule, trackers: Sequence[Callable[[View], dict[str, Tensor]]]) -> None:
         self._engine, self._rule, self._trackers = engine, rule, trackers
@@ -42,9 +42,9 @@ class Observer:
         self._columns = Columns()
 
     def keep_stopped(self, state: State, t: int) -> None:
-        """Keep the last step of the runs that have stopped since the last call; t is how many steps have been taken.
+        """Store the last step of the runs that have stopped since the last call; t: number of steps taken.
 
-        The rule has done the same in all steps since then, so that of a run that stopped earlier is like step t - 1.
+        The rule's step has been the same since the last call, so that the last step of such a run is like step t - 1.
         """
         stopped, self._active = self._active & ~state.active, state.active
         if not stopped.any():

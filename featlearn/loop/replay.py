@@ -1,4 +1,4 @@
-"""Recorded steps, many of them replayed in one compiled call: else time goes into calls and passes over memory."""
+"""Recorded steps, replayed many at a time in one compiled call, which saves calls and passes over memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from featlearn.loop.tapes import vectors_of
 
 
 class ReplayStepper(Stepper):
-    """Takes the same steps by replaying a recording of one, on an engine that can (see Tapes).
+    """Takes equal steps by replaying the recording of one, on an engine with ``replay`` (see Tapes).
 
-    A step that cannot be recorded is taken as if there were no tape.
+    A step that cannot be recorded is taken in Python.
     """
 
     def until(self, state: State, first: int, last: int) -> int:
-        """Return up to which step ``run`` may go from ``first`` on, ``last`` at most: the rule does the same in all."""
+        """Return the step, at most ``last``, up to which the rule's step stays that of ``first``, for ``run``."""
         return self.tapes.until(state, first, last)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1, in all of which the rule does the same."""
+        """Take the steps first ... last - 1, which are the same for the rule."""
         program = self.tapes.at(state, first).program
         if program is None:
             return super().run(state, losses, first, last)

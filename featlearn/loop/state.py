@@ -1,4 +1,4 @@
-"""Where a block stands: parameters, memory, the next mini-batch, and which runs have stopped."""
+"""The state of a block: parameters, memory, the next mini-batch, and which runs have stopped."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ENDS: tuple[Status, ...] = ("ok", "fitted", "diverged")
 class State:
     """A block after ``clock`` steps (a tensor without axes).
 
-    w, memory: of the rule. batch [b, n]: sample weights of the next step. end [b]: how a run ended, as a place in ENDS,
-    0 while it moves. stopped [b]: steps it had taken when it did. A run that has stopped keeps w and batch from then
-    on, and its memory where several steps are taken in one go.
+    w, memory: of the rule. batch [b, n]: sample weights of the next step. end [b]: how a run ended, as an index into
+    ENDS, 0 while it is active. stopped [b]: steps taken until then. A run that has stopped keeps w and batch from then
+    on, and its memory where several steps are taken in one call.
     samples: of the next step (see Loss). before: loss and memory of the last step, None where it was replayed.
     """
 
@@ -37,7 +37,7 @@ class State:
 
     @property
     def active(self) -> Tensor:
-        """Which runs still move, [b]."""
+        """Which runs have not stopped, [b]."""
         return self.end == 0
 
     def loss(self, engine: Engine, t: int) -> Loss:
@@ -45,7 +45,7 @@ class State:
         return Loss(engine, self.batch, self.samples, t)
 
     def ended(self, which: Tensor, end: Status) -> State:
-        """Return the state with the runs in ``which`` [b] stopped, those that still move."""
+        """Return the state with the active runs in ``which`` [b] stopped."""
         which = which & self.active
         number = ENDS.index(end)
         return replace(
@@ -54,7 +54,7 @@ class State:
 
 
 def held(old: State, new: State) -> State:
-    """Return ``new`` with the old memory in runs that had stopped, or have diverged; not if it is of another kind."""
+    """Return ``new`` with the old memory in runs that had stopped or have diverged, unless its structure changed."""
     keep = old.active & (new.end != ENDS.index("diverged"))
     if [x.shape for x in _tensors(new.memory)] != [x.shape for x in _tensors(old.memory)]:
         return new
@@ -73,9 +73,9 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def merge(function: Callable[..., Any], *trees: Any, whole: tuple[type, ...] = (Tensor,)) -> Any:
-    """Apply a function to the leaves at the same place of ``trees``: objects of a type in ``whole``.
+    """Apply a function to corresponding leaves of ``trees``: objects of a type in ``whole``.
 
-    A Vector that is no leaf is taken apart into its tensors, its factor multiplied out. Everything else comes from the
+    A Vector that is no leaf is split into its tensors, multiplied by its factor. Everything else comes from the
     first tree, as does a subtree that two trees share.
     """
     first = trees[0]

@@ -1,4 +1,4 @@
-"""How a block takes its steps without waiting for the device."""
+"""The steps of a block, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class Stepper:
 
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         self._engine, self._rule, self._level = engine, rule, level
-        self._on_host = engine.seeds.device.type == "cpu"  # where a check costs less than a copy
+        self._on_host = engine.seeds.device.type == "cpu"  # there a check costs less than a copy
         self.tapes = Tapes(rule)
 
     def start(self, loss: Loss) -> State:
-        """Return the state before the first step, which will be taken on ``loss``."""
+        """Return the state before the first step, whose loss is ``loss``."""
         w = self._engine.initial()
         moving = torch.zeros_like(self._engine.seeds)
         clock = moving.new_zeros(())
         return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
 
     def until(self, state: State, first: int, last: int) -> int:
-        """Return up to which step ``run`` may go from ``first`` on, ``last`` at most: the rule does the same in all."""
+        """Return the step, at most ``last``, up to which the rule's step stays that of ``first``, for ``run``."""
         return first + 1 if self._on_host else self.tapes.until(state, first, last)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
-        """Take the steps first ... last - 1, in all of which the rule does the same (see ``until``)."""
+        """Take the steps first ... last - 1, which are the same for the rule (see ``until``)."""
         for t in range(first, last):
             loss, before = next(losses), (state.loss(self._engine, t), state.memory)
             new = self.step(state, loss.batch, t)

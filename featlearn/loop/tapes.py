@@ -1,14 +1,14 @@
-"""A rule's steps as tapes, and which steps of a run follow the same one.
+"""Recordings of a rule's steps, and which steps of a run share one.
 
-Nothing is declared by a rule: its step is recorded (see engines.tape) with a TracedStep in place of t, so that the
-recording itself tells at which other steps it holds. Recording costs as much as a replayed step of 100 runs, so it is
-done once for each formula and not at every step. It is as safe as recording at every step if the rule is a function of
-its arguments. The package's own rules are: a test compares their recordings at every step. A rule from elsewhere is
-recorded again, at each step once in a process, with t itself, and compared; one that does something else then (it
-counts its calls, say, or draws numbers by itself) is stepped without a tape from there on.
+A rule declares nothing: its step is recorded (see engines.tape) with a TracedStep in place of t, which determines the
+other steps at which the recording holds. Recording costs as much as a replayed step of 100 runs, so it is done once for
+each formula and not at every step. It is as safe as recording at every step if the rule is a function of its arguments.
+The package's own rules are: a test compares their recordings at every step. A user's rule is recorded again with t
+itself, once per step in a process, and compared; if the recordings differ (because it counts its calls, or draws its
+own random numbers), the rule is stepped without a tape from then on.
 
-A step is not recorded where it reads the numbers of its vectors, asks the loss for more than gradients and products, or
-changes what its memory is made of. Tapes also hold what trackers see of a step: the probe, the radius and the rate.
+A step cannot be recorded if it reads the numbers of its vectors, asks the loss for more than gradients and products, or
+changes the structure of its memory. Tapes also hold the probe, the radius and the rate of a step, for trackers.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from featlearn.loop.traced_step import Trace
 from featlearn.optim import shape
 from featlearn.optim.answers import pair, vector
 
-KEPT = 8  # recordings: each holds numbers of all runs, and with a schedule there may be as many as steps
-_CHECKED: dict[Any, set[int]] = {}  # of rules from elsewhere: at which steps they have been recorded again
+KEPT = 8  # recordings: each holds the numbers of all runs, and with a schedule there may be one per step
+_CHECKED: dict[Any, set[int]] = {}  # for users' rules: the steps at which they have been recorded again
 
 
 class Recorded(NamedTuple):
-    """A step's program, and all that was asked of the tape, with the numbers [b, c]: what tells two steps apart."""
+    """A step's program, and all operations of the tape with the numbers [b, c], which identify a step."""
 
     program: Program
     operations: tuple[Operation, ...]
     numbers: Tensor
 
     def same(self, other: Recorded | None) -> bool:
-        """Return whether both do the same with the same numbers."""
+        """Return whether both have the same operations and numbers."""
         if other is None or self.operations != other.operations or self.numbers.shape != other.numbers.shape:
             return False
         return torch.allclose(self.numbers, other.numbers, rtol=0, atol=0, equal_nan=True)
@@ -47,7 +47,7 @@ class Recorded(NamedTuple):
 
 @dataclass(eq=False)
 class Recording:
-    """What a rule does at the steps for which one of ``traces`` holds, with a memory of this layout.
+    """The step of a rule wherever one of ``traces`` holds, for a memory of this layout.
 
     recorded: None for a step that cannot be recorded.
     """
@@ -58,11 +58,11 @@ class Recording:
 
     @property
     def program(self) -> Program | None:
-        """What to replay, if anything."""
+        """The program to replay; None if there is none."""
         return self.recorded and self.recorded.program
 
     def holds(self, t: int) -> bool:
-        """Whether it is what the rule does at step t with such a memory."""
+        """Whether it is the rule's step at t, for such a memory."""
         return any(trace.holds(t) for trace in self.traces)
 
 
@@ -70,7 +70,7 @@ PLAIN = Recording(None, None, [])
 
 
 class Tapes:
-    """The recordings of a rule, the latest of them kept."""
+    """The latest recordings of a rule."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule, self._reliable = rule, True
@@ -78,7 +78,7 @@ class Tapes:
         self.kept: list[Recording] = []
 
     def until(self, state: State, first: int, last: int) -> int:
-        """Return the first step after ``first``, ``last`` at most, at which the rule does not do the same."""
+        """Return the first step after ``first``, ``last`` at most, at which the rule's step differs."""
         memory, t = layout(state.memory), first + 1
         found = self._at(state, memory, first)
         while found.recorded is not None and t < last:
@@ -89,7 +89,7 @@ class Tapes:
         return t
 
     def at(self, state: State, t: int) -> Recording:
-        """Return what the rule does at step t."""
+        """Return the recording of the rule's step at t."""
         return self._at(state, layout(state.memory), t)
 
     def _at(self, state: State, memory: Any, t: int) -> Recording:
@@ -99,7 +99,7 @@ class Tapes:
         return self._compared(found or self._new(state, memory, t), state, t)
 
     def _new(self, state: State, memory: Any, t: int) -> Recording:
-        """Record step t; where that gives what is kept already, it holds at more steps."""
+        """Record step t; if the recording exists already, extend the steps at which it holds."""
         trace = Trace()
         recorded = record_step(self._rule, state, trace.step(t))
         for kept in self.kept:
@@ -110,7 +110,7 @@ class Tapes:
         return self.kept[-1]
 
     def _compared(self, found: Recording, state: State, t: int) -> Recording:
-        """Return what was found, unless a rule from elsewhere does something else at t when it is asked again."""
+        """Return ``found``, unless a user's rule gives a different recording at t."""
         if self._checked is None or found.recorded is None or t in self._checked:
             return found
         if not found.recorded.same(record_step(self._rule, state, t)):
@@ -121,7 +121,7 @@ class Tapes:
 
 
 def record_step(rule: Rule, state: State, t: int) -> Recorded | None:
-    """Return the step that the rule takes at t as a tape has it, or None where it cannot be recorded."""
+    """Return the recorded step of the rule at t, or None where it cannot be recorded."""
     tape = Tape(state.batch[:, 0])
     try:
         starts = iter([tape.start() for _ in vectors_of((state.w, state.memory))])
@@ -133,22 +133,22 @@ def record_step(rule: Rule, state: State, t: int) -> Recorded | None:
         program = tape.finish(vectors_of(after))
         tape.show(vector(rule.probe, loss, w, memory, t), radius(rule, t), rate(rule, t))
         return Recorded(program, *tape.contents())
-    except Exception:  # a mistake of the rule's own among them: the plain step makes it again, and reports it
+    except Exception:  # also an error of the rule itself: the plain step raises it again, and it is reported
         return None
 
 
 def layout(tree: Any) -> Any:
-    """Return what a memory holds besides Vectors and tensors: steps that change it cannot be repeated."""
+    """Return the structure of a memory without its Vectors and tensors: steps that change it cannot be replayed."""
     return merge(lambda _: "a place", tree, whole=(Vector, Tensor, Number))
 
 
 def vectors_of(tree: Any) -> list[Vector]:
-    """Return the vectors in a tree. Raises TypeError where it holds other numbers."""
+    """Return the vectors in a tree. Raises TypeError if it contains tensors."""
     found: list[Vector] = []
 
     def keep(leaf: Any) -> None:
         if not isinstance(leaf, Vector):
-            raise TypeError(f"a memory of vectors alone can be recorded, not of a {type(leaf).__name__}")
+            raise TypeError(f"only a memory of vectors can be recorded, not one with a {type(leaf).__name__}")
         found.append(leaf)
 
     merge(keep, tree, whole=(Vector, Tensor, Number))
@@ -156,7 +156,7 @@ def vectors_of(tree: Any) -> list[Vector]:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    """Whether two layouts are equal; not where they do not say, as arrays do."""
+    """Whether two layouts are equal; False where the comparison gives no bool, as for arrays."""
     try:
         return bool(a == b)
     except Exception:
@@ -164,7 +164,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _is_ours(rule: Any) -> bool:
-    """Whether all classes of a rule, its base and its schedules among them, are the package's."""
+    """Whether all classes of a rule, including its base and schedules, are the package's."""
     parts = [getattr(rule, field.name) for field in fields(rule)]
     ours = type(rule).__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and all(_is_ours(part) for part in parts if is_dataclass(part))
@@ -173,5 +173,5 @@ def _is_ours(rule: Any) -> bool:
 def _checked_steps(rule: Any) -> set[int]:
     try:
         return _CHECKED.setdefault(shape(rule), set())
-    except TypeError:  # a parameter that cannot be hashed: in this block alone
+    except TypeError:  # a parameter that cannot be hashed: checked in this block alone
         return set()

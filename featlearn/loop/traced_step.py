@@ -1,8 +1,9 @@
-"""A step number that notes what code asks of it, so that one recording stands for every step with the same answers.
+"""A step number that records how code uses it, so that one recording holds for every step with the same results.
 
 A rule depends on the step t by comparing it (a window, t >= 5), by computing with it (every third step, t % 3 == 0) or
-by using a value made of it (a schedule). TracedStep stands in for t, computes along, and notes each comparison and each
-value that leaves it. Code that is a function of its arguments does the same at any other step with these answers.
+by using a value computed from it (a schedule). TracedStep replaces t, evaluates these operations, and records each
+comparison and each value that is read. Code that is a function of its arguments does the same at any step with the same
+results.
 """
 
 from __future__ import annotations
@@ -11,31 +12,31 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-Path = tuple[tuple[Callable[[Any, Any], Any], Any], ...]  # operations on t, one after the other, with their operands
-Question = tuple[Path, Callable[[Any, Any], bool], Any]  # a comparison of what they give
+Path = tuple[tuple[Callable[[Any, Any], Any], Any], ...]  # successive operations on t, with their operands
+Question = tuple[Path, Callable[[Any, Any], bool], Any]  # a comparison of their result
 
 
 class Trace:
-    """The questions asked of a step, with the answers."""
+    """The comparisons and values read of a step, with their results."""
 
     def __init__(self) -> None:
         self._answers: dict[Question, bool] = {}
 
     def step(self, t: int) -> Any:
-        """Return a stand-in for t, whose questions are noted here."""
+        """Return a TracedStep for t that records in this trace."""
         return TracedStep(t, (), self)
 
     def ask(self, path: Path, value: Any, compare: Callable[[Any, Any], bool], other: Any) -> bool:
-        """Return compare(value, other), and note it."""
+        """Return compare(value, other), and record it."""
         answer = self._answers[path, compare, other] = bool(compare(value, other))
         return answer
 
     def use(self, path: Path, value: Any) -> None:
-        """Note that the number itself is used; NaN is like no other."""
+        """Record that the value itself is read; NaN equals no other value."""
         self._answers[path, operator.eq, value] = True
 
     def holds(self, t: int) -> bool:
-        """Whether all questions have the same answers at step t."""
+        """Whether all results are the same at step t."""
         try:
             for (path, compare, other), answer in self._answers.items():
                 value: Any = t
@@ -49,9 +50,9 @@ class Trace:
 
 
 class TracedStep:
-    """A number computed from a step. With an int or a float it stays traced; anything else gets its value."""
+    """A number computed from a step. Combined with an int or a float it stays traced; anything else reads its value."""
 
-    __array_ufunc__ = None  # numpy leaves operations to it
+    __array_ufunc__ = None  # numpy defers operations to it
 
     def __init__(self, value: Any, path: Path, trace: Trace) -> None:
         self._value, self._path, self._trace = value, path, trace

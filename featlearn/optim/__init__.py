@@ -1,4 +1,4 @@
-"""How the parameters move: one file a rule, each written once for both engines."""
+"""Update rules: one file per rule, each written once for both engines."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ R = TypeVar("R")
 def stack(rules: Sequence[R], tensor: Any) -> R:
     """Merge the rules of a block into one whose numbers are tensors [b], made by ``tensor`` from a list.
 
-    A number that is 0 in all runs stays a float, so that a rule can leave out the term. Raises ValueError where
+    A number that is 0 in all runs stays a float, so that a rule can omit the term. Raises ValueError where
     the rules differ in anything but floats: such runs do not fit in one block (see ``shape``).
     """
     first = rules[0]
@@ -123,7 +123,7 @@ def shape(rule: Any) -> tuple[Any, ...]:
 
 
 def _form(value: Any) -> Any:
-    """Return a parameter without its real numbers: how many there are of them, or what else it is."""
+    """Return the part of a parameter that a block shares: the number of its real numbers, or the parameter itself."""
     if isinstance(value, tuple):
         return tuple(map(_form, value))
     return float if isinstance(value, float) else value

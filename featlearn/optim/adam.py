@@ -14,11 +14,11 @@ from featlearn.types import Fraction, NonNegative
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(TorchRule):
-    """torch.optim.Adam: w <- w - lr mhat / (sqrt(vhat) + eps), moving averages m of g and v of g^2, free of their bias.
+    """torch.optim.Adam: w <- w - lr mhat / (sqrt(vhat) + eps), with bias-corrected moving averages m of g and v of g^2.
 
     beta1: share of m kept at each step.
     beta2: share of v kept at each step.
-    eps: what keeps the division from zero.
+    eps: summand that avoids a division by zero.
     weight_decay: coefficient of w in g (coupled).
     """
 

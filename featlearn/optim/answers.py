@@ -1,6 +1,6 @@
-"""What rules, schedules and trackers return, checked where it is received.
+"""Checks of the return values of rules, schedules and trackers.
 
-A wrong answer would fail later, in code that its author did not write; here the error names the method that gave it.
+A wrong return value would fail later, in code that its author did not write; here the error names the method.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AnswerError(TypeError):
-    """A method returned something else than it must; place: file and line of the method, if they are known."""
+    """A method returned an invalid value; place: file and line of the method, if known."""
 
     def __init__(self, method: Callable[..., Any], expected: str, found: str) -> None:
         name = getattr(method, "__qualname__", repr(method))
@@ -64,7 +64,7 @@ def columns(tracker: Callable[..., Any], view: Any, n_runs: int) -> dict[str, Te
 
 
 def _like(method: Callable[..., Any], u: Any, w: Vector, what: str) -> None:
-    """Raise AnswerError for what is not a Vector, or has other shapes than w."""
+    """Raise AnswerError for a value that is not a Vector with the shapes of w."""
     if not isinstance(u, type(w)):
         raise AnswerError(method, f"{what} a combination of the parameters and their gradients", _described(u))
     shapes, asked = ([tuple(part.shape) for part in v.parts] for v in (u, w))

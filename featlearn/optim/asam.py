@@ -42,7 +42,7 @@ class ASAM(Perturbed):
 class ElementwiseASAM(ASAM):
     """The base rule with gradient(w + rho T^2 g / |T g|), g = gradient(w), T = |w| + eta for every weight and bias.
 
-    eta: what T is where a weight is zero.
+    eta: value of T for a weight of zero.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Averaged(Perturbed):
     """The base rule with gradient(w + rho u / |u|), u = a g + b m, g the batch gradient, m the average of those before.
 
-    After the step m <- lam m + (1 - lam) g. The average starts as the first gradient, and in the first step of the
-    window, which has none, u = a g. Where |u| <= 1e-6 |a g| it is rounding, and there is no perturbation.
+    After the step m <- lam m + (1 - lam) g. The average starts as the first gradient; in the first step of the window
+    u = a g. Where |u| <= 1e-6 |a g|, u is rounding error and there is no perturbation.
     """
 
     @abstractmethod
@@ -36,6 +36,6 @@ class Averaged(Perturbed):
         return self.radius(t) * loss.unit(u), lam * m + (1 - lam) * g
 
     def on_full_batch(self) -> str:
-        """Return what a subtracted average does on the full batch: g - m is about -lr / (1 - lam) H g."""
+        """Return the effect of a subtracted average on the full batch, where g - m is about -lr / (1 - lam) H g."""
         rest = "its average is nearly the gradient, and the little that is left is stretched to the radius"
         return f"perturbs downhill: {rest}" if self.mixture()[1] < 0 else ""

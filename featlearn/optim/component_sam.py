@@ -22,7 +22,7 @@ class ComponentSAM(Perturbed):
     """The base rule with gradient(w + rho u / |u|) on the batch, u a component of the batch gradient g.
 
     With full the gradient of the whole training set: u = full, g - full, or g - its projection on full; or the gradient
-    of another batch of the same size, drawn independently. A difference shorter than 1e-6 |g| is rounding: u = 0.
+    of another batch of the same size, drawn independently. A difference shorter than 1e-6 |g| is rounding error: u = 0.
 
     component: full (n-SAM), noise (g - full), orthogonal (g - its projection on full), or other_batch.
     """
@@ -49,6 +49,6 @@ class ComponentSAM(Perturbed):
         assert_never(self.component)
 
     def on_full_batch(self) -> str:
-        """Return what the rule is on the full batch: its base or SAM."""
+        """Return what the rule equals on the full batch: its base or SAM."""
         left = "its base, without a perturbation" if self.component in ("noise", "orthogonal") else "SAM"
         return f"is {left}: component = {self.component}"

@@ -1,4 +1,4 @@
-"""Lengths and projections in parameter space, safe at zero: what the variants of SAM have in common.
+"""Lengths and projections in parameter space, safe at zero, for the variants of SAM.
 
 Numbers are one per run, [b], and taken over all parameters jointly.
 """
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from featlearn.engines.protocol import Objective, Vector
 
-ROUNDING = 1e-6  # a difference this much shorter than its terms counts as rounding, also in single precision
+ROUNDING = 1e-6  # a difference shorter than this share of its terms counts as rounding error, also in single precision
 
 
 def norm(loss: Objective, u: Vector) -> Tensor:
@@ -26,5 +26,5 @@ def projection(loss: Objective, u: Vector, v: Vector) -> Vector:
 
 
 def significant(loss: Objective, u: Vector, term: Vector) -> Vector:
-    """Return the difference u, zero where |u| <= 1e-6 |term|: there its direction would be mostly rounding."""
+    """Return the difference u, zero where |u| <= 1e-6 |term|: there its direction is mostly rounding error."""
     return loss.exceeds(loss.inner(u, u), ROUNDING**2 * loss.inner(term, term)) * u

@@ -31,5 +31,5 @@ class DNSAM(Perturbed):
         return self.radius(t) * loss.ratio(1.0, length) * loss.gradient(w), memory.own
 
     def on_full_batch(self) -> str:
-        """Return that on the full batch there is no difference to SAM."""
+        """Return that it equals SAM on the full batch."""
         return "is SAM"

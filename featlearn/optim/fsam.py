@@ -1,7 +1,7 @@
 """Friendly SAM: the perturbation without its full-gradient part, estimated by the moving average of gradients.
 
 Source: Li et al. 2024 (arXiv 2403.12350) and their code, nblt/F-SAM. They differ: the code subtracts the average of the
-gradients before g, the paper the average that already holds g. The latter gives the same direction at sigma = 1, and at
+gradients before g, the paper the average that includes g. The latter gives the same direction at sigma = 1, and at
 another sigma the direction of sigma' = sigma lam / (1 - sigma (1 - lam)). The average starts as the first gradient, as
 in the code (in the paper at zero), and the first step is plain SAM in both.
 """

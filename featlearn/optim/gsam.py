@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class GSAM(SAM):
     """The base rule with s - alpha (g - <g, s> / <s, s> s), g = gradient(w) and s SAM's gradient(w + rho g / |g|).
 
-    The radius follows the learning rate (rho_schedule: lr, whose numbers give a rho_min) unless rho_schedule says
-    otherwise. alpha = 0 is SAM with that radius.
+    The radius follows the learning rate (rho_schedule: lr, whose parameters set a rho_min) unless another rho_schedule
+    is given. alpha = 0 is SAM with that radius.
 
     alpha: how much of the orthogonal part of g is subtracted.
     """

@@ -1,7 +1,7 @@
-"""Label-noise gradient descent: every label may be flipped, anew in each step.
+"""Label-noise gradient descent: every label may be flipped, drawn anew in each step.
 
-Source: Huang et al. 2025 (arXiv 2510.17526), on the signal-noise model: the flips hold back the memorization of noise,
-and leave the signal to be learned.
+Source: Huang et al. 2025 (arXiv 2510.17526), on the signal-noise model: the flips suppress the memorization of noise,
+while the signal is still learned.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class LabelNoiseGD(Wrapper):
     """The base rule with the gradient of a loss in which each label y_i is -y_i with probability flip_rate.
 
-    The flips come on top of those of data.flip_prob, which stay for the whole run, and are drawn in each step from a
-    stream of the run's own seed.
+    The flips are in addition to those of data.flip_prob, which are fixed for the whole run, and are drawn in each step
+    from a stream of the run's own seed.
 
     flip_rate: probability of a flip.
     """

@@ -1,4 +1,4 @@
-"""LookSAM: SAM's second gradient every k steps only; what it adds is reused in between.
+"""LookSAM: SAM's second gradient only every k steps; its component orthogonal to the first is reused in between.
 
 Source: Liu et al. 2022 (arXiv 2203.02714), with norms over all parameters jointly (not layer by layer).
 """
@@ -22,10 +22,10 @@ class LookSAM(SAM):
     """SAM in every k-th step of the window, from its first on; in between g + alpha |g| v / |v|, unperturbed.
 
     v is s - <s, g> / <g, g> g as of the last SAM step, g = gradient(w) and s = gradient(w + rho g / |g|); zero where it
-    is shorter than 1e-6 |s|, which is rounding. k = 1 is SAM.
+    is shorter than 1e-6 |s|, which is rounding error. k = 1 is SAM.
 
     k: steps from one SAM step to the next.
-    alpha: length of what is added in between, as a share of |g|.
+    alpha: length of the vector added in between, as a share of |g|.
     """
 
     reference: ClassVar[str] = "Liu et al. 2022, arXiv 2203.02714"
@@ -38,7 +38,7 @@ class LookSAM(SAM):
         return 0.0 * w
 
     def is_sam_step(self, t: int) -> bool:
-        """Whether step t is one of SAM."""
+        """Whether step t is a SAM step."""
         return (t - self.start) % self.k == 0
 
     def perturbation(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class MomentumSAM(Perturbed):
     """The base rule with gradient(w - rho v / |v|), v the momentum buffer of the base as the last step left it.
 
-    The buffer is empty before the first step, which therefore is the base's own.
+    The buffer is empty before the first step, which is therefore unperturbed.
     """
 
     reference: ClassVar[str] = "Becker et al. 2024, arXiv 2401.12033"
@@ -27,7 +27,7 @@ class MomentumSAM(Perturbed):
     def __post_init__(self) -> None:
         """Raise ValueError for a base that keeps no momentum."""
         super().__post_init__()
-        momentum = getattr(self.base, "momentum", 0.0)  # as SGD has it, and SGD of torch as a base
+        momentum = getattr(self.base, "momentum", 0.0)  # an attribute of SGD, and of torch's SGD as a base
         if isinstance(momentum, float) and momentum == 0.0:
             raise ValueError("momentum_sam perturbs along the buffer of an SGD base: it needs momentum > 0")
 

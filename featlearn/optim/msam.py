@@ -1,8 +1,8 @@
 """mSAM: the batch is split into micro-batches, and each is perturbed along its own gradient.
 
 Source: Foret et al. 2021 (arXiv 2010.01412), section 4.1; Andriushchenko and Flammarion 2022 (2206.06232), whose 1-SAM
-is micro_batch_size = 1; Behdin et al. 2023 (2302.09693). The first two call the size of a micro-batch m, the last calls
-their number so: here the names say which.
+is micro_batch_size = 1; Behdin et al. 2023 (2302.09693). In the first two m is the size of a micro-batch, in
+the last their number; here the two have different names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class MSAM(Perturbed):
     """The base rule with the mean over micro-batches b of gradient_b(w + rho g_b / |g_b|), where g_b = gradient_b(w).
 
     The batch is cut, in the order in which it was drawn, into disjoint micro-batches of equal size: so they are random,
-    and others at every step, on the full batch too. Trackers see the mean of the perturbed points. Give n_shards or
+    and differ at every step, on the full batch too. Trackers see the mean of the perturbed points. Give n_shards or
     micro_batch_size.
 
-    n_shards: how many micro-batches there are; 1 is SAM.
+    n_shards: number of micro-batches; 1 is SAM.
     micro_batch_size: samples of a micro-batch; 1 is 1-SAM.
     """
 
@@ -39,7 +39,7 @@ class MSAM(Perturbed):
     micro_batch_size: Count | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless exactly one key says how the batch is split."""
+        """Raise ValueError unless exactly one of n_shards and micro_batch_size is given."""
         super().__post_init__()
         if (self.n_shards is None) == (self.micro_batch_size is None):
             raise ValueError("give exactly one of n_shards and micro_batch_size")
@@ -68,7 +68,7 @@ class MSAM(Perturbed):
         return loss.gradient(w + self.ascent(loss, w, rho))
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
-        """Return the mean of the micro-batches' gradients; where rho = 0 the batch's, which a mean only rounds to."""
+        """Return the mean of the micro-batches' gradients; where rho = 0 that of the batch, equal up to rounding."""
         rho, shards = self.radius(t), self.shards(loss)
         zero: Any = rho == 0
         per_run = getattr(zero, "ndim", 0) > 0  # [b] in a block

@@ -20,18 +20,18 @@ A, B, C = 3.4445, -4.7750, 2.0315  # of the published iteration X <- A X + B (X 
 
 @dataclass(frozen=True, kw_only=True)
 class Muon:
-    """w <- (1 - lr weight_decay) w - lr O(u), v <- momentum v + (1 - momentum) g, u = v (Nesterov: look ahead).
+    """w <- (1 - lr weight_decay) w - lr O(u), v <- momentum v + (1 - momentum) g, u = v unless nesterov.
 
-    O(u) is ns_steps of the published Newton-Schulz iteration from X = u / |u|: it takes the singular values of u to
-    about 1 (.7 to 1.2 where they are not tiny) and keeps its singular vectors. u is one matrix, its rows the filters
-    of both signs, each with its bias. There is no factor for the shape (torch's is 1 with no more filters than inputs).
+    O(u) is ns_steps of the published Newton-Schulz iteration from X = u / |u|: it brings the singular values of u to
+    about 1 (.7 to 1.2 where they are not tiny) and keeps its singular vectors. u is one matrix whose rows are all
+    filters, each with its bias. There is no factor for the shape (torch's is 1 with no more filters than inputs).
 
-    lr: learning rate: nearly the spectral norm of a step.
+    lr: learning rate, nearly the spectral norm of a step.
     momentum: share of the buffer kept at each step.
     nesterov: step along momentum v + (1 - momentum) g.
     weight_decay: decoupled decay, at the rate lr weight_decay.
     ns_steps: iterations of Newton-Schulz.
-    lr_schedule: what lr is multiplied with at step t.
+    lr_schedule: schedule of the factor of lr.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
@@ -71,8 +71,8 @@ class Muon:
 def orthogonal(loss: Objective, u: Vector, ns_steps: int) -> Vector:
     """Return O(u), a direction; zero for u = 0. An iteration is X <- (A + B S + C S^2) X with S = X X'.
 
-    S is taken from X each time. Carried along beside it, S <- Q S Q, it would drift from X in the small singular
-    values, which every iteration multiplies with A^2: to 1e-12 of O(u) where 1e-14 is due.
+    S is computed from X at each iteration. An update S <- Q S Q would drift from X in the small singular values, which
+    every iteration multiplies by A^2: an error of 1e-12 in O(u) instead of 1e-14.
     """
     x = loss.unit(u)
     for _ in range(ns_steps):

@@ -1,7 +1,7 @@
 """n-SAM: the perturbation uses all samples, the descent only those of the mini-batch.
 
 Source: Andriushchenko and Flammarion 2022 (arXiv 2206.06232). Their code leaves the perturbation unnormalized; here it
-has length rho, as SAM's has, so radii compare with SAM's and not with theirs.
+has length rho as in SAM, so that radii are comparable with SAM's and not with theirs.
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ class NSAM(Perturbed):
         return self.radius(t) * loss.unit(loss.full.gradient(w)), memory.own
 
     def on_full_batch(self) -> str:
-        """Return that on the full batch there is no difference to SAM."""
+        """Return that it equals SAM on the full batch."""
         return "is SAM"

@@ -23,7 +23,7 @@ class Perturbed(Wrapper):
     A variant defines eps in ``perturbation``. rho = 0 is the base, bit for bit.
 
     rho: radius of the perturbation; a number or {theory: c}.
-    rho_schedule: what rho is multiplied with at step t; lr for what lr is multiplied with.
+    rho_schedule: schedule of the factor of rho; lr to follow the learning rate.
     """
 
     rho: Annotated[float, Bound(ge=0), TheoryScale("sam_radius")]

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RandomPerturbation(Perturbed):
-    """The base rule with gradient(w + eps), eps drawn afresh at each step, isotropic.
+    """The base rule with gradient(w + eps), eps isotropic and drawn anew at each step.
 
     In dim dimensions almost all of eps is orthogonal to the data: rho moves an output less than SAM's does. The Gram
-    engine draws the part of eps that the data see, exactly in law; its draws differ from those of the weight engine.
+    engine draws the part of eps in the span of the data, exactly in law; the weight engine's draws are others.
 
     law: sphere (|eps| = rho), ball (uniform within it) or gaussian (the mean of |eps|^2 is rho^2).
     """

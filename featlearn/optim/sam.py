@@ -1,4 +1,4 @@
-"""Sharpness-aware minimization: any base rule, run on the gradient taken a distance rho uphill.
+"""Sharpness-aware minimization: any base rule, with the gradient at distance rho along the gradient.
 
 Source: Foret et al. 2021 (arXiv 2010.01412); the step window start, stop is the two-phase recipe of Chen et al. 2023
 (2310.07269): SAM first, then its base.

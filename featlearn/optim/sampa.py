@@ -1,8 +1,8 @@
 """SAMPa: SAM whose two gradients can be computed side by side, each on its own device.
 
 Source: Xie et al. 2024 (arXiv 2410.10683), and the authors' code, LIONS-EPFL/SAMPa. The code recovers grad(y) by a
-division by lam, and so does not perturb at lam = 0; here grad(y) is kept. Nor does it perturb in the first step, where
-the paper, and this, begins with y = x.
+division by lam, and so does not perturb at lam = 0; here grad(y) is stored. Nor does it perturb in the first step,
+where the paper and this implementation start with y = x.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class SAMPa(Perturbed):
     """x <- x - lr [(1 - lam) grad(x~) + lam grad(y+)], x~ = x + rho grad(y) / |grad(y)|, y+ = x - lr grad(y).
 
     grad(y) and grad(x~) are on the batch of the step before (at first on the step's own, at y = x), grad(y+) on the
-    step's own; it is the next grad(y). The base takes both steps: with momentum, y+ is where it would go with grad(y).
-    rho = 0 is not the base: gradients come late. Trackers see x~, whose batch is the one before.
+    step's own; it is the next grad(y). The base takes both steps: y+ is its step with grad(y), momentum included.
+    rho = 0 is not the base: gradients are delayed. Trackers see x~, whose batch is the one before.
 
-    lam: weight of the gradient at the point ahead, y+.
+    lam: weight of the gradient at y+.
     """
 
     reference: ClassVar[str] = "Xie et al. 2024, arXiv 2410.10683"

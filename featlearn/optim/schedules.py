@@ -1,7 +1,7 @@
 """Learning rates and radii that change from step to step: a number times the factor of a schedule at step t.
 
 Source: the formulas of StepLR, CosineAnnealingLR and LinearLR in torch.optim.lr_scheduler; a radius that follows the
-learning rate is the habit of GSAM, Zhuang et al. 2022 (arXiv 2203.08065).
+learning rate is that of GSAM, Zhuang et al. 2022 (arXiv 2203.08065).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Schedule(Protocol):
-    """What multiplies a number at each step."""
+    """The factor of a number at each step."""
 
     def factor(self, t: int) -> Scalar:
         """Return the factor at step t, the first being t = 0."""
@@ -27,7 +27,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmUp(ABC):
-    """A linear warm-up, the factor (t + 1) / (warmup + 1) at step t < warmup, and then what a subclass says.
+    """A linear warm-up, the factor (t + 1) / (warmup + 1) at step t < warmup, then the factor of a subclass.
 
     As LinearLR with start_factor = 1 / (warmup + 1) and total_iters = warmup, joined to the rest by SequentialLR.
 
@@ -61,7 +61,7 @@ class StepDecay(WarmUp):
     """The factor gamma^floor(t / every), t counted from the end of the warm-up (StepLR).
 
     every: steps between two decays.
-    gamma: what the factor is multiplied with at each.
+    gamma: factor of each decay.
     """
 
     reference: ClassVar[str] = "torch.optim.lr_scheduler.StepLR"
@@ -78,9 +78,9 @@ class StepDecay(WarmUp):
 class Cosine(WarmUp):
     """The factor final + (1 - final) (1 + cos(pi t / steps)) / 2, t counted from the end of the warm-up.
 
-    As CosineAnnealingLR with eta_min = final lr, but after ``steps`` it stays at final where that one would rise again.
+    As CosineAnnealingLR with eta_min = final lr, but constant after ``steps``, where CosineAnnealingLR rises again.
 
-    steps: length of the fall.
+    steps: length of the decay.
     final: the factor at its end.
     """
 
@@ -100,11 +100,11 @@ class FollowLR:
     """The factor final + (1 - final) (x - lr_final) / (1 - lr_final) at the factor x of the base's learning rate.
 
     That is rho_t = rho_min + (rho_max - rho_min) (lr_t - lr_min) / (lr_max - lr_min) with rho_max = rho, lr_max = lr,
-    rho_min = final rho and lr_min = lr_final lr; below lr_min the line goes on, but not below 0. By default rho / lr is
-    the same at every step. A constant learning rate gives a constant radius.
+    rho_min = final rho and lr_min = lr_final lr; below lr_min the same line continues, but not below 0. By default
+    rho / lr is the same at every step. A constant learning rate gives a constant radius.
 
-    lr_final: the factor of the learning rate, usually its lowest, at which that of the radius is final.
-    final: the factor of the radius there.
+    lr_final: the factor of the learning rate, usually its lowest, at which the factor of the radius is ``final``.
+    final: the factor of the radius at lr_final.
     """
 
     reference: ClassVar[str] = "Zhuang et al. 2022, arXiv 2203.08065"
@@ -118,11 +118,11 @@ class FollowLR:
             raise ValueError(f"rho_schedule cannot follow lr: {type(base).__name__} has no lr_schedule; give another")
         schedule: Schedule = base.lr_schedule
         in_proportion = all(isinstance(x, float) and x == 0.0 for x in (self.lr_final, self.final))
-        return schedule if in_proportion else Line(follow=self, schedule=schedule)
+        return schedule if in_proportion else RadiusFactor(follow=self, schedule=schedule)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
+class RadiusFactor:
     """The factor of a radius that follows a learning rate with ``schedule``."""
 
     follow: FollowLR

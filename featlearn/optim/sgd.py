@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with momentum, Nesterov's look-ahead and weight decay as torch.optim.SGD has them."""
+"""Stochastic gradient descent, with momentum, Nesterov momentum and weight decay as in torch.optim.SGD."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class SGD:
     """w <- w - lr d, where g = gradient + weight_decay w, v <- momentum v + g, and d = v (Nesterov: g + momentum v).
 
-    lr: learning rate; the highest where it has a schedule.
+    lr: learning rate; the highest one of a schedule.
     momentum: share of the buffer kept at each step.
     nesterov: step along g + momentum v.
     weight_decay: coefficient of w in g (coupled, as in torch.optim.SGD).
-    lr_schedule: what lr is multiplied with at step t.
+    lr_schedule: schedule of the factor of lr.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -40,7 +40,7 @@ class SGD:
 
     @property
     def edge(self) -> str | None:
-        """The name of its edge of stability in theory.EDGES: one is given without momentum and weight decay only."""
+        """The name of its edge of stability in theory.EDGES: known only without momentum and weight decay."""
         return None if _used(self.momentum) or _used(self.weight_decay) else "sgd"
 
     def init(self, w: Vector) -> Vector:
@@ -71,5 +71,5 @@ class SGD:
 
 
 def _used(factor: float) -> bool:
-    """Whether any run of the block has the term; a number that is 0 in all of them stays a float (see optim.stack)."""
+    """Whether any run of the block has the term; a number that is 0 in all runs is a float (see optim.stack)."""
     return not isinstance(factor, float) or factor != 0.0

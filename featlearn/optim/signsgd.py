@@ -1,6 +1,7 @@
 """signSGD: a step of the same length in every coordinate.
 
-Source: Bernstein et al. 2018 (arXiv 1802.04434); with momentum it is their Signum, with momentum v + g for its average.
+Source: Bernstein et al. 2018 (arXiv 1802.04434); with momentum it is their Signum, with the sum momentum v + g
+in place of an average.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 class SignSGD:
     """w <- (1 - lr weight_decay) w - lr sign(v), where v <- momentum v + g; the sign of 0 is 0.
 
-    lr: learning rate: how far every coordinate moves.
+    lr: learning rate, the step of every coordinate.
     momentum: share of the buffer kept at each step.
     weight_decay: decoupled decay, at the rate lr weight_decay.
-    lr_schedule: what lr is multiplied with at step t.
+    lr_schedule: schedule of the factor of lr.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})

@@ -1,4 +1,4 @@
-"""Any class of torch.optim, or of another package that follows it, named in the config.
+"""Any class of torch.optim, or of a package with the same interface, named in the config.
 
 Source: torch.optim.
 """
@@ -26,7 +26,7 @@ class TorchOptim(TorchRule):
     options: dict[str, Any] | str = "{}"  # kept as JSON, which can be compared, hashed and stored
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is not an optimizer of torch, wrong options, and one that calls the loss itself."""
+        """Raise ValueError for a class that is no torch optimizer or evaluates the loss itself, or wrong options."""
         if not isinstance(self.options, str):
             object.__setattr__(self, "options", json.dumps(self.options, sort_keys=True))
         self._try_class()
@@ -38,7 +38,7 @@ class TorchOptim(TorchRule):
         return self.cls
 
     def keywords(self) -> dict[str, Any]:
-        """Return its options besides lr; lists become the tuples that torch asks for."""
+        """Return its options besides lr; lists become the tuples that torch expects."""
         options = json.loads(str(self.options))
         return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
@@ -59,7 +59,7 @@ class TorchOptim(TorchRule):
     def _try_step(self) -> None:
         import torch
 
-        parameter = torch.zeros(2, 2, dtype=torch.float64, device="cpu")  # whatever the caller has as default
+        parameter = torch.zeros(2, 2, dtype=torch.float64, device="cpu")  # independent of the caller's defaults
         parameter.grad = torch.zeros_like(parameter)
         try:
             optimizer = self.optimizer([parameter])

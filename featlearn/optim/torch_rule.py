@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from featlearn.engines.protocol import Objective, Scalar, Vector
 
-State = dict[int, dict[str, Any]]  # of one run: what torch keeps for each of its parameters
+State = dict[int, dict[str, Any]]  # of one run: torch's state of each of its parameters
 
 
 @dataclass(frozen=True, kw_only=True)
 class TorchRule:
     """The step of an optimizer of torch, on the same tensors as in a training loop of torch.
 
-    Every run of a block has its own optimizer. A subclass says which, and with what options besides lr.
+    Every run of a block has its own optimizer. A subclass defines its class and its options besides lr.
 
-    lr: learning rate; the highest where it has a schedule.
-    lr_schedule: what lr is multiplied with at step t.
+    lr: learning rate; the highest one of a schedule.
+    lr_schedule: schedule of the factor of lr.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
@@ -46,7 +46,7 @@ class TorchRule:
         raise NotImplementedError
 
     def keywords(self) -> dict[str, Any]:
-        """Return the options of the optimizer besides lr; a tensor [b] holds one a run."""
+        """Return the options of the optimizer besides lr; a tensor [b] holds one per run."""
         return {}
 
     def rate(self, t: int) -> Scalar:

@@ -1,4 +1,4 @@
-"""Unnormalized SAM: the perturbation is as long as the gradient, times rho.
+"""Unnormalized SAM: the perturbation is rho times the gradient.
 
 Source: Andriushchenko and Flammarion 2022 (arXiv 2206.06232); Compagnoni et al. 2023 (2301.08203).
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class USAM(Perturbed):
     """The base rule with gradient(w + rho g) in place of g = gradient(w), both on the same mini-batch.
 
-    rho: what the gradient is multiplied with; not a length, so not comparable with SAM's radius.
+    rho: factor of the gradient; not a length, so not comparable with SAM's radius.
     """
 
     reference: ClassVar[str] = "Andriushchenko and Flammarion 2022, arXiv 2206.06232"

@@ -30,5 +30,5 @@ class VaSSO(Averaged):
     theta: Annotated[float, Bound(gt=0, le=1)]
 
     def mixture(self) -> tuple[Scalar, Scalar, Scalar]:
-        """Return theta, 1 - theta, and what the average keeps, 1 - theta."""
+        """Return the weights theta and 1 - theta, and lam = 1 - theta."""
         return self.theta, 1 - self.theta, 1 - self.theta

@@ -1,4 +1,4 @@
-"""A rule around a base rule: within a window of steps the base steps with another gradient.
+"""A rule around a base rule: within a window of steps the base uses another gradient.
 
 Nearly every variant of SAM is of this form, so that a variant is one short method (see sam.py, and perturbed.py for
 those that take the gradient at a perturbed point).
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Memory(NamedTuple):
-    """What a wrapper keeps between steps: the memory of its base, and its own."""
+    """The memory of a wrapper between steps: that of its base, and its own."""
 
     base: Any
     own: Any
@@ -29,11 +29,11 @@ class Wrapper(ABC):
     """The base rule with ``gradient`` in place of the mini-batch gradient in the steps start <= t < stop.
 
     Outside the window the base runs alone. Its memory (momentum) is kept throughout; the wrapper's own does not change
-    outside. Weight decay and momentum belong to the base: they act on the step, not on what ``gradient`` does.
+    outside. Weight decay and momentum belong to the base: they act on the step, not on ``gradient``.
 
-    start: first step of the phase; before it the base rule runs.
-    stop: first step after the phase, null for never; from then on the base rule runs, its memory kept.
-    base: the rule that takes the step; its parameters stand beside the others in a config.
+    start: first step of the phase; before it the base rule takes the steps.
+    stop: first step after the phase, null for never; from then on the base rule takes the steps, with its memory.
+    base: the rule that takes the step; in a config its parameters are keys of the optimizer too.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -60,21 +60,21 @@ class Wrapper(ABC):
         return None
 
     def conclude(self, w: Vector, own: Any, t: int) -> tuple[Vector, Any]:
-        """Return the parameters after step t and the wrapper's own memory, given w, where the base's step has led."""
+        """Return the parameters after step t and the wrapper's own memory, given w, the point after the base's step."""
         return w, own
 
     def after(self, loss: Objective, w: Vector, own: Any, t: int) -> Any:
-        """Return the wrapper's own memory, given where step t led: what the next one needs of this one's mini-batch."""
+        """Return the wrapper's own memory given the point after step t: for the next step, from this mini-batch."""
         return own
 
     @property
     def edge(self) -> str | None:
-        """The name of its edge of stability in theory.EDGES, None where none is known, as with momentum in the base."""
+        """The name of its edge of stability in theory.EDGES, None where none is known, as with momentum."""
         own: str | None = vars(type(self)).get("_edge")  # a variant of SAM does not inherit SAM's
         return own if getattr(self.base, "edge", None) else None
 
     def on_full_batch(self) -> str:
-        """Return a warning of what the rule is where every batch is the whole training set, such as "is SAM"; or ""."""
+        """Return a warning of what the rule does if every batch is the whole training set, such as "is SAM"; or ""."""
         return ""
 
     def active(self, t: int) -> bool:

@@ -24,7 +24,7 @@ class WSAM(SAM):
 
     Decoupled, as published: the sharpness s - g enters neither the momentum of the base nor anything else that it
     computes from a gradient. Coupled, the base steps with g + gamma / (1 - gamma) (s - g). With plain SGD both are the
-    same step. gamma = 0 is the base rule; coupled, 1/2 is SAM; beyond, more than SAM.
+    same step. gamma = 0 is the base rule; coupled, gamma = 1/2 is SAM, and larger values extrapolate.
 
     gamma: weight of the sharpness.
     decoupled: keep the sharpness out of the base's step; false for the coupled form.
@@ -36,7 +36,7 @@ class WSAM(SAM):
     decoupled: bool = True
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a base without a learning rate, by which the decoupled sharpness is multiplied."""
+        """Raise ValueError for a base without a learning rate, which multiplies the decoupled sharpness."""
         super().__post_init__()
         if self.decoupled and not hasattr(self.base, "rate"):
             raise ValueError(f"decoupled: {type(self.base).__name__} has no rate(t), the lr to step with; give false")
@@ -47,12 +47,12 @@ class WSAM(SAM):
         return self.gamma / (1 - self.gamma)
 
     def gradient(self, loss: Objective, w: Vector, memory: Memory, t: int) -> tuple[Vector, Any]:
-        """Return what the base steps with, and s - g if that is to follow by itself."""
+        """Return the gradient for the base, and s - g if that is applied separately."""
         g, s = self.pair(loss, w, t)
         return (g, s - g) if self.decoupled else (g + self.weight * (s - g), None)
 
     def conclude(self, w: Vector, own: Any, t: int) -> tuple[Vector, Any]:
-        """Return w - lr gamma / (1 - gamma) (s - g) if decoupled; nothing is remembered."""
+        """Return w - lr gamma / (1 - gamma) (s - g) if decoupled; the wrapper has no memory."""
         return (w - self._rate(t) * self.weight * own if self.decoupled else w), None
 
     def _rate(self, t: int) -> Scalar:

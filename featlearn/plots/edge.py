@@ -22,7 +22,7 @@ from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, e
 from featlearn.tables.labels import Label
 
 MOST = 24  # panels of one figure
-LOOKS: Mapping[str, Mapping[str, Any]] = {
+LINE_STYLES: Mapping[str, Mapping[str, Any]] = {
     SHARPNESS: {"color": PALETTE[0], "lw": 0.9},
     SAM_EDGE: {"color": PALETTE[3], "lw": 0.9, "ls": (0, (3, 2))},
     STABILITY_EDGE: {"color": INK, "lw": 1.1, "ls": (0, (1, 1.5))},
@@ -30,7 +30,7 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Curves:
+class EdgeCurves:
     """What is shown of every cell: run_id, its varying columns, seed, status, step, values; and how many runs are not.
 
     SAM's edge is missing where it equals 2 / lr throughout a run; every edge is missing where a schedule sets lr to 0.
@@ -107,7 +107,7 @@ def edge_figure(
     return _figure(curves, log_y, overlay, sheet), curves.rows.drop(columns="run_id")
 
 
-def _curves(rows: pd.DataFrame, optimizer: str | Collection[str] | None) -> Curves:
+def _curves(rows: pd.DataFrame, optimizer: str | Collection[str] | None) -> EdgeCurves:
     """Compute what is shown."""
     rows = of_optimizer(rows.reset_index(drop=True), optimizer).sort_index()  # as in the sweep
     for column in (SHARPNESS, STABILITY_EDGE):
@@ -126,7 +126,7 @@ def _curves(rows: pd.DataFrame, optimizer: str | Collection[str] | None) -> Curv
         warnings.warn(f"left out, as every run diverged or failed: {'; '.join(lost)}", stacklevel=3)
     if early := ends_early(rows):
         warnings.warn(early, stacklevel=3)
-    return Curves(cells, rows["run_id"].nunique() - counted(rows)["run_id"].nunique(), early)
+    return EdgeCurves(cells, rows["run_id"].nunique() - counted(rows)["run_id"].nunique(), early)
 
 
 def _refuse(n: int) -> None:
@@ -137,42 +137,42 @@ def _refuse(n: int) -> None:
         raise ValueError(f"{n} cells are more than the {MOST} panels of a figure: choose some, by `where`")
 
 
-def _figure(curves: Curves, log_y: bool | None, overlay: bool, sheet: SheetOptions) -> Figure:
+def _figure(curves: EdgeCurves, log_y: bool | None, overlay: bool, sheet: SheetOptions) -> Figure:
     with paper():
         figure, axes = panels(1 if overlay else len(curves.cells))
         if overlay:
             _draw_over(curves, axes[0])
         else:
             for ax, (cell, rows) in zip(axes, curves.cells.items(), strict=True):
-                for column, look in LOOKS.items():
-                    _lines(ax, rows, column, label(column), look)
+                for column, style in LINE_STYLES.items():
+                    _lines(ax, rows, column, label(column), style)
                 heading(ax, _short(curves, cell), seeds(pd.Series([rows["run_id"].nunique()])))
         _scale(curves, axes, log_y)
         finish(axes, _notes(curves), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
 
 
-def _draw_over(curves: Curves, ax: Axes) -> None:
+def _draw_over(curves: EdgeCurves, ax: Axes) -> None:
     """Draw cells into one panel, one colour per cell; a single cell has one colour per value."""
     alone, empty = len(curves.cells) == 1, not ax.lines
     for (cell, rows), colour in zip(curves.cells.items(), cycle(fresh(ax))):
-        for column, look in LOOKS.items():
+        for column, style in LINE_STYLES.items():
             name = _short(curves, cell)
             words = f"{name}: {label(column)}" if alone else name if column == SHARPNESS else "_nolegend_"
-            _lines(ax, rows, column, words, look if alone and empty else {**look, "color": colour})
+            _lines(ax, rows, column, words, style if alone and empty else {**style, "color": colour})
     if not alone:
         for column in (SAM_EDGE, STABILITY_EDGE):
             if curves.rows[column].notna().any():
-                ax.plot([], [], **{**LOOKS[column], "color": GREY}, label=label(column))
+                ax.plot([], [], **{**LINE_STYLES[column], "color": GREY}, label=label(column))
 
 
-def _short(curves: Curves, cell: Label) -> str:
+def _short(curves: EdgeCurves, cell: Label) -> str:
     """Return the title of a cell without the settings that all cells share, which the caption states."""
     own = {key: value for key, value in cell.settings.items() if curves.shared.get(key) != value}
     return title(Label(cell.name, own))
 
 
-def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
+def _scale(curves: EdgeCurves, axes: list[Axes], log_y: bool | None) -> None:
     """Set the scales and the labels of the axes."""
     steps = curves.rows["step"]
     for ax in axes:
@@ -186,16 +186,16 @@ def _scale(curves: Curves, axes: list[Axes], log_y: bool | None) -> None:
         log_ticks(axes[0].yaxis)
 
 
-def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, look: Mapping[str, Any]) -> None:
+def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, style: Mapping[str, Any]) -> None:
     """Draw a line for every run that has the column, the first of them named for the legend."""
     known = rows[rows[column].groupby(rows["run_id"]).transform("any")]
     words = new_word(ax, words)
     for _, run in known.groupby("run_id", sort=False):
-        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=words, **look)
+        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=words, **style)
         words = "_nolegend_"
 
 
-def _notes(curves: Curves) -> list[str]:
+def _notes(curves: EdgeCurves) -> list[str]:
     """Return what a line is, which edge is not drawn, and which runs end early or are missing."""
     ends = last_rows(curves.rows)
     fitted, negative = int((ends["status"] == "fitted").sum()), int((curves.rows[SHARPNESS] < 0).sum())

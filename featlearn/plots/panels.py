@@ -84,11 +84,11 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
     above = 0.3 if sheet.get("title") else 0.0
     height = HEIGHTS[grid.ncols] * grid.nrows + sum(heights) + above if size is None else size[1]
-    room = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
-    if min(room) < LEAST:
+    space = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
+    if min(space) < LEAST:
         least = LEAST * grid.ncols, math.ceil(10 * (LEAST * grid.nrows + sum(heights) + above)) / 10
         found = f"{figure.get_figwidth():g}x{height:g}"
-        raise ValueError(f"a figure of {found} inches leaves no room for its panels: {least[0]:g}x{least[1]:g} does")
+        raise ValueError(f"a figure of {found} inches has no space for its panels: {least[0]:g}x{least[1]:g} does")
     figure.set_figheight(height)
     if title := sheet.get("title"):
         figure.suptitle(title.replace("$", r"\$"), fontsize=10)
@@ -173,9 +173,9 @@ def new_word(ax: Axes, words: str) -> str:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write a panel's name above its left end and its number of runs above its right; a long name is broken."""
-    room = 33 - len(count)
-    words = _broken(name, room)
-    beside = "" if _width(words.rpartition("\n")[2]) <= room else "\n"  # or the count would overlap the name
+    width = 33 - len(count)
+    words = _broken(name, width)
+    beside = "" if _width(words.rpartition("\n")[2]) <= width else "\n"  # or the count would overlap the name
     ax.set_title(words + beside, loc="left")
     ax.set_title(count, loc="right", fontsize=8)
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from featlearn.tables.columns import config_columns, counted, places, refuse_twins, require, varying
 from featlearn.tables.dtypes import plain, refuse_names
 from featlearn.tables.intervals import moments
-from featlearn.theory.boundaries import ARGUMENTS, Boundary
+from featlearn.theory.boundaries import ARGUMENTS, BoundaryLaw
 
 GRID = ("mean", "se", "n", "diverged", "failed")
 
@@ -65,7 +65,7 @@ def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *,
     return table.assign(**{c: summary[c].iloc[0] for c in fixed})
 
 
-def fit_constant(boundary_table: pd.DataFrame, law: Boundary) -> Constant:
+def fit_constant(boundary_table: pd.DataFrame, law: BoundaryLaw) -> Constant:
     """Fit the constant of a theory law to a measured boundary: the geometric mean of measured / law(c = 1).
 
     The law is linear in c and takes `featlearn.theory.boundaries.ARGUMENTS`, read from the columns

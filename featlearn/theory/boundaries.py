@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Boundary = Callable[..., NDArray[np.float64]]
+BoundaryLaw = Callable[..., NDArray[np.float64]]
 
 ARGUMENTS = ("dim", "n_samples", "n_patches", "noise_std")
 
@@ -68,7 +68,7 @@ def _floats(*numbers: ArrayLike) -> list[NDArray[np.float64]]:
     return [np.asarray(number, dtype=np.float64) for number in numbers]
 
 
-BOUNDARIES: dict[str, Boundary] = {"sgd": sgd_boundary, "sam": sam_boundary, "power": power_boundary}
+BOUNDARIES: dict[str, BoundaryLaw] = {"sgd": sgd_boundary, "sam": sam_boundary, "power": power_boundary}
 
 # What a theorem states its boundary for: keys of a config, each with its value there. `power` names no optimizer: its
 # theorem is about the test loss of full-batch gradient descent, so no measured test error is known to follow it.

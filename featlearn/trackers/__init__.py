@@ -1,6 +1,6 @@
-"""What is watched: pure functions of a View, one file a tracker. Each call returns columns: name -> tensor [b] or
-[b, length] of real numbers. A column that a call leaves out is NaN at that record. No name may be that of a run (step,
-seed, ...), of a section or a key of a config, or of another tracker.
+"""Recorded quantities: pure functions of a View, one file per tracker. Each call returns columns: name -> tensor [b] or
+[b, length] of real numbers. A column that a call leaves out is NaN at that record. No column may have the name of a
+column of every run (step, seed, ...), of a section or key of a config, or of another tracker's column.
 """
 
 from featlearn.trackers.average_sharpness import AverageSharpness

@@ -1,6 +1,6 @@
 """Average-direction sharpness: how much the training loss rises at a distance in a random direction.
 
-Source: Wen, Ma & Li 2022 (arXiv 2211.05729), where it is tied to the trace of the Hessian.
+Source: Wen, Ma & Li 2022 (arXiv 2211.05729), who relate it to the trace of the Hessian.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ class AverageSharpness:
 
     eps ~ N(0, radius^2 / D I) in all D parameters; to second order the mean is radius^2 / (2 D) times the Hessian's
     trace. Directions come in pairs +-eps from the run's seed, the same at every step and for every rule;
-    average_sharpness_se is the standard error over the pairs. The engines draw equal in law, not alike.
+    average_sharpness_se is the standard error over the pairs. The draws of the two engines are equal in law, not in
+    value.
 
-    radius: the distance; a number that is the same for all runs, not the rule's rho.
+    radius: the distance, the same for all runs; not the rule's rho.
     n_directions: pairs of directions.
     """
 

@@ -16,7 +16,7 @@ def noise_gram(view: PatchView) -> Tensor:
     """Return W Sigma W', [b, f, f]: without the signals' directions where the noise is orthogonal to them.
 
     With A = W S' for the signals S and their Gram matrix Gamma it is W W' - A Gamma^+ A', one signal after the other. A
-    signal that is zero, or a combination of those before it, leaves nothing to remove.
+    signal that is zero, or a combination of those before it, removes nothing.
     """
     import torch
 
@@ -38,7 +38,7 @@ def noise_gram(view: PatchView) -> Tensor:
 def semidefinite_cholesky(gram: Tensor, rtol: float = 1e-12) -> Tensor:
     """Return lower triangular L [b, f, f] with L L' = gram, for positive semidefinite matrices, singular ones too.
 
-    A pivot below rtol times the largest diagonal entry is rounding of zero, and so is its column. Unlike a factor from
+    A pivot below rtol times the largest diagonal entry counts as zero, and so does its column. Unlike a factor from
     eigenvectors, L varies continuously with a positive definite matrix, as common random numbers need.
     """
     import torch

@@ -1,4 +1,4 @@
-"""The mechanism by which SAM is said to prevent noise learning, measured directly.
+"""The proposed mechanism by which SAM prevents noise learning, measured directly.
 
 Chen et al. 2023 (arXiv 2310.07269): at SAM's perturbed point the filters that had memorized a noise patch are switched
 off on it, so it gets no update there, while the filters' activation on the signal survives.
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class Deactivation:
     """Shares of activations that survive at the point where the rule takes its gradient.
 
-    Over the samples i of the mini-batch about to be used and the filters of the sign, or the class, of y_i, an
-    activation being on where its pre-activation is positive: noise_deactivated is the share of on noise activations
-    that are off at the perturbed point (0 if none was on), signal_kept the share of on signal activations that are
-    still on there (1 if none was on). A rule without perturbation deactivates 0 and keeps 1. A patch that shows a
-    signal and noise counts as neither.
+    The shares are over the samples i of the next mini-batch and the filters of the sign, or the class, of y_i. An
+    activation is on where its pre-activation is positive. noise_deactivated: share of the noise activations that are on
+    at w and off at the perturbed point (0 if none was on). signal_kept: share of the signal activations that are on at
+    both points (1 if none was on). A rule without perturbation has 0 and 1. A patch with both signal and noise counts
+    as neither.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
@@ -39,7 +39,7 @@ class Deactivation:
 
 
 def _switched(view: PatchView, role: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return how many activations on the patches of a role go off, are on, and stay on, [b]."""
+    """Return how many activations on the patches of a role turn off, are on, and stay on, [b]."""
     p = view.problem
     slots = [place for place, slot in enumerate(p.slots) if slot.role == role]
     shown = p.shown[..., slots]

@@ -1,4 +1,4 @@
-"""The signal-noise decomposition: how much of each filter is signal learned, and how much is noise memorized.
+"""The signal-noise decomposition: how much signal each filter has learned, and how much noise it has memorized.
 
 w_r = w0_r + j_r sum_s gamma_rs mu_s / |mu_s|^2 + sum_k (1 / times_k) rho_rk xi_k / |xi_k|^2
 
@@ -80,7 +80,7 @@ class Decomposition:
         return signal.abs().where(even, signal), coef[..., len(even) :] * times
 
 
-@lru_cache(maxsize=2)  # a block's own, the same at every step
+@lru_cache(maxsize=2)  # the same frame at every step of a block
 def _roles(frame: Frame, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Return which signals are even, [S, 1], and the noises' owners and times, [R]."""
     import torch

@@ -1,4 +1,4 @@
-"""The sharpness that the rule in use can settle at, from theory: to stand beside the sharpness that is measured.
+"""The sharpness at which theory expects the rule to settle, for comparison with the measured sharpness.
 
 Source: Cohen et al. 2021 and Long & Bartlett 2024 (arXiv 2309.12488): see featlearn/theory/edges.py.
 """
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StabilityEdge:
-    """The edge of gradient descent, stability_edge = 2 / lr, for SGD and for what SAM and USAM wrap.
+    """The edge of gradient descent, stability_edge = 2 / lr, for SGD and for the base of SAM and USAM.
 
-    Stated without momentum and weight decay; with them a config is refused.
+    It holds without momentum and weight decay; a config with either is refused.
     """
 
     edges: ClassVar[frozenset[str]] = frozenset({"sgd", "sam", "usam"})
@@ -37,10 +37,10 @@ class StabilityEdge:
 class SamEdge:
     """The edge of SAM at the current gradient norm, or of USAM: sam_edge; 2 / lr where the radius is 0 at this step.
 
-    Other rules have none, nor is one given with momentum or weight decay: there a config is refused. SAM with rho = 0
-    is SGD, for a sweep over both.
+    Other rules have none, nor is it known with momentum or weight decay: such a config is refused. SGD is SAM with
+    rho = 0, so that a sweep may contain both.
 
-    batch: whose gradient norm: that of the full training set, or of the mini-batch about to be used.
+    batch: gradient norm of the full training set, or of the next mini-batch.
     """
 
     edges: ClassVar[frozenset[str]] = frozenset({"sam", "usam"})
@@ -57,12 +57,12 @@ class SamEdge:
 def _edge_of(rule: Any, tracker: StabilityEdge | SamEdge) -> str:
     edge: str | None = getattr(rule, "edge", None)
     if edge is None or edge not in tracker.edges:
-        raise ValueError(f"{type(tracker).__name__} knows no edge of {type(rule).__name__} as configured")
+        raise ValueError(f"{type(tracker).__name__} has no edge for {type(rule).__name__} as configured")
     return edge
 
 
 def _evaluated(edge: str, view: View, grad_norm: Tensor) -> Tensor:
-    """Return the edge [b] at the rule's numbers at this step; infinite where a schedule has brought lr to 0."""
+    """Return the edge [b] for the rule's numbers at this step; infinite where a schedule has reduced lr to 0."""
     import torch
 
     lr, rho, g = (number.double().cpu().numpy() for number in (view.rate, view.radius, grad_norm))

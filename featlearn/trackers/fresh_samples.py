@@ -1,4 +1,4 @@
-"""Fresh samples of a data model, as an integral over their noise wants them: kinds with equal noise together."""
+"""Fresh samples of a data model, grouped for the integral over their noise: kinds with equal noise together."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Group:
     """Kinds of fresh samples whose patches with noise are the same, as arrays.
 
     names [K] and labels [K]: of the kinds. probabilities [b, K].
-    strengths [b, S, P + Q]: how much of every signal is in the P patches without noise, and in the Q with it.
-    shown [P, K]: how many of a kind's patches each of the former is. stds [b, Q], numbers [Q] and times [Q]: of the
-    Gaussians of the latter, which are numbered 0, ..., n_gaussians - 1. shifted: whether one of these shows a signal.
+    strengths [b, S, P + Q]: strength of every signal in the P patches without noise, then in the Q patches with noise.
+    shown [P, K]: how often a sample of each kind shows a patch without noise. stds [b, Q], numbers [Q] and times [Q]:
+    standard deviation, number 0, ..., n_gaussians - 1 and count of the Gaussian in each patch with noise. shifted:
+    whether a patch with noise shows a signal.
     """
 
     names: tuple[str, ...]
@@ -35,11 +36,11 @@ class Group:
 
     @property
     def n_gaussians(self) -> int:
-        """How many fresh Gaussian vectors a sample holds."""
+        """Number of fresh Gaussian vectors of a sample."""
         return len(set(self.numbers))
 
 
-@lru_cache(maxsize=2)  # by the identity of its tensors: a block's own, the same at every step
+@lru_cache(maxsize=2)  # by the identity of its tensors, which stay the same in a block
 def groups(population: tuple[Kind, ...], like: Tensor, n_signals: int) -> tuple[Group, ...]:
     """Return the kinds of a population in groups; ``like`` [b, ...] is a tensor of the block."""
     found: list[list[Kind]] = []
@@ -93,7 +94,7 @@ def _group(kinds: Sequence[Kind], like: Tensor, n_signals: int) -> Group:
 
 
 def _strengths(patches: Sequence[FreshPatch], like: Tensor, n_signals: int) -> Tensor:
-    """Return how much of every signal is in some patches, [b, S, P]."""
+    """Return the strength of every signal in some patches, [b, S, P]."""
     import torch
 
     strengths = torch.zeros(len(like), n_signals, len(patches), dtype=torch.float64, device=like.device)

@@ -59,10 +59,10 @@ def upper_gamma(a: float, x: float) -> float:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def decay(x: Array, rest: Array, powers: Array) -> None:
-    """Replace 0 <= x <= 700 by exp(-x), to a bit or two; ``rest`` and ``powers``, integers, are used on the way.
+    """Replace 0 <= x <= 700 by exp(-x), to a bit or two; ``rest`` and ``powers`` (integers) are scratch.
 
-    exp(-x) = 2^n exp(r) with |r| <= log(2) / 2, the series of exp(r) to the 13th term; a loop over calls of the
-    library's exponential would stay scalar.
+    exp(-x) = 2^n exp(r) with |r| <= log(2) / 2, the series of exp(r) to the 13th term; numba does not
+    vectorize a loop over calls of the library's exponential.
     """
     for i in range(len(x)):
         n = math.floor(0.5 - x[i] * _PER_LOG2)
@@ -80,7 +80,7 @@ def decay(x: Array, rest: Array, powers: Array) -> None:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def upper_gammas(a: float, x: Array, out: Array, rest: Array, powers: Array) -> None:
-    """Write Q(a, x) of every x >= 0 into ``out``, all at once for moderate integers a; x is written over."""
+    """Write Q(a, x) of every x >= 0 into ``out``, all at once for moderate integers a; x is overwritten."""
     if a > _HORNER or a != int(a):
         for i in range(len(x)):
             out[i] = upper_gamma(a, x[i])

@@ -1,4 +1,4 @@
-"""Along which direction the gradients point: that of the largest curvature, at the edge of stability.
+"""Alignment of gradients with the direction of largest curvature, to which they turn at the edge of stability.
 
 Source: Long & Bartlett 2024 (arXiv 2309.12488).
 """
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class GradAlignment:
-    """|cos| of gradients with the principal eigenvector of the Hessian, that of the eigenvalue of largest size.
+    """|cos| of gradients with the eigenvector of the Hessian whose eigenvalue has the largest absolute value.
 
     grad_alignment: of the gradient at the current parameters. sam_grad_alignment: of the gradient at the rule's
     perturbed point (the same for a rule without perturbation). 0 where the gradient or the Hessian is 0; for the ReLU
     the Hessian that exists almost everywhere. Where the largest eigenvalue is double, its eigenvector is arbitrary.
 
-    batch: gradients and Hessian of the full training set, or of the mini-batch about to be used.
+    batch: gradients and Hessian of the full training set, or of the next mini-batch.
     """
 
     batch: Literal["full", "batch"] = "full"

@@ -1,4 +1,4 @@
-"""The trace of the Hessian, which SGD noise and 1-SAM act on where full-batch SAM acts on its largest eigenvalue.
+"""The trace of the Hessian: SGD noise and 1-SAM reduce it, full-batch SAM the largest eigenvalue.
 
 Source: Wen, Ma & Li 2022 (arXiv 2211.05729).
 """
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class HessianTrace:
-    """Trace of the Hessian of the training loss over all parameters, exact; for the ReLU where it exists.
+    """Trace of the Hessian of the training loss over all parameters, exact. For the ReLU it is that of
+    the Hessian that exists almost everywhere.
 
     In the weight engine it costs one product with the Hessian for every parameter.
 
-    batch: on the full training set, or on the mini-batch about to be used.
+    batch: on the full training set, or on the next mini-batch.
     """
 
     batch: Literal["full", "batch"] = "full"

@@ -1,11 +1,11 @@
 """Errors and losses on fresh samples, as an integral over their noise.
 
-The filters see a fresh Gaussian through z = W xi ~ N(0, std^2 W Sigma W') alone, as many numbers as there are filters;
-Sigma projects off the signals where the data's noise is orthogonal to them. Every kind of sample adds up what its
-patches without noise give, constants, and what those with noise give at every point of the integral.
+The outputs depend on a fresh Gaussian xi only through z = W xi ~ N(0, std^2 W Sigma W'), one number per filter; Sigma
+projects orthogonally to the signals where the data's noise is orthogonal to them. The output on a kind of sample is a
+constant from its patches without noise, plus a function N(z) of its patches with noise.
 
-Where the latter, N(z), is homogeneous (such as a power of the ReLU, without bias or signals), N(r u) = r^q N(u): the
-length r ~ chi is integrated exactly and only its direction u is sampled, a smooth integrand in place of an indicator.
+Where N is homogeneous (such as a power of the ReLU, without bias or signals), N(r u) = r^q N(u): the length r ~ chi is
+integrated exactly and only the direction u is sampled, which turns an indicator into a smooth integrand.
 Elsewhere the lengths are quantiles of the chi law.
 """
 
@@ -57,8 +57,8 @@ class Integral:
     gram [b, f, f]: W Sigma W'. second [b, f, C]: the second layer, times the scale of the network. fixed [b, K, C]: the
     outputs' part from patches without noise. shifts [b, Q, f] and stds [b, Q]: pre-activations of the others without
     their noise, and its standard deviations. turns [b, q, f, f]: the run's own rotations of the directions.
-    lengths [b, points]: by which the directions are multiplied; 1 where they are integrated and no loss is asked for.
-    degree: of N(z), 0 where it has none. flip_prob [b].
+    lengths [b, points]: factors of the directions; 1 where lengths are integrated and no loss is recorded.
+    degree: q where N is homogeneous, else 0. flip_prob [b].
     """
 
     problem: Problem
@@ -115,7 +115,7 @@ class Integral:
 
     @cached_property
     def noise(self) -> Tensor:
-        """N at every point, of length 1 where it is homogeneous, [b, s, C, points]."""
+        """N at every point, or at its direction where N is homogeneous, [b, s, C, points]."""
         if not self.group.numbers:
             return self.second.new_zeros(len(self.second), self.n_scrambles, self.second.shape[2], self.n_points)
         try:
@@ -150,7 +150,7 @@ class Integral:
 
     @cached_property
     def parts(self) -> tuple[Integral, ...]:
-        """The block cut into parts whose pre-activations are at most _NUMBERS_AT_ONCE."""
+        """The block in parts with at most _NUMBERS_AT_ONCE pre-activations each."""
         import torch
 
         numbers = self.lengths.shape[1] * self.gram.shape[1] * max(1, self.stds.shape[1])
@@ -233,7 +233,7 @@ class Integral:
 
 
 def leads(outputs: Tensor, label: int) -> Tensor:
-    """Return by how much the right output is ahead, [..., C, points] -> [..., C - 1, points]: y f, or f_y - f_j."""
+    """Return the lead of the right output, [..., C, points] -> [..., C - 1, points]: y f, or f_y - f_j."""
     if outputs.shape[-2] == 1:
         return label * outputs
     others = [j for j in range(outputs.shape[-2]) if j != label]
@@ -241,7 +241,7 @@ def leads(outputs: Tensor, label: int) -> Tensor:
 
 
 def plain_error(lead: Tensor) -> Tensor:
-    """Return 1 where a lead [..., J, points] is negative; k outputs that tie share: 1 - 1/k. NaN stays."""
+    """Return 1 where a lead [..., J, points] is negative, 1 - 1/k where k outputs tie for the largest. NaN stays."""
     wrong, ties = (lead < 0).any(-2).to(lead.dtype), (lead == 0).sum(-2)
     return shared(wrong, ties, lead)
 
@@ -256,7 +256,7 @@ def shared(wrong: Tensor, ties: Tensor, lead: Tensor) -> Tensor:
 def radial_error(start: Tensor, rise: Tensor, degree: int, half: float) -> Tensor:
     """Return P(a lead of start + r^degree rise, [..., J, points], is negative), r ~ chi, 2 ``half`` degrees of freedom.
 
-    None is where r^degree is between the largest zero of a rising lead and the smallest of a falling one.
+    No lead is where r^degree is between the largest zero of a rising lead and the smallest of a falling one.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The integral over the noise of fresh samples on a CPU, one pass a run (numba); integral.py has its plain twin."""
+"""The integral over the noise of fresh samples on a CPU, one pass a run (numba); in torch: integral.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.functions.compiled import values
-from featlearn.tiles import multiply, pad_columns, uncounted
+from featlearn.tiles import multiply, pad_columns, without_reference_counts
 from featlearn.trackers.gamma_loops import upper_gammas
 
 Array = NDArray[Any]
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 @njit(cache=True, error_model="numpy")
 def semidefinite_cholesky(gram: Array, lower: Array, rtol: float) -> None:
-    """Write lower triangular L with L L' = gram [f, f]; the column of a pivot that is rounding of zero is zero."""
+    """Write lower triangular L with L L' = gram [f, f]; a pivot that counts as zero has a zero column."""
     f = len(gram)
     largest = 0.0
     for i in range(f):
@@ -43,7 +43,7 @@ def semidefinite_cholesky(gram: Array, lower: Array, rtol: float) -> None:
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def orthonormalize(rows: Array) -> None:
     """Orthonormalize the rows of every matrix in ``rows`` [b, f, width] by Gram and Schmidt, each twice."""
-    rows = uncounted(rows)
+    rows = without_reference_counts(rows)
     f, width = rows.shape[1:]
     for matrix in rows:
         for i in range(f):
@@ -83,20 +83,20 @@ def noise_outputs(
     work: tuple[Array, ...],
     out: Array,
 ) -> None:
-    """Write what the patches with noise add to the outputs, at every point of every run, into ``out`` [b, s, C, width].
+    """Write the outputs' part from patches with noise, at every point of every run, into ``out`` [b, s, C, width].
 
-    gram [b, f, f]: W W' as the noise sees it. second [b, C, f]: the second layer, times the scale of the network.
+    gram [b, f, f]: W Sigma W'. second [b, C, f]: the second layer, times the scale of the network.
     patches: shifts [b, Q, f], the pre-activations without noise; stds [b, Q]; times [Q]; numbers [Q] of the Gaussians.
     directions [s, q, f, width]: of every scramble, on the unit sphere in q f dimensions, the same for every run.
-    turns [b, q, f, f]: the run's own rotations of them. Both with columns of zeros as ``multiply`` wants them.
-    lengths [b, s, points]: what the run multiplies them with. radial: leave that and the shifts out. work: from
+    turns [b, q, f, f]: the run's own rotations of them. Both padded with columns of zeros for ``multiply``.
+    lengths [b, s, points]: their factors. radial: leave out lengths and shifts. work: from
     ``workspace``.
     """
-    gram, second, patches, directions, turns = uncounted((gram, second, patches, directions, turns))
-    lengths, out, work = uncounted((lengths, out, work))
+    gram, second, patches, directions, turns = without_reference_counts((gram, second, patches, directions, turns))
+    lengths, out, work = without_reference_counts((lengths, out, work))
     shifts, stds, times, numbers = patches
     lower, factors, z, active, part = work
-    z_flat, active_flat = z.reshape(z.size), active.reshape(z.size)  # apart: a loop onto itself stays scalar
+    z_flat, active_flat = z.reshape(z.size), active.reshape(z.size)  # separate: a loop in place is not vectorized
     for lane in range(len(gram)):
         semidefinite_cholesky(gram[lane], lower, 1e-12)
         for patch in range(len(times)):
@@ -128,11 +128,11 @@ def place(z: Array, shift: Array, lengths: Array) -> None:
 def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int, half: float, out: Array) -> None:
     """Write the error of every run, kind of sample and scramble into ``out`` [b, K, s].
 
-    fixed [b, K, C]: the outputs' part from patches without noise. noise [b, s, C, width]: from the others. labels [K]:
-    +-1 with one output, else classes. degree: of the noise part in the length r ~ chi, with 2 ``half`` degrees of
-    freedom, which is integrated; 0 takes the noise part unchanged.
+    fixed [b, K, C]: the outputs' part from patches without noise. noise [b, s, C, width]: that from the others. labels
+    [K]: +-1 with one output, else classes. degree: of the noise part in the length r ~ chi, with 2 ``half`` degrees of
+    freedom, which is integrated; 0: the noise part is used unchanged.
     """
-    fixed, noise, labels, out = uncounted((fixed, noise, labels, out))
+    fixed, noise, labels, out = without_reference_counts((fixed, noise, labels, out))
     n_outputs = noise.shape[2]
     points = np.empty((6, n_points))
     powers = np.empty(n_points, np.int64)
@@ -180,7 +180,7 @@ def one_lead(signal: float, noise: Array, sign: float, degree: int, half: float,
 def several_leads(
     fixed: Array, noise: Array, label: int, degree: int, half: float, points: Array, powers: Array
 ) -> float:
-    """Return the sum over points of the probability that ``label`` is not the largest output; k that tie share.
+    """Return the sum over points of the probability that ``label`` is not the largest output, with 1 - 1/k where k tie.
 
     The right class is ahead of every other where r^degree is between the largest zero of a rising lead and the smallest
     of a falling one.

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Loss:
     """Training loss, training error and gradient norm, on the whole training set with its observed labels.
 
-    train_loss: mean over samples of the network's loss, or a landscape's own. train_error: share of y_i f_i < 0, or of
-    another class than the right one ahead; 0 counts one half, k classes that tie 1 - 1/k; absent without classes.
+    train_loss: mean over samples of the network's loss, or a landscape's own. train_error: share of samples with
+    y_i f_i < 0, or with a wrong largest output; f_i = 0 counts one half, a tie of k classes 1 - 1/k; absent without
+    classes.
     grad_norm: Euclidean norm of the gradient of train_loss over all parameters; infinite where the gradient overflows.
     """
 

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class MSharpness:
     """m_sharpness: mean over the shards S of L_S(w + radius g_S / |g_S|) - L_S(w), with g_S = grad L_S(w).
 
-    The shards are m consecutive samples each (the last may have fewer, and counts by its share), the same at every step
-    and for every rule, so that what changes is the point and not the cut; mSAM's own are cut anew at each step. Samples
-    that are drawn independently make them random. This is the ascent step that SAM takes, not the maximum over the
+    The shards are m consecutive samples each (the last may have fewer, and is weighted by its size), the same at every
+    step and for every rule, so that only the point changes; those of mSAM are drawn anew at each step. They are random,
+    since the samples are drawn independently. This is the ascent step that SAM takes, not the maximum over the
     ball: it may be negative where the loss is not convex.
 
-    radius: the distance; a number that is the same for all runs, not the rule's rho.
-    m: samples of a shard; 1 for each sample by itself, and all at once where m is at least n_samples.
+    radius: the distance, the same for all runs; not the rule's rho.
+    m: samples of a shard; 1 for single samples, n_samples or more for one shard.
     """
 
     radius: Positive = 0.05

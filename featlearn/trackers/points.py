@@ -1,8 +1,8 @@
-"""Points of a Gaussian integral: directions, rotations of them that are a run's own, and lengths.
+"""Points of a Gaussian integral: directions, their rotation for each run, and lengths.
 
-Scrambled Sobol directions are the same for every run; a random rotation of the run's own seed turns them. So two
-optimizers with one seed are compared on common random numbers, while the errors of different seeds average out, and the
-spread over seeds contains them.
+Scrambled Sobol directions are the same for every run; a random rotation from the run's seed is applied to them. So two
+optimizers with one seed are compared on common random numbers, while the integration errors of different seeds are
+independent: they average out, and the spread over seeds includes them.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def padded_rotations(turns: Tensor) -> np.ndarray:
     return pad_columns(turns.numpy())
 
 
-@lru_cache(maxsize=4)  # by the identity of the tensor: a block's own, the same at every step
+@lru_cache(maxsize=4)  # by the identity of the tensor, the same at every step of a block
 def rotations(seeds: Tensor, n_gaussians: int, size: int) -> Tensor:
     """Return uniformly distributed rotations [b, n_gaussians, size, size], from the seeds [b] of the runs alone.
 
-    Gaussian rows, orthonormalized by Gram and Schmidt, each twice so that no rounding is left.
+    Gaussian rows, orthonormalized by Gram and Schmidt, each twice for orthogonality to rounding.
     """
     from featlearn.streams.lanes import normals
 
@@ -70,7 +70,7 @@ def _orthonormal(rows: Tensor) -> Tensor:
 
 
 def _compiled_orthonormal(rows: Tensor) -> Tensor:
-    """Do the same in one pass on a CPU; without numba as ``_orthonormal``."""
+    """Do the same in one pass on a CPU; without numba call ``_orthonormal``."""
     try:
         from featlearn.tiles import pad_columns
         from featlearn.trackers.integral_loops import orthonormalize
@@ -90,8 +90,8 @@ _OFFSETS = 64
 def chi_lengths(seeds: Tensor, n_gaussians: int, size: int, n_points: int, n_scrambles: int) -> Tensor:
     """Return lengths of Gaussian vectors in n_gaussians * size dimensions, [b, n_scrambles * n_points].
 
-    A scramble has one quantile of the chi law from each of n_points equal shares, in mixed order; where in the
-    shares, one of _OFFSETS places, is drawn for every run and scramble, so that means over runs have no error left.
+    A scramble has one quantile of the chi law from each of n_points equal shares, in random order. Their position
+    within the shares, one of _OFFSETS, is drawn for every run and scramble, so that errors average out over runs.
     """
     import torch
     from scipy.special import gammaincinv

@@ -1,4 +1,4 @@
-"""Error and loss on the population, without test data: see integral.py for how."""
+"""Error and loss on the population, without test data (see integral.py)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class TestError:
     """Error on a fresh sample: P(y f < 0), or that another output than the right one is largest.
 
-    An output of exactly zero counts one half; k outputs that tie share, 1 - 1/k.
+    An output of exactly zero counts one half; a tie of k outputs for the largest counts 1 - 1/k.
 
-    test_error: against observed labels. With e the error against true labels, and C classes of which a label is flipped
-    to each other one alike, it is (1 - flip_prob) e + flip_prob (1 - e / (C - 1)). test_error_true: e.
-    test_error_se: standard error of test_error, from independent scrambles of the points. test_error.<kind>: e on the
-    kinds of samples that have a name. test_loss, test_loss_se, where ``loss`` is true: the expected loss with the
+    test_error: against observed labels. With e the error against true labels, C classes, and flips to
+    every other class with equal probability, it is (1 - flip_prob) e + flip_prob (1 - e / (C - 1)). test_error_true: e.
+    test_error_se: standard error of test_error, from independent scrambles of the points. test_error.<kind>: e on each
+    kind of sample with a name. test_loss, test_loss_se, where ``loss`` is true: the expected loss with the
     observed label, and its standard error.
 
     n_points: Sobol points of each scramble, a power of two.
@@ -35,7 +35,7 @@ class TestError:
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+    __test__ = False  # pytest would take the name for that of a test class
 
     n_points: Annotated[int, Bound(ge=2, le=2**20)] = 64
     n_scrambles: Annotated[int, Bound(ge=2, le=64)] = 8
@@ -43,7 +43,7 @@ class TestError:
     noise_scale: Positive = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse sizes at which Sobol points lose their balance."""
+        """Refuse a number of points at which Sobol points are not balanced."""
         if self.n_points & (self.n_points - 1):
             raise ValueError("n_points must be a power of two")
 
@@ -79,14 +79,14 @@ class TestError:
 
 
 def _joined(tensors: list[Tensor], dim: int) -> Tensor:
-    """Return tensors along one of their axes; a single one costs nothing."""
+    """Concatenate tensors along an axis; a single one is returned without a copy."""
     import torch
 
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)
 
 
 def _mean(probabilities: Tensor, values: Tensor) -> Tensor:
-    """Return the mean over kinds, [b, K, s] -> [b, s]; all alike where none of them ever comes."""
+    """Return the mean over kinds, [b, K, s] -> [b, s]; with equal weights where all probabilities are 0."""
     total = probabilities.sum(1, keepdim=True)
     shares = (probabilities / total).where(total > 0, 1 / probabilities.shape[1])
     return (shares[..., None] * values).sum(1)

@@ -1,4 +1,4 @@
-"""Where the parameters are: for landscapes of few parameters, such as a valley that a rule drifts along."""
+"""The position in parameter space: for landscapes of few parameters, such as a valley along which a rule drifts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """The first coordinates of the parameters, and how far they have come.
+    """The first coordinates of the parameters, and their distance from the initial point.
 
-    x0, x1, ...: coordinates, in the order of the model's tensors. distance: Euclidean distance from the initial point.
+    x0, x1, ...: coordinates, in the order of the model's tensors. distance: Euclidean.
 
     n_coordinates: how many coordinates.
     """
@@ -28,7 +28,7 @@ class Position:
 
     @property
     def one_per_parameter(self) -> tuple[int, str]:
-        """How many it asks for, and of what, where a model has one for each of its parameters."""
+        """The number of columns, which must not exceed that of the parameters, and their name in messages."""
         return self.n_coordinates, "coordinates"
 
     def __call__(self, view: View) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Sharpness: how curved the training loss is where the parameters are.
+"""Sharpness: the curvature of the training loss at the parameters.
 
 Source: the operator norm of the Hessian, as Long & Bartlett 2024 (arXiv 2309.12488) and Cohen et al. 2021 measure it.
 """
@@ -21,11 +21,11 @@ class Sharpness:
     """Eigenvalues of the Hessian of the training loss, exact, at the current parameters (not the perturbed ones).
 
     sharpness: the one of largest absolute value, with its sign: lambda_max for the ReLU, whose Hessian (the one that
-    exists almost everywhere) has none below 0; where it is negative, the loss curves down more than up. sharpness_2,
+    exists almost everywhere) has no negative eigenvalue; a negative value is the most negative curvature. sharpness_2,
     sharpness_3, ...: the next ones by absolute value. Unit: 1 / lr.
 
     top: how many eigenvalues; at most as many as there are parameters.
-    batch: on the full training set, or on the mini-batch about to be used.
+    batch: on the full training set, or on the next mini-batch.
     """
 
     top: Count = 1
@@ -33,7 +33,7 @@ class Sharpness:
 
     @property
     def one_per_parameter(self) -> tuple[int, str]:
-        """How many it asks for, and of what, where a model has one for each of its parameters."""
+        """The number of eigenvalues, which must not exceed that of the parameters, and their name in messages."""
         return self.top, "eigenvalues"
 
     def __call__(self, view: View) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Operations counted by hand, and by a training step in scalars that counts as it goes."""
+"""Operations counted by hand, and by a training step on scalars that count their operations."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_by_hand_for_two_samples_and_one_filter_a_sign():
 
 
 class Counted:
-    """A number that counts the operations it takes part in."""
+    """A number that counts operations on it."""
 
     done = 0
 
@@ -42,7 +42,7 @@ class Counted:
 
 
 def gradient(align, gram):
-    """D and D G; the slope of the loss, one a sample, is left out as in the count."""
+    """D and D G; the slope of the loss, one per sample, is not counted, as in step_flops."""
     f, k, c = len(align), len(gram), Counted(0.1)
     outputs = [Counted(0.0)] * k
     for row in align:

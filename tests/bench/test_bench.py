@@ -36,7 +36,7 @@ def report():
 
 
 def in_this_process(call, *args, device):
-    """Processes of their own are started in test_measure.py; here they would only take time."""
+    """Separate processes are tested in test_measure.py; here they would only take time."""
     return call(*args), {"peak": 2**20, "growth": 2**19}
 
 
@@ -53,7 +53,7 @@ def test_every_section_is_there_and_its_numbers_are_positive(report):
     for name in SECTIONS:
         found = numbers(report[name])
         if name == "compare":
-            found = [number for number in found if number]  # a row without test errors says 0
+            found = [number for number in found if number]  # a row without test errors has 0
         if name != "limit":  # a difference of times so short may have any sign
             assert found and all(number > 0 for number in found), name
 
@@ -94,14 +94,14 @@ def test_the_figure_shows_every_size_and_the_explicit_loop(report, tmp_path):
 # the command
 
 
-def test_the_command_measures_what_is_asked_for(tmp_path, monkeypatch):
+def test_the_command_measures_the_requested_sections(tmp_path, monkeypatch):
     monkeypatch.setattr(Setting, "on", classmethod(lambda cls, device, quick: TINY))
     result = CliRunner().invoke(app, ["bench", "--only", "dim", "--json", str(tmp_path / "new" / "b.json")])
     assert result.exit_code == 0 and "Cost against d" in result.stdout and "Peak memory" not in result.stdout
     assert json.loads((tmp_path / "new" / "b.json").read_text())["dim"]
 
 
-def test_what_cannot_be_measured_is_refused():
+def test_unknown_sections_are_refused():
     result = CliRunner().invoke(app, ["bench", "--quick", "--only", "speed"])
     assert result.exit_code == 2 and "no section speed; there are compare" in result.stderr
     with pytest.raises(ValueError, match="auto, cpu or cuda"):

@@ -1,4 +1,4 @@
-"""The kernels compile for a GPU that need not be there, and their state stays on chip."""
+"""The kernels compile without a GPU, and their state stays on chip."""
 
 import json
 import os
@@ -35,7 +35,7 @@ print(json.dumps(found))
 
 
 def test_they_compile_and_stay_on_chip():
-    """In a process of its own: Triton, once imported to interpret, does not compile."""
+    """In a separate process: Triton does not compile after it has been imported for its interpreter."""
     env = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", CASES], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The opponent of the benchmarks trains the same networks, or the comparison would mean nothing."""
+"""The baseline of the benchmarks trains the same networks, so that the comparison is valid."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_it_trains_as_the_gram_engine_does(rule, dim):
 
 
 def test_sam_is_not_sgd():
-    """Negative control: the agreement can tell them apart."""
+    """Negative control: the agreement detects other networks."""
     ends = []
     for rule in ("sgd", "sam"):
         run = network(rule, dim=50, n_samples=8, n_filters=3, n_steps=60)
@@ -42,7 +42,7 @@ def test_sam_is_not_sgd():
     assert abs(ends[0] - ends[1]) > 1e-6
 
 
-def test_it_draws_what_the_data_model_says_and_tests_as_often_as_the_engine():
+def test_it_draws_from_the_data_model_and_tests_as_often_as_the_engine():
     run = network(dim=400, n_steps=20)
     points = explicit.draw(run, 2000, "cpu")
     signal, noise = points.x[:, 0], points.x[:, 1]

@@ -1,4 +1,4 @@
-"""Contenders take turns, ratios are right, peaks are seen."""
+"""Calls alternate, ratios are right, peaks are measured."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What mSAM costs: every way to cut a batch evenly is timed beside SAM."""
+"""The cost of mSAM: every even split of a batch is timed together with SAM."""
 
 from featlearn.bench import Setting
 from featlearn.bench.micro_batches import by_shards

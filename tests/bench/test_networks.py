@@ -1,4 +1,4 @@
-"""The networks that are timed train alike in every dimension, and record what they should."""
+"""The timed networks train equally in every dimension, and record the requested test errors."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from featlearn.trackers import Loss, TestError
 
 
 @pytest.mark.parametrize("dtype, n_tests", [("float64", 10), ("float32", 0)])
-def test_networks_record_what_they_should(dtype, n_tests):
+def test_networks_record_the_requested_test_errors(dtype, n_tests):
     run = network(n_tests=n_tests, dtype=dtype)
     assert run.record.steps == (tuple(range(10, 101, 10)) if n_tests else (100,))
     assert len({one.run_id for one in block(run, 0) + block(run, 1)}) == 2 * simulation.lanes(run)

@@ -1,4 +1,4 @@
-"""What is measured suits the device; a quick setting has few sizes in two rounds."""
+"""Sizes depend on the device; a quick setting has few sizes and two rounds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The ways in, and what all commands have in common."""
+"""Entry points, and the behaviour common to all commands."""
 
 import subprocess
 import sys
@@ -46,15 +46,15 @@ def test_help_is_short_and_long_and_names_what_works(command):
 def test_jobs_has_a_short_form_and_quiet_prints_nothing(config, tmp_path):
     sweep = "sweep", config, "--out", tmp_path / "s", "-j", 1
     for quiet in ("--quiet", "-q"):
-        said = call(*sweep, quiet)
-        assert (said.exit_code, said.output) == (0, "")
+        result = call(*sweep, quiet)
+        assert (result.exit_code, result.output) == (0, "")
     assert "2 reused" in call(*sweep).stdout and len(fl.summary(tmp_path / "s")) == 2
 
 
-def test_quiet_keeps_what_is_wrong(config, tmp_path, monkeypatch):
+def test_quiet_keeps_errors(config, tmp_path, monkeypatch):
     monkeypatch.setattr("featlearn.sweeps.worker.simulate_block", lambda *_, **__: 1 / 0)
-    said = call("sweep", config, "--out", tmp_path / "s", "--quiet")
-    assert said.exit_code == 1 and not said.stdout and said.stderr.startswith("2 runs failed: `featlearn status")
+    result = call("sweep", config, "--out", tmp_path / "s", "--quiet")
+    assert result.exit_code == 1 and not result.stdout and result.stderr.startswith("2 runs failed: `featlearn status")
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_an_option_given_twice_where_one_value_counts_is_refused(config, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["x.yaml"]
 
 
-def test_what_may_be_repeated_may(config):
+def test_repeatable_options_may_be_repeated(config):
     assert call("validate", config, "--set", "seed=1", "--set", "data.dim=60").exit_code == 0
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_is_told_how_to_complete(shell):
+def test_a_shell_gets_a_completion_script(shell):
     shown = subprocess.run(
         [sys.executable, "-m", "featlearn"],
         capture_output=True,

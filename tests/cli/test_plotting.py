@@ -1,4 +1,4 @@
-"""Which runs a figure is drawn of: several values, several optimizers, another moment than the last step."""
+"""The runs of a figure: several values, several optimizers, another step than the last."""
 
 import pandas as pd
 import pytest
@@ -40,7 +40,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def drawn(store, tmp_path):
-    """Draw a figure; return the table beside it."""
+    """Draw a figure; return its table."""
 
     def draw(kind, *words):
         result = call("plot", kind, store, "-o", tmp_path / "f.png", *words)
@@ -51,7 +51,7 @@ def drawn(store, tmp_path):
 
 
 def flags(shown):
-    """Return the long options that a help names."""
+    """Return the long options that a help lists."""
     return {word.rstrip(",") for word in shown.split() if word.startswith("--")}
 
 
@@ -125,7 +125,7 @@ def test_several_optimizers_are_a_union(drawn):
         (("phase", "--at-train-loss", "1e-9"), "no run reaches a train loss of 1e-09; the smallest that was recorded"),
     ],
 )
-def test_what_cannot_be_meant_is_one_message(store, tmp_path, words, message):
+def test_an_invalid_call_is_one_message(store, tmp_path, words, message):
     kind, *rest = words
     result = call("plot", kind, store, "-o", tmp_path / "f.png", *rest)
     assert result.exit_code == 2 and message in result.stderr and "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""What ``auto`` chooses: where the law of the inner products holds, and which engine is cheaper."""
+"""The choices of ``auto``: where the law of the inner products holds, and which engine is cheaper."""
 
 from dataclasses import replace
 

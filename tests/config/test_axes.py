@@ -110,7 +110,7 @@ SPACED = "expected a list of values, {linspace: ...}, {geomspace: ...}, {range: 
         ("{seed: {range: [0, 1000]}, data.dim: {range: [100, 2000]}}", "x.yaml:6: sweep: 1900000 runs are too many"),
     ],
 )
-def test_one_thing_wrong_is_one_line_that_says_it(problems: Problems, sweep: str, message: str) -> None:
+def test_one_error_is_one_line(problems: Problems, sweep: str, message: str) -> None:
     (line,) = problems(f"sweep: {sweep}")
     assert message in line
 
@@ -171,7 +171,7 @@ class TestExpansion:
         config = load("sweep: {network: [{model: quadratic, spectrum: [1, 2]}]}", base=base)
         assert [run.network.spectrum for run in config.runs()] == [(1.0, 2.0)]
 
-    def test_what_is_wrong_with_a_value_in_a_section_is_said_of_it(self, problems: Problems) -> None:
+    def test_an_error_in_a_value_of_a_section_names_the_value(self, problems: Problems) -> None:
         (line,) = problems("sweep: {optimizer: [{name: sam, lr: 1, rho: [0.1, -3]}]}")
         assert line.startswith("x.yaml:6: sweep.optimizer[0].rho[1]: expected a number >= 0") and line.endswith(
             "found -3"

@@ -1,4 +1,4 @@
-"""The descriptions of all words: featlearn list, and the JSON schema."""
+"""The descriptions of all entries: featlearn list, and the JSON schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does not fit together between sections is refused or warned of, with the key to blame."""
+"""Conflicts between sections are refused or cause a warning, with their key."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestBatchAndPhase:
     def test_a_batch_larger_than_the_training_set(self, problems: Problems) -> None:
         assert problems(set=["train.batch_size=21"]) == ["--set: train.batch_size: 21 is more than data.n_samples = 20"]
 
-    def test_in_a_sweep_it_says_how_many_and_where(self, problems: Problems) -> None:
+    def test_in_a_sweep_it_counts_and_locates_them(self, problems: Problems) -> None:
         sweep = "sweep: {seed: {range: [0, 10]}, data.n_samples: [20, 9, 8], data.dim: [50, 60]}"
         assert problems(sweep, set=["train.batch_size=10"]) == [
             "--set: train.batch_size: 10 is more than data.n_samples = 9 "
@@ -108,7 +108,7 @@ class TestCurvature:
         assert line == "x.yaml:6: record.trackers: sharpness asks for 81 eigenvalues; the network has 80 parameters"
 
     @pytest.mark.parametrize("wrong", ["top: 0", "top: 1.5", "batch: half"])
-    def test_what_makes_no_sense_is_refused(self, problems: Problems, wrong: str) -> None:
+    def test_contradictions_are_refused(self, problems: Problems, wrong: str) -> None:
         (line,) = problems(f"record: {{trackers: [{{name: sharpness, {wrong}}}]}}")
         assert "expected" in line
 
@@ -147,7 +147,7 @@ class TestCautions:
             ("ema_sam", {"batch_weight": 1, "ema_weight": -1}, "ema_sam on the full batch perturbs downhill"),
         ],
     )
-    def test_it_says_what_is_left_of_a_rule(
+    def test_it_names_the_rule_that_remains(
         self, load: Load, name: str, parameters: dict[str, Any], message: str
     ) -> None:
         optimizer = {"name": name, "lr": 0.1, "rho": 0.1, **parameters}
@@ -160,7 +160,7 @@ class TestCautions:
         theta = {"theta": 0.5} if optimizer["name"] == "vasso" else {}
         assert self.warned(load, set={"optimizer": {"lr": 0.1, **optimizer, **theta}}) == []
 
-    def test_in_a_sweep_the_share_is_told(self, load: Load) -> None:
+    def test_in_a_sweep_the_share_is_reported(self, load: Load) -> None:
         sweep = """
 sweep:
   optimizer: [{name: sgd, lr: 0.1}, {name: f_sam, lr: 0.1, rho: 0.1}]
@@ -173,7 +173,7 @@ sweep:
             and "in 1 of 4 combinations" in warning
         )
 
-    def test_what_is_wrong_comes_first(self, problems: Problems) -> None:
+    def test_errors_come_before_warnings(self, problems: Problems) -> None:
         found = problems(set={"optimizer": {"name": "f_sam", "lr": 0.1, "rho": -1}})
         assert len(found) == 1 and "optimizer.rho" in found[0]
 

@@ -77,7 +77,7 @@ class TestExtends:
         middle = write("extends: x.yaml\nnetwork:\ntrain: {n_steps: 60}\nsweep:\n", "y.yaml")
         assert load_config(middle).base == {**parent.base, "train": {"n_steps": 60}, "name": "y"}
 
-    def test_null_takes_away_what_is_inherited(self, write: Write) -> None:
+    def test_null_removes_an_inherited_key(self, write: Write) -> None:
         write(PARENT, "parent.yaml")
         child = "extends: parent.yaml\nnetwork: null\nrecord: {every: 7, trackers: ~}\nsweep: {seed: null}"
         with pytest.raises(ConfigError, match=r"x.yaml:3: record.trackers: expected a list"):
@@ -132,7 +132,7 @@ class TestExtends:
             ("[a, b]", 'x.yaml:1: extends: expected the name of a file, found ["a", "b"]'),
         ],
     )
-    def test_what_is_no_file_cannot_be_extended(self, write: Write, target: str, message: str) -> None:
+    def test_only_a_file_can_be_extended(self, write: Write, target: str, message: str) -> None:
         with pytest.raises(ConfigError) as caught:
             load_config(write(f"extends: {target}"))
         assert str(caught.value) == message
@@ -149,7 +149,7 @@ class TestUnreadable:
             (b"\xff\xfe\xfa", "x.yaml: not YAML: not UTF-8 text"),
         ],
     )
-    def test_what_is_no_config(self, write: Write, text: str | bytes, message: str) -> None:
+    def test_invalid_configs(self, write: Write, text: str | bytes, message: str) -> None:
         with pytest.raises(ConfigError) as caught:
             load_config(write(text))
         assert str(caught.value) == message
@@ -208,7 +208,7 @@ class TestSet:
         (line,) = problems(set=[setting])
         assert line.startswith(message)
 
-    def test_all_bad_settings_are_said_at_once(self, problems: Problems) -> None:
+    def test_all_bad_settings_are_reported_at_once(self, problems: Problems) -> None:
         assert len(problems(set=["data.dim=[", "seed=-1", "x"])) == 3
 
 

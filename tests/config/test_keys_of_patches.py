@@ -85,7 +85,7 @@ def test_list_and_schema_know_them() -> None:
 
 def test_theory_scales_outside_their_setting_are_warned_of(load: Callable[..., SweepConfig]) -> None:
     optimizer = {"name": "sam", "lr": 0.1, "rho": {"theory": 1}}
-    said = "optimizer.rho: the theory scale is derived for data.model = signal_noise, network.loss = logistic"
-    with pytest.warns(ConfigWarning, match=said):
+    message = "optimizer.rho: the theory scale is derived for data.model = signal_noise, network.loss = logistic"
+    with pytest.warns(ConfigWarning, match=message):
         load(base=BASE, set={"optimizer": optimizer, "network.init_std": {"theory": 0.1}})
     load(base=BASE, set={"network.init_std": {"theory": 0.1}})

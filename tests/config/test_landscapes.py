@@ -1,4 +1,4 @@
-"""Configs of landscapes: the shortest of each runs from the command line, and what does not fit is refused."""
+"""Configs of landscapes: the shortest of each runs from the command line, and mismatches are refused."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_key(problems: Problems, base: str, setting: str, message: str) -> None:
+def test_a_mismatch_is_refused_with_its_key(problems: Problems, base: str, setting: str, message: str) -> None:
     (line,) = problems(base=BASES[base], set=[setting])
     place, _, problem = line.partition(": ")
     assert place in ("--set", "x.yaml:1")

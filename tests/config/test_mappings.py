@@ -1,4 +1,4 @@
-"""A config given in Python is the config that a file of the same content is."""
+"""A config given in Python equals that of a file with the same content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ids(config: SweepConfig) -> list[str]:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_content_of_a_file_gives_its_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also with what it extends, relative to the working folder."""
+    """Also one that extends a file, relative to the working folder."""
     monkeypatch.chdir(path.parent)
     file = load_config(path)
     content = {**file.base, "sweep": file.sweep}
@@ -67,7 +67,7 @@ def test_it_extends_files_is_changed_by_set_and_has_a_name(write: Callable[..., 
         ({}, "optimizer.name: missing"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_key(content: dict[Any, Any], message: str) -> None:
+def test_an_error_is_reported_with_its_key(content: dict[Any, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(content)
     assert str(caught.value).startswith(message)
@@ -81,6 +81,6 @@ def test_a_mapping_in_itself_is_refused() -> None:
 
 
 @pytest.mark.parametrize("what", [None, 5, ["a.yaml"]])
-def test_what_is_neither_path_nor_mapping_is_refused(what: Any) -> None:
+def test_only_a_path_or_a_mapping_is_accepted(what: Any) -> None:
     with pytest.raises(TypeError, match="expected the path of a YAML file, or its content as a mapping; found"):
         load_config(what)

@@ -1,4 +1,4 @@
-"""A class of the user's own in a config: read and checked like a word of ours, and refused in one sentence."""
+"""A user's class in a config: read and checked like a built-in one, and refused in one sentence."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Objects(NoDataclass):
 
 @dataclass(frozen=True)
 class Unknown(NoDataclass):
-    thing: "Nowhere"
+    thing: "Missing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ def own(name: str, **given: object) -> str:
 
 
 class TestIsReadLikeOurs:
-    def test_its_parameters_stand_beside_those_of_its_base(self, rules: Path, load: Load) -> None:
+    def test_its_parameters_are_keys_next_to_those_of_its_base(self, rules: Path, load: Load) -> None:
         rule = (
             load(set=["optimizer=" + own("Tilted", rho=0.1, lr=0.2, tilt=2, weights=[1, 2.5], momentum=0.5)])
             .base_run()
@@ -236,9 +236,9 @@ class Ones:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("{name: nowhere.py:MySAM}", "cannot read nowhere.py: No such file or directory"),
-        ("{name: nowhere.rules:MySAM}", "there is no module 'nowhere.rules'; a file is named as in my_rules.py:MySAM"),
-        ("{name: json.nowhere:MySAM}", "there is no module 'json.nowhere'; a file is named as in my_rules.py:MySAM"),
+        ("{name: missing.py:MySAM}", "cannot read missing.py: No such file or directory"),
+        ("{name: missing.rules:MySAM}", "there is no module 'missing.rules'; a file is named as in my_rules.py:MySAM"),
+        ("{name: json.missing:MySAM}", "there is no module 'json.missing'; a file is named as in my_rules.py:MySAM"),
         (
             "{name: json:JSONDecoder}",
             "json.decoder:JSONDecoder cannot be used here: it lacks the method init, step, probe",
@@ -260,13 +260,11 @@ class Ones:
         ),
         (own("Objects"), "my_rules.py:Objects has a parameter thing that no config can set"),
         (own("Listed"), "my_rules.py:Listed has a parameter numbers that no config can set"),
-        (own("Unknown"), "my_rules.py:Unknown has an annotation that cannot be read: name 'Nowhere' is not defined"),
+        (own("Unknown"), "my_rules.py:Unknown has an annotation that cannot be read: name 'Missing' is not defined"),
         (own("Shares", lr=1, rho=1), "Shares and its base SGD both have a parameter lr: rename it in yours"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_the_reason(
-    rules: Path, problems: Problems, rule: str, message: str
-) -> None:
+def test_an_unusable_class_is_refused_with_the_reason(rules: Path, problems: Problems, rule: str, message: str) -> None:
     (line,) = problems(set=[f"optimizer={rule}"])
     assert line.startswith(f"--set: optimizer.name: {message}")
 
@@ -302,7 +300,7 @@ def test_a_value_that_cannot_be(rules: Path, problems: Problems, setting: str, m
     [
         ("x = 1\nclass MySAM(\n", "my_rules.py:2: SyntaxError: '(' was never closed"),
         ("x = 1\n\ny = x + z\n", "my_rules.py:3: NameError: name 'z' is not defined"),
-        ("import nowhere\n", "my_rules.py:1: ModuleNotFoundError: No module named 'nowhere'"),
+        ("import missing\n", "my_rules.py:1: ModuleNotFoundError: No module named 'missing'"),
         ("import sys\nsys.exit('bye')\n", "my_rules.py:2: SystemExit: bye"),
         (b"\xff\xfe", "cannot read my_rules.py: not UTF-8 text"),
         ("", "my_rules.py has no class 'MySAM'; it has no class at all"),

@@ -1,4 +1,4 @@
-"""A data model of the user's own: read like a built-in one, part of the run's identity, refused in one sentence."""
+"""A user's data model: read like a built-in one, part of the run's identity, refused in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Problems = Callable[..., list[str]]
 
 @pytest.fixture
 def model(write: Callable[..., Path]) -> Path:
-    """The example of a model, beside the config that names it."""
+    """An example of a model, next to the config that names it."""
     write()
     return Path(shutil.copy(THREE, "three_classes.py"))
 
@@ -88,7 +88,7 @@ def test_it_is_listed(model: Path) -> None:
         ("        square = self", "        square = self.nothing + self", "has no attribute 'nothing'"),
     ],
 )
-def test_what_it_lacks_or_breaks_is_said_in_one_line(
+def test_a_missing_or_invalid_part_is_reported_in_one_line(
     model: Path, problems: Problems, old: str, new: str, message: str
 ) -> None:
     assert old in model.read_text()

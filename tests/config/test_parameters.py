@@ -43,7 +43,7 @@ def test_minus_zero_is_zero() -> None:
     assert str(read(-0.0)) == "0.0"
 
 
-def test_what_a_parameter_refuses_is_one_problem_with_its_place() -> None:
+def test_an_invalid_parameter_is_one_problem_with_its_place() -> None:
     for value, found in (("5", '"5"'), (float("nan"), "NaN"), (True, "true"), (-1, "-1")):
         problems: list[Problem] = []
         assert read(value, problems) is BROKEN

@@ -117,7 +117,7 @@ NUMBER = "expected a number >= "
         ("optimizer={name: sam, lr: 1, rho: 1, start: 5, stop: 5}", "start: start = 5 leaves no step before stop = 5"),
     ],
 )
-def test_one_thing_wrong_is_one_line_that_says_it(problems: Problems, setting: str, message: str) -> None:
+def test_one_error_is_one_line(problems: Problems, setting: str, message: str) -> None:
     (line,) = problems(set=[setting])
     assert line.startswith("--set: ")
     assert message in line
@@ -150,7 +150,7 @@ sweep: {data.dmi: [1], network.bias: []}
     ]
 
 
-def test_a_wrapped_rule_stands_beside_the_one_around_it(load: Load) -> None:
+def test_parameters_of_a_wrapped_rule_are_keys_next_to_those_of_its_wrapper(load: Load) -> None:
     rule = load(set=["optimizer={name: sam, lr: 0.01, rho: 0.03, momentum: 0.9, base: sgd}"]).base_run().optimizer
     assert rule == SAM(rho=0.03, base=SGD(lr=0.01, momentum=0.9))
 
@@ -169,7 +169,7 @@ OF_VARIANTS = {
 }
 
 
-def test_every_word_of_every_room_is_read() -> None:
+def test_every_word_of_every_package_is_read() -> None:
     for section in (*SECTIONS.values(), TRACKER):
         for (word, base), kind in section.kinds.items():
             required = {"lr": 0.1, "rho": 0.1, "n_steps": 5, "name": "x", **OF_VARIANTS}

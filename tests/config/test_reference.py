@@ -1,4 +1,4 @@
-"""`featlearn list config`: every key that a config can hold, and nothing about it that is not so."""
+"""`featlearn list config`: every key that a config can hold, described correctly."""
 
 from __future__ import annotations
 

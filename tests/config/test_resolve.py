@@ -1,4 +1,4 @@
-"""What is decided for a run, and what does not fit together."""
+"""The automatic choices for a run, and conflicts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TestEngine:
             "--set: sampling: gram draws no vectors, which the weights engine needs"
         ]
 
-    def test_what_was_asked_for_is_kept(self, load: Load) -> None:
+    def test_requested_choices_are_kept(self, load: Load) -> None:
         run = run_of(load, "engine=gram", "sampling=vectors", "dtype=float32")
         assert (run.engine, run.sampling, run.dtype) == ("gram", "vectors", "float32")
 
@@ -71,7 +71,7 @@ class TestEngine:
         (line,) = problems("record: {trackers: [loss]}", set=["engine=gram"])
         assert line == "x.yaml:6: record.trackers: loss needs coordinates, which the gram engine does not provide"
 
-    def test_engines_are_the_words_of_the_config_and_provide_what_they_say(self) -> None:
+    def test_engines_are_the_words_of_the_config_and_provide_what_they_declare(self) -> None:
         from featlearn.engines.explicit.engine import WeightEngine
         from featlearn.engines.span.engine import GramEngine
 

@@ -1,4 +1,4 @@
-"""The JSON schema accepts what may stand in a config, and refuses what may not."""
+"""The JSON schema accepts valid configs, and refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestSchema:
             "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
         ],
     )
-    def test_what_may_stand_in_a_file(self, text: str) -> None:
+    def test_valid_files(self, text: str) -> None:
         assert self.valid(text)
 
     @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ class TestSchema:
             "sweep: {data.dim: {linspce: [1, 2, 3]}}",
         ],
     )
-    def test_what_may_not(self, text: str) -> None:
+    def test_invalid_files(self, text: str) -> None:
         assert not self.valid(text)
 
     def test_meanings_and_defaults_come_from_the_classes(self) -> None:
@@ -102,8 +102,8 @@ class TestSchema:
         trackers = resolved(resolved(whole["properties"]["record"])["properties"]["trackers"])
         assert trackers["default"] == ["loss", "decomposition", "test_error"]
 
-    def test_what_is_shared_is_written_once(self) -> None:
-        """A fiftieth of what every rule with every base would take; every definition is used, and every use defined."""
+    def test_shared_definitions_are_written_once(self) -> None:
+        """A fiftieth of the size with all rules and bases written out; all definitions are used, all uses defined."""
         text = json.dumps(schema())
         assert len(text) < 60_000
         used = {*re.findall(r'"#/\$defs/([^"]+)"', text)}

@@ -6,7 +6,7 @@ from featlearn.config.parameters import parameters
 from featlearn.config.sections import SECTIONS, known_keys
 
 
-def test_parameters_of_a_rule_and_of_what_it_wraps_have_different_names() -> None:
+def test_parameters_of_a_rule_and_of_its_base_have_different_names() -> None:
     for section in SECTIONS.values():
         for kind in section.kinds.values():
             assert not kind.base or not parameters(kind.cls).keys() & parameters(kind.base).keys()

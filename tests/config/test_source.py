@@ -1,4 +1,4 @@
-"""The strict reader: what words mean, where values stand, what is no YAML of ours."""
+"""The strict reader: the meaning of words, the places of values, and YAML that is refused."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_key_given_twice_is_reported_with_both_lines() -> None:
         ("[" * 5000, "x.yaml: not YAML: nested too deeply"),
     ],
 )
-def test_what_is_not_yaml_is_said_with_its_line(text: str, message: str) -> None:
+def test_invalid_yaml_is_reported_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(text)
     assert str(caught.value) == message

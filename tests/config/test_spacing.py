@@ -50,7 +50,7 @@ class TestExactNumbers:
         assert linspace(-1e308, 1e308, 3) == [-1e308, 0.0, 1e308]
         assert geomspace(5e-324, 1e308, 2) == [5e-324, 1e308]
 
-    def test_integers_that_fall_together_are_told(self, load: Load) -> None:
+    def test_integers_that_coincide_are_reported(self, load: Load) -> None:
         with pytest.warns(ConfigWarning, match=r"x.yaml:6: sweep.seed: rounding to integers leaves 3 of 9 values"):
             assert load("sweep: {seed: {linspace: [1, 3, 9]}}").n_runs == 3
         assert load("sweep: {data.dim: {geomspace: [50, 500, 5]}}").n_runs == 5

@@ -1,4 +1,4 @@
-"""Whole configs: run ids, provenance, speed, imports, the committed configs, and anything at all as input."""
+"""Whole configs: run ids, provenance, speed, imports, the committed configs, and arbitrary input."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ data: {signal_norm: 5.0, dim: 1000, n_samples: 20}
 
 
 class TestSweepConfig:
-    def test_json_holds_what_was_written_and_set(self, load: Load) -> None:
+    def test_json_contains_the_written_and_set_values(self, load: Load) -> None:
         config = load("name: this\nsweep: {data.dim: {range: [50, 60]}}", set=["seed=3", "optimizer.rho={theory: 2}"])
         held = json.loads(config.to_json())
         assert held["optimizer"] == {"name": "sam", "lr": 0.01, "rho": {"theory": 2}}
@@ -132,7 +132,7 @@ class TestSweepConfig:
         config = load("sweep: {seed: [1, 2]}")
         assert list(config.runs()) == list(config.runs())
 
-    def test_it_is_short_to_look_at_and_frozen(self, load: Load) -> None:
+    def test_its_repr_is_short_and_it_is_frozen(self, load: Load) -> None:
         config: Any = load("sweep: {seed: {range: [0, 1000]}}")
         assert len(repr(config)) < 200
         with pytest.raises(AttributeError):
@@ -177,7 +177,7 @@ QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], de
 
 @QUIET
 @given(changes=st.dictionaries(KEYS, DEEP, max_size=4))
-def test_any_change_gives_runs_or_says_what_is_wrong(load: Load, changes: dict[str, Any]) -> None:
+def test_any_change_gives_runs_or_an_error(load: Load, changes: dict[str, Any]) -> None:
     changes.pop("extends", None)
     try:
         config = load("sweep: {data.dim: [50, 60], optimizer: [{name: sgd, lr: 1}]}", set=changes)
@@ -191,7 +191,7 @@ def test_any_change_gives_runs_or_says_what_is_wrong(load: Load, changes: dict[s
 
 @QUIET
 @given(sweep=st.dictionaries(KEYS | st.just("zip"), DEEP, max_size=3))
-def test_any_sweep_gives_runs_or_says_what_is_wrong(load: Load, sweep: dict[str, Any]) -> None:
+def test_any_sweep_gives_runs_or_an_error(load: Load, sweep: dict[str, Any]) -> None:
     try:
         config = load(set={"sweep": sweep})
     except ConfigError as error:
@@ -204,7 +204,7 @@ def test_any_sweep_gives_runs_or_says_what_is_wrong(load: Load, sweep: dict[str,
 @given(
     tree=st.dictionaries(st.sampled_from(["data", "network", "optimizer", "train", "record", "sweep", "seed"]), DEEP)
 )
-def test_any_file_gives_runs_or_says_what_is_wrong(write: Write, tree: dict[str, Any]) -> None:
+def test_any_file_gives_runs_or_an_error(write: Write, tree: dict[str, Any]) -> None:
     try:
         load_config(write(yaml.safe_dump(tree, sort_keys=False)))
     except ConfigError as error:

@@ -21,7 +21,7 @@ def test_every_model_keeps_it(word, changes):
 
 
 class Broken(ThreeClasses):
-    """Slots that hold one patch too many."""
+    """Slots with one patch too many."""
 
     slots = (Slot("signal", common=True), Slot("noise", 2))
 

@@ -21,8 +21,8 @@ def test_a_seed_chooses_its_digits_without_repetition():
     assert np.array_equal(first[:20], Digits(n_samples=20).draw(0)[0])
 
 
-def test_a_linear_fit_tells_the_digits_apart():
-    """The pairing of images and classes is right: least squares on half of them beats chance by far on the rest."""
+def test_a_linear_fit_separates_the_digits():
+    """Images and classes are paired correctly: least squares on one half is far better than chance on the other."""
     x, y = Digits(n_samples=1797).draw(0)
     x = np.column_stack([x, np.ones(len(x))])
     fit = np.linalg.lstsq(x[:900], y[:900])[0]

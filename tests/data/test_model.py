@@ -1,4 +1,4 @@
-"""What every data model declares fits together."""
+"""The declarations of every data model are consistent."""
 
 import math
 

@@ -90,7 +90,7 @@ def test_the_signal_has_its_norm_and_orthogonal_noise_does_not_see_it(data, seed
 @given(DATASETS, SEEDS, st.floats(0.01, 50), st.floats(0, 0.49), st.floats(0.01, 10))
 @PROPERTY
 def test_a_draw_depends_on_its_own_parameters_only(data, seed, signal_norm, flip_prob, noise_std):
-    """So runs pair: along a phase diagram's axes the same seed is the same training set, scaled."""
+    """So runs are paired: along the axes of a phase diagram a seed has the same training set, scaled."""
     free = replace(data, orthogonal_noise=False)
     other = replace(free, signal_norm=signal_norm, flip_prob=flip_prob, noise_std=noise_std)
     assert np.array_equal(labels_of(free, seed)[0], labels_of(other, seed)[0])

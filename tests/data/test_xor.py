@@ -55,7 +55,7 @@ def test_no_linear_classifier_is_better_than_chance():
     w = np.linalg.lstsq(x[: n // 2], y[: n // 2])[0]
     assert abs(np.mean(np.sign(x[n // 2 :] @ w) == y[n // 2 :]) - 0.5) < 0.05
     even = np.abs(x[n // 2 :] @ vectors[0]) - np.abs(x[n // 2 :] @ vectors[1])
-    assert np.mean(np.sign(even) == y[n // 2 :]) > 0.99  # the control: the axes tell them apart
+    assert np.mean(np.sign(even) == y[n // 2 :]) > 0.99  # the control: the axes separate the classes
 
 
 def test_the_axes_are_orthogonal_exactly_at_90_degrees():

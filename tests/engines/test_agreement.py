@@ -1,4 +1,4 @@
-"""The two engines share draws and rules but no gradient code: their agreement is the proof of the Gram engine."""
+"""The two engines share draws and rules but no gradient code: their agreement validates the Gram engine."""
 
 from dataclasses import replace
 
@@ -107,7 +107,7 @@ def flips_forgotten(engine, g):
 
 @pytest.mark.parametrize("wrong", [one_wrong_entry, alignments_along_the_diagonal_only, flips_forgotten])
 def test_a_wrong_twin_disagrees(wrong, monkeypatch):
-    """Negative control: the very comparison above must catch each of these wrong gradients."""
+    """Negative control: the comparison above must detect each of these wrong gradients."""
     run = make_run(RULES["sam"], data__flip_prob=0.3)
     correct = CPUGramEngine.gradient
     monkeypatch.setattr(CPUGramEngine, "gradient", lambda self, w, *rest: wrong(self, correct(self, w, *rest)))

@@ -106,7 +106,7 @@ def test_against_the_dense_hessian(activation, setting, batch_size):
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("setting", ["plain", "independent, bias"])
 @pytest.mark.parametrize("plain", [True, False])
-def test_lanczos_finds_what_the_whole_matrix_has(activation, setting, plain, monkeypatch):
+def test_lanczos_finds_the_eigenvalues_of_the_whole_matrix(activation, setting, plain, monkeypatch):
     """The route of large problems, on small ones."""
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     monkeypatch.setattr(autograd_curvature, "DENSE", 0)
@@ -123,7 +123,7 @@ def test_lanczos_finds_what_the_whole_matrix_has(activation, setting, plain, mon
 
 @EVERY_ACTIVATION
 def test_beyond_the_span_all_is_flat(activation):
-    """All eigenvalues that are asked for come, the last ones zero: in d = 30 the span has 9 dimensions of a filter."""
+    """All requested eigenvalues are returned, the last ones zero: in d = 30 the span has 9 dimensions of a filter."""
     point = Point(activation, network__n_filters=1)
     values = point.curvature("gram").top(60)[0]
     assert values.shape == (60,) and not values[18:].any()
@@ -132,7 +132,7 @@ def test_beyond_the_span_all_is_flat(activation):
 
 @EVERY_ACTIVATION
 def test_the_dimension_does_not_matter(activation):
-    """A vector across the span is mapped to zero, also when it lies along the initial weights."""
+    """A vector orthogonal to the span is mapped to zero, also when it lies along the initial weights."""
     point = Point(activation)
     engine, w = point.engines["gram"], point.engines["gram"].initial()
     product = point.curvature("gram").hvp(w)
@@ -147,7 +147,7 @@ def test_relu_has_no_negative_curvature_and_others_do():
 
 
 def test_without_the_second_derivative_of_the_activation_it_is_wrong():
-    """Negative control: the Gauss-Newton part alone misses by more than the tolerance a million times."""
+    """Negative control: the error of the Gauss-Newton part alone is above a million times the tolerance."""
     for activation in ACTIVATIONS[1:]:
         point = Point(activation)
         curvature = GramEngine.curvature(point.engines["gram"], point.at["gram"], point.batch)
@@ -219,7 +219,7 @@ def found(engine):
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("dense", [True, False])
 def test_bits_do_not_depend_on_the_neighbours(activation, dense, monkeypatch):
-    """At a fixed number of lanes: other runs beside it, one of them without any gradient, change no bit."""
+    """At a fixed number of lanes: other runs of the block, one of them without any gradient, change no bit."""
     if not dense:
         monkeypatch.setattr(gram_curvature, "DENSE", 0)
     runs = [make_run(network__activation=activation, seed=seed) for seed in range(6)]
@@ -249,7 +249,7 @@ def test_the_fused_route_is_the_plain_one(activation, setting, k, monkeypatch):
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_coordinates_serve_where_coefficients_do(setting, monkeypatch):
-    """Both routes of the compiled search, where G is far from singular, and the one that is left where it is not."""
+    """Both routes of the compiled search, where G is far from singular, and the remaining one where it is not."""
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     changes = {"network__activation": "softplus", "data__noise_std": 0.5, **SETTINGS[setting]}
     runs, found = [make_run(seed=seed, **changes) for seed in range(2)], []
@@ -267,7 +267,7 @@ def test_coordinates_serve_where_coefficients_do(setting, monkeypatch):
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("std", [0.0, 1e-9, 1e-7, 1e-5])
 def test_filters_that_are_nearly_the_same(activation, std):
-    """Their eigenvalues crowd together, as closely as one likes."""
+    """Their eigenvalues are clustered, arbitrarily closely."""
     for signal in (0.0, 1.0):
         point = Point(activation, network__init_std=std, network__n_filters=6, data__signal_norm=signal, steps=2)
         size = point.values[0].abs().item()
@@ -306,7 +306,7 @@ def point_of_many(name, seeds):
 
 @pytest.mark.parametrize("name", MANY)
 def test_many_eigenvalues(name, monkeypatch):
-    """Compiled and plain search against the whole matrix: none is missed, and a multiple one counts as often as it is.
+    """Compiled and plain search against the whole matrix: none is missed, and each is repeated by its multiplicity.
 
     By absolute value: which of lambda and -lambda comes first is left to rounding.
     """
@@ -336,7 +336,7 @@ def test_many_eigenvalues_of_explicit_weights(name, monkeypatch):
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("k", [8, 11, 12])
 def test_nearly_as_many_eigenvalues_as_parameters(activation, k, monkeypatch):
-    """Two filters a sign in three dimensions: the data span them, and the searches take all that there is."""
+    """Two filters a sign in three dimensions: the data span them, and the searches use all dimensions."""
     monkeypatch.setattr(gram_curvature, "DENSE", 0)
     monkeypatch.setattr(autograd_curvature, "DENSE", 0)
     point = Point(activation, data__dim=3, network__n_filters=2)
@@ -348,7 +348,7 @@ def test_nearly_as_many_eigenvalues_as_parameters(activation, k, monkeypatch):
 
 @pytest.mark.parametrize("name", ["gram", "weights"])
 def test_many_eigenvalues_of_nothing(name, monkeypatch):
-    """H = 0, by a search: zeros, no rounding blown up."""
+    """H = 0, by a search: zeros, no amplified rounding."""
     monkeypatch.setattr(autograd_curvature, "DENSE", 0)
     changes = {"network__activation": "relu3", "network__init_std": 0.0, "network__n_filters": 8}
     engine = engine_of(make_run(engine=name, data__signal_norm=0.0, **changes))
@@ -372,7 +372,7 @@ def test_a_flat_loss(activation, name):
 
 @EVERY_ACTIVATION
 @pytest.mark.parametrize("dense", [True, False])
-def test_what_overflows_is_not_a_number_and_its_neighbour_is(activation, dense, monkeypatch):
+def test_a_run_that_overflows_is_nan_and_its_neighbour_is_not(activation, dense, monkeypatch):
     if not dense:
         monkeypatch.setattr(gram_curvature, "DENSE", 0)
     engine = engine_of(make_run(network__activation=activation), make_run(network__activation=activation, seed=1))

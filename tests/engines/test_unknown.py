@@ -1,4 +1,4 @@
-"""A word that an engine has no formula for is refused by name, wherever it may come in; none is taken for another."""
+"""A function without a formula in an engine is refused by name everywhere; none is replaced by another."""
 
 from dataclasses import replace
 from typing import get_args, get_type_hints
@@ -25,7 +25,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def changed(problem):
-    """The problem with an activation that is a function like any other, but stands in no table of compiled loops."""
+    """The problem with an activation that is a function like any other, but is in no table of compiled loops."""
     return replace(problem, activation=UNHEARD)
 
 
@@ -69,7 +69,7 @@ def test_the_kernel_of_a_device_refuses():
 
 
 def test_the_kernel_s_own_choice_ends_there():
-    """Behind the engine's table: a word that is added to it alone does not compile."""
+    """After the engine's table: a name that is added to it alone does not compile."""
     device = pytest.importorskip("featlearn.engines.gpu.engine", exc_type=ImportError)
     run = make_run()
     engine = device.GPUGramEngine(build_engine([run], DEVICE).problem)

@@ -1,4 +1,4 @@
-"""Every activation beside its twin, torch's own function, and the twin's derivatives by autograd."""
+"""Every activation against its twin, torch's own function, and the twin's derivatives by autograd."""
 
 from functools import partial
 from itertools import permutations
@@ -68,7 +68,7 @@ def test_at_a_kink_the_derivatives_are_those_of_the_left(name):
 
 @names
 def test_slope_is_the_difference_quotient(name):
-    """Twins and autograd aside; h^2 / 6 times a third derivative, and h / 2 times the jump of the second."""
+    """Without twins and autograd; h^2 / 6 times a third derivative, and h / 2 times the jump of the second."""
     act, h = ACTIVATIONS[name], 1e-6
     z = torch.linspace(-8, 8, 641, dtype=torch.float64)[:-1] + 0.0125 / 2  # no kink within h
     quotient = (act.value(z + h) - act.value(z - h)) / (2 * h)
@@ -108,7 +108,7 @@ def test_precision_and_shape_are_kept(name):
 
 
 def test_wrong_twins_fail():
-    """Negative controls: gelu's approximation by tanh, and every activation beside every other."""
+    """Negative controls: gelu's approximation by tanh, and every activation against every other."""
     assert not agree(ACTIVATIONS["gelu"], lambda z: F.gelu(z, approximate="tanh"))
     assert not agree(ACTIVATIONS["leaky_relu"], F.leaky_relu)  # whose slope is .01
     slopes = {name: act.slope(POINTS) for name, act in ACTIVATIONS.items()}
@@ -122,7 +122,7 @@ def test_an_unknown_name_fails_with_the_choices():
 
 
 def test_a_new_activation_is_one_entry(monkeypatch):
-    """A config may name it, and the plain engine trains it as autograd does its twin; loops compiled before refuse."""
+    """A config accepts it, and the plain engine trains it as autograd does; loops compiled before refuse it."""
     compiled = pytest.importorskip("featlearn.functions.compiled")
     algebraic = Activation(
         "algebraic",

@@ -1,4 +1,4 @@
-"""A cached function is compiled anew when what it calls has changed, in another file or as a formula, and only then."""
+"""A cached function is recompiled only when a function that it calls has changed, in another file or as a formula."""
 
 import os
 import subprocess
@@ -42,12 +42,12 @@ def test_without_the_stamp_it_is_stale(declare):
     assert outcome(declare(CUBE, module="caller")) == (10.0, True)
 
 
-def test_the_stamp_is_that_of_what_is_called(declare):
+def test_the_stamp_is_that_of_the_called_functions(declare):
     stamps = [cache.hash_of_definitions(declare(*of).py_func) for of in ((SQUARE,), (SQUARE,), (CUBE,), (CUBE, 2))]
     assert stamps[0] == stamps[1] and len({*stamps}) == 3
 
 
-def test_another_process_loads_what_this_one_compiled(declare, tmp_path):
+def test_another_process_loads_the_compiled_function(declare, tmp_path):
     assert outcome(declare(SQUARE)) == (10.0, False)
     folders = [Path(cache.__file__).parents[2], Path(cached_caller.__file__).parent]
     own = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(map(str, folders))}

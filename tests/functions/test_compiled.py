@@ -1,4 +1,4 @@
-"""The compiled functions beside those of tensors, over both dicts and in both precisions."""
+"""The compiled functions against those of tensors, over both dicts and in both precisions."""
 
 import numpy as np
 import pytest

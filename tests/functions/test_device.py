@@ -1,4 +1,4 @@
-"""The functions of device kernels beside those of tensors, over both dicts and in both precisions."""
+"""The functions of device kernels against those of tensors, over both dicts and in both precisions."""
 
 import pytest
 import torch

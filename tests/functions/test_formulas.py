@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from featlearn.functions import ACTIVATIONS, LOSSES
-from featlearn.functions.formulas import WORDS, chosen, source, torch_function, variables
+from featlearn.functions.formulas import FUNCTIONS, chosen, source, torch_function, variables
 
 X = torch.tensor([-2.0, -0.0, 0.0, 0.5, 3.0], dtype=torch.float64)
 FORMULAS = [f for act in ACTIVATIONS.values() for f in (act.value_formula, act.slope_formula, act.second_formula) if f]
@@ -48,7 +48,7 @@ def test_source_writes_numbers_as_asked():
 @pytest.mark.parametrize("formula", ["log(z)", "positive(log(z))", "torch.sin(z)"])
 def test_an_unknown_word_is_refused(formula):
     found = formula.replace("positive(", "").partition("(")[0]
-    with pytest.raises(ValueError, match=rf"expected words among positive, step, where, .*; found {found}$"):
+    with pytest.raises(ValueError, match=rf"expected functions among positive, step, where, .*; found {found}$"):
         torch_function("z", formula)
 
 
@@ -58,7 +58,7 @@ def test_every_formula_is_one_of_its_variables(formula):
 
 
 def test_every_word_has_a_use():
-    assert [word for word in WORDS if word not in ("log1p", "sqrt", "abs") and word not in " ".join(FORMULAS)] == []
+    assert [word for word in FUNCTIONS if word not in ("log1p", "sqrt", "abs") and word not in " ".join(FORMULAS)] == []
 
 
 def test_an_unknown_choice_fails_with_the_choices():

@@ -1,4 +1,4 @@
-"""Every loss beside its twin, torch's own function, and the twin's derivatives by autograd."""
+"""Every loss against its twin, torch's own function, and the twin's derivatives by autograd."""
 
 from dataclasses import replace
 from decimal import Decimal, localcontext
@@ -66,7 +66,7 @@ def test_at_any_output(f, y):
 
 
 def test_wrong_twins_fail():
-    """Negative controls: every loss of one output beside every other; cross-entropies smoothed or of other labels."""
+    """Negative controls: every loss of one output against every other; cross-entropies smoothed or of other labels."""
     for a, b in permutations(SCALAR_LOSSES, 2):
         assert not agree(LOSSES[a], LOSSES[b].twin, *samples("exponential")), (a, b)
     softmax = LOSSES["softmax"]
@@ -191,7 +191,7 @@ def test_an_unknown_name_fails_with_the_choices():
 
 
 def test_a_new_loss_is_one_entry(monkeypatch):
-    """A config may name it, and the plain engine trains it as autograd does its twin; loops compiled before refuse."""
+    """A config accepts it, and the plain engine trains it as autograd does; loops compiled before refuse it."""
     compiled = pytest.importorskip("featlearn.functions.compiled")
     pseudo_huber = LossFunction(
         "pseudo_huber",

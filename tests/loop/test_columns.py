@@ -1,4 +1,4 @@
-"""What trackers may write: real numbers, a row for each run, under names of their own; NaN where they write none."""
+"""Columns of trackers: real numbers, a row for each run, under their own names; NaN where a record lacks one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +91,7 @@ def test_the_columns_of_another_tracker_are_refused_at_any_record():
         (None, "found NoneType"),
     ],
 )
-def test_what_is_no_real_number_for_each_run_fails_with_the_reason(answer, message):
+def test_a_column_without_a_real_number_for_each_run_fails_with_the_reason(answer, message):
     with pytest.raises(AnswerError, match=message) as caught:
         trained(answer)
     assert caught.value.place[0] == __file__

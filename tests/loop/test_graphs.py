@@ -1,6 +1,6 @@
 """Captured steps without a GPU: a capture that runs its body when replayed shows what a CUDA graph would do.
 
-The buffers, the phases of a rule and the returned states are the real ones; only the device's replay is a stand-in.
+The buffers, the phases of a rule and the returned states are the real ones; only the device's replay is mocked.
 """
 
 from dataclasses import dataclass, replace
@@ -68,7 +68,7 @@ def same(a, b):
 @pytest.mark.parametrize("batch_size", [8, 3])
 @pytest.mark.parametrize("level", [None, 0.5])
 def test_captured_steps_are_the_steps(name, batch_size, level):
-    """Bits, whatever the rule remembers, while runs fit and diverge, however many are taken in one go."""
+    """Equal bits for any memory of a rule and any number of steps in one call, while runs fit and diverge."""
     rule = RULES[name]
     eager, graph, losses, _ = pair(rule, level, train__batch_size=batch_size)
     one, other = losses(), losses()
@@ -124,8 +124,8 @@ class Remembering(SGD):
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_a_step_that_changes_what_the_memory_is_made_of_is_not_captured(counts):
-    """The first step that fills a memory is not, those after it are; none of a rule that counts."""
+def test_a_step_that_changes_the_structure_of_the_memory_is_not_captured(counts):
+    """The first step, which fills a memory, is not captured, those after it are; none of a rule that counts."""
     eager, graph, losses, capture = pair(Remembering(lr=0.1, counts=counts), None)
     one, other = losses(), losses()
     a, b = eager.run(eager.start(next(one)), one, 0, 9), run_to(graph, graph.start(next(other)), other, 0, 9)
@@ -133,7 +133,7 @@ def test_a_step_that_changes_what_the_memory_is_made_of_is_not_captured(counts):
 
 
 def test_a_capture_across_a_change_would_be_wrong():
-    """Negative control: what ``until`` is for."""
+    """Negative control: steps beyond ``until``."""
     eager, graph, losses, _ = pair(RULES["sam window"], None)
     one, other = losses(), losses()
     assert not same(eager.run(eager.start(next(one)), one, 0, 20), graph.run(graph.start(next(other)), other, 0, 20))

@@ -1,4 +1,4 @@
-"""How often the host synchronises changes nothing: the device keeps what happens in between."""
+"""How often the host synchronises changes nothing: the device stores the run status in between."""
 
 from dataclasses import replace
 
@@ -39,7 +39,7 @@ def test_synchronising_seldom_changes_no_bit(name, monkeypatch):
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_block_of_captured_steps_is_the_block(name, monkeypatch):
-    """All that runs on a CUDA device but the device, against the replayed steps of a CPU."""
+    """The code path of a CUDA device on the CPU, against the replayed steps of a CPU."""
     runs = crowd(RULES[name])
     eager = simulate_block(runs)
 

@@ -1,4 +1,4 @@
-"""Replayed steps are the steps, bit for bit, and what cannot be recorded is stepped as if there were no tape."""
+"""Replayed steps are the steps, bit for bit, and steps that cannot be recorded are taken in Python."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -30,7 +30,7 @@ def pair(rule, level=None, kind=ReplayStepper, **changes):
 
 
 def same(a, b):
-    """Whether two states agree to the bit, but for what a run that has ended keeps besides w and its batch."""
+    """Whether two states agree to the bit, except for the memory of runs that have ended."""
     moving, found = a.active, []
 
     def compare(x, y):
@@ -71,7 +71,7 @@ def test_other_shapes_are_replayed_too():
 
 @pytest.mark.parametrize("wrong", ["number", "operand"])
 def test_a_wrong_tape_disagrees(wrong, monkeypatch):
-    """Negative control: the comparison above must see a factor off by 1e-12, and a vector taken for another."""
+    """Negative control: the comparison above must detect a factor off by 1e-12, and exchanged vectors."""
     plain, replayed, losses = pair(RULES["sam momentum, decay"])
     recorded = tapes.record_step(plain._rule, replayed.start(next(losses())), 0)
     program = recorded.program
@@ -127,7 +127,7 @@ class Late(SAM):
 
 @dataclass(frozen=True, kw_only=True)
 class ByType(SGD):
-    """Another rate for what is no int, which a recording with a stand-in for t takes for the rate."""
+    """Another rate if t is no int, which a recording with a TracedStep takes as the rate."""
 
     def rate(self, t):
         return self.lr if isinstance(t, int) else 2 * self.lr
@@ -161,7 +161,7 @@ def test_a_rule_that_is_recorded_wrongly_is_stepped(kind, monkeypatch):
 
 @dataclass(frozen=True, kw_only=True)
 class Clipped(SGD):
-    """A step that takes the norm of its gradient in a way of its own."""
+    """A step that computes the norm of its gradient itself."""
 
     def update(self, loss, w, g, memory, t):
         return super().update(loss, w, loss.inner(g, g).sqrt().clamp(min=1).reciprocal() * g, memory, t)
@@ -178,7 +178,7 @@ class Branching(SGD):
 
 @dataclass(frozen=True, kw_only=True)
 class Truthful(SGD):
-    """A step that asks whether a number is there, which a recorded number does not know."""
+    """A step that checks whether a number is None."""
 
     def update(self, loss, w, g, memory, t):
         largest = loss.ratio(1.0, loss.inner(g, g))
@@ -223,7 +223,7 @@ class CountingInPython(SGD):
 
 
 @pytest.mark.parametrize("kind", [Clipped, Branching, Truthful, Counting, CountingInPython, Growing])
-def test_what_cannot_be_recorded_steps_by_itself(kind):
+def test_a_step_that_cannot_be_recorded_is_taken_in_python(kind):
     plain, replayed, losses = pair(kind(lr=0.1))
     assert same(*run_both(plain, replayed, losses, records=(0, 17, 70)))
     assert not any(programs_of(replayed))

@@ -1,4 +1,4 @@
-"""Which steps of a rule a recording holds at: it is found by recording, and compared with a recording at every step."""
+"""The steps at which a recording holds, determined by recording, and compared with a recording at every step."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -28,7 +28,7 @@ def states(rule, lanes=1):
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_recording_holds_at_the_steps_at_which_the_same_is_recorded(name):
-    """Whatever is found for a step by what the rule asked of another one is what it does at this one."""
+    """A recording found by the results of another step equals that of the step itself."""
     kept, found = Tapes(RULES[name]), []
     for t, state in enumerate(states(RULES[name])):
         found.append(kept.at(state, t).recorded)
@@ -38,7 +38,7 @@ def test_a_recording_holds_at_the_steps_at_which_the_same_is_recorded(name):
 
 
 def changes(rule, lanes=1):
-    """The steps at which the rule does something else than at the one before."""
+    """The steps at which the rule's step differs from the one before."""
     kept, found = Tapes(rule), []
     for t, state in enumerate(states(rule, lanes)):
         found.append(kept.at(state, t))
@@ -67,7 +67,7 @@ BASE = SGD(lr=0.1)
         (GSAM(rho=0.1, alpha=0.2, base=BASE), []),  # its radius follows a rate that does not change
     ],
 )
-def test_the_steps_that_tell_a_rule_apart(rule, expected):
+def test_the_steps_at_which_a_rule_changes(rule, expected):
     """A window; a first step without an average; every third step; gradients kept for the next step; schedules."""
     assert changes(rule) == expected
 
@@ -88,14 +88,14 @@ def test_a_wrong_answer_is_not_recorded():
     assert record_step(replace(BASE, lr_schedule=Worded()), next(states(BASE)), 0) is None
 
 
-def test_a_window_that_has_ended_is_what_was_before_it():
+def test_after_its_window_a_rule_has_the_recording_of_before_it():
     kept = Tapes(RULES["sam window"])
     found = [kept.at(state, t) for t, state in enumerate(states(RULES["sam window"]))]
     assert found[0] is found[-1] is not found[5] and len(kept.kept) == 2
 
 
 def test_recordings_of_a_schedule_do_not_pile_up():
-    """Each holds numbers of all runs, and a schedule may have one a step."""
+    """Each holds numbers of all runs, and a schedule may have one per step."""
     rule = replace(BASE, lr_schedule=Cosine(steps=STEPS))
     kept = Tapes(rule)
     assert len({id(kept.at(state, t)) for t, state in enumerate(states(rule))}) > KEPT == len(kept.kept)
@@ -107,7 +107,7 @@ def test_until_the_rule_does_something_else():
     assert Tapes(RULES["muon"]).until(state, 0, 64) == 1
 
 
-def test_what_trackers_see_tells_steps_apart():
+def test_steps_that_differ_for_trackers_differ():
     """A probe that a step does not use: runs that have stopped keep it, so that it must be that of their step."""
 
     class Shown(SGD):
@@ -157,7 +157,7 @@ def test_a_rule_from_elsewhere_is_compared_once_at_each_step(monkeypatch):
 
 
 def test_recordings_with_other_numbers_differ():
-    """Negative control, to the last bit; a number that is none in both is the same."""
+    """Negative control, to the last bit; a NaN in both is equal."""
     state = next(states(BASE))
     one, other = record_step(BASE, state, 0), record_step(replace(BASE, lr=0.1 + 1e-18), state, 0)
     further = record_step(replace(BASE, lr=0.1 + 2e-17), state, 0)

@@ -1,4 +1,4 @@
-"""What a step's number is asked is noted, and holds at exactly the steps at which the answers are the same."""
+"""The uses of a step number are recorded, and a trace holds exactly at the steps with the same results."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Every landscape against formulas written by hand in numpy, which share nothing with the engine's autograd."""
+"""Every landscape against formulas written by hand in numpy, independent of the engine's autograd."""
 
 import math
 
@@ -142,7 +142,7 @@ def test_parameters_are_counted_and_drawn_from_the_runs_own_stream(by_hand, mode
 
 @EVERY
 def test_real_numbers_enter_by_the_draws_only(by_hand, model, data):
-    """What lets runs that differ in them share a block."""
+    """Runs that differ in them may share a block."""
     other = type(model)(**{k: v for k, v in vars(model).items() if not isinstance(v, float | tuple)})
     engine = landscape_engine(model, data, SEED)
     leaves, given = engine.initial().leaves, [torch.as_tensor(x) for x in model.given(SEED, data)]

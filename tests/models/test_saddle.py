@@ -10,7 +10,7 @@ from featlearn.engines.protocol import Vector
 from featlearn.models.saddle import Saddle
 
 
-def test_the_embedded_saddle_has_its_minima_where_the_formula_says():
+def test_the_embedded_saddle_has_the_minima_of_the_formula():
     """lambda - c w + q w^2 = 0: w = (c +- sqrt(c^2 - 4 lambda q)) / 2q; the origin is critical too."""
     model = Saddle()
     engine = landscape_engine(model, NoData(), 0)

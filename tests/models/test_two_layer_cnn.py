@@ -34,7 +34,7 @@ def test_positive_filters_come_first():
 
 
 class Classes:
-    """The part of data that a network asks for."""
+    """The part of data that a network uses."""
 
     def __init__(self, n_classes=2, dim=100):
         self.n_classes, self.dim = n_classes, dim

@@ -1,4 +1,4 @@
-"""ASAM, by filters and by elements, against its equation on explicit weights; what scale does to it."""
+"""ASAM, by filters and by elements, against its equation on explicit weights; the effect of scale."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_elements_are_perturbed_by_their_size_squared(eta):
 
 @pytest.mark.parametrize("rule", [ASAM(rho=0.5, base=PLAIN), ElementwiseASAM(rho=0.5, eta=0.0, base=PLAIN)])
 def test_nothing_changes_where_a_filter_is_scaled_with_its_output(rule):
-    """The point of ASAM: relu(c x) = c relu(x), and eps scales with w; the same is not true of SAM's."""
+    """The purpose of ASAM: relu(c x) = c relu(x), and eps scales with w; that of SAM does not."""
     scales = torch.tensor([0.1, 2.0, 5.0, 0.5, 3.0, 1.0], dtype=torch.float64)
 
     def perturbed(rule, scales):

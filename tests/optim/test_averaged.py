@@ -1,4 +1,4 @@
-"""F-SAM, VaSSO and the family that holds them: against their equations, against each other, and trap 4 of F-SAM.
+"""F-SAM, VaSSO and the family that contains them: against their equations, against each other, and trap 4 of F-SAM.
 
 Trap 4: which average is subtracted, what becomes of a constant gradient, where the perturbation points on a full batch.
 """
@@ -19,7 +19,7 @@ BASES = pytest.mark.parametrize("base", [PLAIN, HEAVY], ids=["plain", "heavy"])
 
 
 def friendly(rho, lam, sigma):
-    """The official code: subtract the old average, which is the first gradient to begin with; step 0 is plain SAM."""
+    """The official code: subtract the old average, which starts as the first gradient; step 0 is plain SAM."""
 
     def equation(plain):
         average = None
@@ -95,7 +95,7 @@ def test_vasso_follows_its_equation(base, theta):
     assert error(VaSSO(rho=0.2, theta=theta, base=base), suppressed(0.2, theta)) < 1e-12
 
 
-def test_the_equations_tell_wrong_radius_lam_and_sigma_apart():
+def test_the_equations_detect_a_wrong_radius_lam_and_sigma():
     """Negative control."""
     rule = FSAM(rho=0.2, lam=0.6, sigma=0.5, base=PLAIN)
     assert min(error(rule, friendly(*wrong)) for wrong in [(0.21, 0.6, 0.5), (0.2, 0.4, 0.5), (0.2, 0.6, 0.6)]) > 1e-5
@@ -150,7 +150,7 @@ def perturbations(rule, losses, w):
 
 
 class Shaky(Loss):
-    """A gradient that is constant but for its last digits."""
+    """A gradient that is constant except for its last digits."""
 
     def gradient(self, w):
         return (1 + 1e-12 * math.cos(self.step)) * super().gradient(w)
@@ -158,7 +158,7 @@ class Shaky(Loss):
 
 @pytest.mark.parametrize("kind", [Loss, Shaky])
 def test_a_constant_gradient_leaves_no_perturbation(kind):
-    """After the first step g - m is rounding, and would be stretched to the radius."""
+    """After the first step g - m is rounding error, and must not be scaled to the radius."""
     rule = FSAM(rho=0.2, lam=0.7, base=PLAIN)
     engine = engine_of(run_of(rule))
     w, batches = engine.initial(), full_batches(engine, 20)
@@ -187,7 +187,7 @@ def test_on_the_full_batch_it_points_downhill_at_full_radius():
 
 
 def test_the_full_gradient_is_removed_on_average():
-    """And is not where the average is that of what was left over: a public port's mistake."""
+    """It is not where the average is that of the difference, as in a public port."""
     rule = FSAM(rho=1.0, lam=0.98, base=PLAIN)
     run = run_of(rule)
     plain, (_, samples) = PlainNetwork(run), drawn_batches(run, 300)

@@ -1,4 +1,4 @@
-"""DNSAM, n-SAM and the components of F-SAM's study, which know the full gradient: against their equations."""
+"""DNSAM, n-SAM and the components of F-SAM's study, which use the full gradient: against their equations."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def orthogonal(plain, t, w, chosen):
 
 
 def other_batch(plain, t, w, chosen):
-    """Drawn from a stream of the run's own (seed 0), found by the step."""
+    """Drawn from a stream of the run (seed 0) that the step determines."""
     drawn = permutations(torch.tensor([0]), "other batch", 8, t)[0, : len(chosen)].tolist()
     return 0.2 * unit(plain.gradient(w, drawn))
 

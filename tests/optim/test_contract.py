@@ -1,4 +1,4 @@
-"""What every rule must do, over the table: a new one is covered by its line in OPTIMIZERS and in helpers.RULES."""
+"""The contract of every rule, over the dict: a line in OPTIMIZERS and in helpers.RULES covers a new one."""
 
 from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass, replace
 
@@ -62,7 +62,7 @@ def test_every_optimizer_is_tried():
 
 
 @pytest.mark.parametrize("word", OPTIMIZERS)
-def test_an_optimizer_says_what_it_needs_and_where_it_is_from(word):
+def test_an_optimizer_declares_its_needs_and_its_source(word):
     cls = OPTIMIZERS[word]
     assert is_dataclass(cls) and cls.needs <= {"coordinates", "labels", "patches", "span"}
     doc = "".join(ancestor.__doc__ or "" for ancestor in cls.__mro__)
@@ -109,7 +109,7 @@ def test_a_step_is_pure(name, engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Witness(Loss):
-    """A loss that remembers where its gradient was taken."""
+    """A loss that records the points of its gradients."""
 
     seen: list
 
@@ -124,7 +124,7 @@ ONE_POINT = [name for name, rule in RULES.items() if not isinstance(rule, MSAM)]
 @pytest.mark.parametrize("name", ONE_POINT)
 @pytest.mark.parametrize("t", [0, 4, 5, 59, 60, 61])
 def test_probe_is_where_the_next_gradient_is_taken(name, t):
-    """Trackers watch the probe, so it must be the very point that the step uses last (SAMPa: at the step before)."""
+    """Trackers use the probe, so it must be the point of the step's last gradient (SAMPa: of the step before)."""
     run = make_run(RULES[name], train__batch_size=3)
     engine, rule = engine_of(run), RULES[name]
     w, memory, seen = engine.initial(), rule.init(engine.initial()), []
@@ -188,7 +188,7 @@ MIXED = {
 
 @pytest.mark.parametrize("kind", MIXED)
 def test_rules_of_other_numbers_in_a_block_as_alone(kind):
-    """The rule's numbers become tensors over the lanes; a run must not see whether they did."""
+    """The rule's numbers become tensors over the lanes; this must not change a run."""
     changes = {"data__flip_prob": 0.2, "train__batch_size": 3, "record__trackers": QUICK_TRACKERS}
     runs = [make_run(rule, **changes) for rule in MIXED[kind]]
     together = simulate_block(runs)
@@ -318,8 +318,8 @@ def test_rotating_the_space_changes_nothing(name, engine):
 
 
 @pytest.mark.parametrize("name", BY_COORDINATE)
-def test_what_needs_coordinates_sees_a_rotation(name):
-    """Or it would not need them."""
+def test_rules_that_need_coordinates_depend_on_a_rotation(name):
+    """Otherwise it would not need them."""
     draw = original()
     q, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(60, 60)))
     moved = redrawn(RUN, vectors=draw.vectors[0].numpy() @ q, weights=draw.weights[0].numpy() @ q)

@@ -16,7 +16,7 @@ FLIP_RATE = 0.3
 
 
 def flipped(fresh=True):
-    """The gradient under this step's labels, their flips from a stream of the run's own (seed 0)."""
+    """The gradient under this step's labels, their flips from a stream of the run (seed 0)."""
 
     def equation(plain):
         observed = plain.labels

@@ -29,7 +29,7 @@ ENGINES = pytest.mark.parametrize("engine", ["gram", "weights"])
 
 
 def by_equation(rule, plain, size, *, whole=False):
-    """The mean over micro-batches of gradients, each at a point of its own (``whole``: taken on the whole batch)."""
+    """The mean over micro-batches of gradients, each at its own point (``whole``: taken on the whole batch)."""
 
     def gradient(t, w, chosen, buffer):
         shards = [chosen[i : i + size] for i in range(0, len(chosen), size)]
@@ -193,7 +193,7 @@ def test_a_batch_that_cannot_be_split_is_refused(n_shards, reason):
 
 
 @pytest.mark.parametrize("split", [{}, {"n_shards": 1, "micro_batch_size": 1}])
-def test_how_to_split_is_said_once(split):
+def test_the_split_is_given_once(split):
     with pytest.raises(ValueError, match="exactly one of n_shards and micro_batch_size"):
         MSAM(rho=0.1, base=PLAIN, **split)
 

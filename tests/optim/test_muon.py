@@ -61,7 +61,7 @@ def test_the_first_step_by_hand(engine):
 
 
 def drifting(engine, u, ns_steps):
-    """O(u) with S carried along beside X, S <- Q S Q, which is the same on paper."""
+    """O(u) with S updated along with X, S <- Q S Q, which is equal in exact arithmetic."""
     s, mix = engine.rows_gram(u), torch.eye(6, dtype=torch.float64)[None]
     for _ in range(ns_steps):
         q = A * torch.eye(6, dtype=torch.float64) + B * s + C * s @ s
@@ -71,7 +71,7 @@ def drifting(engine, u, ns_steps):
 
 @ENGINES
 def test_small_singular_values_are_kept_to_rounding(engine):
-    """Three digits of them lie below those of the largest, and an iteration brings them up by 3.4445."""
+    """They are a thousandth of the largest ones, and an iteration multiplies them by 3.4445."""
     run = run_of(RULES[0], engine=engine)
     built, plain = engine_of(run), PlainNetwork(run)
     loss, draw = Loss(built, full_batches(built, 1)[0]), torch.Generator().manual_seed(0)

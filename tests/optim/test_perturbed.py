@@ -1,4 +1,4 @@
-"""What holds for every rule around a base: no radius is the base, no gradient is no perturbation, none is another."""
+"""Every rule around a base: radius 0 gives the base, gradient 0 no perturbation, and no rule equals another."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -18,7 +18,7 @@ from featlearn.optim.wrapper import Memory
 
 
 def distinct(rules):
-    """The rules without those that are equal to one before."""
+    """The rules without those equal to an earlier one."""
     found = {}
     for name, rule in rules.items():
         if rule not in found.values():
@@ -92,7 +92,7 @@ def test_dead_filters_are_not_perturbed(name):
 
 @routes(WRAPPERS)
 def test_a_gradient_that_vanishes_on_the_way_does_no_harm(name, engine):
-    """As where a mini-batch is dead: averages and buffers go on."""
+    """As for a mini-batch without gradient: averages and buffers continue."""
 
     class Flat(Loss):
         def gradient(self, w):
@@ -109,7 +109,7 @@ def test_a_gradient_that_vanishes_on_the_way_does_no_harm(name, engine):
 
 
 def alone(rule):
-    """A base as it is; a rule around one with the common base, radius and window: what is left is its own."""
+    """A base unchanged; a wrapper with the common base, radius and window, and its own other options."""
     if not hasattr(rule, "base"):
         return rule
     numbers = {"rho": 0.1, "rho_schedule": UNCHANGED} if isinstance(rule, Perturbed) else {}
@@ -121,7 +121,7 @@ COMPARED = distinct({"base": HEAVY} | {name: alone(rule) for name, rule in (RULE
 
 
 def ends(engine, batch_size, rules):
-    """The engine, and where each of the rules that it serves leads in 12 steps."""
+    """The engine, and the point after 12 steps of each rule that it serves."""
     run = run_of(HEAVY, engine=engine, batch_size=batch_size)
     built, (batches, _) = engine_of(run), drawn_batches(run, 12)
     served = {name: rule for name, rule in rules.items() if needs(rule) <= PROVIDED[engine]}
@@ -129,7 +129,7 @@ def ends(engine, batch_size, rules):
 
 
 def alike(built, found):
-    """The pairs that end in the same place."""
+    """The pairs that end at the same point."""
     return [(a, b) for a, b in combinations(found, 2) if distance(built, found[a], found[b]) < 1e-4]
 
 
@@ -147,7 +147,7 @@ def test_on_mini_batches_no_two_rules_are_the_same(engine):
 
 @ENGINES
 def test_a_rule_silently_equal_to_another_is_found(engine):
-    """Negative control: what a new rule of the dict would be that forgets to do anything else than SAM, or its base."""
+    """Negative control: a new rule that does nothing else than SAM, or than its base."""
 
     class Forgetful(SAM):
         def perturbation(self, loss, w, memory, t):

@@ -1,4 +1,4 @@
-"""Random perturbations: their law, the same in both engines; a step of a run can be had again."""
+"""Random perturbations: their law, the same in both engines; the draws of a step are reproducible."""
 
 import math
 from functools import cache
@@ -29,7 +29,7 @@ def perturbations(engine, law, change=None):
 
 
 def statistics(aligns, built):
-    """Numbers that tell laws apart: an alignment, a product of two filters' ones, the length within the span."""
+    """Statistics that distinguish laws: an alignment, a product of two filters' ones, the length within the span."""
     gram = built.problem.gram[0].numpy()
     f = len(built.problem.head)
     rows = aligns.reshape(len(aligns), f, -1)
@@ -49,8 +49,8 @@ def test_both_engines_draw_from_one_law(law, change):
         assert ks_2samp(a, b).pvalue > 1e-3
 
 
-def test_another_law_is_told_apart():
-    """Negative control: the very comparison above, between laws, and with the part across the span forgotten."""
+def test_another_law_is_detected():
+    """Negative control: the comparison above, between laws, and without the part orthogonal to the span."""
     inside = {law: statistics(*perturbations("gram", law)[::2])[2] for law in LAWS}
     for a, b in [("sphere", "ball"), ("sphere", "gaussian"), ("ball", "gaussian")]:
         assert ks_2samp(inside[a], inside[b]).pvalue < 1e-6

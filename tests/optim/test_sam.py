@@ -70,8 +70,8 @@ def test_steps_follow_the_equations(base, engine, window):
     assert np.abs(explicit(end, plain) - by_the_equations(rule, plain, samples)).max() < 1e-12
 
 
-def test_the_equations_tell_windows_and_decay_apart():
-    """Negative controls: a window off by one step, and decay that enters the perturbation, are seen at once."""
+def test_the_equations_detect_a_wrong_window_and_decay():
+    """Negative controls: a window off by one step, and decay that enters the perturbation, are detected at once."""
     rule = SAM(rho=0.2, start=4, stop=12, base=BASES[2])
     run = run_of(rule)
     plain, (batches, samples) = PlainNetwork(run), drawn_batches(run, 20)
@@ -119,7 +119,7 @@ def test_outside_the_window_it_is_the_base(base, engine):
 @EVERY_BASE
 @ENGINES
 def test_switching_keeps_the_momentum(base, engine):
-    """SAM until step 10, then its base, is SAM(stop=10); a fresh base at step 10 would have lost the buffer."""
+    """SAM until step 10, then its base, is SAM(stop=10); a new base at step 10 would lose the buffer."""
     run = run_of(base, engine)
     built, (batches, _) = engine_of(run), drawn_batches(run, 20)
     sam = SAM(rho=0.2, base=base)

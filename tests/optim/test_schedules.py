@@ -1,4 +1,4 @@
-"""Schedules against torch.optim.lr_scheduler, step by step, and what a rule makes of them."""
+"""Schedules against torch.optim.lr_scheduler, step by step, and their use in a rule."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,7 +16,7 @@ STEPS, LR = 60, 0.3
 
 
 def rates(make):
-    """The learning rates that torch takes at every step."""
+    """The learning rates of torch at every step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=LR)
     scheduler, found = make(optimizer), []
     for _ in range(STEPS):
@@ -100,7 +100,7 @@ def test_a_constant_rate_gives_a_constant_radius(follow):
     assert {SAM(rho=0.6, rho_schedule=follow, base=SGD(lr=0.2)).radius(t) for t in range(9)} == {0.6}
 
 
-def test_the_radius_of_gsam_follows_unless_it_is_told_otherwise():
+def test_the_radius_of_gsam_follows_unless_another_schedule_is_given():
     base = SGD(lr=0.2, lr_schedule=Cosine(steps=20))
     rule = GSAM(rho=0.6, alpha=0.4, base=base)
     assert [rule.radius(t) for t in range(20)] == pytest.approx([3 * base.rate(t) for t in range(20)])
@@ -122,7 +122,7 @@ class Plain:
     lr: float
 
 
-def test_a_radius_cannot_follow_what_is_not_there():
+def test_a_radius_cannot_follow_a_missing_schedule():
     with pytest.raises(ValueError, match="rho_schedule cannot follow lr: Plain has no lr_schedule"):
         SAM(rho=0.1, rho_schedule=FollowLR(), base=Plain(lr=0.1))
 

@@ -32,7 +32,7 @@ def run_of(rule, engine="gram", batch_size=3):
 
 
 class Network(nn.Module):
-    """The network as one would write it in torch."""
+    """The network in plain torch."""
 
     def __init__(self, plain):
         super().__init__()
@@ -112,7 +112,7 @@ def test_looking_ahead_needs_momentum():
 
 
 class Flat:
-    """A loss without slope."""
+    """A loss with zero gradient."""
 
     def gradient(self, w):
         return 0.0 * w

@@ -1,4 +1,4 @@
-"""Optimizers of torch as base rules: the very bits of a loop of torch, with SAM around them too; what is refused."""
+"""Optimizers of torch as base rules: bit for bit a loop of torch, with SAM around them too; refused options."""
 
 from dataclasses import replace
 
@@ -123,7 +123,7 @@ def test_a_base_of_torch_keeps_its_state_where_sam_ends():
 
 @pytest.mark.parametrize("base", [Adam(lr=0.01), SignSGD(lr=0.01), Muon(lr=0.01)], ids=repr)
 def test_every_base_follows_a_schedule(base):
-    """Steps with the rate of each step put in by hand; a radius may follow it."""
+    """Steps with the rate of each step set by hand; a radius may follow it."""
     engine, batches = ready(base, 6)
     scheduled = replace(base, lr_schedule=StepDecay(every=2, gamma=0.5))
     w, memory = engine.initial(), base.init(engine.initial())
@@ -170,6 +170,6 @@ def test_sign_steps_by_hand():
         ("torch.optim.RMSprop", {"alpha": -1.0}, "options: .*Invalid alpha value: -1.0"),
     ],
 )
-def test_what_torch_would_refuse_is_refused_at_once(cls, options, reason):
+def test_invalid_torch_options_are_refused_at_once(cls, options, reason):
     with pytest.raises(ValueError, match=reason):
         TorchOptim(lr=0.1, cls=cls, options=options)

@@ -47,7 +47,7 @@ def weighted(gamma, decoupled):
 
 
 def looking(k, alpha, start=0):
-    """Every k-th step from the start on is SAM's; it leaves what it added across the gradient."""
+    """Every k-th step from the start on is SAM's; it stores the component added orthogonally to the gradient."""
 
     def equation(plain):
         kept = None
@@ -80,7 +80,7 @@ def test_gsam_follows_its_equation(base, alpha):
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 0.9])
 @pytest.mark.parametrize("engine", ["gram", "weights"])
 def test_wsam_follows_its_equation(base, gamma, decoupled, engine):
-    """With momentum and decay, of which the decoupled sharpness, the default, knows nothing."""
+    """With momentum and decay, which do not affect the decoupled sharpness, the default."""
     rule = WSAM(rho=RHO, gamma=gamma, base=base, **({} if decoupled else {"decoupled": False}))
     assert error(rule, weighted(gamma, decoupled), engine=engine) < 1e-12
     assert error(rule, weighted(gamma + 0.05, decoupled), engine=engine) > 1e-4
@@ -104,7 +104,7 @@ def test_the_decoupled_sharpness_follows_the_rate():
 
 def test_a_base_without_a_rate_is_refused_where_the_sharpness_needs_one():
     class Rateless:
-        """It steps, at no rate that can be asked for."""
+        """A step without a ``rate`` method."""
 
     with pytest.raises(ValueError, match=r"decoupled: Rateless has no rate\(t\)"):
         WSAM(rho=RHO, gamma=0.5, base=Rateless())
@@ -145,10 +145,10 @@ def end(rule):
 
 def test_at_their_ends_they_are_sam_or_the_base():
     sam, base = end(SAM(rho=RHO, base=HEAVY)), end(HEAVY)
-    look = LookSAM(rho=RHO, k=1, alpha=0.5, base=HEAVY)
+    looksam = LookSAM(rho=RHO, k=1, alpha=0.5, base=HEAVY)
     none = [WSAM(rho=RHO, gamma=0.0, decoupled=decoupled, base=HEAVY) for decoupled in (True, False)]
-    exact = [(GSAM(rho=RHO, alpha=0.0, base=HEAVY), sam), (look, sam), *((rule, base) for rule in none)]
+    exact = [(GSAM(rho=RHO, alpha=0.0, base=HEAVY), sam), (looksam, sam), *((rule, base) for rule in none)]
     assert all(torch.equal(a, b) for rule, other in exact for a, b in zip(end(rule), other, strict=True))
     half = end(WSAM(rho=RHO, gamma=0.5, decoupled=False, base=HEAVY))
     assert all(torch.allclose(a, b, rtol=0, atol=1e-13) for a, b in zip(half, sam, strict=True))
-    assert not any(torch.allclose(a, b) for a, b in zip(end(replace(look, k=2))[1:], sam[1:], strict=True))
+    assert not any(torch.allclose(a, b) for a, b in zip(end(replace(looksam, k=2))[1:], sam[1:], strict=True))

@@ -1,4 +1,4 @@
-"""A store that follows a law, so that a plot of it has a right answer; and no figure outlives its test."""
+"""A store that follows a law, so that its plots are known; figures are closed after each test."""
 
 import matplotlib as mpl
 import numpy as np

@@ -1,4 +1,4 @@
-"""The boundary figure shows the crossings, the law through them, the theory's slopes, and what was left out."""
+"""The boundary figure shows the crossings, the law through them, the theory's slopes, and what is left out."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ X, Y = "data.dim", "data.signal_norm"
 
 @pytest.fixture(scope="module")
 def fine(make_rows):
-    """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, but for the luck of the seeds."""
+    """A store whose error crosses 0.1 at 2.4 (d/20)^(1/4) for SGD and at 3 for SAM, except for noise of the seeds."""
     df = make_rows(signals=tuple(np.geomspace(1, 60, 40)), dims=(10**3, 10**4, 10**5, 10**6))
     return df.assign(**{"train.stop_at_train_loss": 0.06, "status": "fitted"})
 
@@ -50,7 +50,7 @@ def test_circles_are_the_measured_boundary_and_lines_its_power_law(fine):
         assert part["theory"].unique().tolist() == [0.25 if name == "sgd" else 0.0]
 
 
-def test_the_legend_tells_what_is_fitted_from_what_is_theory(fine):
+def test_the_legend_distinguishes_fits_from_theory(fine):
     figure, table = boundary_figure(fine)
     ends = table.groupby("optimizer")[["exponent", "exponent_low", "exponent_high"]].first().loc["sgd"]
     fitted, _, theory, flat = legend(figure)
@@ -67,7 +67,7 @@ def test_theory_slopes_lie_aside_of_the_points(fine):
     assert (y < ax.containers[0][0].get_ydata()).all()
 
 
-def test_what_did_not_fit_is_left_out_and_counted(fine):
+def test_runs_that_did_not_fit_are_left_out_and_counted(fine):
     bad = (fine["seed"] == 2) & (fine["optimizer.name"] == "sam")
     spoilt = fine.assign(status=fine["status"].mask(bad, "ok"), test_error=fine["test_error"].mask(bad, 0.5))
     figure, table = boundary_figure(spoilt)
@@ -77,7 +77,7 @@ def test_what_did_not_fit_is_left_out_and_counted(fine):
     assert legend(figure)[1] == legend(without)[1]
 
 
-def test_the_caption_says_what_a_circle_is(fine):
+def test_the_caption_explains_the_circles(fine):
     figure, table = boundary_figure(fine)
     text = words(figure)
     assert "where the mean test error (observed labels) over 3 seeds crosses 0.1." in text
@@ -96,7 +96,7 @@ def short(fine):
     return sgd[sgd[Y] <= sgd[X].map({10**3: 2, 10**6: sgd[Y][sgd[Y] > at].min()}).fillna(100)]
 
 
-def test_what_lies_beyond_the_sweep_is_drawn_open_and_said(short):
+def test_points_beyond_the_sweep_are_drawn_open_and_reported(short):
     figure, table = boundary_figure(short)
     assert table["high"].tolist()[3] == np.inf and table["exponent_high"].unique() == [np.inf]
     assert table["beyond"].tolist() == ["above", "", "", ""] and np.isnan(table[Y][0])
@@ -166,7 +166,7 @@ def test_a_given_axes_is_drawn_on(fine):
     assert len(legend(figure)) == 4 and figure.axes == [ax]
 
 
-def test_what_cannot_be_drawn_is_said(fine):
+def test_a_figure_without_points_gives_the_reason(fine):
     with pytest.raises(ValueError, match="give the level of train_loss at which"):
         boundary_figure(fine, value="train_loss")
     with pytest.raises(ValueError, match=r"sgd: the mean test_error .* crosses 0\.9 at 0 of 4"):

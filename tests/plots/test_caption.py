@@ -54,7 +54,7 @@ def test_the_step_is_that_of_the_rows(steps, status, asked, words):
     assert loss_range(runs).startswith("Final train losses" if final or status == "fitted" else "Train losses")
 
 
-def test_runs_read_at_a_train_loss_say_so():
+def test_runs_read_at_a_train_loss_state_it():
     runs = pd.DataFrame({"status": "ok", "step": [3.5, 12.0, None], "reached": [True, True, False]})
     runs = runs.assign(train_loss=[0.1, 0.05, None], train_loss_level=0.1)
     assert moment(runs) == "where the train loss first reaches 0.1, at steps 3.5 to 12"
@@ -76,7 +76,7 @@ def test_formulas_are_not_broken():
     assert "$a / (b + c d)$" in figure.get_supxlabel()
 
 
-def test_a_caption_is_wrapped_to_the_figure_and_leaves_out_what_is_empty():
+def test_a_caption_is_wrapped_to_the_figure_and_leaves_out_empty_parts():
     figure = Figure(figsize=(2, 2), layout="constrained")
     caption(figure, ["One sentence of some length.", "", r"Another, with $d^{-1/2}$ kept whole."])
     text = figure.get_supxlabel()

@@ -1,4 +1,4 @@
-"""Curves over one axis: the means and intervals of the rows, a level line for what has no axis, and no mixed cells."""
+"""Curves over one axis: the means and intervals of the rows, a level line without the axis, and no mixed cells."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def line(make_rows):
 
 
 def radii(sgd_error=0.3, seeds=4):
-    """SGD, which has no radius, and two rules with three of it."""
+    """SGD, which has no radius, and two rules with three radii."""
     runs = [("sgd", np.nan)] + [(name, rho) for name in ("sam", "gsam") for rho in (0.01, 0.1, 1.0)]
     rows = [
         {
@@ -53,7 +53,7 @@ def test_points_are_means_with_t_intervals(line):
         assert point["n"] == len(chosen) == 3
 
 
-def test_what_has_no_axis_is_a_level_line_with_its_band():
+def test_an_optimizer_without_the_axis_is_a_level_line_with_its_band():
     figure, points = curve_figure(radii())
     sgd = points[points["optimizer"] == "sgd"]
     assert sgd[RHO].isna().all() and len(sgd) == 1 and sgd["mean"].item() == pytest.approx(0.315)
@@ -100,7 +100,7 @@ def test_points_without_a_value_are_counted():
     assert "without a value" not in words(curve_figure(radii(), value="train_loss")[0])
 
 
-def test_curves_on_one_axes_are_told_apart():
+def test_curves_on_one_axes_are_distinguished():
     _, ax = plt.subplots()
     for optimizer in ("sam", "gsam"):
         curve(radii(), optimizer=optimizer, ax=ax)
@@ -147,7 +147,7 @@ def test_one_seed_has_no_interval():
     assert points["low"].isna().all() and "one seed has no interval" in words(figure)
 
 
-def test_the_axis_is_what_varies_within_an_optimizer(rows):
+def test_the_axis_is_the_key_that_varies_within_an_optimizer(rows):
     assert curve_figure(radii())[1].columns[1] == RHO
     with pytest.raises(ValueError, match=r"choose the column x; these vary: data\.dim, data\.signal_norm"):
         curve(rows)
@@ -169,7 +169,7 @@ def test_one_optimizer_and_ones_own_axes():
         curve(radii(), RHO, optimizer="sgd")
 
 
-def test_the_caption_speaks_of_what_is_drawn():
+def test_the_caption_describes_the_drawn_rows():
     rows = radii()
     rows["train_loss"] = np.where(rows["optimizer.name"] == "sam", 0.01, 0.1)
     assert "Final train losses of single runs: 0.01." in words(curve_figure(rows, optimizer="sam")[0])

@@ -1,4 +1,4 @@
-"""Difference maps: centred, paired, and honest about what is not known."""
+"""Difference maps: centred, paired, and with unknown cells marked."""
 
 import numpy as np
 import pytest
@@ -86,16 +86,16 @@ def test_of_two_optimizers_one_or_none_has_to_be_named(rows):
 def test_of_many_optimizers_two_are_chosen_never_taken(make_rows):
     optimizers = [{"optimizer.name": name} for name in ("sgd", "sam", *(f"rule{i}" for i in range(9)))]
     df = make_rows(optimizers=optimizers, signals=(1.0, 2.0), dims=(1000, 2000))
-    for told in ({}, {"first": "sam"}):
+    for given in ({}, {"first": "sam"}):
         with pytest.raises(
             ValueError, match=r"there are 11 optimizers, sgd, rule0, .*: choose .* \(--first, --second\)"
         ):
-            difference(df, X, Y, **told)
+            difference(df, X, Y, **given)
     assert difference(df, X, Y, second="rule3").get_title("left") == "SGD minus RULE3"
     assert difference(df, X, Y, first="sam", second="rule3").get_title("left") == "SAM minus RULE3"
 
 
-def test_nothing_to_compare_is_said(rows):
+def test_nothing_to_compare_is_reported(rows):
     with pytest.raises(ValueError, match="takes two optimizers; sgd is the only one"):
         difference(rows[rows["optimizer.name"] == "sgd"], X, Y)
     with pytest.raises(ValueError, match="no run has optimizer = 'adam'; it takes sgd, sam"):

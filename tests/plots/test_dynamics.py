@@ -1,4 +1,4 @@
-"""Curves over steps: means, bands, one panel an optimizer, one cell at a time."""
+"""Curves over steps: means, bands, a panel per optimizer, one cell at a time."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_one_panel_an_optimizer_on_shared_axes(cell):
     assert labels == [line.get_label() for line in first.lines]
 
 
-def test_lines_are_means_and_bands_are_what_the_caption_says(cell):
+def test_lines_are_means_and_bands_are_those_of_the_caption(cell):
     sgd = cell[cell["optimizer.name"] == "sgd"].groupby("step")["noise_coef_pos_mean"]
     for band, low in {"quantiles": sgd.quantile(0.1), "se": sgd.mean() - sgd.sem()}.items():
         ax = dynamics(cell, "noise_coef_pos_mean", band=band, optimizer="sgd")
@@ -71,7 +71,7 @@ def test_like_is_compared_with_like(cell):
     assert dynamics_figure(largest)[1]["column"].unique().tolist() == ["signal_coef_max", "noise_coef_pos_max"]
 
 
-def test_records_that_end_long_before_the_runs_are_told(cell):
+def test_records_that_end_long_before_the_runs_are_reported(cell):
     short = cell.assign(**{"train.n_steps": 1000})
     with pytest.warns(UserWarning, match="Records end at step 400 of 1000: what comes later is not shown"):
         figure, _ = dynamics_figure(short)
@@ -93,7 +93,7 @@ def test_optimizers_may_share_a_panel(cell):
     assert [text.get_text() for text in alone.get_legend().get_texts()] == ["SGD", "SAM"]
 
 
-def test_curves_on_one_axes_are_told_apart(cell):
+def test_curves_on_one_axes_are_distinguished(cell):
     _, ax = plt.subplots()
     for optimizer in ("sgd", "sam", "sam"):
         dynamics(cell, "train_loss", optimizer=optimizer, ax=ax)
@@ -114,7 +114,7 @@ def test_the_band_of_an_error_stays_within_0_and_1(cell):
     assert ax.collections[0].get_paths()[0].vertices[:, 1].min() == 0
 
 
-def test_an_infinite_mean_is_a_gap_and_told(cell):
+def test_an_infinite_mean_is_a_gap_and_reported(cell):
     ax = dynamics(cell.assign(train_loss=cell["train_loss"].mask(cell["step"] == 50, np.inf)), "train_loss")
     assert np.isnan(ax.lines[0].get_ydata()).tolist() == [False, True, False]
     assert "Infinite means (2) are gaps." in words(ax.figure)

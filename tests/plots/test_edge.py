@@ -1,4 +1,4 @@
-"""Sharpness and edges over steps: one panel a cell, a line a seed."""
+"""Sharpness and edges over steps: a panel per cell, a line per seed."""
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,7 @@ def test_sgd_is_drawn_with_its_edge_alone(grid):
     assert len(figure.axes) == 5 and len(table) == len(sgd) + len(grid)
 
 
-def test_the_table_holds_what_is_drawn(grid):
+def test_the_table_contains_the_drawn_values(grid):
     figure, table = edge_figure(grid, where={"optimizer.lr": 0.2})
     assert len(figure.axes) == 2 and len(table) == 2 * 3 * 4
     assert {"optimizer.rho", "seed", "step", "sharpness", "stability_edge", "sam_edge"} <= {*table}
@@ -92,7 +92,7 @@ def test_a_given_axes_shows_one_cell(grid):
         edge(grid, ax=ax)
 
 
-def test_of_a_negative_sharpness_the_size_is_drawn_and_it_is_told(grid):
+def test_the_absolute_value_of_a_negative_sharpness_is_drawn_and_reported(grid):
     ax = edge(grid.assign(sharpness=grid["sharpness"].mask(grid["step"] == 0, -3.0).mask(grid["step"] == 50, 0.0)))
     size = ax.lines[0].get_ydata()
     assert ax.get_yscale() == "log" and size[0] == 3 and np.isnan(size[1])
@@ -100,7 +100,7 @@ def test_of_a_negative_sharpness_the_size_is_drawn_and_it_is_told(grid):
     assert "negative" not in edge(grid).figure.get_supxlabel()
 
 
-def test_lost_and_fitted_runs_are_told(grid):
+def test_lost_and_fitted_runs_are_reported(grid):
     last = grid["seed"] == 2
     status = grid["status"].mask(last & (grid["optimizer.lr"] == 0.1), "diverged").mask(grid["seed"] == 0, "fitted")
     words = edge(grid.assign(status=status)).figure.get_supxlabel().replace("\n", " ")
@@ -119,7 +119,7 @@ def test_cells_may_share_a_panel(grid):
     assert len({*colours.values()}) == 4
 
 
-def test_curves_on_one_axes_are_told_apart(grid):
+def test_curves_on_one_axes_are_distinguished(grid):
     _, ax = plt.subplots()
     for rho in (0.0, 0.05):
         edge(grid[(grid["optimizer.lr"] == 0.1) & (grid["optimizer.rho"] == rho)], ax=ax)
@@ -129,7 +129,7 @@ def test_curves_on_one_axes_are_told_apart(grid):
     assert len(first) == 2 and len(second) == 1 and not first & second
 
 
-def test_steps_begin_at_zero_and_early_ends_are_told(grid):
+def test_steps_begin_at_zero_and_early_ends_are_reported(grid):
     assert edge(grid.assign(step=grid["step"].replace({50: 1, 100: 10}))).get_xscale() == "symlog"
     with pytest.warns(UserWarning, match="Records end at step 200 of 1000"):
         edge(grid.assign(**{"train.n_steps": 1000}))
@@ -149,7 +149,7 @@ def test_a_tracker_that_was_not_recorded_is_named(grid, column):
         edge(grid.drop(columns=column))
 
 
-def test_what_cannot_be_drawn_is_refused(grid):
+def test_rows_that_cannot_be_drawn_are_refused(grid):
     with pytest.raises(ValueError, match="no finished run"):
         edge(grid.assign(status="diverged"))
     many = pd.concat([run(0.01 * (1 + i), 0.0, 0) for i in range(25)])

@@ -1,4 +1,4 @@
-"""Files: the same bytes for the same figure, and the numbers beside it."""
+"""Files: the same bytes for the same figure, and a table with its numbers."""
 
 import matplotlib as mpl
 import pandas as pd

@@ -68,7 +68,7 @@ def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
         call(df, *axes.get(kind.replace("difference", "phase"), ()), ax=ax, title="mine")
 
 
-def test_what_was_kept_is_said_and_lies_in_the_table(rows):
+def test_kept_conditions_are_reported_and_in_the_table(rows):
     where = {"data.dim": [1000], "optimizer.name": ["sgd", "sam"]}
     figure, table = KINDS["curve"](rows, {"where": where, "x": "data.signal_norm"})
     assert figure.get_supxlabel().startswith("Only $d$ = 1000; name = sgd, sam.")

@@ -1,4 +1,4 @@
-"""The theory line is the law, and its constant the right one, or none is drawn."""
+"""The theory line follows the law with the right constant, or is not drawn."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ def legend(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
 
 
-def test_a_fitted_constant_is_the_right_one_and_says_that_it_is_fitted(make_rows):
+def test_a_fitted_constant_is_right_and_marked_as_fitted(make_rows):
     fine = make_rows(signals=tuple(np.linspace(0, 16, 33)), dims=(1000, 2000, 4000), seeds=1)
     fine["test_error"] -= 0.02
     figure, table = phase_figure(fine)
@@ -71,7 +71,7 @@ def test_a_law_of_another_data_model_is_refused_even_if_asked_for(rows):
         phase_diagram(rows.assign(**{"data.model": "xor"}), X, Y, theory="sgd", constant=1.0)
 
 
-def test_no_law_is_drawn_over_what_the_theorems_are_not_about(rows):
+def test_no_law_is_drawn_outside_the_theorems_settings(rows):
     for column, word in {"data.model": "xor", "network.model": "mlp", "network.loss": "hinge"}.items():
         assert own_law(rows[rows["optimizer.name"] == "sgd"].assign(**{column: word})) is None
     sam = rows[rows["optimizer.name"] == "sam"]

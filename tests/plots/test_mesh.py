@@ -29,7 +29,7 @@ def test_differences(values):
     assert not geometric(values)
 
 
-def test_what_is_no_number_is_refused():
+def test_axes_without_numbers_are_refused():
     table = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1j, 2.0]})
     require_numbers(table, ["a"])
     for column, kind in {"b": "words, not numbers", "c": "complex numbers"}.items():

@@ -62,7 +62,7 @@ def boxes(figure, texts):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
-def test_what_all_panels_share_stands_once(drawn, n):
+def test_words_shared_by_all_panels_appear_once(drawn, n):
     figure, axes = drawn(n)
     figure.draw_without_rendering()
     assert [ax.get_xlabel() for ax in axes].count("step") == [ax.get_ylabel() for ax in axes].count("loss") == 1
@@ -106,11 +106,11 @@ def test_a_sheet_has_the_title_and_size_that_are_asked_for(drawn):
     assert figure._suptitle.get_window_extent().y0 > max(ax.get_tightbbox().y1 for ax in figure.axes)
     assert drawn(1, caption=False)[0].get_supxlabel() == ""
     assert drawn(1, caption=False)[0].get_figheight() < drawn(1)[0].get_figheight()
-    with pytest.raises(ValueError, match="leaves no room for its panels: 3x"):
+    with pytest.raises(ValueError, match="has no space for its panels: 3x"):
         drawn(3, size=(2.0, 2.0))
 
 
-def test_words_of_a_second_call_are_told_from_those_of_the_first():
+def test_words_of_a_second_call_differ_from_those_of_the_first():
     _, (ax,) = panels(1)
     for words in ("SAM", "SAM (2)", "SAM (3)"):
         assert new_word(ax, "SAM") == words

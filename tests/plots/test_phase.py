@@ -1,4 +1,4 @@
-"""Phase diagrams show the means where they are, and say what is missing."""
+"""Phase diagrams show the means at their place, and mark missing ones."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ class TestWhatIsMissing:
         assert "Hatched" not in words(figure) and "Crosses" not in words(figure)
         assert "Final train losses of single runs: 0.05." in words(figure)
 
-    def test_nothing_to_draw_is_said(self, rows):
+    def test_nothing_to_draw_is_reported(self, rows):
         with pytest.raises(ValueError, match="no finished run has a test_error"):
             phase_diagram(rows.assign(test_error=np.nan), X, Y)
         with pytest.raises(ValueError, match="no finished run has a test_error"):
@@ -175,7 +175,7 @@ class TestAxes:
         assert means(ax).shape == (3, 6)
 
 
-def test_the_caption_speaks_of_what_is_drawn(rows):
+def test_the_caption_describes_the_drawn_rows(rows):
     other = rows.assign(train_loss=rows["train_loss"] * np.where(rows["optimizer.name"] == "sam", 0.1, 1.0))
     figure, _ = phase_figure(other, optimizer="sgd")
     assert "Final train losses of single runs: 0.05." in words(figure)

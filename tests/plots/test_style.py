@@ -1,4 +1,4 @@
-"""The style stays inside its block, and every public column has words."""
+"""The style stays inside its block, and every public column has a label."""
 
 import subprocess
 import sys

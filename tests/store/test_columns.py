@@ -1,4 +1,4 @@
-"""Types of columns: values of one type stay as they are, mixtures come back as the values that they were."""
+"""Types of columns: values of one type stay as they are, mixed columns are read with their original values."""
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def test_values_come_back_in_one_part_or_several(tmp_path, values):
         assert [None if pd.isna(a) else a for a in found] == [value for part in parts for value in part]
 
 
-def test_what_fits_one_type_is_not_touched(tmp_path):
+def test_a_column_of_one_type_is_unchanged(tmp_path):
     assert stored(tmp_path, [1, 2]).dtype == np.int64
     assert stored(tmp_path, [1, None]).dtype == stored(tmp_path, [1], [0.5]).dtype == np.float64
     assert stored(tmp_path, [np.int64(3), np.float64(0.5)]).tolist() == [3.0, 0.5]

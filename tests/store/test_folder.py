@@ -16,14 +16,14 @@ def test_a_foreign_folder_is_refused_and_left_as_it_is(tmp_path):
     assert [file.read_text() for file in (tmp_path / "thesis").iterdir()] == ["years of work"]
 
 
-def test_what_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
+def test_a_folder_that_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="is a file"):
         Store.create(tmp_path / "file", "test")
     with pytest.raises(StoreError, match="cannot write"):
         Store.create(tmp_path / "file" / "below", "test")
     with pytest.raises(StoreError, match="no store at"):
-        load(tmp_path / "nowhere")
+        load(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(

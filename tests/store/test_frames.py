@@ -1,4 +1,4 @@
-"""The store keeps every bit, never shows half a file, and touches nothing that is not its own."""
+"""The store keeps every bit, never shows a partial file, and changes no foreign file."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from featlearn.lookup import selected
 from featlearn.store import Store, StoreWarning, failed_rows, load, rows, status, summary
 
 
-def test_what_goes_in_comes_out_bit_for_bit(tmp_path):
+def test_rows_are_read_as_written_bit_for_bit(tmp_path):
     trajectories = [trajectory(seed) for seed in range(5)]
     filled(tmp_path / "s", trajectories[:2], trajectories[2:])
     expected = pd.concat([t.to_frame() for t in trajectories], ignore_index=True)
@@ -183,7 +183,7 @@ class TestColumnsAndConditions:
         pd.testing.assert_frame_equal(read(path, columns=names, where=where), expected[names], check_exact=True)
 
     @pytest.mark.parametrize("read", [load, summary])
-    def test_what_the_store_lacks_is_refused(self, path, read):
+    def test_missing_columns_and_values_are_refused(self, path, read):
         with pytest.raises(ValueError, match=r"no column 'dim'; did you mean 'data.dim'"):
             read(path, columns=["dim"])
         with pytest.raises(ValueError, match=r"no column 'tset_error'; did you mean 'test_error'"):
@@ -191,7 +191,7 @@ class TestColumnsAndConditions:
         with pytest.raises(ValueError, match=r"no row has seed = 7; it takes 0, 1, 2"):
             read(path, columns=["seed"], where={"seed": 7})
 
-    def test_a_column_of_earlier_sweeps_only_is_said_to_be_there(self, path):
+    def test_a_column_of_earlier_sweeps_only_is_reported(self, path):
         Store.open(path).add_plan([trajectory(0, optimizer__lr=0.1 / 3).run.run_id], "{}")
         with pytest.warns(StoreWarning), pytest.raises(ValueError, match=r"no column 'test_error' in the latest sweep"):
             load(path, columns=["test_error"])

@@ -9,7 +9,7 @@ from stores import filled, trajectory
 from featlearn.store import Store, load, summary
 
 
-def test_what_is_read_has_the_words_of_the_latest_sweep(tmp_path):
+def test_rows_are_read_in_the_words_of_the_latest_sweep(tmp_path):
     """Three runs by their numbers, then asked for by snr and {theory: c}, then by their numbers again."""
     snrs, path = [0.01, 0.031, 0.11], tmp_path / "s"
     by_snr = [make_run(data__dim=1821, data__signal_norm=None, data__snr=snr) for snr in snrs]

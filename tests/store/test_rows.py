@@ -1,4 +1,4 @@
-"""Trajectories as rows: one run a row, what was recorded as lists."""
+"""Trajectories as rows: a row per run, records as lists."""
 
 from dataclasses import replace
 

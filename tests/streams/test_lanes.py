@@ -1,4 +1,4 @@
-"""Random numbers of many seeds: their laws, and that each is its seed's own, to the bit."""
+"""Random numbers of many seeds: their laws, and their dependence on their own seed alone, to the bit."""
 
 import zlib
 
@@ -23,7 +23,7 @@ DRAWS = {"uniforms": uniforms, "normals": normals, "chi_squares": chi, "permutat
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 65, 100, 821])
 def test_a_seed_is_the_same_in_any_block(name, count):
-    """Bits, at odd sizes: log, sin and cos may be rounded in another way at the end of an array than within it."""
+    """Bits, at odd sizes: log, sin and cos may be rounded differently at the end of an array."""
     draw, seed = DRAWS[name], 2**62 + 12345
     alone = draw(torch.tensor([seed]), "x", count)
     assert alone.shape == (1, count)
@@ -44,7 +44,7 @@ def test_the_fused_bits_are_the_plain_ones(seed, attempt):
 
 
 def test_the_first_numbers_are_known():
-    """They name every stored run: another key, counter or fraction would change them all."""
+    """They determine every stored run: another key, counter or fraction would change them all."""
     first = uniforms(torch.tensor([7]), "law, below", 3)[0] * 2.0**53
     assert first.tolist() == [6095451896800479, 8382864103496509, 8084063775020521]
 

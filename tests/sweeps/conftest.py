@@ -1,4 +1,4 @@
-"""Sweeps whose blocks cost nothing."""
+"""Sweeps with blocks without cost."""
 
 import fakes
 import pytest
@@ -9,7 +9,7 @@ from featlearn.sweeps import pool, worker
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Blocks of four runs that cost nothing, in this process."""
+    """Blocks of four runs without cost, in this process."""
     monkeypatch.setattr(worker, "simulate_block", fakes.fake_block)
     monkeypatch.setattr("featlearn.sweeps.blocks.lanes", lambda run, device: 4)
 

@@ -1,4 +1,4 @@
-"""Blocks and shards: every run stands in exactly one."""
+"""Blocks and shards: every run is in exactly one."""
 
 from dataclasses import replace
 

@@ -41,7 +41,7 @@ class RealConfig:
 
 
 def test_bits_do_not_depend_on_jobs_order_or_resume(tmp_path):
-    """The second sweep is made by a thread, whose end its processes outlive: they are joblib's, for the caller too."""
+    """The second sweep runs in a thread, and its processes outlive it: they are joblib's, also for the caller."""
     everything = tuple(range(8))
     quiet(RealConfig(everything), tmp_path / "one job")
     thread = threading.Thread(target=lambda: quiet(RealConfig(everything), tmp_path / "two jobs", n_jobs=2))

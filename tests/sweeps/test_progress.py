@@ -15,10 +15,10 @@ from featlearn.sweeps.progress_file import progress_file, writing_progress
 from featlearn.sweeps.report import SweepReport
 
 
-def wait_for(looks):
-    """Wait until another thread has looked twice, or once where it looks no more."""
-    seen, late = len(looks), time.monotonic() + 5
-    while len(looks) < seen + 2 and time.monotonic() < late and not (len(looks) > seen and not sys.stderr.isatty()):
+def wait_for(polls):
+    """Wait until another thread has polled twice, or once if it has stopped."""
+    seen, late = len(polls), time.monotonic() + 5
+    while len(polls) < seen + 2 and time.monotonic() < late and not (len(polls) > seen and not sys.stderr.isatty()):
         time.sleep(0.01)
 
 

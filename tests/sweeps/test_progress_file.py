@@ -1,4 +1,4 @@
-"""Blocks note on the board how far they are."""
+"""Blocks write their progress to the shared file."""
 
 import os
 

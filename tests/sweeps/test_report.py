@@ -1,4 +1,4 @@
-"""The counts of a sweep add up, and an interruption carries them."""
+"""The counts of a sweep add up, and an interruption reports them."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_counts_add_up_while_a_sweep_goes_on():
     assert str(report) == "6 done (1 diverged), 3 reused, 1 failed" and report.seconds > 0
 
 
-def test_an_interruption_says_what_is_kept_and_where():
+def test_an_interruption_reports_what_is_kept_and_where():
     report = SweepReport(total=2, reused=1)
     with pytest.raises(
         KeyboardInterrupt,

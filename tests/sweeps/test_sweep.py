@@ -1,4 +1,4 @@
-"""A sweep loses nothing, repeats nothing, and its bits do not depend on how it was cut, shared out or interrupted."""
+"""A sweep loses nothing, repeats nothing, and its bits do not depend on blocks, shards or interruptions."""
 
 import shutil
 
@@ -17,7 +17,7 @@ def numbers(report):
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_second_call_computes_only_what_is_missing(tmp_path, monkeypatch):
+def test_a_second_call_computes_only_missing_runs(tmp_path, monkeypatch):
     quiet(FakeConfig(tuple(range(6))), tmp_path / "s")
     report = quiet(FakeConfig(tuple(range(9))), tmp_path / "s")
     assert numbers(report) == {"total": 9, "reused": 6, "done": 3, "failed": 0, "diverged": 0, "missing": 0}
@@ -82,7 +82,7 @@ def test_a_foreign_folder_is_refused_before_anything_is_computed(tmp_path, monke
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_terminated_sweep_keeps_what_is_done_and_goes_on_from_there(tmp_path):
+def test_a_terminated_sweep_keeps_its_results_and_resumes(tmp_path):
     process = started(tmp_path / "s", 2)  # Ctrl-C: tests/test_cli.py
     process.terminate()
     message = process.communicate(timeout=30)[1]
@@ -98,7 +98,7 @@ def test_a_terminated_sweep_keeps_what_is_done_and_goes_on_from_there(tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_an_interruption_is_a_keyboard_interrupt_with_a_report(tmp_path, monkeypatch):
-    """It fails no run, not even that during which it comes."""
+    """It fails no run, not even the current one."""
     assert issubclass(SweepInterrupted, KeyboardInterrupt)
 
     def interrupted(runs, *, device):

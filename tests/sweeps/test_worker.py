@@ -1,4 +1,4 @@
-"""A block comes back as rows, whatever goes wrong in it; a worker ends with its parent."""
+"""A block returns rows, whatever error occurs in it; a worker ends with its parent."""
 
 import os
 import sys

@@ -39,7 +39,7 @@ class TestPhaseGrid:
         df = runs({}, {"optimizer.name": "sam", "optimizer.rho": 0.1})
         assert len(phase_grid(df, "optimizer.rho", Y, "test_error")) == 1
 
-    def test_refuses_to_mix_what_differs_in_more_than_the_seed(self, runs):
+    def test_refuses_to_mix_runs_that_differ_in_more_than_the_seed(self, runs):
         df = runs({}, {"optimizer.name": "sam"})
         with pytest.raises(ValueError, match=r"they differ in optimizer.name \(sgd, sam\)"):
             phase_grid(df, X, Y, "test_error")

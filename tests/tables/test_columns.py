@@ -1,4 +1,4 @@
-"""Which rows and which columns are meant."""
+"""Selection of rows and columns."""
 
 import pandas as pd
 import pytest
@@ -31,7 +31,7 @@ def test_varying_counts_missing_as_a_value_and_trackers_not_at_all(runs):
     assert varying(df) == ["seed", "optimizer.rho"]
 
 
-def test_select_finds_close_floats_and_lists_what_there_is(runs):
+def test_select_finds_close_floats_and_lists_the_values(runs):
     df = runs({"data.signal_norm": 0.1 + 0.2}, {"data.signal_norm": 0.4})
     assert select(df, {"data.signal_norm": 0.3})["run_id"].tolist() == ["r0"]
     assert select(df, {"optimizer.name": "sgd", "data.dim": 1000})["run_id"].tolist() == ["r0", "r1"]
@@ -42,7 +42,7 @@ def test_select_finds_close_floats_and_lists_what_there_is(runs):
             select(df, {word: 1})
 
 
-def test_a_cell_is_named_by_lr_radius_and_what_varies(runs):
+def test_a_cell_is_named_by_lr_radius_and_varying_keys(runs):
     df = runs({"optimizer.lr": 0.1}, SAM | {"optimizer.lr": 0.1, "optimizer.rho": 0.03}).assign(seed=[0, 1])
     assert cell_labels(df).tolist() == ["sgd lr=0.1", "sam lr=0.1 rho=0.03"]
     theory = df.assign(**{"data.dim": [100, 200], "optimizer.rho.theory": [None, 2.0]})
@@ -50,7 +50,7 @@ def test_a_cell_is_named_by_lr_radius_and_what_varies(runs):
     assert cell_labels(runs({}, {"seed": 1})).tolist() == ["sgd", "sgd"]
 
 
-def test_what_follows_from_the_rest_tells_no_cells_apart(runs):
+def test_derived_columns_distinguish_no_cells(runs):
     norms = [{"data.dim": d, "data.signal_norm": s, "data.snr": s / d} for d in (10, 20) for s in (1.0, 2.0, 3.0)]
     init = [{"network.init_std": 1 / row["data.dim"], "network.init_std.theory": 1.0} for row in norms]
     df = runs(*({**row, **std} for row, std in zip(norms, init, strict=True)))
@@ -69,7 +69,7 @@ class TestOptimizerLabels:
     def test_a_name_is_enough_where_it_is_alone(self, runs):
         assert optimizer_labels(runs({}, SAM)).tolist() == ["sgd", "sam"]
 
-    def test_what_tells_two_apart_in_a_cell_is_spelled(self, runs):
+    def test_differences_within_a_cell_are_spelled_out(self, runs):
         df = runs({}, SAM | {"optimizer.rho": 0.03}, SAM | {"optimizer.rho": 0.1, "optimizer.stop": 40.0})
         assert optimizer_labels(df).tolist() == ["sgd", "sam rho=0.03", "sam rho=0.1 stop=40"]
 
@@ -109,7 +109,7 @@ class TestOptimizerLabels:
 
 
 class TestMainAxes:
-    def test_signal_against_dimension_whatever_follows_from_them(self, runs):
+    def test_signal_against_dimension_whatever_is_derived_from_them(self, runs):
         df = runs(
             {"data.snr": 0.1, "network.init_std": 0.1},
             {"data.snr": 0.2, "data.signal_norm": 10.0, "network.init_std": 0.1},
@@ -122,7 +122,7 @@ class TestMainAxes:
         assert main_axes(runs(*rows)) == ("data.snr", "data.n_samples")
 
     @pytest.mark.parametrize("given", [("data.dim", None), (None, "data.snr"), ("data.snr", None), (None, "data.dim")])
-    def test_the_other_axis_is_what_is_left(self, planned, given):
+    def test_the_other_axis_is_the_remaining_one(self, planned, given):
         df = planned(SNR, "data.snr: [0.1, 0.2, 0.3], data.dim: [100, 200], seed: [0, 1]")
         assert {*main_axes(df, *given)} == {"data.dim", "data.snr"}
 
@@ -132,7 +132,7 @@ class TestMainAxes:
         with pytest.raises(ValueError, match="choose the columns x and y"):
             main_axes(df)
 
-    def test_what_is_given_stays_and_what_is_open_is_asked(self, runs):
+    def test_given_axes_are_kept_and_ambiguous_ones_are_refused(self, runs):
         df = runs({}, {"data.dim": 4000, "network.n_filters": 5})
         assert main_axes(df, "network.n_filters", "data.dim") == ("network.n_filters", "data.dim")
         with pytest.raises(ValueError, match=r"these vary: data.dim, network.n_filters"):
@@ -205,7 +205,7 @@ class TestGivenAndDerived:
             assert mixed_columns(part, [axis]) == []
             assert phase_grid(part, axis, "optimizer.name", "test_error")["n"].tolist() == [2] * df[axis].nunique()
 
-    def test_what_follows_is_no_second_axis(self, planned):
+    def test_a_derived_column_is_no_second_axis(self, planned):
         df = planned(NORM, "data.signal_norm: [1, 2], data.n_samples: [10, 20], seed: [0, 1]")
         assert main_axes(df) == ("data.signal_norm", "data.n_samples")
         df = planned(
@@ -222,6 +222,6 @@ class TestGivenAndDerived:
         assert places(near, ["data.snr"], by=["run_id"])["data.snr"].tolist() == [0.3, 0.3, 0.4, 0.3]
         assert places(near.assign(seed=0), ["data.snr"])["data.snr"].tolist() == near["data.snr"].tolist()
 
-    def test_cells_that_are_mixed_are_told(self, planned):
+    def test_mixed_cells_are_reported(self, planned):
         df = planned(NORM, "data.dim: [1000, 4000], data.signal_norm: [1, 2], network.bias: [true, false]")
         assert mixed_columns(df, ["data.dim"]) == ["data.signal_norm", "network.bias"]

@@ -1,4 +1,4 @@
-"""Whatever kind of column a table has, the same numbers come out."""
+"""Every column type gives the same numbers."""
 
 from decimal import Decimal
 
@@ -104,7 +104,7 @@ def test_lists_become_tuples_and_decimals_numbers():
     assert df["c"].tolist() == ["x", 1]
 
 
-def test_what_is_missing():
+def test_missing_values():
     assert all(map(missing, [None, pd.NA, pd.NaT, np.nan]))
     assert not any(map(missing, [(), (np.nan,), "", 0, np.inf]))
 

@@ -68,7 +68,7 @@ def test_cells_are_averaged_over_seeds_with_the_students_interval(sam):
 
 @pytest.mark.parametrize("column", ["sharpness", "sam_edge"])
 @pytest.mark.parametrize("as_column", [True, False])
-def test_what_was_not_recorded_is_named(sam, column, as_column):
+def test_columns_that_were_not_recorded_are_named(sam, column, as_column):
     df = sam("a", [5.0] * 5)
     df = df.assign(**{column: np.nan}) if as_column else df.drop(columns=column)
     with pytest.raises(ValueError, match=rf"1 runs \(sam\) hold no {column}: add the tracker {column} to record"):

@@ -1,4 +1,4 @@
-"""The Student t interval against scipy's own, and where it is honestly unknown."""
+"""The Student t interval against scipy's own, and where it is undefined."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Names of optimizers and cells keep their settings, whatever is in them."""
+"""Names of optimizers and cells keep their settings, whatever these contain."""
 
 import pandas as pd
 import pytest
@@ -32,7 +32,7 @@ def texts_of(value):
     return tuple(value.items()) if isinstance(value, dict) else value
 
 
-def test_numbers_are_spelled_in_the_fewest_digits_that_tell_them_apart(runs):
+def test_numbers_have_the_fewest_digits_that_distinguish_them(runs):
     df = runs(*(SAM | {"optimizer.rho": rho} for rho in (0.11180339, 0.11180341, 0.5)))
     assert optimizer_labels(df).tolist() == ["sam rho=0.11180339", "sam rho=0.11180341", "sam rho=0.5"]
     assert [*by_optimizer(df)] == optimizer_labels(df).tolist()

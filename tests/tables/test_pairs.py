@@ -1,4 +1,4 @@
-"""Pairing runs, and refusing to where it would be a guess."""
+"""Pairing runs, and refusal where it is ambiguous."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_subtracts_runs_of_one_seed_and_cell_in_any_order(runs):
     assert pairs["first"].tolist() == [0.4, 0.3]
 
 
-def test_pairing_removes_what_two_runs_share(runs):
+def test_pairing_removes_the_common_part_of_two_runs(runs):
     luck = np.random.default_rng(0).normal(0, 0.1, 20)
     rows = [{"seed": s, "test_error": 0.4 + x} for s, x in enumerate(luck)]
     rows += [SAM | {"seed": s, "test_error": 0.3 + x + 0.01 * (-1) ** s} for s, x in enumerate(luck)]
@@ -44,7 +44,7 @@ def test_pairing_removes_what_two_runs_share(runs):
         ({"status": "fitted"}, "paired"),
     ],
 )
-def test_what_becomes_of_a_pair_is_said(runs, change, outcome):
+def test_incomplete_pairs_are_reported(runs, change, outcome):
     df = runs({"seed": 0}, SAM | {"seed": 0}, {"seed": 1}, SAM | {"seed": 1} | change)
     pairs = paired_difference(df, "test_error", train_loss_tol=1.2)
     row = pairs[pairs["seed"] == 1].iloc[0]
@@ -58,7 +58,7 @@ def test_train_losses_are_not_looked_at_unless_asked(runs):
     assert paired_difference(df.drop(columns="train_loss"), "test_error")["outcome"].tolist() == ["paired"]
 
 
-def test_refuses_a_guess_and_says_what_to_choose(runs):
+def test_refuses_to_guess_and_lists_the_choices(runs):
     df = runs({}, SAM, SAM | {"optimizer.rho": 0.1})
     with pytest.raises(ValueError, match=r"2 sam runs share seed = 0; they differ in optimizer.rho \(0.03, 0.1\)"):
         paired_difference(df, "test_error")

@@ -1,4 +1,4 @@
-"""The exponent of a boundary: a known law is found, its interval covers, and what did not fit stays out."""
+"""The exponent of a boundary: a known law is found, its interval covers, and unfitted runs are left out."""
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ class TestExponent:
         table = sweep().rename(columns={X: "data.n_samples"})
         assert boundary_exponent(table, 0.1, x="data.n_samples").exponent == pytest.approx(0.25)
 
-    def test_intervals_cover_as_often_as_they_say(self):
+    def test_intervals_have_their_nominal_coverage(self):
         """Of 60 sweeps of 20 seeds, 95% intervals hold the truth in 51 (the chance of fewer is 1%, at 0.92 each)."""
         found = [
             boundary_exponent(sweep(seeds=20, luck=0.1, tilt=0.02, dims=DIMS[:3], random=i), 0.1, n_boot=200)
@@ -60,7 +60,7 @@ class TestExponent:
         assert found.high - found.low == pytest.approx(2 * 1.96 * 0.05 / 30**0.5, rel=0.3)
 
     def test_seeds_are_resampled_jointly(self):
-        """Luck that a seed has at all d alike moves no exponent; a twin with seeds shuffled by cell forgets it."""
+        """An effect of a seed common to all d moves no exponent; it is lost if seeds are shuffled within cells."""
         table = sweep(seeds=10, shared=0.3)
         joint = boundary_exponent(table, 0.1)
         rng = np.random.default_rng(1)
@@ -120,7 +120,7 @@ class TestPoints:
         with pytest.raises(ValueError, match="at 0 of 4 values"):
             boundary_scaling(sweep(status="ok"), 0.1)
 
-    def test_what_cannot_be_is_refused(self):
+    def test_impossible_calls_are_refused(self):
         table = sweep()
         with pytest.raises(ValueError, match=r"2 runs share data\.dim"):
             boundary_scaling(pd.concat([table, table]).assign(run_id=range(2 * len(table))), 0.1)
@@ -188,7 +188,7 @@ class TestCensored:
         pd.testing.assert_frame_equal(fall.points, rise.points)
         assert fall.exponent == rise.exponent
 
-    def test_the_middle_of_a_geometric_axis_has_no_say_in_the_slope(self):
+    def test_the_middle_of_a_geometric_axis_has_no_weight_in_the_slope(self):
         table = sweep(dims=DIMS[:3], seeds=6, luck=0.8)
         whole = boundary_scaling(table, 0.1)
         y = whole.points[Y].iloc[1]
@@ -196,7 +196,7 @@ class TestCensored:
         assert short.points["high"].iloc[1] == np.inf
         assert short.exponent[1:3] == pytest.approx(whole.exponent[1:3])
 
-    def test_a_dimension_without_crossing_says_on_which_side_its_boundary_lies(self, wide):
+    def test_a_dimension_without_crossing_bounds_its_boundary_on_one_side(self, wide):
         low, high = self.cut(wide, DIMS[0], above=0.6), self.cut(wide, DIMS[0], below=30)
         for table, side in ((low, "above"), (high, "below")):
             for seeds in (6, 1):

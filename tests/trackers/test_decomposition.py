@@ -170,7 +170,7 @@ def coefficients(run, steps=12):
 
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
 def test_signals_of_both_signs_by_name(loss):
-    """XOR: absolute values, of each axis by itself."""
+    """XOR: absolute values, of each axis separately."""
     run = make_run(RULE, data=XOR(n_samples=8, dim=60, signal_norm=2.0, angle=70.0), network__loss=loss)
     c, square = coefficients(run)
     columns = Decomposition(per_filter=True)(view_of(run, steps=12))

@@ -90,7 +90,7 @@ def test_without_gradient_the_edge_is_zero():
 def test_momentum_and_decay_have_no_edge(rule):
     assert rule.edge is None
     for tracker in (SamEdge(), StabilityEdge()):
-        with pytest.raises(ValueError, match=f"no edge of {type(rule).__name__}"):
+        with pytest.raises(ValueError, match=f"no edge for {type(rule).__name__}"):
             tracker(view_of(make_run(rule)))
 
 
@@ -102,5 +102,5 @@ def test_only_these_rules_have_an_edge():
 
 
 def test_gradient_descent_has_no_edge_of_sam():
-    with pytest.raises(ValueError, match="SamEdge knows no edge of SGD"):
+    with pytest.raises(ValueError, match="SamEdge has no edge for SGD"):
         SamEdge()(view_of(make_run(SGD(lr=0.1))))

@@ -98,7 +98,7 @@ def test_the_norms_of_others_keep_their_bits_beside_one_that_overflows():
 
 
 @pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
-def test_the_norm_of_what_is_not_finite_is_infinite(wrong):
+def test_the_norm_of_a_vector_that_is_not_finite_is_infinite(wrong):
     engine = engine_of(make_run())
     g = engine.gradient(engine.initial(), torch.full_like(engine.labels, 1 / 8))
     alpha, coef, align = (leaf.clone() for leaf in g.leaves)

@@ -222,7 +222,7 @@ def test_a_network_without_opinion_is_wrong_half_the_time(changes, activation, b
 
 
 def test_without_signal_nothing_can_be_learned():
-    """The two classes look alike, so the error is one half, whatever was memorized."""
+    """The two classes have the same law, so the error is one half, whatever was memorized."""
     columns = TestError()(view_of(make_run(data__signal_norm=0.0), steps=20))
     assert columns[TRUE].item() == pytest.approx(0.5, abs=1e-14)
 
@@ -277,8 +277,8 @@ def test_the_standard_error_is_honest(setting):
     view, flip = seeds(24, setting), run_of(setting).data.flip_prob
     replicates = (1 - 2 * flip) * by_scramble(TestError(n_scrambles=800), view).reshape(24, 100, 8)
     spread = replicates.mean(2).var(1).mean().sqrt()
-    said = (replicates.var(2) / 8).mean().sqrt()
-    assert 0.85 < (spread / said).item() < 1.15
+    reported = (replicates.var(2) / 8).mean().sqrt()
+    assert 0.85 < (spread / reported).item() < 1.15
     shown = TestError()(view)["test_error_se"]
     assert torch.allclose(shown, replicates[:, 0].std(1) / math.sqrt(8), rtol=1e-9)
     assert shown.max() < 0.03
@@ -295,7 +295,7 @@ def test_the_fused_route_is_the_plain_one(setting, monkeypatch):
 
 @pytest.mark.parametrize("route", ["fused", "plain"])
 @pytest.mark.parametrize("activation", ["relu", "softplus"])
-def test_what_has_overflown_is_not_an_error_rate(route, activation, monkeypatch):
+def test_no_error_rate_after_overflow(route, activation, monkeypatch):
     if route == "plain":
         force_plain(monkeypatch)
     view = seeds(2, "relu")
@@ -327,7 +327,7 @@ def test_runs_share_their_random_numbers():
 
 
 def test_errors_of_the_integral_average_out_over_seeds(monkeypatch):
-    """The mean over seeds is as good as its spread says; with one rotation for all (negative control) it is not."""
+    """The error of the mean over seeds agrees with their spread; with one rotation for all (negative control) not."""
 
     def z_score(activation, bias):
         runs = [make_run(seed=s, network__activation=activation, network__bias=bias) for s in range(400)]

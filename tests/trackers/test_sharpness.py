@@ -52,7 +52,7 @@ def test_a_full_batch_is_the_whole_set():
         assert all(torch.equal(both[0][name], both[1][name]) for name in both[0])
 
 
-def test_trackers_share_what_has_been_computed(monkeypatch):
+def test_trackers_share_computed_results(monkeypatch):
     built = []
     original = GramCurvature.__init__
     monkeypatch.setattr(GramCurvature, "__init__", lambda self, *args: (built.append(1), original(self, *args))[1])

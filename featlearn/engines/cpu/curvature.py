@@ -24,7 +24,7 @@ from featlearn.tiles import padded
 class CPUGramCurvature(GramCurvature):
     """GramCurvature of one output with a fixed second layer, on a CPU.
 
-    A few eigenvalues are searched for, many come from whole matrices.
+    A few eigenvalues come from Lanczos' method, many from whole matrices.
     """
 
     _coordinates: WideCoordinates
@@ -54,7 +54,7 @@ class CPUGramCurvature(GramCurvature):
 
     @cached_property
     def _linear(self) -> Linear:
-        """What the compiled loops take of H."""
+        """The parts of H that the compiled loops need."""
         p, (b, f, _), width = self._problem, self._align.shape, self._coordinates.width
         widths = width, 0 if self._straight else width
         slopes, seconds = (np.zeros((b, f, columns)) for columns in widths)

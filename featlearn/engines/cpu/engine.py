@@ -75,7 +75,7 @@ class CPUGramEngine(GramEngine):
         """Take ``steps``, on ``batches`` [b, T, n], the last of them for all that follow (see replay.replay).
 
         given: the vectors that the program keeps. status: end and stopped [b], as in loop.state.State; runs that have
-        ended stay where they are. Returns what has become of both.
+        ended keep their vectors. Returns the new vectors and the new status.
         """
         rows = [cast(PackedVector, v).rows for v in given]
         starts = rows[0][None].contiguous() if len(rows) == 1 else torch.stack(rows)
@@ -101,7 +101,7 @@ class CPUGramEngine(GramEngine):
         return [self._initial.made(rows) for rows in out], (end, stopped)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>, [b] (see GramEngine.inner); of a gradient with itself it is known."""
+        """Return <u, v>, [b] (see GramEngine.inner); <g, g> of a gradient is stored with it."""
         u, v = cast(PackedVector, u), cast(PackedVector, v)
         if u is v and (known := u.own_square) is not None:
             return known
@@ -128,7 +128,7 @@ class CPUGramEngine(GramEngine):
         return shards.split(cast(PackedVector, w), self.problem.patches_of(samples)[0].flatten(0, 1))
 
     def mean(self, samples: Tensor, u: Vector) -> Vector:
-        """Return the mean of directions: what falls on one patch is added up over the micro-batches that show it."""
+        """Return the mean of directions: coefficients of a patch are summed over the micro-batches that show it."""
         if not self._one_fixed_output:
             return super().mean(samples, u)
         patches = self.problem.patches_of(samples)[0].flatten(0, 1)
@@ -146,9 +146,10 @@ class CPUGramEngine(GramEngine):
 
 @cache
 def _keep_freed_memory() -> None:
-    """Make the C library keep the memory of vectors that are no longer used, in place of fresh pages for every step.
+    """Make the C library keep the memory of freed vectors, instead of mapping new pages at every step.
 
-    glibc hands freed memory back to the system at twice the size of the largest block that it mapped alone and that was
-    freed, of those up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD); these pages are never touched.
+    glibc returns freed memory to the system above a threshold: twice the size of the largest separately mapped block
+    that has been freed, for blocks up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Freeing this one raises the threshold;
+    its pages are never touched.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)

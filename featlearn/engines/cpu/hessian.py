@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 class Linear(NamedTuple):
-    """What H is made of at one point: H u has the weights slopes share(l'' F) + seconds z, F = gather(slopes z).
+    """The parts of H at one point: H u has the weights slopes share(l'' F) + seconds z, F = gather(slopes z).
 
     slopes, seconds [b, f, width]: second layer times act', and times act'' and the share of the loss's slopes; seconds
     [b, f, 0] where act'' = 0. loss [b, n]: c_i l''_i. Of one run without the first axis, as is the incidence.
@@ -34,7 +34,7 @@ class Linear(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def linearize(align: Array, labels: Array, batch: Array, second: Array, network: Network, found: Linear) -> None:
-    """Write what H is made of at the alignments [b, f, N] into ``found``, zeros but for its incidence.
+    """Write the parts of H at the alignments [b, f, N] into ``found``, which is zero except for its incidence.
 
     batch [b, n]: sample weights. second [f]: the second layer.
     """
@@ -62,7 +62,7 @@ def linearize(align: Array, labels: Array, batch: Array, second: Array, network:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def weigh(z: Array, linear: Linear, sums: Array, outputs: Array) -> None:
-    """Turn a vector's inner products with the patches, [f, width], into the weights on them of its product with H.
+    """Replace z = u X' [f, width] for a vector u by the weights of H u on the patches.
 
     sums [1, width], outputs [1, n]: buffers.
     """

@@ -1,16 +1,16 @@
-"""Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: all it touches stays in the cache (numba).
+"""Lanczos' method for the Gram engine's Hessian on a CPU, a run at a time: its data stay in the cache (numba).
 
-engines/lanczos.py and span/curvature.py hold the same as batched torch, and a test holds the two equal. A vector u is a
-pair of arrays: c, by which it is added up, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
-and alignments, and a product with H costs a single product with G. Where G is singular, c is kept out of its kernel:
-there it would grow, and rounding with it. Where nonzero eigenvalues of G are far apart, and for a matrix, both are
-coordinates.
+engines/lanczos.py and span/curvature.py are the same method in batched torch, and a test compares the two. A vector u
+is a pair of arrays: c, its coefficients, and a, with <u, v> = c_u a_v. In the span of the data these are coefficients
+and alignments, and a product with H costs a single product with G. Where G is singular, c is kept orthogonal to its
+kernel: a component there would grow, and rounding errors with it. Where nonzero eigenvalues of G differ by orders of
+magnitude, and for a matrix, both are coordinates.
 
-The eigenvalues are found one by one, each as the largest of what H is without those before it (see lanczos.py). A
-search reorthogonalizes nothing at first: rounding costs orthogonality to eigenvectors that the space has found, and the
-search ends with the first that counts (Paige 1980, Linear Algebra Appl. 34). Should as many steps as there are
-dimensions not do, as where eigenvalues crowd together, it begins anew, with reorthogonalization. Rows are padded with
-zeros as tiles.py wants them.
+The eigenvalues are found one by one, each as the largest of H deflated by those before it (see engines/lanczos.py). A
+search does not reorthogonalize at first: rounding destroys orthogonality only to eigenvectors that have converged, and
+the search ends with the first that does (Paige 1980, Linear Algebra Appl. 34). If it has not converged after as many
+steps as there are dimensions, as where eigenvalues are clustered, it starts again with reorthogonalization. Rows are
+padded with zeros as tiles.py requires.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, leave, of_run, product
+from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, of_run, product, project_out
 from featlearn.engines.cpu.sums import dot
 from featlearn.engines.cpu.tridiagonal import above, end, vector
 from featlearn.engines.lanczos import TIE
@@ -31,12 +31,12 @@ from featlearn.tiles import multiply
 Array = NDArray[Any]
 
 FIRST_CHECK = 16  # size of the Krylov space at which convergence is first tested
-CAUTION = 10.0  # residuals by which the other end of a spectrum may still move
+CAUTION = 10.0  # multiple of the residual by which the other end of the spectrum may still move
 
 
 @njit(error_model="numpy")
-def across(x: Array, coef: Array, align: Array) -> None:
-    """Replace c of a vector by that of its part across an orthonormal basis, coef and align [s, D]."""
+def orthogonalize(x: Array, coef: Array, align: Array) -> None:
+    """Replace c of a vector by that of its component orthogonal to an orthonormal basis, coef and align [s, D]."""
     along = np.empty(len(align))
     for i in range(len(align)):
         along[i] = dot(align[i], x)
@@ -56,18 +56,18 @@ def measure(form: int, metric: Array, c: Array, a: Array) -> Any:
 
 @njit(error_model="numpy")
 def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
-    """Take sum_i values_i v_i <v_i, u> from c of H u in ``out``, with c of the unit vectors v_i in the rows given."""
+    """Subtract sum_i values_i v_i <v_i, u> from c of H u in ``out``; the rows of ``vectors`` are c of the unit v_i."""
     for i in range(len(values)):
         add_multiple(out, -values[i] * dot(vectors[i], a), vectors[i])
 
 
 @njit(error_model="numpy")
 def begin(form: int, operator: Operator, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
-    """Write the unit vector along the part of ``start`` across the first ``known`` unit eigenvectors."""
+    """Write the unit vector along the component of ``start`` orthogonal to the first ``known`` unit eigenvectors."""
     metric = operator.metric
     c[:] = start.reshape(-1)
     if form == SPAN:
-        leave(c.reshape(start.shape), operator.kernel)
+        project_out(c.reshape(start.shape), operator.kernel)
     measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
     for _ in range(2 if known else 0):
         for i in range(known):
@@ -79,18 +79,18 @@ def begin(form: int, operator: Operator, start: Array, known: int, vectors: Arra
 
 
 @njit(error_model="numpy")
-def remainder(coef: Array, align: Array, size: int, beside: float, orthogonal: bool) -> Any:
-    """Take from H q, q the last of ``size`` vectors, its part in the space; return <q, H q>.
+def remainder(coef: Array, align: Array, size: int, beta: float, orthogonal: bool) -> Any:
+    """Subtract from H q, q the last of ``size`` vectors, its component in the Krylov space; return <q, H q>.
 
-    coef[size] is c of H q on entry, and of what is left on return. ``beside`` is <H q, the vector before q>.
+    coef[size] is c of H q on entry, and of the remainder on return. ``beta`` is <H q, the vector before q>.
     """
     rest = coef[size]
     if size > 1:
-        add_multiple(rest, -beside, coef[size - 2])
+        add_multiple(rest, -beta, coef[size - 2])
     along = dot(align[size - 1], rest)
     add_multiple(rest, -along, coef[size - 1])
     if orthogonal:
-        across(rest, coef[:size], align[:size])
+        orthogonalize(rest, coef[:size], align[:size])
     return along
 
 
@@ -111,10 +111,10 @@ def extreme(diagonal: Array, squares: Array, guess: float, s: Array) -> Any:
 
 @njit(error_model="numpy")
 def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> bool:
-    """Can the other end of the spectrum, which has not converged yet, still pass the one ``found`` by a ``margin``?
+    """Return whether the unconverged other end of the spectrum may still exceed the one ``found`` by a ``margin``.
 
-    It moves by about the residual of its vector, now and then by some times that where eigenvalues crowd; and by less
-    than a tenth of what has been found when that is exact.
+    It moves by about the residual of its vector, sometimes by a few times that where eigenvalues are clustered, and by
+    less than a tenth of ``found`` once that is exact.
     """
     sign, reach, size = -math.copysign(1.0, found), abs(found) + margin, len(diagonal)
     if not math.isnan(above(0.9 * reach, sign, diagonal, squares)):
@@ -127,9 +127,9 @@ def overtaken(found: float, margin: float, diagonal: Array, squares: Array) -> b
 
 @njit(error_model="numpy")
 def next_check(size: int, residual: float, tolerance: float, before: tuple[int, float]) -> int:
-    """Return the size of the next check: part of the way to where a relative residual will be small, at its pace.
+    """Return the size of the next check: part of the way to where the relative residual falls below the tolerance.
 
-    The pace, from the check before, grows; a check costs as much as two or three steps.
+    The rate of decrease is that since the last check; it grows, and a check costs as much as two or three steps.
     """
     growth, pace = 0.5 * size, math.log(before[1] / residual) / (size - before[0])
     if pace > 0:
@@ -151,16 +151,16 @@ def next_of_run(
     values: Array,
     vectors: Array,
 ) -> tuple[Array, Array, bool]:
-    """Write eigenvalue number ``known`` from 0, those before it given, and c of its vector where there is a row for it.
+    """Write eigenvalue number ``known`` from 0, given those before it, and c of its vector if ``vectors`` has a row.
 
     coef, align [.., f k]: c and a of the basis, which starts from a unit vector and is ``orthogonal`` to rounding. They
-    are returned, with more rows where they had too few; and is the search over?
+    are returned, with more rows where needed, and whether the search is over.
     """
     metric = operator.metric
     dim = shape[0] * metric.shape[0]
     diagonal, squares = np.empty(dim), np.empty(dim)
     check, before = min(FIRST_CHECK, dim), (0, 1.0)
-    guess, beside = math.nan, 0.0
+    guess, beta = math.nan, 0.0
     first = abs(values[0]) if known else 0.0
     for size in range(1, dim + 1):
         if size == len(coef):
@@ -168,19 +168,19 @@ def next_of_run(
         c, a = coef[size], align[size]
         product(form, align[size - 1].reshape(shape), operator, buffers, c.reshape(shape))
         deflate(align[size - 1], values[:known], vectors[:known], c)
-        diagonal[size - 1] = remainder(coef, align, size, beside, orthogonal)
+        diagonal[size - 1] = remainder(coef, align, size, beta, orthogonal)
         square = measure(form, metric, c.reshape(shape), a.reshape(shape))
         if not math.isfinite(square):
             return coef, align, True
-        reach, beside = max(abs(diagonal[size - 1]) + beside, first), math.sqrt(max(square, 0.0))
-        ended = beside <= 1e-13 * reach  # what is left is rounding
-        beside = 0.0 if ended else beside
-        squares[size - 1] = beside * beside
+        reach, beta = max(abs(diagonal[size - 1]) + beta, first), math.sqrt(max(square, 0.0))
+        ended = beta <= 1e-13 * reach  # the remainder is rounding
+        beta = 0.0 if ended else beta
+        squares[size - 1] = beta * beta
         over = (size == dim and orthogonal) or ended
         if size == check or over:
             s = np.empty(size)
             found = extreme(diagonal[:size], squares, guess, s)
-            residual, scale = beside * abs(s[size - 1]), max(abs(found), first)
+            residual, scale = beta * abs(s[size - 1]), max(abs(found), first)
             small = residual <= tolerance * scale
             if over or (small and not overtaken(found, tolerance * scale, diagonal[:size], squares)):
                 values[known] = found
@@ -189,8 +189,8 @@ def next_of_run(
                 return coef, align, True
             guess, residual = abs(found) + residual, max(residual / scale, tolerance)
             check, before = min(next_check(size, residual, tolerance, before), dim), (size, residual)
-        c *= 1.0 / beside
-        a *= 1.0 / beside
+        c *= 1.0 / beta
+        a *= 1.0 / beta
     return coef, align, False
 
 
@@ -214,11 +214,11 @@ def combined(s: Array, coef: Array, align: Array) -> Any:
 
 @njit(cache=True, error_model="numpy")
 def largest(forms: Array, starts: Array, operator: Operator, tolerance: float, values: Array, vectors: Array) -> None:
-    """Write the eigenvalues of largest absolute value of every run of a block, as found: in order to the tolerance.
+    """Write the eigenvalues of largest absolute value of every run of a block, in decreasing order up to the tolerance.
 
-    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, width]: what the searches begin from.
-    values [b, wanted] come as NaN, and stay so where products are not finite, as do vectors [b, wanted or one less,
-    f width]: c of the unit eigenvectors, of which the last may be left out.
+    forms [b]: SPAN, COORDINATES or MATRIX. starts [wanted, f, width]: the start vectors of the searches.
+    values [b, wanted] and vectors [b, wanted or one less, f width] are NaN on entry, and stay NaN where products are
+    not finite. vectors: c of the unit eigenvectors, of which the last may be left out.
     """
     wanted, shape = len(starts), starts.shape[1:]
     coef, align = np.empty((64, starts[0].size)), np.empty((64, starts[0].size))

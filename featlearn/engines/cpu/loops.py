@@ -1,9 +1,9 @@
 """The hot loops of the Gram engine on a CPU, each one pass over memory (numba).
 
-engines/span/engine.py holds the same formulas as plain batched torch, and a test holds the two equal. Every loop treats
-one run at a time, so that a run's bits do not depend on the others of its block. Vectors are packed (see packed.py):
-rows are wider than their N numbers, zero beyond them, and loops run over several rows at once, as compiled loops are
-slow on ends and on short rows.
+engines/span/engine.py has the same formulas in plain batched torch, and a test compares the two. Every loop handles one
+run at a time, so that a run's bits do not depend on the others of its block. Vectors are packed (see packed.py): rows
+are padded with zeros beyond their N numbers, and loops run over several rows at once, since compiled loops are slow on
+short rows and on the remainder of a row.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from featlearn.engines.cpu.network import Buffers, Data, Network, gradient_of, of_run, place
 from featlearn.engines.cpu.sums import add, dot
-from featlearn.tiles import uncounted
+from featlearn.tiles import without_reference_counts
 
 Array = NDArray[Any]
 
 
 @njit(cache=True, error_model="numpy")
 def add_multiple(start: Array, factors: Array, part: Array, out: Array, finite: Array) -> None:
-    """Write start + factor part, [b, rows, width], into ``out``; is the sum of its squares ``finite``?"""
-    start, factors, part, out, finite = uncounted((start, factors, part, out, finite))
+    """Write start + factor part, [b, rows, width], into ``out``; ``finite``: is the sum of its squares?"""
+    start, factors, part, out, finite = without_reference_counts((start, factors, part, out, finite))
     b = len(out)
     starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
     for lane in range(b):
@@ -37,7 +37,7 @@ def inner(u: Array, v: Array, initial: Array, square0: Array, size: int, out: Ar
 
     initial: W0. square0 [b]: <W0, W0>. size: f width.
     """
-    u, v, initial, square0, out = uncounted((u, v, initial, square0, out))
+    u, v, initial, square0, out = without_reference_counts((u, v, initial, square0, out))
     b = len(out)
     us, vs, starts = u.reshape(b, -1), v.reshape(b, -1), initial.reshape(b, -1)
     for lane in range(b):
@@ -61,8 +61,12 @@ def gradient(
 
     batch [b, n]: sample weights. See GramEngine.gradient.
     """
-    start, factors, part, out, squares = uncounted((start, factors, part, out, squares))
-    data, batch, buffers = uncounted(data), uncounted(batch), uncounted(buffers)
+    start, factors, part, out, squares = without_reference_counts((start, factors, part, out, squares))
+    data, batch, buffers = (
+        without_reference_counts(data),
+        without_reference_counts(batch),
+        without_reference_counts(buffers),
+    )
     b, size = len(out), len(buffers.z)
     starts, parts, outs = start.reshape(b, -1), part.reshape(b, -1), out.reshape(b, -1)
     for lane in range(b):

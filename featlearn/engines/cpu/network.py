@@ -1,4 +1,4 @@
-"""The network of one run and its gradient, as the compiled loops take them (numba)."""
+"""The network of one run and its gradient, for the compiled loops (numba)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[Any]
 
 
 class Network(NamedTuple):
-    """What all runs of a block share: activation and loss by number, and whether the second layer is trained."""
+    """Shared by all runs of a block: activation and loss by number, and whether the second layer is trained."""
 
     activation: int
     loss: int
@@ -25,9 +25,9 @@ class Network(NamedTuple):
 
 
 class Incidence(NamedTuple):
-    """Which patches the samples show: shown [b, s, n] or of one run [s, n]; times [s], the network's scale in it.
+    """Which patches the samples show: shown [b, s, n] or of one run [s, n]; times [s], including the scale.
 
-    common [s]: of how many common patches a slot shows one, 0 where it shows the sample's own.
+    common [s]: how many common patches a slot chooses from, 0 where it shows the sample's own.
     """
 
     shown: Array
@@ -44,7 +44,7 @@ class Data(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a gradient works in: z, active, share [f width], sums [C, width], outputs [C, n], losses [n].
+    """Scratch buffers of a gradient: z, active, share [f width], sums [C, width], outputs [C, n], losses [n].
 
     second [f, C] and columns [C, f]: the second layer and its transpose, constant unless trained.
     """
@@ -60,7 +60,7 @@ class Buffers(NamedTuple):
 
 
 def network_of(problem: Problem) -> Network:
-    """Return the numbers of a problem's network."""
+    """Return a problem's network in numbers."""
     return Network(activation_kind(problem.activation.name), loss_kind(problem.loss.name), problem.trained)
 
 
@@ -78,7 +78,7 @@ def data_of(problem: Problem) -> Data:
 
 
 def buffers_of(problem: Problem, data: Data) -> Buffers:
-    """Return what the gradients of a problem work in."""
+    """Return the scratch buffers for the gradients of a problem."""
     second = np.ascontiguousarray(problem.head.numpy())
     (f, n_outputs), width, dtype = second.shape, data.gram.shape[2], second.dtype
     shapes: Any = *[(f * width,)] * 3, (n_outputs, width), (n_outputs, problem.n_samples), (problem.n_samples,)
@@ -95,7 +95,7 @@ def of_run(data: Data, lane: int) -> Data:
 
 @njit(error_model="numpy", inline="always")
 def place(start: Array, factor: float, part: Array, shifted: bool, network: Network, buffers: Buffers) -> None:
-    """Take the alignments of start + factor part, two packed vectors of one run, and a trained second layer."""
+    """Write the alignments of start + factor part, packed vectors of one run, and a trained second layer."""
     size, (f, n_outputs) = len(buffers.z), buffers.second.shape
     combine(start[size : 2 * size], factor, part[size : 2 * size], shifted, buffers.z)
     if network.trained:
@@ -108,7 +108,7 @@ def place(start: Array, factor: float, part: Array, shifted: bool, network: Netw
 
 @njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def gradient_of(buffers: Buffers, data: Data, batch: Array, network: Network, out: Array) -> None:
-    """Write the gradient of one run into ``out``, packed, at the point that ``place`` has taken."""
+    """Write the gradient of one run into ``out``, packed, at the point that ``place`` has set."""
     size, (f, n_outputs), width = len(buffers.z), buffers.second.shape, buffers.sums.shape[1]
     find_outputs(buffers, data, network)
     loss_slopes(network.loss, buffers.outputs, data.labels, batch, buffers.outputs)
@@ -126,7 +126,7 @@ def gradient_of(buffers: Buffers, data: Data, batch: Array, network: Network, ou
 
 @njit(error_model="numpy", inline="always")
 def mean_loss_of(buffers: Buffers, data: Data, network: Network) -> Any:
-    """Return the loss of one run on its whole training set, at the point that ``place`` has taken."""
+    """Return the loss of one run on its whole training set, at the point that ``place`` has set."""
     find_outputs(buffers, data, network)
     loss_values(network.loss, buffers.outputs, data.labels, buffers.losses)
     total = buffers.losses.dtype.type(0)
@@ -146,7 +146,7 @@ def find_outputs(buffers: Buffers, data: Data, network: Network) -> None:
 
 @njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def gather(per_patch: Array, incidence: Incidence, out: Array) -> None:
-    """Add up what each sample shows, [C, N] -> [C, n]."""
+    """Sum over the patches that each sample shows, [C, N] -> [C, n]."""
     shown, times, _ = incidence
     out[:] = 0
     for c in range(len(out)):
@@ -157,9 +157,9 @@ def gather(per_patch: Array, incidence: Incidence, out: Array) -> None:
 
 @njit(error_model="numpy", fastmath={"contract"}, inline="always")
 def share_out(per_sample: Array, incidence: Incidence, out: Array) -> None:
-    """Add up over the samples that show each patch, [C, n] -> [C, N], the transpose of ``gather``.
+    """Sum over the samples that show each patch, [C, n] -> [C, N], the transpose of ``gather``.
 
-    Many samples in a row may show one common patch: its sum is no chain of loads and stores.
+    Many consecutive samples may show one common patch: its sum is kept in registers, not stored at every sample.
     """
     shown, times, common = incidence
     out[:] = 0

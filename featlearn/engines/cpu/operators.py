@@ -1,4 +1,4 @@
-"""What Lanczos' method on a CPU applies to its vectors, a run at a time (numba): the Hessian in one of its forms."""
+"""The Hessian as Lanczos' method on a CPU multiplies with it, a run at a time, in one of three forms (numba)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from featlearn.tiles import multiply
 
 Array = NDArray[Any]
 
-SPAN, COORDINATES, MATRIX = 0, 1, 2  # what c and a are, and what is known of H
+SPAN, COORDINATES, MATRIX = 0, 1, 2  # coefficients and alignments; coordinates; H as a matrix
 
 
 class Operator(NamedTuple):
-    """H of every run, or of one: what it is made of; G or the matrix itself [b, N, width]; F' and F [b, N, width].
+    """H of every run, or of one: its parts; G or the matrix itself [b, N, width]; F' and F [b, N, width].
 
-    kernel [b, q, width]: of G. What a form does not need may be empty. See WideCoordinates for the factors F.
+    kernel [b, q, width]: of G. Arrays that a form does not use may be empty. See WideCoordinates for the factors F.
     """
 
     linear: Linear
@@ -31,7 +31,7 @@ class Operator(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a product with H works in: z [f, width], sums [1, width] and outputs [1, n]."""
+    """Scratch buffers of a product with H: z [f, width], sums [1, width] and outputs [1, n]."""
 
     z: Array
     sums: Array
@@ -54,7 +54,7 @@ def product(form: int, a: Array, operator: Operator, buffers: Buffers, out: Arra
     elif form == SPAN:
         out[:] = a
         weigh(out, operator.linear, buffers.sums, buffers.outputs)
-        leave(out, operator.kernel)
+        project_out(out, operator.kernel)
     else:
         multiply(a, operator.rows, buffers.z)
         weigh(buffers.z, operator.linear, buffers.sums, buffers.outputs)
@@ -69,8 +69,8 @@ def add_multiple(out: Array, factor: float, v: Array) -> None:
 
 
 @njit(error_model="numpy")
-def leave(c: Array, kernel: Array) -> None:
-    """Take from coefficients [f, width] their part in the kernel of G."""
+def project_out(c: Array, kernel: Array) -> None:
+    """Subtract from coefficients [f, width] their component in the kernel of G."""
     for r in range(len(c)):
         for none in kernel:
             add_multiple(c[r], -dot(c[r], none), none)

@@ -1,4 +1,4 @@
-"""Vectors of the Gram engine with all numbers of a run side by side, for compiled loops to take in one pass."""
+"""Vectors of the Gram engine with all numbers of a run contiguous in memory, for compiled loops in one pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featlearn.tiles import padded
 
 
 class Layout(NamedTuple):
-    """How many filters f, distinct patches N and trained numbers of the second layer for a filter: C, or 0."""
+    """Filters f, distinct patches N, and trained second-layer weights per filter: C, or 0."""
 
     n_filters: int
     n_patches: int
@@ -37,8 +37,8 @@ def pack(alpha: Tensor, coef: Tensor, align: Tensor, second: Tensor | None = Non
 class PackedVector(LazyVector):
     """A Vector with one part [b, rows, width]: f rows of coefficients, f of alignments, and zeros beyond N numbers.
 
-    The rows behind them begin with alpha, and hold the second layer where it is trained. A gradient takes the terms of
-    a sum apart. square [b]: of the norm of the part, where it is known.
+    The rows after them hold alpha, then the second layer where it is trained. A gradient reads the terms of a sum
+    separately. square [b]: the squared norm of the part, where it is known.
     """
 
     layout: Layout
@@ -54,7 +54,7 @@ class PackedVector(LazyVector):
 
     @cached_property
     def _sum(self) -> tuple[Tensor, Tensor]:
-        """The numbers of start + factor * part, and what ``finite`` says of them, from one pass."""
+        """The numbers of start + factor * part, and the result of ``finite`` for them, from one pass."""
         (part,), start = self.parts, cast(Tensor, self.start)
         rows, finite = torch.empty_like(part), torch.empty(len(part), dtype=torch.bool)
         loops.add_multiple(*(x.numpy() for x in (start, self.factors, part, rows, finite)))

@@ -1,6 +1,7 @@
-"""Replays a tape (see tape.py) on a CPU, a run at a time: its vectors stay in the first cache for many steps (numba).
+"""Replays a tape (see tape.py) on a CPU, a run at a time: its vectors stay in the L1 cache for many steps (numba).
 
-An operation is [code, out, u, v, a]: which of the tape's vectors or numbers it writes and reads, v = -1 for none.
+An operation is [code, out, u, v, a]: its code, then the places of the vectors or numbers that it writes and reads,
+v = -1 for none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from featlearn.engines.cpu.loops import inner_of
 from featlearn.engines.cpu.network import Buffers, Data, Network, gradient_of, mean_loss_of, of_run, place
 from featlearn.engines.cpu.sums import add
 from featlearn.engines.tape import CODES, DIVERGED, FITTED
-from featlearn.tiles import uncounted
+from featlearn.tiles import without_reference_counts
 
 Array = NDArray[Any]
 Start = tuple[Array, Array]  # W0 and <W0, W0>, of all runs or of one
@@ -24,7 +25,7 @@ _GRADIENT, _FULL_GRADIENT, _ADD, _SCALE, _INNER, _INVERSE_ROOT, _MULTIPLY, _ROOT
 
 
 class Work(NamedTuple):
-    """The vectors of one run [v, .], where each of the tape's stands, the squares of sums there, and 1/n [n]."""
+    """Scratch of one run: vectors [v, .], the row of each vector of the tape, squared norms of sums, and 1/n [n]."""
 
     vectors: Array
     places: Array
@@ -49,7 +50,7 @@ def operate(
         numbers[out] = numbers[a]
         if numbers[a] < 0.0:
             numbers[out] = 0.0
-        numbers[out] = 1 / math.sqrt(numbers[out])  # rounded, and rounded again, as in engines/numbers.py
+        numbers[out] = 1 / math.sqrt(numbers[out])  # rounded twice, as in engines/algebra.py
         numbers[out] = 1 / numbers[out]
     elif code == _RATIO:
         numbers[out] = numbers[u] / numbers[a] if numbers[a] > 0.0 and math.isfinite(numbers[a]) else 0.0
@@ -72,7 +73,7 @@ def operate(
 
 @njit(error_model="numpy")
 def copy(x: Array, out: Array) -> None:
-    """Write x into ``out``; an assignment of arrays would compile what it says where their sizes differ."""
+    """Write x into ``out``; an array assignment would also compile the error for different sizes."""
     for i in range(len(out)):
         out[i] = x[i]
 
@@ -93,18 +94,22 @@ def replay(
     work: Work,
     out: Array,
 ) -> None:
-    """Take ``n_steps`` steps from step ``first`` on with the runs that still move.
+    """Take ``n_steps`` steps from step ``first`` on in the runs that have not ended.
 
-    tape: operations; results, where a step leaves the successors of the vectors 0, 1, ... that it reads, the first of
-    which is w; numbers [b, .], its constants and room for what it computes. starts, out [m, b, .]: these vectors before
+    tape: operations; results, the places of the successors of the vectors 0, 1, ..., the first of which is w; numbers
+    [b, .], its constants and space for computed ones. starts, out [m, b, .]: these vectors before
     and after. batches [b, T, n]: of every step, the last of them of all that follow. level: of the mean loss at which a
     run has fitted, NaN for none. status: end and stopped [b], see loop.state.State; both are written.
     """
-    operations, results, numbers = uncounted(tape)
-    (end, stopped), (weights, square0) = uncounted(status), uncounted(initial)
-    data, work, buffers = uncounted(data), uncounted(work), uncounted(buffers)
+    operations, results, numbers = without_reference_counts(tape)
+    (end, stopped), (weights, square0) = without_reference_counts(status), without_reference_counts(initial)
+    data, work, buffers = (
+        without_reference_counts(data),
+        without_reference_counts(work),
+        without_reference_counts(buffers),
+    )
     vectors, places, squares, _ = work
-    starts, batches, out = uncounted((starts, batches, out))
+    starts, batches, out = without_reference_counts((starts, batches, out))
     m, last = len(starts), batches.shape[1] - 1
     for lane in range(len(end)):
         run, start = of_run(data, lane), (weights[lane], square0[lane])

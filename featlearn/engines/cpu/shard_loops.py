@@ -1,8 +1,8 @@
-"""The hot loops of micro-batches on a CPU (numba); engines/span/engine.py holds the same as plain batched torch.
+"""The hot loops of micro-batches on a CPU (numba); engines/span/engine.py has the same in plain batched torch.
 
-A micro-batch has a few columns, the patches it shows, and as many rows as there are filters. So its numbers are laid
-out with the filters side by side, [N', F], F = f and zeros up to whole vector registers: every inner loop runs over
-filters. Each micro-batch is treated by itself, its entries in an order of their own: its bits depend on no other.
+A micro-batch has few patches N', and f filters. So its numbers are stored with the filters contiguous, [N', F], F = f
+padded with zeros to whole vector registers: every inner loop runs over filters. Each micro-batch is computed separately
+and sums its own entries in a fixed order, so that its bits do not depend on the others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def split(rows: Array, patches: Array, f: int, out: Array) -> None:
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def mean(coef: Array, patches: Array, gram: Array, out: Array, squares: Array) -> None:
-    """Write the mean of the directions of a run's micro-batches, packed, into ``out``, its squares [b] beside.
+    """Write the mean of directions over a run's micro-batches, packed, into ``out``, squared norms into ``squares``.
 
     coef [b s, N', F]. gram [b, N, width]: G and columns of zeros.
     """
@@ -110,7 +110,7 @@ def gradient(
 
 @njit(error_model="numpy", fastmath={"contract"})
 def gather(per_patch: Array, shown: Array, times: Array, out: Array) -> None:
-    """Add up what each sample shows, [N'] -> [n']."""
+    """Sum over the patches that each sample shows, [N'] -> [n']."""
     for i in range(len(out)):
         out[i] = 0
         for j in range(len(times)):
@@ -119,7 +119,7 @@ def gather(per_patch: Array, shown: Array, times: Array, out: Array) -> None:
 
 @njit(error_model="numpy", fastmath={"contract"})
 def share_out(per_sample: Array, shown: Array, times: Array, out: Array) -> None:
-    """Add up over the samples that show each patch, [n'] -> [N'], the transpose of ``gather``."""
+    """Sum over the samples that show each patch, [n'] -> [N'], the transpose of ``gather``."""
     out[:] = 0
     for i in range(len(per_sample)):
         for j in range(len(times)):

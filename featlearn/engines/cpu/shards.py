@@ -1,4 +1,4 @@
-"""Micro-batches of the Gram engine on a CPU: gradients from compiled loops, the numbers of engines/span/engine.py."""
+"""Micro-batches of the Gram engine on a CPU: gradients from compiled loops, as in span/engine.py."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from featlearn.tiles import padded
 
 @dataclass(frozen=True, kw_only=True)
 class ShardVector(Vector):
-    """A Vector of micro-batches with parts coef and align [b s, N', F], filters side by side (see shard_loops.py).
+    """A Vector of micro-batches with parts coef and align [b s, N', F], filters contiguous (see shard_loops.py).
 
-    alpha is 0: W0 is of no micro-batch. A sum u + a * v keeps its terms apart until its numbers are asked for.
+    alpha is 0: a micro-batch has no part along W0. A sum u + a * v keeps its terms separate until its numbers are used.
 
-    n_filters: f. start: the numbers that factor * parts is added to, if any. square [b s]: of the parts, where known.
+    n_filters: f. start: the numbers that factor * parts is added to, if any. square [b s]: of their norm, where known.
     """
 
     n_filters: int
@@ -85,9 +85,9 @@ class ShardVector(Vector):
 
 
 class ShardEngine:
-    """What rules ask of the micro-batches ``samples`` [b, s, n'] of a whole engine, whose G it reads in place.
+    """The engine of the micro-batches ``samples`` [b, s, n'] of a whole engine, whose G it reads in place.
 
-    gram [b, N, width], times [s]: as of network.Data. For everything else there is ``plain``.
+    gram [b, N, width], times [s]: those of network.Data. ``plain`` serves everything that is not compiled.
     """
 
     provides = GramEngine.provides
@@ -129,7 +129,7 @@ class ShardEngine:
         return ShardVector((coef, align), n_filters=w.n_filters, square=squares)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>, [b s] (see GramEngine.inner); of a gradient with itself it is known."""
+        """Return <u, v>, [b s] (see GramEngine.inner); <g, g> of a gradient is stored with it."""
         u, v = cast(ShardVector, u), cast(ShardVector, v)
         if u is v and u.square is not None:
             return u.square if u.factor is None else u.factors.square() * u.square
@@ -153,7 +153,7 @@ def split(w: PackedVector, patches: Tensor) -> ShardVector:
 
 
 def mean(u: ShardVector, patches: Tensor, gram: NDArray[Any], layout: Layout) -> PackedVector:
-    """Return the mean over a run's micro-batches, packed: what falls on one patch is added up over those that show it.
+    """Return the mean over a run's micro-batches, packed: coefficients of one patch are summed over those that show it.
 
     patches [b s, N']. gram [b, N, width]: G and columns of zeros.
     """

@@ -1,9 +1,10 @@
-"""One end of the spectrum of a symmetric tridiagonal matrix T, as Lanczos' method asks for it again and again (numba).
+"""One end of the spectrum of a symmetric tridiagonal matrix T, as Lanczos' method needs it repeatedly (numba).
 
-Where all pivots of x - T are positive, x lies above the spectrum, and there Newton's method on the characteristic
-polynomial, whose logarithmic derivative is the sum of d'_i / d_i over the pivots d_i, falls to the largest eigenvalue
-(Parlett 1998, ch. 3 and 7). Its vector is joined from the pivots that run down and those that run up (Parlett & Dhillon
-1997, Linear Algebra Appl. 267): the last entry, by which Lanczos' method judges itself, is right however small it is.
+Where all pivots of x - T are positive, x lies above the spectrum. From there Newton's method on the characteristic
+polynomial, whose logarithmic derivative is the sum of d'_i / d_i over the pivots d_i, decreases to the largest
+eigenvalue (Parlett 1998, ch. 3 and 7). Its vector combines the pivots of the factorizations from the top and from the
+bottom (Parlett & Dhillon 1997, Linear Algebra Appl. 267): the last entry, from which Lanczos' method computes its
+residual, has a small relative error however small it is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 def above(x: float, sign: float, diagonal: Array, squares: Array) -> float:
     """Return p'(x) / p(x) of the characteristic polynomial p of sign T; NaN where x is not above its spectrum.
 
-    diagonal: that of T, [s]. squares: of the entries beside it, [s - 1] or more.
+    diagonal: that of T, [s]. squares: of the off-diagonal entries, [s - 1] or more.
     """
     pivot, slope, total = x - sign * diagonal[0], 1.0, 0.0
     for i in range(1, len(diagonal)):
@@ -36,7 +37,7 @@ def above(x: float, sign: float, diagonal: Array, squares: Array) -> float:
 
 @njit(cache=True, error_model="numpy")
 def end(sign: float, diagonal: Array, squares: Array, guess: float) -> float:
-    """Return the largest eigenvalue of sign T, best from a ``guess`` a little above it."""
+    """Return the largest eigenvalue of sign T, fastest from a ``guess`` a little above it."""
     low, high = -math.inf, -math.inf
     for i in range(len(diagonal)):
         reach = math.sqrt(squares[i - 1]) if i else 0.0
@@ -64,7 +65,7 @@ def end(sign: float, diagonal: Array, squares: Array, guess: float) -> float:
 def vector(x: float, sign: float, diagonal: Array, squares: Array, out: Array) -> None:
     """Write the unit eigenvector of T [s] at the eigenvalue ``x`` of sign T into ``out``, where it is simple.
 
-    It is that of the matrix with the positive entries sqrt(squares) beside the diagonal.
+    T has the positive off-diagonal entries sqrt(squares).
     """
     size = len(diagonal)
     down, up = np.empty(size), np.empty(size)

@@ -1,1 +1,1 @@
-"""The weight engine: explicit parameters, gradients by autograd. Slow and obvious: the oracle of the Gram engine."""
+"""The weight engine: explicit parameters, gradients by autograd. Slow and simple: the reference for the Gram engine."""

@@ -1,4 +1,4 @@
-"""What the engines with explicit parameters share: coordinates, and gradients by autograd of the samples' losses."""
+"""Shared by the engines with explicit parameters: coordinates, and gradients of the samples' losses by autograd."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class AutogradEngine(ABC):
 
     @abstractmethod
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
-        """Return the loss of every training sample, [b, n], differentiable in the leaves of w as often as you like.
+        """Return the loss of every training sample, [b, n], differentiable in the leaves of w any number of times.
 
-        labels [b, n] stand in for the training set's own where given.
+        labels [b, n]: those of the training set unless given.
         """
 
     def initial(self) -> Vector:
@@ -52,7 +52,7 @@ class AutogradEngine(ABC):
 
     @abstractmethod
     def double(self) -> Self:
-        """Return the engine with what its losses read in float64."""
+        """Return the engine with the data of its losses in float64."""
 
     def curvature(self, w: Vector, batch: Tensor) -> AutogradCurvature:
         """Return the Hessian at w of sum_i batch_i loss_i."""

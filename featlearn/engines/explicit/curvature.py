@@ -1,7 +1,7 @@
 """The Hessian of a loss of explicit weights, by products with vectors: autograd twice, never finite differences.
 
-It knows nothing of what the loss is made of: it needs the losses [b, n] of the samples as a differentiable function of
-the weights, with every run's losses a function of its own weights alone.
+It applies to any losses [b, n] of the samples that are a differentiable function of the weights, where every run's
+losses depend on its own weights alone.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ AT_ONCE = 64  # products in one call
 class AutogradCurvature:
     """The Hessian at w of sum_i batch_i losses(w)_i; see the protocol Curvature.
 
-    Up to DENSE parameters from the whole matrix, beyond by Lanczos. The trace is exact and costs one product with
-    the Hessian for every parameter. All is computed in float64, as products of single ones overflow; where H itself
-    does, what is asked of it is NaN.
+    Eigenvalues come from the whole matrix up to DENSE parameters, beyond that from Lanczos' method. The trace is exact
+    and costs one product with the Hessian for every parameter. Everything is computed in float64, since products in
+    float32 overflow; where H itself overflows, the results are NaN.
     """
 
     def __init__(self, losses: Callable[[Vector], Tensor], w: Vector, batch: Tensor) -> None:
-        """``losses`` takes w in float64, w may be in another precision: what is returned has that."""
+        """``losses`` takes w in float64; w may have another precision, which the results share."""
         self._dtype = batch.dtype
         self._leaves = tuple(leaf.detach().double().requires_grad_() for leaf in w.leaves)
         total = (batch.double() * losses(Vector(self._leaves))).sum()
@@ -57,7 +57,7 @@ class AutogradCurvature:
         return self._vector(self._product(torch.cat([leaf.double().flatten(1) for leaf in v.leaves], 1)))
 
     def _product(self, x: Tensor, *, several: bool = False) -> Tensor:
-        """Return H x for x [b, D], or for ``several`` at once [s, b, D]."""
+        """Return H x for x [b, D], or with ``several`` for [s, b, D]."""
         if not self._gradient.requires_grad:  # a loss that is linear in all of w
             return torch.zeros_like(x)
         found = torch.autograd.grad(

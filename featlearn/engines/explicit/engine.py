@@ -1,6 +1,6 @@
-"""The weight engine: explicit weights in an ``nn.Module``, gradients by autograd. Slow and obvious.
+"""The weight engine: explicit weights in an ``nn.Module``, gradients by autograd. Slow and simple.
 
-It is the oracle of the Gram engine, with which it shares draws but no gradient, and the home of rules that need
+It is the reference for the Gram engine, with which it shares draws but no gradient, and it runs the rules that need
 coordinates. A block's runs are lanes of one vectorised call (torch.func), on CPU or CUDA.
 """
 
@@ -136,13 +136,13 @@ class WeightEngine(PatchEngine, AutogradEngine):
     def observe(self, w: Vector) -> Observation:
         """Describe w as alpha W0 + C V + rest over the vectors V, alpha and C by least squares; residual is |rest|.
 
-        Across the data's span only W0 can remain, which gives alpha (1 where W0 has nothing there); C follows.
+        Orthogonally to the data's span only W0 has a part, which gives alpha (1 where W0 has none); C follows.
         """
         weights, start = self._joined(w), self._joined(self._initial)
-        across, start_across = weights - self._onto_span(weights), start - self._onto_span(start)
-        square = start_across.square().sum((1, 2))
-        enough = square > 1e-16 * start.square().sum((1, 2))  # else what is left of W0 is rounding
-        alpha = torch.where(enough, (across * start_across).sum((1, 2)) / square, 1.0)[:, None, None]
+        outside, start_outside = weights - self._onto_span(weights), start - self._onto_span(start)
+        square = start_outside.square().sum((1, 2))
+        enough = square > 1e-16 * start.square().sum((1, 2))  # else the remainder of W0 is rounding
+        alpha = torch.where(enough, (outside * start_outside).sum((1, 2)) / square, 1.0)[:, None, None]
         coef = (weights - alpha * start) @ self._pinv
         return Observation(
             align=self.align(w),
@@ -152,7 +152,7 @@ class WeightEngine(PatchEngine, AutogradEngine):
             coef=coef[..., : self.problem.composed.squares.shape[1]],
             weight_gram=w.leaves[0] @ w.leaves[0].mT,
             outputs=self.outputs(w),
-            residual=(across - alpha * start_across).flatten(1).norm(dim=1),
+            residual=(outside - alpha * start_outside).flatten(1).norm(dim=1),
         )
 
     def _onto_span(self, rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The weight engine for a landscape: a loss written out in models/, a block's runs being lanes of one batched call."""
+"""The weight engine for a landscape: a loss defined in models/, the runs of a block lanes of one batched call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featlearn.models.landscape import Landscape
 
 
 class LandscapeEngine(AutogradEngine):
-    """Parameters are the landscape's leaves; what its loss reads besides them is drawn once, and never trained."""
+    """Parameters are the landscape's leaves; the data of its loss are drawn once, and never trained."""
 
     provides = frozenset({"coordinates"})
 
@@ -33,7 +33,7 @@ class LandscapeEngine(AutogradEngine):
         dtype: torch.dtype = torch.float64,
         device: str = "cpu",
     ) -> None:
-        """Draw every run from its own seed; the models of a block differ in real numbers only, which the draws hold."""
+        """Draw every run from its own seed; the models of a block differ only in real numbers, part of the draws."""
         runs = list(zip(models, datas, seeds, strict=True))
 
         def stacked(draws: Sequence[tuple[np.ndarray, ...]]) -> tuple[Tensor, ...]:
@@ -52,21 +52,21 @@ class LandscapeEngine(AutogradEngine):
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
         """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone.
 
-        Raises ValueError for labels, which a landscape does not have.
+        Raises ValueError for labels: a landscape has none to replace.
         """
         if labels is not None:
-            raise ValueError("a landscape has no labels that others could stand in for")
+            raise ValueError("a landscape has no labels to replace")
         losses: Tensor = self._losses(w.leaves, self._given)
         return losses.reshape(self.labels.shape)
 
     def double(self) -> LandscapeEngine:
-        """Return the engine with what was drawn in float64."""
+        """Return the engine with its draws in float64."""
         exact = copy(self)
         exact._given = tuple(array.double() for array in self._given)
         return exact
 
     def view(self, w: Vector, probe: Vector, **seen: Any) -> View:
-        """Show the point w to trackers; mistakes are there where the data have classes."""
+        """Show the point w to trackers; mistakes are None unless the data have classes."""
         margins = self._margins(w.leaves, self._given)
         wrong = mistakes(margins) if margins.numel() else None
         return View(w=w, probe=probe, losses=self.losses(w), mistakes=wrong, **seen)
@@ -74,7 +74,7 @@ class LandscapeEngine(AutogradEngine):
     def shards(self, loss: Loss, size: int) -> Shards:
         """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in.
 
-        Each costs as much as the whole set, of which it is a weighting: what was drawn need not be drawn by sample.
+        Each costs as much as the whole set: it is that set with other sample weights, as draws need not be per sample.
         """
         if size == loss.size:
             return whole(loss)

@@ -1,4 +1,4 @@
-"""The Gram engine on a GPU: all steps between host synchronisations in one launch, a network on chip (Triton)."""
+"""The Gram engine on a GPU: all steps between host synchronisations in one launch, each network on chip (Triton)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from featlearn.engines.tape import Program
 from featlearn.functions import activation, loss
 
 RunStatus = tuple[Tensor, Tensor]
-LEAVES = ("alphas", "coefs", "aligns", "seconds")  # of several vectors, as the kernel names them
-LEAST = 16  # rows and columns of a matrix product
-MOST = 64 * 64  # numbers in a matrix, of which the registers of a multiprocessor hold several
+LEAVES = ("alphas", "coefs", "aligns", "seconds")  # of several vectors: the kernel's argument names
+LEAST = 16  # rows and columns of a matrix product, at least
+MOST = 64 * 64  # numbers in a matrix, at most: the registers of a multiprocessor hold several such matrices
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel with its arguments by name: tensors, of which it writes over the first, and sizes."""
+    """A kernel with its arguments by name: tensors, of which it overwrites the first ones, and sizes."""
 
     kernel: Any
     tensors: dict[str, Tensor]
@@ -38,7 +38,7 @@ class Launch:
     n_warps: int
 
     def __call__(self) -> None:
-        """Run one program a network."""
+        """Run one program per network."""
         grid = (self.sizes["n_lanes"],)
         self.kernel[grid](**self.tensors, **self.sizes, **self.constants, num_warps=self.n_warps)
 
@@ -76,7 +76,7 @@ class GPUGramEngine(GramEngine):
         level: float | None,
         status: RunStatus,
     ) -> Launch:
-        """Return what ``replay`` runs, on copies of what changes."""
+        """Return the launch that ``replay`` runs, on copies of the tensors that change."""
         p, (b, f, k) = self.problem, self.problem.align0.shape
         vectors = [torch.stack(leaves) for leaves in zip(*(v.leaves for v in given), strict=True)]
         changing = dict(zip(LEAVES, vectors, strict=False)) | {"ends": status[0].clone(), "stops": status[1].clone()}
@@ -105,7 +105,7 @@ class GPUGramEngine(GramEngine):
 
 
 def padded_shape(problem: Problem) -> tuple[int, int, int, int]:
-    """Return filters, patches, samples and outputs as the kernel takes them: powers of two."""
+    """Return filters, patches, samples and outputs padded for the kernel: powers of two."""
     _, f, k = problem.align0.shape
     return _padded(f), _padded(k), _padded(problem.n_samples), _padded(problem.n_outputs, least=1)
 
@@ -121,10 +121,10 @@ def fits(problem: Problem) -> bool:
 
 
 def n_warps(size: int, dtype: torch.dtype) -> int:
-    """Return how many warps share matrices of ``size`` numbers: in float32 so many that a thread's registers suffice.
+    """Return how many warps share matrices of ``size`` numbers: in float32 enough that a thread's registers suffice.
 
-    In float64, where they spill in any case, as few as need least instructions: tensor cores make the products, in
-    tiles so large that more warps would do the same work twice. Counted in the code compiled for sm_90, not timed
+    In float64 registers spill in any case, so as few as give the fewest instructions: tensor cores compute the products
+    in tiles so large that more warps would repeat work. Counted in the code compiled for sm_90, not timed
     (``python -m featlearn.bench.compiled``).
     """
     return max(1, size // 256 if dtype == torch.float32 else min(4, size // 512))
@@ -132,7 +132,7 @@ def n_warps(size: int, dtype: torch.dtype) -> int:
 
 @cache
 def kernel(text: str) -> Any:
-    """Compile a kernel's source, which Triton wants to find in a file."""
+    """Compile a kernel's source, which Triton reads from a file."""
     name, names = f"<featlearn kernel {zlib.crc32(text.encode()):x}>", dict(vars(kernels))
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     exec(compile(text, name, "exec"), names)

@@ -1,8 +1,8 @@
-"""The formulas of the Gram engine as Triton compiles them for a GPU; span/engine.py is their plain twin.
+"""The formulas of the Gram engine in Triton, for a GPU; span/engine.py has the same in plain torch.
 
 One program trains one run, whose matrices stay in registers. They are padded with zeros to powers of two: F rows of
 filters, P columns of distinct patches, N samples, C outputs, of which f, k, n and c are used. ACTIVATION and LOSS are
-names in functions/, whose formulas functions/device.py has.
+names in functions/; functions/device.py has their formulas.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def outputs(hidden, second, shows, scale, c: tl.constexpr):
     found = tl.zeros([N, C], hidden.dtype)
     for j in tl.static_range(c):
         of_patches = tl.sum(column_of(second, j)[:, None] * hidden, 0)
-        # what other samples show may be infinite
+        # patches of other samples may give infinite activations
         of_samples = scale * tl.sum(tl.where(shows > 0, shows * of_patches[:, None], 0.0), 0)
         found = tl.where(tl.arange(0, C)[None, :] == j, of_samples[:, None], found)
     return found
@@ -84,7 +84,7 @@ def gradient(
     ACTIVATION: tl.constexpr,
     LOSS: tl.constexpr,
 ):
-    """Return coefficients and alignments of the gradient, [F, P] both, and its part in the second layer, [F, C]."""
+    """Return coefficients and alignments of the gradient, both [F, P], and that of the second layer, [F, C]."""
     hidden = value(align, ACTIVATION)
     slopes = scale * batch[:, None] * slopes_of(outputs(hidden, second, shows, scale, c), labels, c, LOSS)
     coef, into_second = tl.zeros_like(align), tl.zeros_like(second)
@@ -93,7 +93,7 @@ def gradient(
         share = tl.sum(shows * column_of(slopes, j)[None, :], 1)
         coef += column_of(second, j)[:, None] * (slope(align, ACTIVATION) * share[None, :])
         one = tl.sum(hidden * share[None, :], 1)[:, None]
-        into_second = tl.where((output == j) & (row < f), one, into_second)  # padding may have an activation
+        into_second = tl.where((output == j) & (row < f), one, into_second)  # the activation of padding need not be 0
     return coef, tl.dot(coef, gram, input_precision="ieee", out_dtype=coef.dtype), into_second
 
 
@@ -140,7 +140,7 @@ def losses_of(outputs, labels, c: tl.constexpr, LOSS: tl.constexpr):
 
 @triton.jit
 def parts_of_classes(outputs, labels, c: tl.constexpr):
-    """Return where the right class stands, and how far every output is below the largest; -inf where none is."""
+    """Return the one-hot right class, and every output minus the largest one; -inf for padding."""
     place = tl.arange(0, outputs.shape[1])[None, :]
     padded = tl.where(place < c, outputs, float("-inf"))
     return place == labels[:, None], padded - tl.max(padded, 1)[:, None]
@@ -148,7 +148,7 @@ def parts_of_classes(outputs, labels, c: tl.constexpr):
 
 @triton.jit
 def is_finite(coef, align, others):
-    """Return whether the numbers are finite and their squares can be added, to ``others``, a sum of squares."""
+    """Return whether the numbers are finite and the sum of their squares and ``others``, a sum of squares, is."""
     return tl.sum(coef * coef + align * align) + others < float("inf")
 
 

@@ -1,7 +1,7 @@
 """The text of a Triton kernel that replays a tape (see tape.py): all steps of a run in one launch, its state on chip.
 
 The vector at place i of the tape is coef_i and align_i, second_i where the second layer is trained, and alpha_i where
-it may have a part along W0; number i is number_i. What the operations call stands in kernels.py.
+it may have a part along W0; number i is number_i. The operations call functions of kernels.py.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Source:
     parts: Sequence[str]
 
     def load(self) -> Iterator[str]:
-        """Load the constants that are used, the second layer if it is one, and the vectors before the first step."""
+        """Load the constants that are used, a fixed second layer, and the vectors before the first step."""
         operations, width = self.program.operations.tolist(), self.program.numbers.shape[1]
         computed = {out for code, out, *_ in operations if NAMES[code] in OF_NUMBERS}
         for i in sorted({int(i) for line in self.step for i in re.findall(r"number_(\d+)", line)} - computed):
@@ -71,7 +71,7 @@ class _Source:
             yield f"alpha_{i} = tl.load(alphas + {i} * n_lanes + lane)"
 
     def store(self) -> Iterator[str]:
-        """Write the vectors after the last step over those before the first."""
+        """Overwrite the vectors before the first step with those after the last."""
         for i in range(len(self.program.kept)):
             for part in self.parts:
                 yield f"store_matrix({part}s, {i} * n_lanes + lane, {part}_{i}, {SHAPES[part]})"
@@ -129,7 +129,7 @@ class _Source:
         return " + ".join(terms)
 
     def end(self, stops: bool) -> Iterator[str]:
-        """Go on to the new vectors, unless w has diverged; has it fitted?"""
+        """Move to the new vectors unless w has diverged, and check whether it has fitted."""
         w = self.program.results[0]
         others = [f"inner(second_{w}, second_{w})"] if "second" in self.parts else []
         others += [] if w in self.in_span else [f"alpha_{w} * alpha_{w}"]

@@ -1,1 +1,1 @@
-"""The Gram engine in plain batched torch: the formulas to read, and the twin of the compiled ones."""
+"""The Gram engine in plain batched torch: the readable formulas, and the reference for the compiled ones."""

@@ -13,7 +13,7 @@ from featlearn.linalg import eigh
 class Coordinates:
     """The patches X = F Q with orthonormal rows Q, from the eigenvalues of their Gram matrix G [b, N, N].
 
-    G may be singular: a patch may be another's negative, and there may be more patches than dimensions.
+    G may be singular: one patch may be the negative of another, or there may be more patches than dimensions.
     """
 
     def __init__(self, gram: Tensor) -> None:
@@ -21,13 +21,13 @@ class Coordinates:
 
     @cached_property
     def _roots(self) -> tuple[Tensor, Tensor]:
-        """Square roots of G's eigenvalues [b, N], rising, and its eigenvectors [b, N, N], as columns."""
+        """Square roots of G's eigenvalues [b, N], ascending, and its eigenvectors [b, N, N], as columns."""
         values, vectors = eigh(self.gram)
         return values.clamp(min=0).sqrt(), vectors
 
     @cached_property
     def _counts(self) -> Tensor:
-        """Which of the roots are not rounding of zero, [b, N]."""
+        """Which of the roots are nonzero up to rounding, [b, N]."""
         roots = self._roots[0]
         return roots > 1e-7 * roots[:, -1:]
 

@@ -1,12 +1,12 @@
-"""The Hessian of the training loss in the Gram engine: exact, batched, and without the dimension.
+"""The Hessian of the training loss in the Gram engine: exact, batched, at a cost independent of the dimension.
 
-Differentiating the gradient of engine.py once more along a direction, which changes the pre-activations by dz and a
-trained second layer by dV, gives H u as weights on the patches, and on the second layer,
+The derivative of the gradient in engine.py along a direction u, which changes the pre-activations by dz and a trained
+second layer by dV, gives H u as weights on the patches, and on the second layer,
 
     act'(z) (V dshare' + dV share') + act''(z) dz (V share'),     act(z) dshare + act'(z) dz share,
 
 with dF that of the outputs, dshare the share of dD = c l''(F) dF, and c the weights of the samples. Where act'' = 0
-almost everywhere and the second layer is fixed only the first term is left: H, where it exists, is J' c l'' J with the
+almost everywhere and the second layer is fixed only the first term remains: H, where it exists, is J' c l'' J with the
 Jacobian J of the outputs, and its nonzero spectrum is that of the n C x n C matrix R' J J' R with R R' = c l''.
 
 Everything is computed in float64.
@@ -28,8 +28,8 @@ from featlearn.engines.span.coordinates import Coordinates
 from featlearn.engines.span.head import Head
 from featlearn.linalg import eigh, eigvalsh, product
 
-LARGE = 2.0**300  # from which on slopes are scaled before they are multiplied
-DENSE = 64  # the largest matrix whose eigenvalues are found all at once
+LARGE = 2.0**300  # slopes above this are scaled before they are multiplied
+DENSE = 64  # size up to which all eigenvalues of a matrix are computed at once
 
 
 class Network(Protocol):
@@ -99,7 +99,7 @@ class GramCurvature:
         return self._engine.vector(*(x.to(self._dtype) for x in parts))
 
     def _product(self, dz: Tensor, dv: Tensor) -> tuple[Tensor, Tensor]:
-        """Return H u as weights on the patches [b, f, N] and on the second layer, from what u changes."""
+        """Return H u as weights on the patches [b, f, N] and on the second layer, from dz and dV along u."""
         outputs = self._head.outputs(self._slope * dz, self._second)
         if self._trained:
             outputs = outputs + self._head.outputs(self._active, dv)
@@ -133,7 +133,7 @@ class GramCurvature:
 
     @cached_property
     def _share(self) -> Tensor:
-        """What the samples that show a patch have of c_i l'_i, [b, N, C]."""
+        """Sum of c_i l'_i over the samples that show a patch, [b, N, C]."""
         slopes = self._problem.loss.slope(self._outputs, self._problem.labels.double())
         return self._head.per_patch(self._batch[..., None] * slopes)
 
@@ -145,13 +145,13 @@ class GramCurvature:
 
     @cached_property
     def _size(self) -> Tensor:
-        """A power of two, [b, 1]: about the largest slope where products of slopes overflow, else 1."""
+        """A power of two, [b, 1]: near the largest slope where products of slopes overflow, else 1."""
         largest = self._slope.abs().amax((1, 2))[:, None]
         large = (largest > LARGE) & largest.isfinite()
         return torch.where(large, largest.where(large, 1.0).log2().floor().exp2(), 1.0)
 
     def _jacobian_gram(self, *, diagonal: bool = False) -> Tensor:
-        """Return <grad F_ic, grad F_kc'> over the square of ``_size``, [b, n, C, n, C], or for i = k: [b, n, C, C]."""
+        """Return <grad F_ic, grad F_kc'> / ``_size``^2, [b, n, C, n, C], or for i = k: [b, n, C, C]."""
         b, n, c = self._outputs.shape
         slopes = self._slope / self._size[..., None]
         rows = slopes[:, :, None] * self._second[..., None]  # [b, f, C, N]
@@ -179,7 +179,7 @@ class GramCurvature:
 
     @property
     def _straight(self) -> bool:
-        """Whether H is its first part."""
+        """Whether H has only its first part."""
         return self._seconds is None and not self._trained
 
     def _values(self, k: int) -> Tensor:
@@ -218,7 +218,7 @@ class GramCurvature:
         units = torch.eye(size, dtype=self._align.dtype, device=self._align.device)
         matrix = torch.stack([operator(unit.expand(b, -1)) for unit in units], 1)
         values, vectors = largest(*eigh(matrix), size)
-        most = f * (self._coordinates.rank + self._trained * self._problem.n_outputs)  # beyond the span all is flat
+        most = f * (self._coordinates.rank + self._trained * self._problem.n_outputs)  # orthogonally to the span H is 0
         beyond = torch.arange(size, device=values.device) >= most[:, None]
         return values.masked_fill(beyond & values.isfinite(), 0.0), vectors
 

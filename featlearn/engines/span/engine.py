@@ -1,16 +1,17 @@
 """The Gram engine: exact training whose cost does not depend on the dimension.
 
-Every gradient row is a combination of the distinct patches X, at whatever point it is taken. So the filters never leave
+Every gradient row is a combination of the distinct patches X, at every point. So the filters always have the form
 W = alpha W0 + C X, and all that training needs is G = X X', the alignments Z = W X' and the coefficients (alpha, C).
-One gradient costs one product with G. Nothing here is approximate; the weight engine, which shares no formula with this
-file, is its test.
+One gradient costs one product with G. Nothing here is approximate; tests compare it with the weight engine, which
+shares no formula with this file.
 
 On the patches the network is a matrix of pre-activations Z. With h = act(Z), the outputs F of the samples and
-D = dLoss/dF, all the rest of a gradient is
+D = dLoss/dF, the coefficients C of a gradient are
 
     C = act'(Z) * (V share'),   share = sum of times D over the samples that show a patch, times scale,
 
-* entry by entry, V the second layer, whose own gradient is h share. A bias needs nothing: it is in G and Z.
+where * multiplies entry by entry and V is the second layer, whose gradient is h share. A bias needs no formula: it is
+part of G and Z.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from featlearn.streams.lanes import chi_squares, normals
 class GramEngine(PatchEngine):
     """Parameters as coefficients. The leaves of a Vector u = alpha W0 + C X are
 
-    alpha [b]; coef C [b, f, N]; align u X' = alpha Z0 + C G [b, f, N], carried along so that it is never recomputed;
+    alpha [b]; coef C [b, f, N]; align u X' = alpha Z0 + C G [b, f, N], updated linearly and never recomputed;
     and the second layer [b, f, C] where it is trained.
     """
 
@@ -56,7 +57,7 @@ class GramEngine(PatchEngine):
         return Vector((alpha, coef, align) if second is None else (alpha, coef, align, second))
 
     def direction(self, coef: Tensor, second: Tensor | None = None) -> Vector:
-        """Return C X, its alignments from a product in float64."""
+        """Return C X, with alignments from a product in float64."""
         align = product(coef.double(), self.problem.gram.double()).to(coef.dtype)
         return self.vector(coef.new_zeros(len(coef)), coef, align, second)
 
@@ -73,7 +74,7 @@ class GramEngine(PatchEngine):
         return sum(seconds, span + alpha_u * with_init)
 
     def align(self, w: Vector) -> Tensor:
-        """Return the pre-activations on the patches, which w carries with it."""
+        """Return the pre-activations on the patches, which w stores."""
         return w.leaves[2]
 
     def outputs(self, w: Vector) -> Tensor:
@@ -118,7 +119,7 @@ class GramEngine(PatchEngine):
         return self.vector(torch.zeros_like(alpha), *mixed)
 
     def part(self, samples: Tensor) -> GramEngine:
-        """Return the engine of micro-batches [b, s, n']: of G it sees the blocks of their own patches."""
+        """Return the engine of micro-batches [b, s, n']: their G are the blocks of their own patches."""
         return type(self)(self.problem.part(samples))
 
     def split(self, samples: Tensor, w: Vector) -> Vector:
@@ -131,7 +132,7 @@ class GramEngine(PatchEngine):
         return self.vector(own.new_zeros(b * s), torch.zeros_like(own), own, second)
 
     def mean(self, samples: Tensor, u: Vector) -> Vector:
-        """Return the mean of directions: what falls on one patch is added up over the micro-batches that show it."""
+        """Return the mean of directions: coefficients of a patch are summed over the micro-batches that show it."""
         (b, s, _), patches = samples.shape, self.problem.patches_of(samples)[0].flatten(1)
         coef, *second = (leaf.reshape(b, s, *leaf.shape[1:]) for leaf in (u.leaves[1], *u.leaves[3:]))
         places = torch.nn.functional.one_hot(patches, self.problem.gram.shape[1]).to(coef.dtype)
@@ -141,7 +142,7 @@ class GramEngine(PatchEngine):
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return the part in the span of a direction of standard normals, and the square of the whole norm, [b].
 
-        The part across the span has only its chi-square sum: nothing else of it is ever needed.
+        Of the part orthogonal to the span only the squared norm is drawn, a chi-square: nothing else of it is needed.
         """
         p = self.problem
         b, f, size = p.align0.shape
@@ -172,7 +173,7 @@ class GramEngine(PatchEngine):
 
     @cached_property
     def head(self) -> Head:
-        """The part of the network behind the activations."""
+        """The part of the network after the activations."""
         return Head(self.problem)
 
     @cached_property
@@ -180,7 +181,7 @@ class GramEngine(PatchEngine):
         return Coordinates(self.problem.gram)
 
     def observe(self, w: Vector) -> Observation:
-        """Describe w; W W' = alpha^2 W0W0' + alpha (Z0 C' + C Z0') + C G C', summed in float64 as its terms cancel."""
+        """Describe w; W W' = alpha^2 W0W0' + alpha (Z0 C' + C Z0') + C G C', summed in float64: its terms cancel."""
         p, c, (alpha, coef, align, *_) = self.problem, self.problem.composed, w.leaves
         spread, exact = alpha.double()[:, None, None], coef.double()
         cross = spread * product(p.align0.double(), exact.mT)

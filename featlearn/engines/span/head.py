@@ -10,7 +10,7 @@ from featlearn.linalg import product
 
 
 class Head:
-    """The linear part of the network behind the activations: F_i = scale sum_s times_s h' V on the patch in slot s."""
+    """The linear part of the network after the activations: F_i = scale sum_s times_s h' V on the patch in slot s."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem

@@ -1,8 +1,8 @@
 """The rules of featlearn as optimizers of torch, for any ``nn.Module`` and around any base of ``torch.optim``.
 
 ``SAM(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.1, momentum=0.9)``: every rule of ``featlearn.optim`` that
-wraps another is here under its name, the perturbation coming from that very class; ``optimizer_class`` makes one of
-your own rule. Schedulers, parameter groups, ``state_dict`` are those of any optimizer, and reach the base.
+wraps another is available under its name and computes the perturbation; ``optimizer_class`` makes an optimizer of your
+own rule. Schedulers, parameter groups and ``state_dict`` work as for any optimizer, and apply to the base.
 
 Closure style: the optimizer calls the closure wherever the rule needs a gradient::
 
@@ -13,8 +13,8 @@ Closure style: the optimizer calls the closure wherever the rule needs a gradien
 
     loss = optimizer.step(closure)
 
-Where backward passes have left gradients before, which the closure would replace, ``step`` raises. A trainer that
-accumulates micro-batches by itself takes the two-step style, or runs all of them within the closure.
+If earlier backward passes have left gradients, which the closure would replace, ``step`` raises. A trainer that
+accumulates gradients over micro-batches uses the two-step style, or runs all of them within the closure.
 
 Two-step style, for rules that need one further gradient at most (not SAMPa, mSAM and those with further closures); clip
 between the second backward and the step::
@@ -30,29 +30,29 @@ after the step too.)
 
 Further closures: ``step(closure, full=..., other=...)`` for n-SAM, DNSAM and ComponentSAM, which ask for the loss on
 the whole training set or on another mini-batch. A list of closures is one for each micro-batch, all of the same weight:
-the gradient is their mean, and mSAM perturbs each by itself::
+the gradient is their mean, and mSAM perturbs each separately::
 
     optimizer = MSAM(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.1, n_shards=4)
     optimizer.step([closure_on(part) for part in batch.chunk(4)])
 
-SAMPa calls its closure at the point ahead, and once more after the step, with the radius as it then is, for what the
-next one needs of this mini-batch. ASAM takes the rows of a parameter along its first axis for filters; what has a
-single axis keeps T = 1, as biases do in SamsungLabs' code (which goes by names, and so adapts the scales of
-normalization layers). ElementwiseASAM adapts every number. Random perturbations come from ``seed``, 0 unless given,
-which ``state_dict`` holds. Label noise is refused: the labels are the data loader's.
+SAMPa calls its closure at y+, and once more after the step, with the radius at that time, for the gradients that the
+next step needs from this mini-batch. ASAM takes the rows of a parameter along its first axis as filters; a parameter
+with a single axis has T = 1, as biases do in SamsungLabs' code (which selects by name, and so adapts the scales of
+normalization layers). ElementwiseASAM adapts every number. Random perturbations are drawn from ``seed``, 0 unless
+given, which is part of ``state_dict``. Label noise is refused: labels belong to the data loader.
 
 Radii: a group's own ``rho``, times ``rho_schedule``: "lr", or a schedule such as StepDecay(every=10, gamma=0.5). With
 "lr", the default of GSAM, the radius of a group is rho lr / rho_lr at every step, whatever scheduler
-of torch sets its lr; rho_lr is a number of the group, the lr that it was made with unless it has one of its own.
+of torch sets its lr; rho_lr is an option of the group, its initial lr unless given.
 
 Batch norm: with ``model=model`` the running statistics of a step are those of its unperturbed pass, over the
 mini-batch if there is one. n-SAM, and ComponentSAM with full or other_batch, evaluate the unperturbed weights with the
-other closure only, and the statistics are of that. Momentum-SAM and random perturbations in closure style never do, nor
-does SAMPa: there they are those of the perturbed weights, and of the point ahead. Without ``model=`` every
-pass changes them: with SAM twice a step, once at the perturbed weights.
+other closure only, and the statistics are those of that pass. Momentum-SAM and random perturbations in closure style
+have no unperturbed pass, nor has SAMPa: there the statistics are those of the perturbed weights, and of y+. Without
+``model=`` every pass changes them: with SAM twice a step, once at the perturbed weights.
 
-Mixed precision: with bfloat16 autocast nothing changes. GradScaler takes the two-step style. The first gradient is
-unscaled under the base's name, since a scaler unscales once for each optimizer; an inf in either pass skips the step
+Mixed precision: with bfloat16 autocast nothing changes. GradScaler requires the two-step style. The first gradient is
+unscaled for ``optimizer.base``, since a scaler unscales once for each optimizer; an inf in either pass skips the step
 (to clip, ``scaler.unscale_(optimizer)`` after ``restore``)::
 
     optimizer.zero_grad()
@@ -64,15 +64,16 @@ unscaled under the base's name, since a scaler unscales once for each optimizer;
     scaler.step(optimizer)
     scaler.update()
 
-DistributedDataParallel: as it stands, SAM on the joined batch, exactly. With the first backward (and its forward) in
+DistributedDataParallel: without changes, exactly SAM on the joined batch. With the first backward (and its forward) in
 ``with model.no_sync():`` every worker perturbs along its own gradient: m-SAM, m the samples of a worker, and one
-all-reduce a step. Only for rules whose first gradient does nothing but perturb: with GSAM, WSAM and LookSAM it enters
-the step too, so that workers would drift apart. A rule's own memory (the average of F-SAM) is then each worker's own.
-Random perturbations are the same on every worker, of one kind of device, unless their seeds differ.
+all-reduce a step. This is only for rules whose first gradient is used for the perturbation alone: with GSAM, WSAM and
+LookSAM it enters the step too, so that workers would drift apart. A rule's own memory (the average of F-SAM) is then
+each worker's own.
+Random perturbations are the same on all workers with one kind of device, unless their seeds differ.
 
 fully_shard, and other DTensors: norms are over all processes, random perturbations those of the unsharded model, and
 the rule's own memory is sharded as the parameters are. FullyShardedDataParallel, the older class, is refused: its
-parameters do not say over which processes they are sharded.
+parameters do not record over which processes they are sharded.
 
 Half precision parameters are perturbed in float32, and the perturbed point is rounded to their precision: a radius too
 small to change any number has no effect. Complex parameters are treated as their real view (``torch.view_as_real``), as
@@ -92,13 +93,13 @@ from featlearn.optim.wrapper import Wrapper
 
 @cache
 def optimizer_class(rule: type[Wrapper]) -> type[RuleOptimizer]:
-    """Return the optimizer of torch that follows a rule, a built-in one or your own: one class for each."""
+    """Return the optimizer of torch that follows a rule, a built-in one or your own: one class per rule."""
     parts = {"rule_class": rule, "__doc__": rule.__doc__, "__module__": __name__, "__reduce__": _reduce}
     return type(rule.__name__, (RuleOptimizer,), parts)
 
 
 def _reduce(optimizer: RuleOptimizer) -> tuple[Any, ...]:
-    """Return what pickle needs: a class made here is found again by its rule, one made from it by its own name."""
+    """Return what pickle needs: a class made here is found by its rule, a subclass of it by its name."""
     cls = type(optimizer)
     made = cls is optimizer_class(cls.rule_class)
     return _blank, (cls.rule_class if made else cls,), optimizer.__getstate__()
@@ -116,7 +117,7 @@ __all__ = ["RULES", "Refused", "RuleOptimizer", "optimizer_class", *RULES]
 
 def __getattr__(name: str) -> Any:
     if name not in RULES:
-        raise AttributeError(f"{name!r} wraps no other rule: there are {', '.join(RULES)}")
+        raise AttributeError(f"{name!r} wraps no other rule; available are {', '.join(RULES)}")
     return RULES[name]
 
 

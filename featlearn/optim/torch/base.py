@@ -31,7 +31,7 @@ class Following:
 
 
 class TorchBase:
-    """The optimizer that takes the steps, as a rule sees it."""
+    """The optimizer that takes the steps, as the base of a rule."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
@@ -56,7 +56,7 @@ class TorchBase:
         return per_part(self._optimizer.param_groups, lambda group: group["lr"])
 
     def memory(self, w: Vector) -> Vector | None:
-        """Return the momentum buffers, zero where there is none yet; None for a base without momentum."""
+        """Return the momentum buffers, zero before the first step; None for a base without momentum."""
         if self.momentum == 0:
             return None
         state = self._optimizer.state

@@ -23,7 +23,7 @@ class Sharing(torch.optim.Optimizer):
     base: torch.optim.Optimizer
 
     def __init__(self, params: Any, base_class: type[torch.optim.Optimizer], options: dict[str, Any]) -> None:
-        self.base = object.__new__(torch.optim.Optimizer)  # which holds the groups until there is one to take them
+        self.base = object.__new__(torch.optim.Optimizer)  # holds the groups until the base is made
         super().__init__(params, {})
         self.base = base_class(self.param_groups, **options)
 
@@ -51,7 +51,7 @@ class Sharing(torch.optim.Optimizer):
         return [p for group in self.param_groups for p in group["params"]]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a state; groups and the state of parameters go to the base, as if it had loaded them."""
+        """Restore a state; groups and the state of parameters go to the base, as if it had loaded them itself."""
         shared = {name: state[name] for name in ("state", "param_groups")}
         super().__setstate__({name: value for name, value in state.items() if name not in shared})
         self.base.__setstate__(shared)
@@ -85,7 +85,7 @@ class RuleGroups(Sharing):
             option(self.rule_class, "rho", group["rho"])
 
     def _complete(self, group: dict[str, Any]) -> None:
-        """Give a group the options that it lacks, its radius among them, and the learning rate at which it is that."""
+        """Give a group the options that it lacks, also its radius and the learning rate at which that applies."""
         for name, value in self.defaults.items():
             group.setdefault(name, value)
         if isinstance(getattr(self._rule, "rho_schedule", None), FollowLR):

@@ -28,7 +28,7 @@ def unpack(packed: Any, parameters: Sequence[Tensor]) -> Any:
 
 
 def carried(memory: Any, before: Sequence[Tensor], now: Sequence[Tensor]) -> Any:
-    """Return the memory of the parameters ``before`` for those that there are now: zeros for new ones."""
+    """Return the memory of the parameters ``before`` for the present ones: zeros for new ones."""
     places = {id(p): i for i, p in enumerate(before)}
 
     def vector(u: Vector) -> Vector:

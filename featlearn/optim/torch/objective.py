@@ -1,4 +1,4 @@
-"""The objective that a rule sees in a training loop: closures, or the gradients that the user has computed."""
+"""The objective of a rule in a training loop: closures, or gradients that the user has computed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GradientAt = Callable[[Vector], Vector]
 
 
 class Elsewhere(Exception):
-    """The rule needs the gradient at a point where it is not known yet."""
+    """The rule needs the gradient at a point where it has not been computed."""
 
     def __init__(self, point: Vector) -> None:
         super().__init__()
@@ -39,10 +39,9 @@ def known(w: Vector, here: Vector, there: Vector | None = None) -> GradientAt:
 
 
 class Evaluated(Algebra):
-    """The objective whose gradient is the mean over ``sources``, one for each micro-batch; that at ``w`` is found once.
+    """The objective whose gradient is the mean over ``sources``, one for each micro-batch; cached at ``w``.
 
-    others: the further objectives that can be had, by the name a rule asks for. step: t, by which a step's draws are
-    found again.
+    others: further objectives, by the name that a rule uses. step: t, which determines the draws of a step.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class Evaluated(Algebra):
 
     @property
     def size(self) -> int:
-        """The number of micro-batches, whatever each holds."""
+        """The number of micro-batches, of any size."""
         return len(self._sources)
 
     def gradient(self, w: Vector) -> Vector:
@@ -74,7 +73,7 @@ class Evaluated(Algebra):
         return mean(source(w) for source in self._sources)
 
     def micro_batches(self) -> Iterator[Evaluated]:
-        """Yield the objective of each micro-batch by itself."""
+        """Yield the objective of each micro-batch."""
         for source in self._sources:
             yield Evaluated(self.engine, self._w, [source], step=self._step)
 
@@ -102,7 +101,7 @@ class Evaluated(Algebra):
 
     def flipped(self, probability: Scalar) -> Evaluated:
         """Raise Refused: the labels are the closure's own."""
-        raise Refused("the rule flips labels, and these are out of its reach here: flip them in the data loader")
+        raise Refused("the rule flips labels, which a closure does not provide: flip them in the data loader")
 
     def _other(self, name: str, meaning: str) -> Evaluated:
         if name not in self._others:
@@ -115,7 +114,7 @@ class Evaluated(Algebra):
 
 
 def mean(vectors: Iterable[Vector]) -> Vector:
-    """Return the mean of one direction or more, of which only the sum is kept; of one, itself."""
+    """Return the mean of one direction or more, keeping only their sum in memory; of one, itself."""
     rest = iter(vectors)
     total, count = next(rest), 1
     for vector in rest:
@@ -124,7 +123,7 @@ def mean(vectors: Iterable[Vector]) -> Vector:
 
 
 class OneByOne:
-    """The micro-batches of an objective, one after the other: only one at a time holds a perturbed point."""
+    """The micro-batches of an objective, one after the other: only one perturbed point is in memory at a time."""
 
     def __init__(self, loss: Evaluated) -> None:
         self._loss, self.count = loss, loss.size

@@ -32,10 +32,10 @@ from featlearn.optim.wrapper import Memory, Wrapper
 
 
 class Halfway(NamedTuple):
-    """Where a step in two calls stands after the first: its start, the gradient there, the model's statistics.
+    """The state of a two-call step after the first call: its start, the gradient there, the model's statistics.
 
-    moved: whether the rule wants the gradient at another point, where the parameters were moved. finite [1]: whether
-    the gradient and that point are.
+    moved: whether the rule needs the gradient at another point, to which the parameters were moved. finite [1]: whether
+    that gradient and that point are finite.
     """
 
     w: Vector
@@ -48,13 +48,13 @@ class Halfway(NamedTuple):
 class RuleOptimizer(RuleGroups):
     """The rule ``rule_class`` for the parameters of any module; a subclass names the rule (see ``optimizer_class``).
 
-    params: what any optimizer of torch takes. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
+    params: as for any optimizer of torch. base_class: the optimizer that takes the steps, such as torch.optim.SGD.
     model: a module whose buffers (running means of batch norm) only the unperturbed pass of a step may change; without
     it every pass changes them. seed: of the rule's own draws, the same on every worker.
-    options: the numbers of the rule and those of the base; a name that both know is the rule's. A parameter group may
-    have its own rho, and whatever the base lets it have; norms are over all groups jointly. Weight decay is the base's:
-    it does not enter the rule. Where rho follows the learning rate, the radius of a group is rho lr / rho_lr; rho_lr is
-    the lr that the group was made with, unless it has one of its own.
+    options: those of the rule and of the base; a name that both have is the rule's. A parameter group may have its own
+    rho, and the options that the base allows; norms are over all groups jointly. Weight decay is the base's: it does
+    not enter the rule. Where rho follows the learning rate, the radius of a group is rho lr / rho_lr; rho_lr is
+    the initial lr of the group unless given.
     Raises Refused if no closure can serve the rule.
 
     base: the optimizer that takes the steps; it shares the parameter groups and the state.
@@ -88,7 +88,7 @@ class RuleOptimizer(RuleGroups):
         self._begin()
 
     def _begin(self) -> None:
-        """Give every group its radius, and start the rule anew."""
+        """Set the radius of every group, and reset the rule."""
         for group in self.param_groups:
             self._complete(group)
         self._spanned = self.parameters
@@ -102,7 +102,7 @@ class RuleOptimizer(RuleGroups):
         super().add_param_group(param_group)
 
     def _ready(self, call: str) -> None:
-        """Make sure that a step can begin."""
+        """Check that a step can begin."""
         self._refuse_halfway(call)
         self.space.keep_gradients(self._catch_up())
         for group in self.param_groups:
@@ -124,7 +124,7 @@ class RuleOptimizer(RuleGroups):
         closure: computes the loss, calls backward, returns the loss; it need not clear the gradients. It is called as
         often as the rule needs a gradient, each time with the parameters where the rule needs it. A list of closures is
         one for each micro-batch, all of the same weight. Without a closure this is ``second_step``.
-        Raises RuntimeError where gradients are there already, which would be lost.
+        Raises RuntimeError if there are gradients already, which would be lost.
         full, other: the same for the whole training set and for another mini-batch, where the rule asks for these.
         Returns what the closure returned first: for nearly all rules the loss at the parameters before the step; of a
         list the mean, or the list of what was returned where that is not numbers.
@@ -145,7 +145,7 @@ class RuleOptimizer(RuleGroups):
 
     @torch.no_grad()
     def first_step(self, zero_grad: bool = True) -> None:
-        """Move the parameters from where the gradients are to where the rule wants them next.
+        """Move the parameters from the point of the present gradients to that of the rule's next one.
 
         zero_grad: clear the gradients, so that the next backward pass does not add to them.
         """
@@ -164,7 +164,7 @@ class RuleOptimizer(RuleGroups):
             self.space.clear_gradients()
 
     def second_step(self, zero_grad: bool = False) -> None:
-        """Go back, and take the step with the gradients that were found where ``first_step`` had gone.
+        """Go back, and take the step with the gradients computed at the point of ``first_step``.
 
         zero_grad: clear the gradients after it.
         """
@@ -176,9 +176,9 @@ class RuleOptimizer(RuleGroups):
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Go back to the parameters before ``first_step``; do nothing if that is done.
+        """Go back to the parameters before ``first_step``; do nothing if that has been done.
 
-        The gradients stay, but become NaN if the first ones or the point they lead to are not finite.
+        The gradients stay, but become NaN if the first ones or the perturbed point are not finite.
         """
         if self._halfway is not None and self._away:
             self.space.void_gradients(unless=self._halfway.finite)
@@ -188,7 +188,7 @@ class RuleOptimizer(RuleGroups):
 
     @property
     def perturbed(self) -> bool:
-        """Whether ``first_step`` has moved the parameters, and nothing has brought them back."""
+        """Whether ``first_step`` has moved the parameters and they have not been restored."""
         return self._away and self._halfway is not None and self._halfway.moved
 
     def state_dict(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class RuleOptimizer(RuleGroups):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state, with its seed; from that of the base alone, with the rule at its beginning."""
+        """Continue from a state, with its seed; a state of the base alone resets the rule."""
         self._refuse_halfway("load_state_dict()")
         rule = state_dict.get("rule")
         if rule is not None and rule["name"] != self.rule_class.__name__:
@@ -255,7 +255,7 @@ class RuleOptimizer(RuleGroups):
         self.space.keep_gradients(self._spanned)
 
     def _conclude(self, g: Vector, own: Any) -> None:
-        """Take the step with the gradient g, and let the rule add what it keeps out of the base's."""
+        """Take the step with the gradient g, and apply the part of the rule's step that bypasses the base."""
         self.space.hand_over(g)
         self.base.step()
         if type(self._rule).conclude is not Wrapper.conclude and self._rule.active(self._steps):
@@ -265,9 +265,9 @@ class RuleOptimizer(RuleGroups):
         self._steps += 1
 
     def _follow_up(self, closures: Sequence[Closure]) -> None:
-        """Let the rule compute, at the new parameters, what the next step needs of this mini-batch."""
+        """Let the rule compute, at the new parameters, what the next step needs from this mini-batch."""
         rule, t, w = self._present(), self._steps - 1, self.space.read()
         if rule.active(t):
             loss = self._evaluated(w, self._passes(w, closures, Of.AFTERWARDS))
-            own, self._own = self._own, rule.remember(w)  # with which it goes on if a closure fails
+            own, self._own = self._own, rule.remember(w)  # the rule continues with it if a closure fails
             self._own = rule.after(loss, w, own, t)

@@ -16,10 +16,10 @@ from featlearn.types import Bound, Named
 
 
 def option(rule: type, name: str, value: Any) -> Any:
-    """Return a value, or the object that it is a word for.
+    """Return a value, or the object that it names.
 
-    Raises ValueError unless it is a finite number (or a tensor of no axis) of the kind and within the bounds, or one of
-    the words, that the rule's annotation gives.
+    Raises ValueError unless it is a finite number (or a scalar tensor) of the type and within the bounds of the rule's
+    annotation, or one of its words.
     """
     words, allowed, kinds, bounds = _annotated(rule, name)
     if words and isinstance(value, str):
@@ -45,7 +45,7 @@ def _fits(number: Any, kinds: set[type], bounds: tuple[Bound, ...]) -> bool:
 
 @cache
 def _annotated(rule: type, name: str) -> tuple[dict[str, type], tuple[str, ...], set[type], tuple[Bound, ...]]:
-    """Return what an annotation says: the words for objects, the words that are values, a number's types and bounds."""
+    """Return the parts of an annotation: words for objects, words that are values, a number's types and bounds."""
     hint = get_type_hints(rule, localns={"Base": object}, include_extras=True)[name]
     words = {word: cls for mark in _marks(hint, Named) for word, cls in mark.table.items()}
     allowed = get_args(hint) if get_origin(hint) is Literal else ()
@@ -83,12 +83,12 @@ def _leaves(hint: Any) -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class PerPart:
-    """A number for each part of a Vector, in place of one for all: what a rule's radius is if the groups' differ."""
+    """A number for each part of a Vector, in place of one for all: the type of a radius that differs between groups."""
 
     values: tuple[float, ...]
 
     def __mul__(self, other: Any) -> Any:
-        """Return the Vector with each part scaled by its own number; or the numbers times a number, or one each."""
+        """Return the Vector with each part scaled by its own number; or the numbers times one or several numbers."""
         if isinstance(other, Vector):
             return Vector(tuple(x * leaf for x, leaf in zip(self.values, other.leaves, strict=True)))
         return self._each(operator.mul, other)
@@ -96,25 +96,25 @@ class PerPart:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> PerPart:
-        """Return the numbers over a number, or over one each."""
+        """Return the numbers divided by one or several numbers."""
         return self._each(operator.truediv, other)
 
     def __add__(self, other: Any) -> PerPart:
-        """Return the numbers plus a number, or one each."""
+        """Return the numbers plus one or several numbers."""
         return self._each(operator.add, other)
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> PerPart:
-        """Return the numbers less a number, or one each."""
+        """Return the numbers minus one or several numbers."""
         return self._each(operator.sub, other)
 
     def __gt__(self, other: Any) -> PerPart:
-        """Return for each number whether it is more than a number, or than one each."""
+        """Return whether each number is larger than one or several numbers."""
         return self._each(operator.gt, other)
 
     def __neg__(self) -> PerPart:
-        """Return the numbers with the other sign."""
+        """Return the negative numbers."""
         return PerPart(tuple(-x for x in self.values))
 
     def _each(self, what: Callable[[Any, Any], Any], other: Any) -> PerPart:

@@ -1,4 +1,4 @@
-"""Closures as sources of gradients: called with the parameters at a point, which come back after each call."""
+"""Closures as sources of gradients: called with the parameters at a point, which are then restored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Closure = Callable[[], Any]
 
 
 class Of(IntEnum):
-    """What a closure is of; the batch statistics of the first are preferred."""
+    """The data of a closure; the batch statistics of the first kind are preferred."""
 
     MINI_BATCH = 0
     OTHERS = 1
@@ -25,19 +25,20 @@ class Of(IntEnum):
 
 
 class Statistics:
-    """The buffers of a model (running means of batch norm): a step leaves those of its first unperturbed pass.
+    """The buffers of a model (running means of batch norm): a step keeps those of its first unperturbed pass.
 
-    Of the mini-batch where it has one (of each micro-batch, one upon the other), else of what ``full`` or ``other``
-    are of; where no pass is unperturbed, those of the first. No other pass leaves a trace, nor does a step that fails.
+    They are those of the mini-batch if it has such a pass (updated by each micro-batch in turn), else of ``full`` or
+    ``other``; without an unperturbed pass, those of the first pass. No other pass changes them, nor does a step that
+    fails.
     """
 
     def __init__(self, model: nn.Module | None) -> None:
-        """Watch the buffers of the model; of none if there is no model."""
+        """Manage the buffers of the model, if there is one."""
         self._model = model
         self._start: list[Tensor] = []
         self._kept: list[Tensor] = []
         self._rank: tuple[bool, Of] | None = None
-        self._stray = False  # whether the buffers are not those kept
+        self._stray = False  # whether the buffers differ from those kept
 
     def save(self) -> list[Tensor]:
         """Return a copy of the buffers."""
@@ -50,7 +51,7 @@ class Statistics:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Leave what a step leaves, of all its passes."""
+        """Keep, at the end of a step, the buffers of the preferred pass."""
         self._start = self._kept = self.save()
         self._rank, self._stray = None, False
         try:
@@ -64,7 +65,7 @@ class Statistics:
 
     @contextmanager
     def during(self, rank: tuple[bool, Of], first: bool) -> Iterator[None]:
-        """Let a pass of this rank (perturbed or not, of what) change the buffers; first: of its closure there."""
+        """Let a pass of this rank (perturbed or not, kind of data) change the buffers; first: the first there."""
         better = first and (self._rank is None or rank < self._rank)
         joins = first and rank == self._rank
         if better and self._rank is not None:

@@ -1,7 +1,7 @@
-"""The numbers of a parameter that are here, as a plain real tensor, and back.
+"""The numbers of a parameter on this process, as a plain real tensor, and back.
 
-Complex numbers are pairs of real ones, as torch.optim has them. A parameter that is sharded over processes (a DTensor,
-as of ``fully_shard``) gives its part; sums over its numbers are taken over all processes.
+Complex numbers are pairs of real ones, as in torch.optim. A parameter that is sharded over processes (a DTensor, as
+of ``fully_shard``) gives its local part; sums over its numbers are taken over all processes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def wide(tensor: Tensor) -> torch.dtype:
 
 
 def shaped(numbers: Tensor, p: Tensor) -> Tensor:
-    """Return the tensor such as p whose plain numbers these are."""
+    """Return the tensor of the kind of p with these plain numbers."""
     part = torch.view_as_complex(numbers.contiguous()) if p.is_complex() else numbers
     part = part.to(p.dtype)
     if not is_sharded(p):
@@ -49,7 +49,7 @@ def aligned(g: Tensor, p: Tensor) -> Tensor:
 
 
 def part_of(whole: Tensor, p: Tensor) -> Tensor:
-    """Return what this process has of a tensor of the shape of p, or one axis more, that every process holds whole."""
+    """Return this process's part of a tensor with the shape of p, or one axis more, that every process holds whole."""
     if not is_sharded(p):
         return whole
     from torch.distributed.tensor import distribute_tensor
@@ -85,7 +85,7 @@ def over_processes(x: Tensor, p: Tensor, *, within_rows: bool = False) -> Tensor
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Return whether a tensor is a DTensor; asked in a way that does not import it."""
+    """Return whether a tensor is a DTensor; without importing it."""
     return hasattr(tensor, "device_mesh") and hasattr(tensor, "placements")
 
 

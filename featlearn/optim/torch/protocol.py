@@ -1,4 +1,4 @@
-"""What the parts of a rule's optimizer may ask of it, and of each other, so that none imports the whole."""
+"""The interfaces between a rule's optimizer and its parts, so that no part imports the whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Owner(Protocol):
 
     @property
     def state(self) -> defaultdict[Tensor, Any]:
-        """What the base keeps of every parameter."""
+        """The base's state of every parameter."""
 
     @property
     def parameters(self) -> list[Tensor]:

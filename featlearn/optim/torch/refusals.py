@@ -1,4 +1,4 @@
-"""What a training loop cannot give a rule, checked as early as possible."""
+"""Errors for rules that a training loop cannot serve, raised as early as possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from featlearn.optim.torch_rule import evaluates_loss
 from featlearn.optim.wrapper import Wrapper
 
-PROVIDES = frozenset({"coordinates", "patches"})  # of patches: filters and micro-batches
+PROVIDES = frozenset({"coordinates", "patches"})  # patches: only their filters and micro-batches
 _REASONS = {"labels": "it changes the labels, and these are the data loader's: flip them there"}
 
 GRADIENTS_BEFORE = (
@@ -24,26 +24,26 @@ GRADIENTS_BEFORE = (
 
 
 class Refused(ValueError):
-    """A rule needs what the training loop does not give."""
+    """A rule needs something that the training loop does not provide."""
 
 
 class Unserved(Refused, AttributeError):
-    """A rule calls a method that neither its loss nor its engine has here."""
+    """A rule calls a method that its loss or engine does not have in a training loop."""
 
 
 def refuse_rule(rule: type[Wrapper], options: dict[str, Any]) -> None:
-    """Raise Refused where a rule, or one of its options, cannot be served whatever closures are given."""
+    """Raise Refused where no closures can serve a rule or one of its options."""
     name = rule.__name__
     if rule.step is not Wrapper.step:
-        raise Refused(f"{name} takes the step itself, which is the part of its base here: let it say ``gradient``")
+        raise Refused(f"{name} takes the step itself, which its base does here: define ``gradient`` instead")
     for need in sorted(rule.needs - PROVIDES):
         raise Refused(f"{name}: {_REASONS.get(need, f'it needs {need}, which a training loop does not give')}")
     if options.get("micro_batch_size") is not None:
-        raise Refused(f"{name}: what a micro-batch holds is the closures' own: give n_shards, and step that many")
+        raise Refused(f"{name}: the closures determine the size of a micro-batch: give n_shards, and as many closures")
 
 
 def refuse_count(rule: Wrapper, count: int) -> None:
-    """Raise Refused where a rule of micro-batches is given another number of closures than it has of these."""
+    """Raise Refused where the number of closures is not that of a rule's micro-batches."""
     wanted = getattr(rule, "n_shards", count or "one or more")
     if wanted != count:
         found = f"one for each micro-batch; found {count}"
@@ -51,7 +51,7 @@ def refuse_count(rule: Wrapper, count: int) -> None:
 
 
 def refuse_two_steps(rule: Wrapper) -> None:
-    """Raise Refused where a rule needs more passes than two calls have between them."""
+    """Raise Refused where a rule needs more passes than the two calls allow."""
     gradients_after = type(rule).after is not Wrapper.after
     if gradients_after or hasattr(rule, "n_shards"):
         why = "once more after the step" if gradients_after else "of every micro-batch"
@@ -71,7 +71,7 @@ def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
 
 
 def refuse_group(group: dict[str, Any]) -> None:
-    """Raise ValueError where the options of a parameter group, or those of all, turn the rule into another."""
+    """Raise ValueError where the options of a parameter group, or those of all, contradict the rule."""
     if group.get("maximize"):
         raise ValueError("maximize: a rule perturbs towards a higher loss, so negate the loss instead")
 
@@ -83,19 +83,19 @@ def refuse_twice(parameters: Sequence[Tensor]) -> None:
 
 
 def refuse_places(parameters: Sequence[Tensor]) -> None:
-    """Raise Refused where a parameter has no numbers yet, or is a shard of unknown processes."""
+    """Raise Refused where a parameter has no data yet, or is a shard of unknown processes."""
     if any(p.is_meta for p in parameters):
         raise Refused("a parameter is on the meta device, which holds no numbers: give it some before a step")
     flat = any(getattr(p, "_fsdp_flattened", False) for p in parameters)
     if flat and torch.distributed.get_world_size() > 1:
         raise Refused(
-            "the parameters of FullyShardedDataParallel do not say over which processes they are sharded, so that "
+            "the parameters of FullyShardedDataParallel do not record over which processes they are sharded, so that "
             "norms over all of them cannot be computed: use torch.distributed.fsdp.fully_shard"
         )
 
 
 def refuse_unknown(rule: type[Wrapper], own: set[str], base_class: type, options: dict[str, Any]) -> None:
-    """Raise TypeError for an option that is neither the rule's nor the base's, with what they are."""
+    """Raise TypeError for an option that is neither the rule's nor the base's, with the available ones."""
     known = [p for p in signature(base_class).parameters.values() if p.name != "params"]
     if any(p.kind is p.VAR_KEYWORD for p in known):
         return

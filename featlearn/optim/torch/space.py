@@ -1,4 +1,4 @@
-"""The parameters of an optimizer as a Vector: where the rules' algebra meets tensors that are changed in place."""
+"""The parameters of an optimizer as a Vector: the rules' algebra on tensors that change in place."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ParameterSpace:
 
     Parts are plain and real (see plain.py), each on the device of its parameter, and numbers of all parameters on that
     of the first. Half precision is widened to float32: products of small numbers vanish in it, and the norm with them.
-    Parameters are read and written by copy; their storage, which others may share, stays where it is.
+    Parameters are read and written by copy; their storage, which may be shared, does not move.
     """
 
     def __init__(self, optimizer: Owner) -> None:
-        """Span the parameters that the optimizer has at the time of each call."""
+        """Use the parameters that the optimizer has at the time of each call."""
         self._optimizer = optimizer
         self._took_part: set[Tensor] = set()
 
@@ -45,7 +45,7 @@ class ParameterSpace:
     def write(self, w: Vector) -> None:
         """Set the parameters, and clear autocast's cache of them."""
         for p, leaf in zip(self._optimizer.parameters, w.leaves, strict=True):
-            if p.is_floating_point() or p.is_complex():  # integers have no gradient: they stay what they are
+            if p.is_floating_point() or p.is_complex():  # integers have no gradient and stay unchanged
                 p.copy_(shaped(leaf[0], p))
         torch.clear_autocast_cache()
 
@@ -55,7 +55,7 @@ class ParameterSpace:
             p.grad = None
 
     def void_gradients(self, unless: Tensor) -> None:
-        """Make every gradient NaN unless a flag [1] is true: a gradient taken at an infinite point may look finite."""
+        """Make every gradient NaN unless a flag [1] is true: a gradient taken at an infinite point may be finite."""
         factor = torch.where(unless[0], 1.0, torch.nan)
         for p in self._optimizer.parameters:
             if p.grad is not None:
@@ -71,9 +71,9 @@ class ParameterSpace:
         return Vector(tuple(_lane(_gradient(p)) for p in parameters))
 
     def hand_over(self, g: Vector, to_all: bool = False) -> None:
-        """Make g the gradients; a parameter without one since ``begin`` gets none, unless g has something for it.
+        """Make g the gradients; a parameter without one since ``begin`` gets none, unless g is nonzero for it.
 
-        to_all: none is left out that can have one.
+        to_all: give one to every parameter that can have one.
         """
         for p, leaf in zip(self._optimizer.parameters, g.leaves, strict=True):
             if p not in self._took_part and not (p.requires_grad and (to_all or _something(leaf, p))):
@@ -94,7 +94,7 @@ class ParameterSpace:
         found = (p.grad for p in self._optimizer.parameters if p.grad is not None)
         return any(getattr(g, "left_at", None) != _versions(g) and bool(plain(g).any()) for g in found)
 
-    # what rules ask of an engine
+    # methods of an engine
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the inner product over all parameters, [1]."""
@@ -128,7 +128,7 @@ class ParameterSpace:
 
     @property
     def n_parameters(self) -> Tensor:
-        """How many numbers are trained, [1]."""
+        """Number of trained parameters, [1]."""
         first, *_ = parameters = self._optimizer.parameters
         count = sum(p.numel() * (2 if p.is_complex() else 1) for p in parameters if p.requires_grad)
         return torch.tensor([count], dtype=wide(first), device=first.device)
@@ -136,7 +136,7 @@ class ParameterSpace:
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return independent standard normals, the draw ``name`` of step t, and their square sum [1]; 0 where frozen.
 
-        Each device draws for itself, from a generator that the seed, the name and t set; of a parameter that is sharded
+        Each device draws with its own generator, seeded by the seed, the name and t; of a parameter that is sharded
         over processes, each of them draws the whole.
         """
         key = int(stream(self._optimizer.seed, name, t).integers(2**63))
@@ -176,7 +176,7 @@ def _squares(leaf: Tensor, p: Tensor) -> Tensor:
 
 
 def _beside(leaf: Tensor, x: Tensor) -> Tensor:
-    """Return x, one for each row of the leaf or one for all, as it broadcasts."""
+    """Return x, one for each row of the leaf or one for all, in a shape that broadcasts."""
     return x.to(leaf).reshape([1, -1, *[1] * leaf.ndim][: leaf.ndim])
 
 

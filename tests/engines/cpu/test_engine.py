@@ -1,4 +1,4 @@
-"""The compiled engine against its plain twin: every activation and loss, data models, second layers, precisions."""
+"""The compiled engine against the plain one: every activation and loss, data models, second layers, precisions."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def moved(engine, steps=3, labels=None):
 
 
 def apart(ones, others):
-    """The largest difference, beside numbers larger than 1 as a share of the largest of them; NaN where one is."""
+    """The largest difference, relative to the largest number if that exceeds 1; NaN where a number is."""
     pairs = list(zip(ones, others, strict=True))
     assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
     return torch.stack([(a - b).abs().max().double() / b.abs().max().clamp(min=1).double() for a, b in pairs]).max()
@@ -114,7 +114,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_twin_fails(wrong):
-    """Negative control: each of these mistakes in what the loops are given is seen by the comparison above."""
+    """Negative control: the comparison above detects each of these errors in the arguments of the loops."""
     fused, plain = twins(data__n_patches=3, network__second_layer="trained")
     network, incidence = WRONG[wrong](fused.network, fused._data.incidence)
     fused.network, fused._data = network, fused._data._replace(incidence=incidence)

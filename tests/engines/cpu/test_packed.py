@@ -1,4 +1,4 @@
-"""Packed vectors do what plain ones do: sums, multiples, finiteness, and inner products, whatever is kept apart."""
+"""Packed vectors equal plain ones in sums, multiples, finiteness and inner products, terms separate or not."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def agree(packed, plain, rtol):
 
 
 def combinations(u, v, a):
-    """Sums and multiples whose terms are kept apart, and whose terms were asked for on the way."""
+    """Sums and multiples whose terms are kept separate, or evaluated in between."""
     total = u + a * v
     seen = u - 0.5 * v
     assert seen.leaves
@@ -54,7 +54,7 @@ def test_sums_and_multiples(shape, dtype, trained):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("trained", [False, True])
 def test_layout(shape, dtype, trained):
-    """f rows of coefficients, f of alignments, alpha and a second layer behind them; zeros elsewhere, also in sums."""
+    """f rows of coefficients, f of alignments, then alpha and a second layer; zeros elsewhere, also in sums."""
     (b, f, n), one = shape, leaves(shape, dtype, trained=trained)
     u = pack(*one)
     for v in (u, u + 0.5 * u, 3.0 * u, u.where(torch.arange(b) > 0, 2.0 * u)):
@@ -66,7 +66,7 @@ def test_layout(shape, dtype, trained):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_wide_values_and_what_is_finite(dtype):
+def test_large_values_and_finiteness(dtype):
     """A run of numbers whose squares overflow is not finite, one whose squares vanish is; its neighbours stay."""
     one, other = leaves((6, 4, 5), dtype), leaves((6, 4, 5), dtype, 1)
     big = torch.finfo(dtype).max ** 0.5
@@ -87,7 +87,7 @@ def engines(dtype="float64"):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_gradients_and_inner_products_of_sums(dtype):
-    """A gradient at a sum whose terms are apart, <g, g> that is known, and <u, v> with a part along W0."""
+    """A gradient at a sum with separate terms, its stored <g, g>, and <u, v> with a part along W0."""
     found = []
     for engine in engines(dtype):
         (batch,) = full_batches(engine, 1)
@@ -115,7 +115,7 @@ def test_a_point_may_be_moved_along_itself():
 
 
 def test_a_wrong_twin_fails(monkeypatch):
-    """Negative control: a sum that forgets its factor's sign gives another gradient, and the comparison sees it."""
+    """Negative control: a sum that forgets its factor's sign gives another gradient, and the comparison detects it."""
     correct = PackedVector.made
     fused, plain = engines()
     (batch,) = full_batches(fused, 1)

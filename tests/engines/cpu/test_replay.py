@@ -67,7 +67,7 @@ def test_in_float32_too(setting):
 
 @pytest.mark.parametrize("setting", list(SETTINGS)[1:])
 def test_a_wrong_twin_fails(setting, monkeypatch):
-    """Negative control: a replay that takes the second layer as fixed is seen."""
+    """Negative control: a replay with a fixed second layer is detected."""
     correct = cpu_engine.replay
 
     def fixed(*parts):

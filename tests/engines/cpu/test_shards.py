@@ -1,4 +1,4 @@
-"""Micro-batches in compiled loops: the numbers of the plain engine, and of a run alone."""
+"""Micro-batches in compiled loops equal those of the plain engine, and of a run alone."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ RULE = MSAM(rho=0.2, micro_batch_size=2, base=SGD(lr=0.1))
 
 
 def both(runs, size):
-    """Micro-batches in the fused engine and in its plain twin, each with a point of its whole engine."""
+    """Micro-batches in the compiled and the plain engine, each with a point of its whole engine."""
     fused = engine_of(*runs)
     assert isinstance(fused, CPUGramEngine)
     loss = next(mini_batches(fused.labels, *runs).losses(fused))
@@ -37,7 +37,7 @@ def both(runs, size):
 
 
 def steps(loss, w, shards):
-    """All that a rule may make of micro-batches, as plain tensors."""
+    """All results that a rule may compute from micro-batches, as plain tensors."""
     at = shards.split(w)
     g = shards.loss.gradient(at)
     length = torch.linspace(0.1, 1, len(g.leaves[0]), dtype=w.leaves[1].dtype)
@@ -54,7 +54,7 @@ def steps(loss, w, shards):
 
 
 def apart(a, b):
-    """The largest difference, beside numbers that are larger than 1 as a share of the largest of them."""
+    """The largest difference, relative to the largest number if that exceeds 1."""
     assert a.shape == b.shape
     return float((a - b).abs().max() / b.abs().max().clamp(min=1))
 
@@ -91,7 +91,7 @@ def test_a_run_has_its_own_bits_in_any_block():
 
 
 def test_the_rest_is_served_by_the_plain_engine_of_the_parts():
-    """Rows, outputs and losses are those of the problem of each micro-batch, which is made when it is needed."""
+    """Rows, outputs and losses are those of the problem of each micro-batch, which is built on use."""
     fused, plain = both([run_of(RULE, batch_size=6)], 2)
     parts = (fused[2], fused[2].loss.engine.plain), (plain[2], plain[2].loss.engine)
     points = fused[2].split(fused[1]), plain[2].split(plain[1])

@@ -8,7 +8,7 @@ from featlearn.engines.cpu.tridiagonal import above, end, vector
 
 
 def cases():
-    """Diagonals and entries beside them, of all sizes and scales, some of which fall apart."""
+    """Diagonal and off-diagonal entries of all sizes and scales, some of which decouple."""
     rng = np.random.default_rng(0)
     for size in [1, 2, 3, 5, 10, 20, 40, 80] * 5:
         beside = np.abs(rng.normal(size=size)) * 10 ** rng.uniform(-12, 3) * rng.choice([1, 1, 1, 0], size=size)
@@ -39,7 +39,7 @@ def test_the_vector_of_an_end(sign):
 
 
 def test_the_last_entry_is_right_where_it_is_tiny():
-    """By hand: with 2 before nine zeros and 1e-3 beside the diagonal, an entry is about 1e-3 / 2 of the one before."""
+    """By hand: with the diagonal 2, 0, ..., 0 and 1e-3 next to it, an entry is about 1e-3 / 2 of the one before."""
     diagonal, squares, found = np.zeros(10), np.full(10, 1e-6), np.empty(10)
     diagonal[0] = 2.0
     vector(end(1.0, diagonal, squares, np.nan), 1.0, diagonal, squares, found)

@@ -137,7 +137,7 @@ class TestProduct:
         x, y = self.ends(self.SQUARES, SGD(lr=0.05), 1000).T
         assert np.abs(x).max() < 1e-12 and np.allclose(y**2, self.SQUARES, rtol=1e-9)
 
-    def test_gradient_descent_leaves_what_is_above_it(self):
+    def test_gradient_descent_leaves_minima_above_its_edge(self):
         """Negative control: at once, and for a place well below the edge."""
         (_, y), *_ = self.ends([41.0], SGD(lr=0.05), 1000)
         assert y**2 < 39.9

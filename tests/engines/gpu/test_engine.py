@@ -49,7 +49,7 @@ def crowd(rule, **changes):
 
 
 def pair(runs, level=None, changed=lambda problem: {}, wrong=lambda problem: {}):
-    """The plain steps, the kernel's, and the losses of both; ``wrong``: what the kernel's problem has otherwise."""
+    """The plain steps, the kernel's, and the losses of both; ``wrong``: changes to the kernel's problem."""
     problem, rule = build_engine(runs, DEVICE).problem, runs[0].optimizer
     problem = replace(problem, **changed(problem))
     plain, device = GramEngine(problem), GPUGramEngine(replace(problem, **wrong(problem)))
@@ -152,7 +152,7 @@ def test_other_shapes(n_samples, n_filters):
 
 @pytest.mark.parametrize("weight_decay", [3.5e100, 1e100])
 def test_a_part_along_the_start_that_overflows(weight_decay):
-    """Where it is the largest number of all, and where a step leaves nothing of it."""
+    """Where it is the largest number, and where a step removes all of it."""
     rule = SGD(lr=1e-100, weight_decay=weight_decay)
     plain, replayed, losses = pair([make_run(rule, network__init_std=1e-6)])
     a, b = run_both(plain, replayed, losses, syncs=(0, 400))
@@ -161,7 +161,7 @@ def test_a_part_along_the_start_that_overflows(weight_decay):
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_an_output_that_overflows_is_its_own_sample_s(bias):
-    """Of a sample far on the right side the loss is zero, and what the others show is not touched."""
+    """The loss of a sample with a large margin is zero, and patches of other samples do not enter."""
     changes = {"network__activation": "relu3", "network__init_std": 0.1, "network__bias": bias, "dtype": "float32"}
     runs = [make_run(SGD(lr=1e13), seed=seed, **changes) for seed in range(4)]
     a, b = run_both(*pair(runs, 0.1), syncs=(0, 5))
@@ -211,7 +211,7 @@ def test_a_wrong_network_disagrees(wrong):
 
 
 def unheard(loss):
-    """The loss under a name that no table has."""
+    """The loss under an unknown name."""
     return LossFunction("unheard", loss.value_formula, loss.slope_formula, loss.second_formula, loss.twin_text)
 
 

@@ -150,7 +150,7 @@ def test_updates_of_gamma_and_rho(kind, setting, batch_size, rho):
 
 
 def coefs(run, engine, w):
-    """gamma [f] and the papers' rho [f, n] of a point, as the tracker sees them."""
+    """gamma [f] and the papers' rho [f, n] of a point, from the tracker."""
     view = replace(view_of(run), **vars(engine.observe(w)))
     columns = Decomposition(per_filter=True, per_sample=True)(view)
     return columns["signal_coef"][0].numpy(), columns["noise_coef"][0].numpy().reshape(len(engine.problem.head), -1)

@@ -25,7 +25,7 @@ from featlearn.optim.torch import RULES, Refused
 
 
 def shares(rank):
-    """What gives a worker its half of a batch."""
+    """The function that gives a worker its half of a batch."""
     return lambda batch: tuple(part[rank::2] for part in batch)
 
 
@@ -41,7 +41,7 @@ def in_two_steps(model, optimizer, steps, share, synchronised):
 
 
 class Cut(nn.Module):
-    """The network with every matrix cut along its columns: each worker computes with all of it, and has one half."""
+    """The network with every matrix cut along its columns: each worker computes with the whole, and stores one half."""
 
     def __init__(self):
         super().__init__()
@@ -86,7 +86,7 @@ def older_class():
 
 
 def work(rank, folder):
-    """Run every case, and save what came of it."""
+    """Run every case, and save its result."""
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     cases = pickle.loads((folder / "cases.pickle").read_bytes())
     found = {name: run(case, rank) for name, case in cases.items()}

@@ -1,4 +1,4 @@
-"""Rules that ask for more than two gradients of a mini-batch, in their equations: SAMPa, mSAM, ASAM, random draws."""
+"""Rules with more than two gradients of a mini-batch, against their equations: SAMPa, mSAM, ASAM, random draws."""
 
 import copy
 import math
@@ -88,7 +88,7 @@ def test_sampa_calls_its_closure_twice_a_step_and_leaves_the_state_of_a_look_ahe
 
 
 def test_sampa_within_a_window():
-    """Outside it is the base, and its last step looks up nothing for another."""
+    """Outside its window it is the base, and its last step computes nothing for the next."""
     model, plain, calls = network(), network(), []
     optimizer = SAMPa(model.parameters(), SGD, rho=0.2, start=2, stop=4, lr=0.1, momentum=0.9)
     plain_train(plain, SGD(plain.parameters(), lr=0.1, momentum=0.9), 2)
@@ -118,8 +118,8 @@ def test_sampa_starts_anew_after_a_closure_that_fails_at_its_last_call():
     assert same(model, twin)
 
 
-def test_sampa_moves_what_only_the_last_mini_batch_used():
-    """A parameter without a gradient is left alone, unless the rule has kept one for it."""
+def test_sampa_moves_parameters_that_only_the_last_mini_batch_used():
+    """A parameter without a gradient is unchanged, unless the rule has stored one for it."""
 
     def run(absent):
         p, q = (nn.Parameter(torch.tensor(x, dtype=torch.float64)) for x in ([1.0, -2.0], [0.5]))
@@ -157,7 +157,7 @@ def test_every_micro_batch_is_perturbed_by_itself():
     assert apart(model, descended([whole] * 4)) > 1e-5  # a trap of published code
 
 
-def test_what_closures_return_need_not_be_numbers():
+def test_closures_need_not_return_numbers():
     model = network()
     closures = [closure_of(model, part) for part in parts_of(samples(), 2)]
     optimizer = MSAM(model.parameters(), SGD, rho=0.3, lr=0.1, n_shards=2)
@@ -175,7 +175,7 @@ def convolutional():
         ).double()
 
 
-def test_filters_are_rows_and_what_has_one_axis_has_scale_one():
+def test_filters_are_rows_and_parameters_with_one_axis_have_scale_one():
     model, batch = convolutional(), samples()
     start = weights(model)
     g = gradient(model, start, batch)
@@ -211,7 +211,7 @@ def length(eps):
 
 
 def test_laws_of_random_perturbations():
-    """On the sphere |u| = 1, in the ball |u|^D is uniform, Gaussian the mean of |u|^2 is 1; all directions alike."""
+    """On the sphere |u| = 1, in the ball |u|^D is uniform, Gaussian the mean of |u|^2 is 1; all directions equally."""
     model, n = network(), 500
     space, size = RandomPerturbation(model.parameters(), SGD, rho=0.7, lr=0.1).space, 43
     drawn = {law: [isotropic(space, law, t).leaves for t in range(n)] for law in ("sphere", "ball", "gaussian")}
@@ -247,7 +247,7 @@ def test_a_state_brings_its_seed():
     assert same(*models)
 
 
-def test_what_is_frozen_is_not_drawn():
+def test_frozen_parameters_are_not_drawn():
     model = network()
     model[0].requires_grad_(False)
     (eps,) = perturbations(model, 1, rho=0.3)

@@ -1,4 +1,4 @@
-"""Complex parameters are the pairs of real ones that torch.view_as_real makes of them, as they are to torch.optim."""
+"""Complex parameters are treated as the real pairs of torch.view_as_real, as in torch.optim."""
 
 import math
 
@@ -18,14 +18,14 @@ def numbers(*shape, seed, dtype=torch.complex128):
 
 
 def parameters(pairs, dtype=torch.complex128):
-    """A matrix, a vector and a number that are complex, each as it is or as pairs of reals, and a real vector."""
+    """A matrix, a vector and a number that are complex, each unchanged or as pairs of reals, and a real vector."""
     found = [numbers(3, 4, seed=1), numbers(3, seed=2), numbers(seed=3)]
     made = [torch.view_as_real(z.to(dtype)).clone() if pairs else z.to(dtype) for z in found]
     return [nn.Parameter(x) for x in (*made, numbers(4, seed=4).real.to(dtype.to_real()).clone())]
 
 
 def closure_of(params, seed):
-    """A loss that depends on all of them, in the real part alone too, on a batch of its own."""
+    """A loss that depends on all of them, in the real part alone too, on its own batch."""
     x, y = numbers(6, 4, seed=seed), numbers(6, 3, seed=seed + 100)
 
     def closure():

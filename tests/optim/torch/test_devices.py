@@ -72,7 +72,7 @@ def test_in_two_steps_too(name):
 
 
 def test_a_parameter_without_numbers_is_refused():
-    """As of a model that is made on the meta device, to be filled later; that it is filled by the step is enough."""
+    """As of a model that is made on the meta device, and filled later, at the latest before the step."""
     here, there = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3, device="meta"))
     optimizer = SAM([here, there], SGD, rho=0.1, lr=0.1)
     here.grad, there.grad = torch.ones(3), torch.ones(3, device="meta")

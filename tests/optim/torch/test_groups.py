@@ -1,4 +1,4 @@
-"""Groups that others add to, take from, assign anew or give options that a rule cannot have."""
+"""Groups that are extended, reduced, replaced, or given options that a rule cannot have."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ WAYS = (assigned, assigned_to_the_base, cleared_and_added, cleared_and_added_to_
 
 
 def bare(optimizer):
-    """The groups as somebody would make them who knows nothing of the rule."""
+    """The groups as for any torch optimizer."""
     return [{"params": group["params"], **HEAVY} for group in optimizer.param_groups]
 
 
@@ -130,7 +130,7 @@ def moved_by(optimizer, model, style):
 
 
 @STYLES
-def test_maximize_is_refused_wherever_it_is_said(style):
+def test_maximize_is_refused_wherever_it_is_given(style):
     model = network()
     params = list(model.parameters())
     for groups in (
@@ -152,7 +152,7 @@ def test_maximize_is_refused_wherever_it_is_said(style):
 
 @pytest.mark.filterwarnings("ignore:optimizer contains a parameter group with duplicate:UserWarning")
 def test_a_parameter_given_twice_is_refused():
-    """Torch warns only; the radius would be wrong by it."""
+    """Torch only warns; the radius would be wrong."""
     p = nn.Parameter(torch.ones(3))
     with pytest.raises(ValueError, match="a parameter is given twice: it would count twice in norms"):
         SAM([p, p], SGD, rho=0.1, lr=0.1)
@@ -167,7 +167,7 @@ def test_a_parameter_given_twice_is_refused():
 
 @STYLES
 def test_momentum_may_be_given_in_groups_only(style):
-    """By hand: -rho v / |v| over the buffers there are; a group without momentum is not perturbed."""
+    """By hand: -rho v / |v| over the existing buffers; a group without momentum is not perturbed."""
     model = network()
     params = list(model.parameters())
     optimizer = MomentumSAM([{"params": params[:2], "momentum": 0.9}, {"params": params[2:]}], SGD, rho=0.3, lr=0.1)

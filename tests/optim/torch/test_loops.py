@@ -1,4 +1,4 @@
-"""What real training loops do: groups, schedules, accumulation."""
+"""Features of real training loops: groups, schedules, accumulation."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_groups_have_their_own_radius_rate_and_decay_under_one_norm():
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_rule_knows_groups(name):
-    """Two groups that agree are one; a radius of zero in one of them leaves only that one where it was."""
+    """Two groups that agree are one; a radius of zero in one of them leaves only that one unperturbed."""
     models = [network() for _ in range(4)]
     for model, radii in zip(models, (None, (0.1, 0.1), (0.1, 0.4), (0.4, 0.1)), strict=True):
         params = list(model.parameters())
@@ -141,7 +141,7 @@ def radii_by_hand(rule, scheduler, style, **other):
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("rule", [SAM, GSAM])
 def test_the_radius_follows_a_scheduler_of_torch(rule, name, style):
-    """Each group's own, by rho lr / rho_lr; GSAM's unless told otherwise."""
+    """Each group's own, by rho lr / rho_lr; the default of GSAM."""
     other = {"rho": 0.1, "lr": 0.05}
     by_hand, last = radii_by_hand(rule, SCHEDULERS[name], style, **other)
     model, still = network(), network()
@@ -175,7 +175,7 @@ def test_each_group_has_its_own_place_on_the_line_that_its_radius_follows():
 
 
 def test_a_radius_that_follows_resumes_and_may_be_given_its_own_rate():
-    """The rate at which the radius is rho stays what it was at first, not that at which the state was saved."""
+    """The rate at which the radius is rho is the initial one, not that of the saved state."""
     whole, cut, given = network(), network(), network()
     fresh = [SAM(model.parameters(), SGD, rho=0.4, rho_schedule="lr", lr=0.2) for model in (whole, cut)]
     schedulers = [StepLR(optimizer, 2, 0.3) for optimizer in fresh]
@@ -244,7 +244,7 @@ def test_micro_batches_give_one_perturbation_of_the_gradient_they_add_up_to(styl
 
 
 def test_micro_batches_in_a_list_are_the_batch():
-    """For a rule that does not perturb each by itself: the gradient is their mean, bit for bit over two of them."""
+    """For a rule that does not perturb each separately: the gradient is their mean, bit for bit over two of them."""
     joined, listed = network(), network()
     optimizers = [SAM(model.parameters(), SGD, rho=0.3, lr=0.1, momentum=0.9) for model in (joined, listed)]
     for _, batch in zip(range(4), batches(), strict=False):

@@ -16,7 +16,7 @@ SGD = torch.optim.SGD
 
 
 def scaled_step(model, optimizer, scaler, batch, *, spoil=()):
-    """A step as the module's docstring has it; the gradients of the passes in ``spoil`` become inf."""
+    """A step as in the module's docstring; the gradients of the passes in ``spoil`` become inf."""
     optimizer.zero_grad()
     for number, after in enumerate((optimizer.first_step, optimizer.restore)):
         scaler.scale(loss_of(model, batch)).backward()
@@ -45,7 +45,7 @@ def test_a_grad_scaler_changes_nothing(name):
 @pytest.mark.parametrize("spoil", [(0,), (1,)])
 @pytest.mark.parametrize("name", TWO_STEP)
 def test_an_inf_in_either_pass_skips_the_step_and_restores_the_weights(name, spoil):
-    """And what follows is as if the step had not been tried."""
+    """Later steps are as if the step had not been tried."""
     models = network(torch.float32), network(torch.float32)
     optimizers = [like(TWO_STEP[name], model.parameters(), SGD, lr=0.1, momentum=0.9) for model in models]
     scalers = [torch.amp.GradScaler("cpu", init_scale=2.0**10) for _ in models]
@@ -82,7 +82,7 @@ def test_autocast_sees_the_perturbed_weights():
 
 @STYLES
 def test_an_overflow_that_a_unit_hides_is_seen(style):
-    """tanh(inf) = 1: the gradient at such a point would look like any other."""
+    """tanh(inf) = 1: the gradient at such a point would be finite."""
     w = nn.Parameter(torch.tensor([1.0, 1e25]))
     optimizer = RULES["USAM"]([w], SGD, rho=1e20, lr=0.1)
 

@@ -91,7 +91,7 @@ EITHER_WAY = [*((name, "closure") for name in ONE_OF_EACH), *((name, "two steps"
 
 @pytest.mark.parametrize(("name", "style"), EITHER_WAY)
 def test_every_precision_has_its_part(name, style):
-    """Numbers of 16, 32 and 64 bits side by side, as if all had 64, but for the rounding of what they hold."""
+    """Numbers of 16, 32 and 64 bits together, as if all had 64, up to their rounding."""
 
     def run(dtypes):
         params = [
@@ -118,7 +118,7 @@ def test_every_precision_has_its_part(name, style):
 
 
 def test_numbers_without_a_gradient_stay_to_the_bit():
-    """Integers and eighths of bytes that a frozen layer may hold, also those that no float32 holds."""
+    """Integers and 8-bit floats of a frozen layer, also those that float32 cannot represent."""
     kept = [
         torch.tensor([2**40 + 1, -3]),
         torch.tensor([True, False]),

@@ -1,4 +1,4 @@
-"""What a training loop cannot give a rule is refused with the reason, and nothing has moved."""
+"""A rule that a training loop cannot serve is refused with the reason, and nothing has changed."""
 
 import math
 
@@ -12,7 +12,7 @@ from featlearn.optim import SAM as SAMRule
 from featlearn.optim.torch import MSAM, RULES, SAM, Refused, optimizer_class
 
 
-def test_what_cannot_be_is_refused_with_the_reason():
+def test_invalid_options_are_refused_with_the_reason():
     params = list(network().parameters())
     with pytest.raises(ValueError, match=r"rho of SAM: expected a finite number >= 0, found -0.1"):
         SAM(params, torch.optim.SGD, rho=-0.1, lr=0.1)
@@ -101,7 +101,7 @@ def test_a_radius_that_is_spoilt_later_is_refused_at_the_next_step(style, rho):
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_a_closure_without_a_backward_pass(name):
-    """Not a step that does nothing; and a closure may well come to it later, at the perturbed point."""
+    """A step without any gradient is refused; a closure may have none at the perturbed point."""
     model = network()
     optimizer = like(ALLOWED[name], model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     train(model, optimizer, 1)
@@ -135,7 +135,7 @@ def test_two_steps_without_a_backward_pass():
 
 def test_micro_batches_are_closures():
     model = network()
-    with pytest.raises(Refused, match=r"MSAM: what a micro-batch holds is the closures' own: give n_shards"):
+    with pytest.raises(Refused, match=r"MSAM: the closures determine the size of a micro-batch: give n_shards"):
         MSAM(model.parameters(), torch.optim.SGD, rho=0.1, micro_batch_size=2, lr=0.1)
     with pytest.raises(ValueError, match="give exactly one of n_shards and micro_batch_size"):
         MSAM(model.parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
@@ -156,12 +156,12 @@ def test_a_rule_that_takes_the_step_itself():
         def step(self, loss, w, memory, t):
             return w, memory
 
-    with pytest.raises(Refused, match="Steps takes the step itself, which is the part of its base here"):
+    with pytest.raises(Refused, match="Steps takes the step itself, which its base does here"):
         optimizer_class(Steps)(network().parameters(), torch.optim.SGD, rho=0.1, lr=0.1)
 
 
 class Asks(SAMRule):
-    """A rule that wants something of its loss."""
+    """A rule that calls a method of its loss."""
 
     def perturbation(self, loss, w, memory, t):
         return self.wish(loss, w), memory.own

@@ -74,7 +74,7 @@ def test_a_rule_that_cannot_be_is_refused_when_it_is_made(name):
 
 
 @pytest.mark.parametrize("name", [name for name in ONE_OF_EACH if name not in TWO_STEP])
-def test_a_rule_that_needs_more_says_so_in_two_steps(name):
+def test_a_rule_that_needs_more_is_refused_in_two_steps(name):
     model, rule = network(), ONE_OF_EACH[name]
     optimizer = like(rule, model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
     with pytest.raises(Refused, match=NEED_MORE[type(rule).__name__]):
@@ -124,7 +124,7 @@ BASES = {
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_radius_zero_is_the_base_bit_for_bit(name):
-    """For every rule but SAMPa, whose gradients come late."""
+    """For every rule but SAMPa, whose gradients are delayed."""
     rule, ours, plain, other = ALLOWED[name], network(), network(), network()
     options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
     train(ours, like(replace(rule, rho=0.0), ours.parameters(), torch.optim.SGD, **options), 8)
@@ -160,7 +160,7 @@ def test_outside_its_window_it_is_the_base(style):
 
 
 def flat(model):
-    """A closure without slope."""
+    """A closure with zero gradient."""
     return lambda: (0.0 * sum(p.sum() for p in model.parameters())).backward()
 
 
@@ -186,7 +186,7 @@ def test_a_zero_gradient_moves_nothing_in_two_steps(name):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_perturbed_by_the_radius(dtype):
-    """Gradients of 1e-6, whose squares half precision does not hold, still give a perturbation of length rho."""
+    """Gradients of 1e-6, whose squares underflow in half precision, still give a perturbation of length rho."""
     p = nn.Parameter(torch.zeros(100, dtype=dtype))
     optimizer = SAM([p], torch.optim.SGD, rho=0.5, lr=1.0)
     (1e-6 * p.sum()).backward()
@@ -274,7 +274,7 @@ def test_every_wrapper_is_there_under_its_name():
     for name, cls in RULES.items():
         assert getattr(rules, name) is cls and issubclass(cls, RuleOptimizer) and cls.__doc__
         assert cls.rule_class in OPTIMIZERS.values()
-    with pytest.raises(AttributeError, match="'SGD' wraps no other rule: there are"):
+    with pytest.raises(AttributeError, match="'SGD' wraps no other rule; available are"):
         _ = rules.SGD
     assert own_numbers(WRAPPERS["sam"]) == {"rho": 0.1, "rho_schedule": UNCHANGED, "start": 0, "stop": None}
 

@@ -1,4 +1,4 @@
-"""A state that is saved and loaded goes on as if nothing had happened, to the bit."""
+"""A saved and loaded state continues the run to the bit."""
 
 import copy
 import io
@@ -25,7 +25,7 @@ PAIRS = [  # every rule around SGD, and those with a memory of their own around 
 
 
 def on_disk(state):
-    """The state as it comes back from a file, read without trusting it."""
+    """The state as read from a file without trusting it."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -52,8 +52,8 @@ def test_a_resumed_run_is_the_uninterrupted_one(name, base):
     assert same(whole, second)
 
 
-def test_what_a_resumed_run_would_miss():
-    """Negative controls: without the base's momentum, and without the count of steps, the runs part."""
+def test_a_resumed_run_needs_the_whole_state():
+    """Negative controls: without the base's momentum, and without the count of steps, the runs differ."""
     whole, models = network(), [network() for _ in range(3)]
     options = {"rho": 0.2, "stop": 7, "lr": 0.1, "momentum": 0.9}
     train(whole, SAM(whole.parameters(), torch.optim.SGD, **options), 10)
@@ -133,11 +133,11 @@ def test_a_loaded_state_reaches_the_base():
 
 @dataclass(frozen=True, kw_only=True)
 class Mine(SAMRule):
-    """A rule of one's own, which a module holds."""
+    """A user's rule in a module."""
 
 
 class Named(optimizer_class(Mine)):
-    """Its optimizer, under a name of its own."""
+    """Its optimizer, under its own name."""
 
 
 @pytest.mark.parametrize("cls", [optimizer_class(Mine), Named])

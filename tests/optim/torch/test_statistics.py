@@ -1,4 +1,4 @@
-"""Running means of batch norm: which pass of a step they are of."""
+"""Running means of batch norm: the pass of a step that sets them."""
 
 import copy
 
@@ -106,10 +106,10 @@ def test_a_step_that_fails_leaves_them():
 
 
 def test_a_step_that_is_refused_leaves_them():
-    """Though a pass was made before the rule came to what it cannot have."""
+    """Also after a pass that precedes the refused call."""
 
     class Late(SAMRule):
-        """It asks for the full gradient in the end."""
+        """It needs the full gradient at the end."""
 
         def perturbation(self, loss, w, memory, t):
             return loss.gradient(w) - loss.full.gradient(w), memory.own
