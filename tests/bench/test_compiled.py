@@ -43,7 +43,7 @@ def test_they_compile_and_stay_on_chip():
     assert len(found) == 10
     for name, case in found.items():
         assert 32 < case["registers"] <= 255, name
-        assert case["spilled bytes"] <= (32 if "float32" in name else 1600), name
+        assert case["spilled bytes"] <= (32 if "float32" in name else 1800), name
         assert case["instructions"] > 500, name
     for dtype in ("float32", "float64"):
         gradients = found[f"sam {dtype}"]["instructions"] / found[f"sgd {dtype}"]["instructions"]
