@@ -4,8 +4,8 @@ F_c(x) = a sum_f v_fc s sum_p act(<w_f, x_p> + b_f)
 
 with filters averaged (a = 1/m) or summed (a = 1), patches summed (s = 1) or averaged (s = 1/P), and b = 0 without
 bias. For a loss of one output, m filters have the second layer v = +1 and m have v = -1; with the softmax each of C
-classes has m filters of its own, v = 1 there and 0 elsewhere. The second layer stays so, or is trained from there.
-Papers differ in these scales, and with them in what lr and steps mean: state them beside every number.
+classes has its own m filters, v = 1 there and 0 elsewhere. The second layer is fixed, or trained from these values.
+Papers differ in these scales, and so in the meaning of lr and steps: state the scales with every number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TwoLayerCNN:
     n_filters: filters m for each sign of the second layer, or for each class (2m, or C m in all).
     activation: of the hidden layer (see functions/activations.py).
     loss: of the outputs, averaged over samples (see functions/losses.py); softmax: cross-entropy of C outputs.
-    second_layer: fixed, or trained from where it would be fixed.
+    second_layer: fixed, or trained from the fixed values.
     init: law of the initial weights and biases: gaussian or uniform.
     init_std: their standard deviation; a number, {theory: c}, or null for torch's default 1/sqrt(3 dim).
     patches: sum or mean over a sample's patches.

@@ -175,7 +175,7 @@ def heading(ax: Axes, name: str, count: str) -> None:
     """Write a panel's name above its left end and its number of runs above its right; a long name is broken."""
     width = 33 - len(count)
     words = _broken(name, width)
-    beside = "" if _width(words.rpartition("\n")[2]) <= width else "\n"  # or the count would overlap the name
+    beside = "" if _width(words.rpartition("\n")[2]) <= width else "\n"  # else the count would overlap the name
     ax.set_title(words + beside, loc="left")
     ax.set_title(count, loc="right", fontsize=8)
 

@@ -61,7 +61,7 @@ def refuse_two_steps(rule: Wrapper) -> None:
 def refuse_base(base_class: Any, options: dict[str, Any]) -> None:
     """Raise TypeError or ValueError for a base that is not an optimizer of torch, or evaluates the loss itself."""
     if not (isinstance(base_class, type) and issubclass(base_class, torch.optim.Optimizer)):
-        how = "a class, such as torch.optim.SGD, its options beside those of the rule"
+        how = "a class, such as torch.optim.SGD, with its options next to those of the rule"
         raise TypeError(f"the base is {how}; found {base_class!r}")
     if hasattr(base_class, "rule_class"):
         raise TypeError(f"the base is an optimizer without a base of its own, not {base_class.__name__}")
