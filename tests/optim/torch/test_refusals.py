@@ -75,7 +75,7 @@ def test_a_number_of_numpy_or_of_no_axis_is_one(number, rho):
 
 @pytest.mark.parametrize("base", ["SGD", torch.optim.SGD([torch.zeros(1)], lr=0.1), lambda *_: None, torch.nn.Linear])
 def test_a_base_that_is_no_class_of_optimizers(base):
-    with pytest.raises(TypeError, match=r"the base is a class, such as torch.optim.SGD, its options"):
+    with pytest.raises(TypeError, match=r"the base is a class, such as torch.optim.SGD, with its options"):
         SAM(network().parameters(), base, rho=0.1, lr=0.1)
 
 
