@@ -88,7 +88,7 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     if min(space) < LEAST:
         least = LEAST * grid.ncols, math.ceil(10 * (LEAST * grid.nrows + sum(heights) + above)) / 10
         found = f"{figure.get_figwidth():g}x{height:g}"
-        raise ValueError(f"a figure of {found} inches has no space for its panels: {least[0]:g}x{least[1]:g} does")
+        raise ValueError(f"a figure of {found} inches is too small for its panels: at least {least[0]:g}x{least[1]:g}")
     figure.set_figheight(height)
     if title := sheet.get("title"):
         figure.suptitle(title.replace("$", r"\$"), fontsize=10)

@@ -106,7 +106,7 @@ def test_a_sheet_has_the_title_and_size_that_are_asked_for(drawn):
     assert figure._suptitle.get_window_extent().y0 > max(ax.get_tightbbox().y1 for ax in figure.axes)
     assert drawn(1, caption=False)[0].get_supxlabel() == ""
     assert drawn(1, caption=False)[0].get_figheight() < drawn(1)[0].get_figheight()
-    with pytest.raises(ValueError, match="has no space for its panels: 3x"):
+    with pytest.raises(ValueError, match="is too small for its panels: at least 3x"):
         drawn(3, size=(2.0, 2.0))
 
 
