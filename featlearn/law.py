@@ -57,7 +57,7 @@ def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw
     gaussians = gaussian_coordinates(seeds, dim, n_signals, frame.n_noises + f)
     if frame.orthogonal:
         gaussians[:, : frame.n_noises, :n_signals] *= (signals.diagonal(dim1=1, dim2=2) == 0)[:, None]
-    stds = [noise.std[:, None].expand(-1, len(noise.owners)) for noise in frame.noises]
+    stds = [torch.as_tensor(noise.std).expand_as(dim)[:, None].expand(-1, len(noise.owners)) for noise in frame.noises]
     gaussians *= torch.cat([*stds, init_std[:, None].expand(-1, f)], 1)[..., None]
     noises, filters = gaussians[:, : frame.n_noises], gaussians[:, frame.n_noises :]
     vectors = torch.cat([pad(signals, (0, gaussians.shape[2] - n_signals)), noises], 1)
@@ -93,6 +93,17 @@ def merged(parts: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) ->
     if isinstance(first, tuple) and not all(isinstance(item, int) for item in first):
         return tuple(merged(same, tensor) for same in zip(*parts, strict=True))
     return first
+
+
+def structure(part: Any) -> Any:
+    """Return what ``merged`` needs to be equal: the part without its real numbers."""
+    if isinstance(part, float):
+        return float
+    if is_dataclass(part) and not isinstance(part, type):
+        return type(part), *(structure(getattr(part, field.name)) for field in fields(part))
+    if isinstance(part, tuple) and not all(isinstance(item, int) for item in part):
+        return tuple(map(structure, part))
+    return part
 
 
 def _numbers_merged(datas: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:

@@ -9,7 +9,7 @@ round the remainder of a tensor differently from the rest (independence.py check
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -26,7 +26,7 @@ from featlearn.engines.span.engine import GramEngine
 from featlearn.environment import fresh_environment
 from featlearn.geometry import Draw, draw_run, stacked
 from featlearn.independence import LEAST, check_independence
-from featlearn.law import draw, merged
+from featlearn.law import draw, merged, structure
 from featlearn.loop import MiniBatches, Outcome, train
 from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
@@ -110,9 +110,9 @@ def block_key(run: RunConfig) -> Hashable:
 
 @lru_cache(maxsize=4096)  # the runs of a sweep share their sections
 def _data_shape(data: Any) -> Hashable:
-    """Return the parameters that are not real numbers; one that may be null, such as the snr, is a real number."""
-    values = {field.name: getattr(data, field.name) for field in fields(data) if field.name != "dim"}
-    return type(data), *((k, v) for k, v in values.items() if not isinstance(v, float | None))
+    """Return what the data models of a block share: all but their real numbers, in parameters, frame and population."""
+    own = shape(replace(data, dim=2) if type(data.dim) is int else data)
+    return own, structure(data.frame), structure(data.population())
 
 
 @lru_cache(maxsize=4096)

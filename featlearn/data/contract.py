@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 MEMBERS = ("frame", "slots", "draw", "population")
+RUNS = ("true_labels", "labels", "shown")  # with an axis of runs
 NUMBERS = ("n_classes", "n_common", "n_samples", "dim", "n_patches", "flip_prob")
 
 
@@ -20,10 +22,26 @@ def _breaches(data: Any) -> Iterator[str]:
 
     from featlearn.streams.lanes import LaneDraws
 
+    if data.n_samples < 1:
+        yield f"n_samples = {data.n_samples}: a training set has at least one sample"
+    if not 0 <= data.flip_prob < 1:
+        yield f"flip_prob = {data.flip_prob} is no probability below 1"
     frame, slots, n, n_signals = data.frame, data.slots, data.n_samples, len(data.frame.signals)
+    if not n_signals or not frame.n_noises:
+        yield "frame holds no signal, or no noise: there must be at least one of each"
+    if data.dim < n_signals:
+        yield f"dim = {data.dim} is less than the {n_signals} signals"
+    if any(not (noise.std >= 0 and math.isfinite(noise.std)) for noise in frame.noises):
+        yield "frame.noises have a standard deviation that is negative or not finite"
     square = [len(row) for row in frame.gram] == [n_signals] * n_signals
     if not square or any(frame.gram[i][j] != frame.gram[j][i] for i in range(n_signals) for j in range(i)):
         yield f"frame.gram is not a symmetric {n_signals} x {n_signals} matrix, as frame.signals requires"
+    largest = max(frame.gram[i][i] for i in range(n_signals))
+    lower = frame.coordinates
+    for i, j in ((i, j) for i in range(n_signals) for j in range(n_signals)):
+        inner = math.fsum(x * y for x, y in zip(lower[i], lower[j], strict=True))
+        if not abs(inner - frame.gram[i][j]) <= 1e-9 * largest:
+            yield "frame.gram is not positive semidefinite: no vectors have these inner products"
     if any(not 0 <= owner < n for owner in frame.owners):
         yield f"frame.noises have owners that are none of the {n} samples"
     if (shown := sum(slot.times for slot in slots)) != data.n_patches:
@@ -45,6 +63,31 @@ def _breaches(data: Any) -> Iterator[str]:
     ):
         if values.is_floating_point() or values.min() < 0 or values.max() >= end:
             yield f"draw returns {name} that are not integers from 0 to {end - 1}"
+    if not training.strengths.isfinite().all():
+        yield "draw returns strengths that are not finite"
+    yield from _of_block(data, training)
+
+
+def _of_block(data: Any, alone: Any) -> Iterator[str]:
+    """Check that a run is drawn alike beside others: there the model's real numbers are tensors [b]."""
+    import torch
+
+    from featlearn.streams.lanes import LaneDraws
+
+    for count in {2, data.n_samples}:
+        numbers = {name: value for name, value in vars(data).items() if isinstance(value, float)}
+        several = {name: torch.full((count,), value, dtype=torch.float64) for name, value in numbers.items()}
+        others = {name: torch.cat([x[:1], torch.zeros(count - 1)]) for name, x in several.items()}
+        for own in (several, others):
+            block = replace(data, **own).draw(LaneDraws(torch.arange(count)))
+            for name, x in vars(block).items():
+                of_run, expected = (y[0] if name in RUNS or y.ndim == 3 else y for y in (x, getattr(alone, name)))
+                if of_run.shape != expected.shape or not torch.equal(of_run, expected):
+                    yield f"draw returns other {name} for a run among {count}: is a number [b] used as a single one?"
+    for number, slot in enumerate(data.slots):
+        common = alone.shown[..., number] < data.n_common
+        if not (common if slot.common else ~common).all():
+            yield f"slot {number} with common = {slot.common} shows patches on the other side of n_common"
 
 
 def _of_population(data: Any) -> Iterator[str]:
@@ -52,7 +95,12 @@ def _of_population(data: Any) -> Iterator[str]:
     total = math.fsum(kind.probability for kind in kinds)
     if not math.isclose(total, 1.0):
         yield f"the probabilities of population() add up to {total:g}, not to 1"
+    allowed = {-1.0, 1.0} if data.n_classes == 2 else set(map(float, range(data.n_classes)))
     for kind in kinds:
+        if not 0 <= kind.probability <= 1:
+            yield f"a kind of population() has the probability {kind.probability:g}"
+        if kind.label not in allowed:
+            yield f"a kind of population() has the label {kind.label:g}"
         if (held := sum(patch.times for patch in kind.patches)) != data.n_patches:
             yield f"a kind of population() has {held} patches, and n_patches = {data.n_patches}"
         if any(not 0 <= number < n_signals for patch in kind.patches for number, _ in patch.signals):

@@ -124,7 +124,8 @@ class Problem:
 
         W0 is left out (its inner products are 0): micro-batches only compute gradients at given points.
         """
-        b, s, _ = samples.shape
+        b, s, size = samples.shape
+        once = size >= self.n_common  # else every sample lists its own copy of a common patch
         lane, (patches, shown) = torch.arange(b, device=samples.device)[:, None, None], self.patches_of(samples)
         gram = self.gram[lane[..., None], patches[..., :, None], patches[..., None, :]].flatten(0, 1)
         f, zero = len(self.head), self.gram.new_zeros(())
@@ -136,6 +137,8 @@ class Problem:
             align0=zero.expand(b * s, f, patches.shape[-1]),
             init_gram=zero.expand(b * s, f, f),
             shown=shown.flatten(0, 1),
+            slots=self.slots if once else tuple(replace(slot, common=False) for slot in self.slots),
+            n_common=self.n_common if once else 0,
             labels=self.labels[lane, samples].flatten(0, 1),
             composition=None,
         )
@@ -186,7 +189,7 @@ def make_problem(
         n_common=data.n_common,
         n_classes=data.n_classes,
         head=tensor(torch.as_tensor(network.head(data))),
-        trained=network.second_layer == "trained",
+        trained=network.trained,
         activation=activation(network.activation),
         loss=loss(network.loss),
         scale=network.scale(data.n_patches),

@@ -22,7 +22,7 @@ from featlearn.functions.losses import LOSSES
 check_definitions()
 
 KINDS = {name: kind for kind, name in enumerate(ACTIVATIONS)}
-LOSS_KINDS = {name: kind for kind, name in enumerate(LOSSES)}
+LOSS_KINDS = {name: kind for kind, name in enumerate([*(name for name in LOSSES if name != "softmax"), "softmax"])}
 
 
 def activation_kind(name: str) -> int:
@@ -150,7 +150,7 @@ def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[l
 
 _NUMBER = "out.dtype.type"
 _ACTS = [(a.value_formula, a.slope_formula, a.second_formula or "0") for a in ACTIVATIONS.values()]
-_LOSSES = [loss for loss in LOSSES.values() if loss.name != "softmax"]  # softmax is the last one
+_LOSSES = [loss for loss in LOSSES.values() if loss.name != "softmax"]  # in the order of LOSS_KINDS
 
 
 def _at_points(formula: str, result: str) -> list[str]:

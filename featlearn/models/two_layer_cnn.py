@@ -48,6 +48,11 @@ class TwoLayerCNN:
     filters: Literal["mean", "sum"] = "mean"
     bias: bool = False
 
+    @property
+    def trained(self) -> bool:
+        """Whether the second layer is trained."""
+        return {"fixed": False, "trained": True}[self.second_layer]
+
     def n_outputs(self, data: Any) -> int:
         """Return the number C of outputs: one, or with the softmax one a class."""
         return int(data.n_classes) if self.loss == "softmax" else 1
@@ -83,7 +88,7 @@ class TwoLayerCNN:
 
     def n_parameters(self, data: Any) -> int:
         """Return the number of weights and biases, and of the second layer's entries where it is trained."""
-        outputs = self.n_outputs(data) if self.second_layer == "trained" else 0
+        outputs = self.n_outputs(data) if self.trained else 0
         return self.n_neurons(data) * (int(data.dim) + self.bias + outputs)
 
     def draw_weights(self, seed: int, data: Any) -> np.ndarray:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class ASAM(Perturbed):
     """The base rule with gradient(w + rho T^2 g / |T g|), g = gradient(w), T = |w_r| on all of filter r.
 
-    A filter is its weights and its bias. One that is zero is not perturbed, nor is anything where T g = 0.
-    """
+    A filter is its weights, its bias, and its second layer where that is trained. One that is zero is not
+    perturbed, nor is anything where T g = 0."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"patches"})
     reference: ClassVar[str] = "Kwon et al. 2021, arXiv 2102.11600"

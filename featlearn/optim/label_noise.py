@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelNoiseGD(Wrapper):
-    """The base rule with the gradient of a loss in which each label y_i is -y_i with probability flip_rate.
+    """The base rule with the gradient of a loss in which each label is wrong with probability flip_rate.
 
     The flips are in addition to those of data.flip_prob, which are fixed for the whole run, and are drawn in each step
     from a stream of the run's own seed.

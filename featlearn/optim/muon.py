@@ -22,9 +22,10 @@ A, B, C = 3.4445, -4.7750, 2.0315  # of the published iteration X <- A X + B (X 
 class Muon:
     """w <- (1 - lr weight_decay) w - lr O(u), v <- momentum v + (1 - momentum) g, u = v unless nesterov.
 
-    O(u) is ns_steps of the published Newton-Schulz iteration from X = u / |u|: it brings the singular values of u to
-    about 1 (.7 to 1.2 where they are not tiny) and keeps its singular vectors. u is one matrix whose rows are all
-    filters, each with its bias. There is no factor for the shape (torch's is 1 with no more filters than inputs).
+    O(u) is ns_steps of the published Newton-Schulz iteration from X = u / |u|: it brings the singular values of u
+    to about 1 (.7 to 1.2 where they are not tiny) and keeps its singular vectors. u is one matrix whose rows are
+    all filters, each with its bias and its second layer where that is trained. There is no factor for the shape
+    (torch's is 1 with no more filters than inputs).
 
     lr: learning rate, nearly the spectral norm of a step.
     momentum: share of the buffer kept at each step.

@@ -1,11 +1,12 @@
 """Every data model of patches keeps the contract, and a breach is reported; see also tests/config/test_own_data.py."""
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 
 import pytest
 from three_classes import ThreeClasses
 
-from featlearn.data import DATA, has_patches
+from featlearn.data import DATA, XOR, SignalNoise, has_patches
 from featlearn.data.contract import MEMBERS, NUMBERS, breach
 from featlearn.data.model import Slot
 
@@ -42,3 +43,50 @@ class Improbable(ThreeClasses):
 )
 def test_a_breach_is_reported(model, message):
     assert breach(model(signal_norm=1.0)) == message
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneNumberForAll(SignalNoise):
+    """Its flips compare [b, n] with a number [b]."""
+
+    def draw(self, draws):
+        drawn = super().draw(draws)
+        return replace(drawn, labels=drawn.labels.where(draws.uniforms("more", self.n_samples) > self.flip_prob, 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indefinite(XOR):
+    """No two vectors have these inner products."""
+
+    @property
+    def frame(self):
+        return replace(super().frame, gram=((1.0, 2.0), (2.0, 1.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongSide(SignalNoise):
+    """Its noise counts as a patch that other samples show."""
+
+    @property
+    def slots(self):
+        return tuple(replace(slot, common=True) for slot in super().slots)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (OneNumberForAll(n_samples=5, signal_norm=1.0, flip_prob=0.2), "size of tensor|other labels for a run among"),
+        (Indefinite(signal_norm=1.0), "not positive semidefinite"),
+        (WrongSide(signal_norm=1.0), "slot 1 with common = True shows patches on the other side"),
+        (SignalNoise(signal_norm=1.0, n_samples=0), "at least one sample"),
+        (SignalNoise(signal_norm=1.0, flip_prob=2.0), "no probability below 1"),
+        (XOR(signal_norm=1.0, dim=1), "less than the 2 signals"),
+    ],
+    ids=lambda part: type(part).__name__,
+)
+def test_what_would_train_on_other_data_is_refused(data, message):
+    try:
+        found = breach(data)
+    except RuntimeError as error:  # shapes that do not fit say so themselves
+        found = str(error)
+    assert found is not None and re.search(message, found)

@@ -18,6 +18,7 @@ class Coordinates:
 
     def __init__(self, gram: Tensor) -> None:
         self.gram = gram.double()
+        self._rounding = max(64, gram.shape[1]) * torch.finfo(gram.dtype).eps
 
     @cached_property
     def _roots(self) -> tuple[Tensor, Tensor]:
@@ -29,7 +30,7 @@ class Coordinates:
     def _counts(self) -> Tensor:
         """Which of the roots are nonzero up to rounding, [b, N]."""
         roots = self._roots[0]
-        return roots > 1e-7 * roots[:, -1:]
+        return roots.square() > self._rounding * roots[:, -1:].square()
 
     @property
     def rank(self) -> Tensor:
