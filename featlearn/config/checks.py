@@ -111,7 +111,7 @@ def _batch(s: Sections) -> Conflicts:
 
 def _splits(s: Sections) -> Conflicts:
     conflicts = getattr(s.parsed["optimizer"].object, "batch_conflicts", None)
-    last = s.data.n_samples % s.batch_size
+    last = s.data.n_samples % s.batch_size if s.batch_size else 0
     for size, which in ((s.batch_size, ""), (last, ", the last of an epoch")):
         for key, reason in conflicts(size) if conflicts and size else ():
             yield f"optimizer.{key}", reason + which
