@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class HessianTrace:
     """Trace of the Hessian of the training loss over all parameters, exact.
 
-    For the ReLU it is that of the Hessian that exists almost everywhere. In the weight engine it costs one product with the Hessian for every parameter.
+    For the ReLU it is that of the Hessian that exists almost everywhere. In the weight engine it costs one product with
+    the Hessian for every parameter.
 
     batch: on the full training set, or on the next mini-batch.
     """
