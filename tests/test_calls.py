@@ -86,7 +86,7 @@ def test_simulate_and_sweep_choose_the_same_device(there, monkeypatch, tmp_path)
         with pytest.raises(ValueError, match="device must be auto, cpu or cuda; found 'gpu'"):
             call(CONFIG, device="gpu")
     if not there:
-        with pytest.raises(ValueError, match="finds no CUDA device here"):
+        with pytest.raises(ValueError, match="device cuda was requested, but torch finds no CUDA device"):
             chosen_device("cuda")
 
 

@@ -252,9 +252,9 @@ def test_runs_that_may_share_a_block():
         make_run(replace(RULES["sam window"], rho=0.7, base=SGD(lr=0.3))),
         make_run(run.optimizer, data__dim=5000),
         make_run(run.optimizer, data__flip_prob=0.1, data__noise_std=2.0, network__init_std=None),
-        replace(run, data=replace(run.data, signal_norm=None, snr=0.1)),
     ]
     other = [
+        replace(run, data=replace(run.data, signal_norm=None, snr=0.1)),  # a block has one way of giving its numbers
         make_run(RULES["sam"]),
         make_run(RULES["sgd"]),
         make_run(run.optimizer, data__n_samples=9),

@@ -2,8 +2,7 @@
 
 Every published model has one form. There are S signals, given by their Gram matrix, and Gaussian vectors, the noises.
 A patch is a sparse combination of these, and a sample shows one patch in each of its slots. Training needs the inner
-products of the distinct patches, and which sample shows which of them, nothing else
-(engines/problem.py).
+products of the distinct patches, and which sample shows which of them, nothing else (engines/problem.py).
 
 A model is a frozen dataclass of parameters with the methods of ``PatchModel``. ``frame`` and ``population`` describe
 one run. ``draw`` draws for all runs of a block at once: there the model's real numbers are tensors [b]; its other
