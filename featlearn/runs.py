@@ -20,6 +20,7 @@ from featlearn.data import DATA
 from featlearn.models import MODELS, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.optim.schedules import RADIUS_SCHEDULES
+from featlearn.sde import Dynamics
 from featlearn.trackers import TRACKERS
 from featlearn.types import SCHEMA_VERSION
 
@@ -113,7 +114,7 @@ class RunConfig:
         sections = {
             "data": _data_columns(self.data),
             "network": _network_columns(self.network, self.data.dim),
-            "optimizer": _rule_columns(self.optimizer),
+            "optimizer": {"dynamics": "rule"} | _rule_columns(self.optimizer),
             "train": vars(self.train),
         }
         dotted = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
@@ -155,6 +156,9 @@ def _network_columns(network: Any, dim: int) -> dict[str, Any]:
 
 
 def _rule_columns(rule: Any) -> dict[str, Any]:
+    """Return the parameters of a rule, and for its flow or SDE how that is computed."""
+    if isinstance(rule, Dynamics):
+        return _named(rule.rule, OPTIMIZERS) | vars(rule.settings)
     return _named(rule, OPTIMIZERS)
 
 

@@ -18,6 +18,8 @@ from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
+from featlearn.sde import Dynamics
+from featlearn.sde.conflicts import Setting, cautions, refusals
 from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
 
@@ -56,6 +58,7 @@ def _shown(s: Sections) -> Conflicts:
 def config_name(part: Any) -> str:
     """Return the word for a part of a run in a config; the class name if user-defined."""
     words = {cls: word for word, cls in (DATA | OPTIMIZERS | TRACKERS | MODELS).items()}
+    part = part.rule if isinstance(part, Dynamics) else part
     return words.get(type(part), type(part).__name__)
 
 
@@ -110,7 +113,7 @@ def _batch(s: Sections) -> Conflicts:
 
 
 def _splits(s: Sections) -> Conflicts:
-    conflicts = getattr(s.parsed["optimizer"].object, "batch_conflicts", None)
+    conflicts = getattr(s.algorithm, "batch_conflicts", None)
     last = s.data.n_samples % s.batch_size if s.batch_size else 0
     for size, which in ((s.batch_size, ""), (last, ", the last of an epoch")):
         for key, reason in conflicts(size) if conflicts and size else ():
@@ -127,7 +130,7 @@ def _recorded_steps(s: Sections) -> Conflicts:
 
 def _phase(s: Sections) -> Conflicts:
     """Refuse a window of steps that does not lie within the run."""
-    rule, last = s.parsed["optimizer"].object, f"train.n_steps = {s.train.n_steps}"
+    rule, last = s.algorithm, f"train.n_steps = {s.train.n_steps}"
     if isinstance(rule, Wrapper) and rule.start >= s.train.n_steps:
         yield "optimizer.start", f"expected an integer < {last}, found {rule.start}"
     if isinstance(rule, Wrapper) and (rule.stop or 0) > s.train.n_steps:
@@ -177,7 +180,7 @@ def _edges(s: Sections) -> Conflicts:
     for tracker in s.trackers:
         known = getattr(tracker, "edges", None)
         if known is not None and getattr(rule, "edge", None) not in known:
-            what = f"{config_name(tracker)} has no edge for {config_name(rule)} as configured"
+            what = f"{config_name(tracker)} has no edge for {config_name(s.algorithm)} as configured"
             plain = f"there is one for {', '.join(sorted(known))} without momentum and weight decay"
             beside = "" if "sgd" in known else "; for gradient descent use sam with optimizer.rho = 0"
             yield "record.trackers", f"{what}: {plain}{beside}"
@@ -217,13 +220,40 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
     (("network", "optimizer", "record.trackers"), _edges),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
+    (("data", "network", "optimizer", "train"), _limit),
 )
 
 
 def _full_batch(s: Sections) -> Conflicts:
-    caution = getattr(s.parsed["optimizer"].object, "on_full_batch", str)()
+    caution = getattr(s.algorithm, "on_full_batch", str)()
     if caution and s.batch_size == s.data.n_samples:
-        yield "optimizer", f"{config_name(s.parsed['optimizer'].object)} on the full batch {caution}"
+        yield "optimizer", f"{config_name(s.algorithm)} on the full batch {caution}"
+
+
+def _limit(s: Sections) -> Conflicts:
+    """Refuse what a flow or an SDE cannot do here."""
+    if s.fits:
+        yield from _of_limit(refusals, s)
+
+
+def _limit_cautions(s: Sections) -> Conflicts:
+    if s.fits:
+        yield from _of_limit(cautions, s)
+
+
+def _of_limit(check: Callable[..., Conflicts], s: Sections) -> Conflicts:
+    rule, network = s.parsed["optimizer"].object, s.parsed["network"].object
+    if isinstance(rule, Dynamics):
+        setting = Setting(
+            n_samples=s.data.n_samples,
+            batch_size=s.batch_size,
+            batch_sampling=s.train.batch_sampling,
+            gradient_noise=s.train.gradient_noise,
+            n_parameters=network.n_parameters(s.data),
+            smooth=network.smooth,
+            at_rest=getattr(network, "init_std", None) == 0,
+        )
+        yield from ((f"optimizer.{key}", reason) for key, reason in check(rule, setting))
 
 
 def _derivation(s: Sections) -> Conflicts:
@@ -240,4 +270,5 @@ def _derivation(s: Sections) -> Conflicts:
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
     (("data", "network", "optimizer"), _derivation),
     (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
+    (("data", "network", "optimizer", "train"), _limit_cautions),
 )

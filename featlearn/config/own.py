@@ -24,14 +24,18 @@ PLAIN = (int, float, bool, str, NoneType, Literal)
 RESERVED = ("name", "base", "source", "model")
 
 
-def own_class(node: Node, methods: tuple[str, ...], numbers: tuple[str, ...] = ()) -> type:
+def own_class(
+    node: Node, methods: tuple[str, ...], numbers: tuple[str, ...] = (), instead: tuple[str, ...] = ()
+) -> type:
     """Return the class that a node names. Raises CustomError if there is none, or none with these attributes.
+
+    instead: methods that may take the place of ``methods``.
 
     A file is relative to the config that names it, or for --set to the working directory.
     """
     place = Problem(node.place, "", "").line[0]
     cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
-    reason = _unfit(cls, methods, numbers)
+    reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)
     if reason:
         raise CustomError(f"{source_of(cls).name} {reason}")
     return cls

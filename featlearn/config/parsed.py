@@ -106,9 +106,12 @@ def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
         return section.kind(section.table[""])
     try:
         cls = _class(section, section.word, section.table, section.default, node)
+        _refuse_shared(cls, section.settings)
         if not wraps(cls):
             return section.kind(cls)
         base = _class(section, "base", section.bases, next(iter(section.bases)), node)
+        if wraps(base):
+            raise _NoClass("base", f"{base.__name__} wraps a rule itself: it cannot be a base")
         _refuse_shared(cls, base)
         return section.kind(cls, base)
     except _NoClass as reason:
@@ -141,18 +144,15 @@ def _class(section: Section, key: str, table: Mapping[str, type], default: str |
         raise _NoClass(key, f"expected {listed}, found {show(word)}{meant}")
     try:
         methods = (*section.methods, "update") if key == "base" else section.methods
-        return own_class(node.value[key], methods, section.numbers)
+        return own_class(node.value[key], methods, section.numbers, section.instead)
     except CustomError as error:
         raise _NoClass(key, str(error)) from None
 
 
-def _refuse_shared(cls: type, base: type) -> None:
-    """Refuse a rule and a base that share a parameter name, or a base that wraps another rule."""
-    shared = [name for name in parameters(cls) if name in parameters(base)]
-    if wraps(base):
-        raise _NoClass("base", f"{base.__name__} wraps a rule itself: it cannot be a base")
-    if shared:
-        names = f"{cls.__name__} and its base {base.__name__}"
+def _refuse_shared(cls: type, other: type | None) -> None:
+    """Refuse a class that shares a parameter name with its base, or with the keys of the whole section."""
+    if shared := [name for name in parameters(cls) if other and name in parameters(other)]:
+        names = f"{cls.__name__} and {'its base ' * wraps(cls)}{other.__name__ if other else ''}"
         raise _NoClass("name", f"{names} both have a parameter {', '.join(shared)}: rename it in yours")
 
 

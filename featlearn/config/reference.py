@@ -107,7 +107,7 @@ def _inside(section: Section, prefix: str, write: Write) -> Iterator[Key]:
     found: dict[str, dict[tuple[str, ...], tuple[Parameter, list[str]]]] = {}
     for (word, base), kind in section.kinds.items():
         for name, parameter in kind.parameters.items():
-            owner = word if base is None or name in parameters(kind.cls) else base
+            owner = base if base and kind.base and name in parameters(kind.base) else word
             meaning = (parameter.expected, repr(parameter.shown_default), parameter.doc)
             owners = found.setdefault(name, {}).setdefault(meaning, (parameter, []))[1]
             owners += [owner] * (owner not in owners)

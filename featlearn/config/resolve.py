@@ -17,6 +17,7 @@ from featlearn.data.model import Frame
 from featlearn.engines import ENGINES
 from featlearn.models import Landscape
 from featlearn.runs import Record, RunConfig, Train
+from featlearn.sde import Dynamics
 
 
 class Sections:
@@ -46,6 +47,12 @@ class Sections:
     def rule(self) -> Any:
         """The update rule, its theory scales resolved."""
         return self.parsed["optimizer"].built(self.numbers)
+
+    @property
+    def algorithm(self) -> Any:
+        """The update rule as it is in the config, whether it or its flow or SDE is run."""
+        rule = self.parsed["optimizer"].object
+        return rule.rule if isinstance(rule, Dynamics) else rule
 
     @property
     def fitting(self) -> tuple[str, ...]:

@@ -73,6 +73,8 @@ class _Schema:
         """Return the schema of a rule, which may be a base, or have a base whose keys are added to its own."""
         parts = [self.shared(f"{name}.{word}", {"properties": self.properties(name, kind.cls)})]
         parts += [self.shared(f"{name}.base", self.bases(name, section))] if kind.base else []
+        if section.settings:
+            parts.append(self.shared(f"{name}.settings", {"properties": self.properties(name, section.settings)}))
         named = {
             "type": "object",
             "description": first_line(kind.cls.__doc__),

@@ -20,6 +20,7 @@ from featlearn.data import DATA
 from featlearn.data.contract import MEMBERS, NUMBERS
 from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
+from featlearn.sde import Settings
 from featlearn.trackers import TRACKERS
 from featlearn.types import Bound, Count, Named, Positive, Step
 
@@ -28,17 +29,19 @@ from featlearn.types import Bound, Count, Named, Positive, Step
 class Kind:
     """What a section may describe: a class, and for a wrapper the rule class that it wraps.
 
-    naming: the keys of the section that name them.
+    naming: the keys of the section that name them. settings: a class of further keys, which is applied to the object.
     """
 
     cls: type
     base: type | None = None
     naming: tuple[str, ...] = ()
+    settings: type | None = None
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
-        """The parameters by name: those of the rule and those of the wrapped rule."""
-        return parameters(self.cls) | (parameters(self.base) if self.base else {})
+        """The parameters by name: those of the rule, those of the wrapped rule, and the settings."""
+        parts = (self.cls, self.base, self.settings)
+        return {name: parameter for part in parts if part for name, parameter in parameters(part).items()}
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -51,7 +54,15 @@ class Kind:
         return tuple(name for name, parameter in self.parameters.items() if parameter.scale)
 
     def build(self, values: Mapping[str, Any]) -> Any:
-        """Return the object with these values. Raises ValueError if the class refuses their combination."""
+        """Return the object with these values. Raises ValueError if a class refuses their combination."""
+        if self.settings is None:
+            return self._made(values)
+        further = parameters(self.settings)
+        made = self._made({name: value for name, value in values.items() if name not in further})
+        settings: Any = self.settings(**{name: value for name, value in values.items() if name in further})
+        return settings.applied(made)
+
+    def _made(self, values: Mapping[str, Any]) -> Any:
         if self.base is None:
             return self.cls(**values)
         own = parameters(self.cls)
@@ -64,16 +75,19 @@ class Kind:
 class Section:
     """A mapping of a config: the table of its kinds, the key that selects one, and the default word.
 
-    A section of a single kind has no such key. methods: those that a user-defined class needs, and numbers: its other
-    attributes; empty if none is allowed. listing: what `featlearn list` calls the kinds.
+    A section of a single kind has no such key. methods: those that a user-defined class needs, or instead of them
+    ``instead``, and numbers: its other attributes; empty if none is allowed. listing: what `featlearn list` calls the
+    kinds. settings: a class of further keys (see Kind).
     """
 
     table: Mapping[str, type]
     word: str = ""
     default: str | None = None
     methods: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     listing: str = ""
+    settings: type | None = None
 
     @cached_property
     def _kinds(self) -> dict[tuple[type, type | None], Kind]:
@@ -82,7 +96,7 @@ class Section:
     def kind(self, cls: type, base: type | None = None) -> Kind:
         """Return the kind of a class and its base: always the same object."""
         naming = (*filter(None, [self.word]), *(["base"] if base else []))
-        return self._kinds.setdefault((cls, base), Kind(cls, base, naming))
+        return self._kinds.setdefault((cls, base), Kind(cls, base, naming, self.settings))
 
     @cached_property
     def bases(self) -> dict[str, type]:
@@ -183,7 +197,14 @@ SECTIONS = {
     "": Section({"": Head}),
     "data": Section(DATA, "model", "signal_noise", methods=MEMBERS, numbers=NUMBERS, listing="data"),
     "network": Section(MODELS, "model", "two_layer_cnn", listing="models"),
-    "optimizer": Section(OPTIMIZERS, "name", methods=("init", "step", "probe"), listing="optimizers"),
+    "optimizer": Section(
+        OPTIMIZERS,
+        "name",
+        methods=("init", "step", "probe"),
+        instead=("drift", "diffusion"),
+        listing="optimizers",
+        settings=Settings,
+    ),
     "train": Section({"": TrainSection}),
     "record": Section({"": RecordSection}),
 }

@@ -46,6 +46,16 @@ class Loss(Algebra):
         gradient: Vector = self.engine.gradient(w, self.batch, self.labels)
         return gradient
 
+    def hvp(self, w: Vector, v: Vector) -> Vector:
+        """Return the Hessian of the mini-batch's loss at w times v."""
+        product: Vector = self.engine.hvp(w, self.batch, v, self.labels)
+        return product
+
+    def third(self, w: Vector, v: Vector) -> Vector:
+        """Return the gradient of v' H v at fixed v, H being the Hessian of the mini-batch's loss at w."""
+        derivative: Vector = self.engine.third(w, self.batch, v)
+        return derivative
+
     @property
     def full(self) -> Loss:
         """The loss on the whole training set."""

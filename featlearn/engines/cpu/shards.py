@@ -128,6 +128,11 @@ class ShardEngine:
         )
         return ShardVector((coef, align), n_filters=w.n_filters, square=squares)
 
+    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> ShardVector:
+        """Return the Hessian at w of sum_i batch_i loss(F_i, y_i) times v."""
+        product = self.plain.hvp(Vector(w.leaves), batch, Vector(v.leaves), labels)
+        return cast(ShardVector, w).with_leaves(product.leaves)
+
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b s] (see GramEngine.inner); <g, g> of a gradient is stored with it."""
         u, v = cast(ShardVector, u), cast(ShardVector, v)

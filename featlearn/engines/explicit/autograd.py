@@ -39,9 +39,7 @@ class AutogradEngine(ABC):
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return a direction of standard normals, the draw ``name`` of step t, and the square of its norm, [b]."""
-        sizes = [leaf[0].numel() for leaf in self._initial.leaves]
-        parts = iter(torch.split(normals(self.seeds, name, sum(sizes), t), sizes, 1))
-        u = self._initial.map(lambda leaf: next(parts).reshape(leaf.shape).to(leaf.dtype))
+        u = self.unflattened(normals(self.seeds, name, sum(leaf[0].numel() for leaf in self._initial.leaves), t))
         return u, self.inner(u, u)
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
@@ -49,6 +47,30 @@ class AutogradEngine(ABC):
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
         total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))
+
+    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> Vector:
+        """Return the Hessian of sum_i batch_i loss_i at w times v."""
+        return self._along(w, batch, v, labels, 1)
+
+    def third(self, w: Vector, batch: Tensor, v: Vector) -> Vector:
+        """Return D3[v, v], the gradient of v' H v at fixed v, H being the Hessian of sum_i batch_i loss_i at w."""
+        return self._along(w, batch, v, None, 2)
+
+    def _along(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None, order: int) -> Vector:
+        """Return the derivative of this order of the gradient along v."""
+        leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
+        total, fixed = (batch * self.losses(Vector(leaves), labels)).sum(), v.leaves
+        for _ in range(order):
+            gradients = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
+            total = torch.stack([(g * x).sum() for g, x in zip(gradients, fixed, strict=True)]).sum()
+            if not total.requires_grad:  # nothing left to differentiate: the loss is a polynomial of this degree
+                return 0.0 * v
+        return Vector(torch.autograd.grad(total, leaves, materialize_grads=True))
+
+    def unflattened(self, rows: Tensor) -> Vector:
+        """Return the vector whose coordinates, leaf by leaf, are ``rows`` [b, D]."""
+        parts = iter(torch.split(rows, [leaf[0].numel() for leaf in self._initial.leaves], 1))
+        return self._initial.map(lambda leaf: next(parts).reshape(leaf.shape).to(leaf.dtype))
 
     @abstractmethod
     def double(self) -> Self:

@@ -28,6 +28,7 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.engines.span.coordinates import Coordinates
 from featlearn.engines.span.curvature import GramCurvature
+from featlearn.engines.span.directional import hessian_product
 from featlearn.engines.span.head import Head
 from featlearn.linalg import product
 from featlearn.streams.lanes import chi_squares, normals
@@ -90,6 +91,10 @@ class GramEngine(PatchEngine):
         coef = p.activation.slope(align) * product(second, share.mT)
         trained = product(active, share) if p.trained else None
         return self.vector(torch.zeros_like(w.leaves[0]), coef, product(coef, p.gram), trained)
+
+    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> Vector:
+        """Return the Hessian at w of sum_i batch_i loss(F_i, y_i) times v."""
+        return hessian_product(self, w, batch, v, self.problem.labels if labels is None else labels)
 
     def rows_square(self, u: Vector) -> Tensor:
         """Return |u_r|^2 = <C_r, (u X')_r> + alpha <W0_r, u_r> for every row, [b, f]; see PatchEngine."""

@@ -1,0 +1,93 @@
+"""What a flow or an SDE cannot do in a given run, found when its config is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from featlearn.sde.integrators import INTEGRATORS
+from featlearn.sde.limit import PerturbedLimit
+from featlearn.sde.limits import has_own_limit, limit_of
+from featlearn.sde.truncated import MOST_PARAMETERS
+
+if TYPE_CHECKING:
+    from featlearn.sde.dynamics import Dynamics
+
+MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself
+Conflicts = Iterator[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """The run in which a limit is computed.
+
+    smooth: whether the loss has continuous third derivatives. at_rest: whether all parameters start at 0.
+    """
+
+    n_samples: int
+    batch_size: int
+    batch_sampling: str
+    gradient_noise: float
+    n_parameters: int
+    smooth: bool
+    at_rest: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether every mini-batch is the training set."""
+        return self.batch_size == self.n_samples and self.batch_sampling != "with_replacement"
+
+
+def refusals(dynamics: Dynamics, s: Setting) -> Conflicts:
+    """Yield the key and the reason of everything that cannot be computed."""
+    settings, own = dynamics.settings, has_own_limit(dynamics.rule)
+    if settings.expansion == "second" and not s.smooth:
+        yield "expansion", "second needs third derivatives of the loss, which have jumps here: use a smooth activation"
+    if settings.expansion == "second" and own:
+        yield "expansion", "a drift of your own is not expanded"
+    if s.gradient_noise and not s.whole and not own:
+        yield "dynamics", "train.gradient_noise and mini-batches together have no limit here: use one of them"
+    if settings.covariance == "truncated":
+        yield from _truncated(dynamics, s)
+    if getattr(INTEGRATORS[settings.integrator], "by_noise", False) and dynamics.noisy:
+        yield from _by_noise(dynamics, s)
+
+
+def _truncated(dynamics: Dynamics, s: Setting) -> Conflicts:
+    limit = None if has_own_limit(dynamics.rule) else limit_of(dynamics.rule, dynamics.settings.expansion, 0)
+    if not (isinstance(limit, PerturbedLimit) and limit.closed and not limit.linear and s.gradient_noise):
+        yield "covariance", "truncated is for the perturbed gradients of sam, usam and dnsam with train.gradient_noise"
+    elif s.n_parameters > MOST_PARAMETERS:
+        yield "covariance", f"truncated needs a matrix of all parameters: {s.n_parameters} of at most {MOST_PARAMETERS}"
+
+
+def _by_noise(dynamics: Dynamics, s: Setting) -> Conflicts:
+    """Refuse an integrator of weak order 2 where coefficients are sampled, or have too many noises."""
+    word, own = dynamics.settings.integrator, has_own_limit(dynamics.rule)
+    limit = None if own else limit_of(dynamics.rule, dynamics.settings.expansion, 0)
+    if limit and not s.whole and not limit.linear and limit.micro_batch(s.batch_size) > 1:
+        yield "integrator", f"{word} needs exact coefficients; over mini-batches of this rule they are sampled"
+    elif limit and s.gradient_noise and not limit.closed:
+        yield "integrator", f"{word} needs exact coefficients; those of expansion {limit.expansion} are sampled"
+    else:
+        noises = s.n_parameters if s.gradient_noise or own else s.n_samples
+        if noises > MOST_NOISES:
+            yield "integrator", f"{word} evaluates every noise by itself: {noises} of at most {MOST_NOISES}"
+
+
+def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
+    """Yield warnings: what is valid, and probably not intended."""
+    word = type(dynamics.rule).__name__
+    if has_own_limit(dynamics.rule):
+        return
+    if dynamics.noisy and s.whole and not s.gradient_noise:
+        yield "dynamics", "sde on the full batch without gradient noise has no noise: it is the flow"
+    if dynamics.noisy and not s.whole and s.batch_sampling == "epochs":
+        yield (
+            "dynamics",
+            "the SDE is that of independent mini-batches; those of an epoch are not, and their noise cancels: "
+            "compare with train.batch_sampling: without_replacement",
+        )
+    if word == "DNSAM" and s.at_rest:
+        yield "dynamics", "DNSAM starts at w = 0; at a critical point its SDE is not defined, and has no perturbation"
