@@ -1,0 +1,1 @@
+"""The continuous limits of the update rules: flows, SDEs and their integrators."""
