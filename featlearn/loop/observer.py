@@ -60,7 +60,10 @@ class Observer:
         """Append a row for every run."""
         self._next = self._coming(state, t).where(state.active, self._next)
         view = self._next.view(self._engine, state.w, t)
-        self._columns.add([(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers])
+        own = getattr(self._rule, "columns", None)
+        of_rule = [(type(self._rule), own(state.memory))] if own else []
+        tracked = [(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers]
+        self._columns.add([*of_rule, *tracked])
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())
 
     def outcome(self, state: State) -> Outcome:

@@ -14,7 +14,7 @@ from featlearn.sde.truncated import MOST_PARAMETERS
 if TYPE_CHECKING:
     from featlearn.sde.dynamics import Dynamics
 
-MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself
+MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself (Integrator.by_noise)
 Conflicts = Iterator[tuple[str, str]]
 
 
@@ -50,7 +50,7 @@ def refusals(dynamics: Dynamics, s: Setting) -> Conflicts:
         yield "dynamics", "train.gradient_noise and mini-batches together have no limit here: use one of them"
     if settings.covariance == "truncated":
         yield from _truncated(dynamics, s)
-    if getattr(INTEGRATORS[settings.integrator], "by_noise", False) and dynamics.noisy:
+    if INTEGRATORS[settings.integrator].by_noise and dynamics.noisy:
         yield from _by_noise(dynamics, s)
 
 

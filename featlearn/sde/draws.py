@@ -26,6 +26,7 @@ from featlearn.sde.systems import (
     Weighted,
     n_parameters,
 )
+from featlearn.sde.truncated import Truncated
 from featlearn.streams.lanes import normals, uniforms
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
     n, size, sets = loss.batch.shape[1], loss.size, settings.sets
     whole, micro = size == n and loss.sampling != "with_replacement", limit.micro_batch(size)
     if loss.gradient_noise and limit.closed:
-        yield from [Gaussian(**common)] * k
+        kind = Truncated if settings.covariance == "truncated" else Gaussian
+        yield from (kind(**common) for _ in range(k))
     elif loss.gradient_noise:
         yield from (SampledGaussian(**common, draws=z, n_sets=sets) for z in _gradient_noises(loss, k, sets, t))
     elif whole and micro == n:

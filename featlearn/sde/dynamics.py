@@ -16,6 +16,8 @@ from featlearn.sde.limit import Expansion
 from featlearn.types import Bound, Count
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from featlearn.engines.loss import Loss
     from featlearn.engines.protocol import Scalar, Vector
 
@@ -95,18 +97,24 @@ class Dynamics:
         radius: Scalar = self.rule.radius(t)
         return radius
 
-    def init(self, w: Vector) -> None:
-        """Return no memory."""
+    def init(self, w: Vector) -> Tensor | None:
+        """Return the number of projected covariances so far, [b], where they are truncated; else no memory."""
+        return w.parts[0].new_zeros(len(w.parts[0])) if self.settings.covariance == "truncated" else None
 
-    def step(self, loss: Loss, w: Vector, memory: None, t: int) -> tuple[Vector, None]:
+    def step(self, loss: Loss, w: Vector, memory: Tensor | None, t: int) -> tuple[Vector, Tensor | None]:
         """Integrate from t to t + 1."""
-        settings, integrator = self.settings, INTEGRATORS[self.settings.integrator]()
-        h = 1 / settings.substeps
+        integrator, h = INTEGRATORS[self.settings.integrator](), 1 / self.settings.substeps
         for system, dw, uniforms in draw(self, loss, t, integrator):
             w = integrator.step(system, w, h, dw, uniforms)
+            if memory is not None:
+                memory = memory + system.n_projected
         return w, memory
 
-    def probe(self, loss: Loss, w: Vector, memory: None, t: int) -> Vector:
+    def columns(self, memory: Tensor | None) -> dict[str, Tensor]:
+        """Return the columns that the dynamics add to every record: the number of projected covariances."""
+        return {} if memory is None else {"projected_covariances": memory}
+
+    def probe(self, loss: Loss, w: Vector, memory: Tensor | None, t: int) -> Vector:
         """Return the point at which the rule would take its gradient."""
         rule = self.rule
         if not hasattr(rule, "probe"):

@@ -46,6 +46,11 @@ class System(ABC):
     rate: Scalar
 
     @property
+    def n_projected(self) -> Tensor | float:
+        """The number of covariances that were projected so far, [b]: 0 where they are positive semi-definite."""
+        return 0.0
+
+    @property
     @abstractmethod
     def n_noises(self) -> int:
         """The number of independent Wiener processes."""

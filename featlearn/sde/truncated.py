@@ -30,6 +30,11 @@ class Truncated(Gaussian):
 
     projected: list[Tensor] = field(default_factory=list)
 
+    @property
+    def n_projected(self) -> Tensor | float:
+        """The number of covariances that were projected so far, [b]."""
+        return torch.stack(self.projected).sum(0) if self.projected else 0.0
+
     def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
         """Return -rate (h E[D] + A^(1/2) dW), A the covariance projected onto the positive semi-definite matrices."""
         moved = super().increment(w, h, None)

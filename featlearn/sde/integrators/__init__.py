@@ -1,10 +1,26 @@
-"""Stub until the integrators are merged."""
-from dataclasses import dataclass
+"""Integrators of SDEs and flows: one file per scheme, each acting on Vectors through System.increment.
 
-@dataclass(frozen=True)
-class EulerMaruyama:
-    def n_uniforms(self, m): return 0
-    def step(self, system, w, h, dw, uniforms):
-        return w + system.increment(w, h, dw)
+Why own code, compared with torchsde 0.2.6, diffrax 0.7.2 and torchdiffeq 0.2.5. For general Ito noise torchsde has
+Euler's scheme only (its milstein and srk take additive, diagonal or scalar noise), and diffrax Euler's and, where the
+noises commute, Milstein's: no scheme of weak order 2, and none for small noise; torchdiffeq solves ODEs. torchsde's
+state is one tensor [batch, channels], while a state here is a Vector, in coefficients as well as in weights. Its
+Brownian motion draws the whole batch from one generator, so that a path would depend on the paths computed beside it,
+while here a run's increments come from the run's own seed.
+"""
 
-INTEGRATORS = {"euler_maruyama": EulerMaruyama, "rk4": EulerMaruyama, "platen": EulerMaruyama}
+from __future__ import annotations
+
+from featlearn.sde.integrators.euler_maruyama import EulerMaruyama
+from featlearn.sde.integrators.platen import Platen
+from featlearn.sde.integrators.protocol import Integrator, System
+from featlearn.sde.integrators.rk4 import RK4
+from featlearn.sde.integrators.strang import Strang
+
+__all__ = ["INTEGRATORS", "RK4", "EulerMaruyama", "Integrator", "Platen", "Strang", "System"]
+
+INTEGRATORS: dict[str, type[Integrator]] = {
+    "euler_maruyama": EulerMaruyama,
+    "rk4": RK4,
+    "strang": Strang,
+    "platen": Platen,
+}
