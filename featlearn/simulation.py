@@ -1,9 +1,9 @@
 """From runs to trajectories: draws, engine and loop of a block.
 
 A block of runs of equal shape is trained in one batch. A run's numbers depend on its own seed only: its draws and
-mini-batches come from its own streams, products and decompositions are computed run by run (linalg.py), and a block
-always has the same number of lanes, padded with copies: one, or enough for whole vector registers, because torch may
-round the remainder of a tensor differently from the rest (independence.py checks this on the present machine).
+mini-batches come from its own streams, products and decompositions are computed run by run (linalg.py), and a block is
+padded with copies to one lane, or to whole vector registers, because torch may round the remainder of a tensor
+differently from the rest (independence.py checks this on the present machine).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from featlearn.optim import shape, stack
 from featlearn.runs import RunConfig, Status, Trajectory
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
+PATHS = 8192  # runs of a block on a landscape, at most: there calls cost more than arithmetic
 NUMBERS = {"cpu": 2**22, "cuda": 2**29}
 
 
@@ -52,7 +53,7 @@ def simulate(config: Any, *, device: str = "auto") -> Trajectory:
 
 def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
     """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
-    padded = [*runs, *[runs[-1]] * (lanes(runs[0], device) - len(runs))]
+    padded = [*runs, *[runs[-1]] * (_padded(runs[0], len(runs), device) - len(runs))]
     outcome, _ = train_block(Block.of(padded), device)
     return trajectories(runs, outcome)
 
@@ -66,7 +67,7 @@ def simulate_seeds(run: RunConfig, seeds: Sequence[int] | np.ndarray, *, device:
     size, parts = lanes(run, device), []
     for start in range(0, len(seeds), size):
         own = np.asarray(seeds[start : start + size], dtype=np.int64)
-        padded = np.concatenate([own, np.repeat(own[-1:], size - len(own))])
+        padded = np.concatenate([own, np.repeat(own[-1:], _padded(run, len(own), device) - len(own))])
         outcome, _ = train_block(Block.repeated(run, padded), device)
         columns = {"status": np.array(ENDS)[outcome.end], "stopped_step": outcome.stopped, "step": outcome.steps}
         parts.append({"seed": own, **{name: c[: len(own)] for name, c in (columns | outcome.values).items()}})
@@ -84,16 +85,24 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     """Return how many runs make a full block, by the engine and shape of ``run`` and the kind of device alone.
 
     A power of two. Wide networks and large sets get fewer, where a block's arrays would outgrow 2^22 numbers, 2^29 on a
-    GPU: half, down to LEAST, or 1.
+    GPU: half, down to LEAST, or 1. Landscapes get up to PATHS, as many as 2^18 numbers hold.
     """
     if isinstance(run.network, Landscape):
-        return LEAST if run.data.n_samples * run.network.n_parameters(run.data) <= SMALL else 1
+        numbers = run.data.n_samples * run.network.n_parameters(run.data)
+        return min(max(LEAST, 1 << (2**18 // numbers).bit_length() - 1), PATHS) if numbers <= SMALL else 1
     f, k = run.network.n_neurons(run.data), run.data.n_common + run.data.frame.n_noises
     most = NUMBERS[device] // (k * k + f * f + 8 * f * k)  # Gram matrices, and the coefficients of a step
     size = LANES[device][run.engine]
     while size > max(most, LEAST):
         size //= 2
     return size if size <= most else 1
+
+
+def _padded(run: RunConfig, n_runs: int, device: str) -> int:
+    """Return how many lanes a block of so many runs has: those of a full one, on a landscape a power of two."""
+    if not isinstance(run.network, Landscape):
+        return lanes(run, device)
+    return min(lanes(run, device), max(LEAST, 1 << (n_runs - 1).bit_length()))
 
 
 def block_key(run: RunConfig) -> Hashable:

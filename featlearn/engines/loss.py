@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,10 +47,14 @@ class Loss(Algebra):
         gradient: Vector = self.engine.gradient(w, self.batch, self.labels)
         return gradient
 
+    def linearize(self, w: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the mini-batch gradient at w, and the function v -> H v, H the Hessian of the mini-batch's loss."""
+        linear: tuple[Vector, Callable[[Vector], Vector]] = self.engine.linearize(w, self.batch, self.labels)
+        return linear
+
     def hvp(self, w: Vector, v: Vector) -> Vector:
-        """Return the Hessian of the mini-batch's loss at w times v."""
-        product: Vector = self.engine.hvp(w, self.batch, v, self.labels)
-        return product
+        """Return H v, H the Hessian of the mini-batch's loss at w."""
+        return self.linearize(w)[1](v)
 
     def third(self, w: Vector, v: Vector) -> Vector:
         """Return the gradient of v' H v at fixed v, H being the Hessian of the mini-batch's loss at w."""

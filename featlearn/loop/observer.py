@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from featlearn.loop.columns import Columns
 from featlearn.loop.next_step import NextStep
 from featlearn.loop.state import State
 from featlearn.optim.answers import columns
+from featlearn.sde import Dynamics
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Observer:
         """Append a row for every run."""
         self._next = self._coming(state, t).where(state.active, self._next)
         view = self._next.view(self._engine, state.w, t)
-        own = getattr(self._rule, "columns", None)
-        of_rule = [(type(self._rule), own(state.memory))] if own else []
+        rule: Any = self._rule
+        of_rule = [(rule, rule.columns(state.memory))] if isinstance(rule, Dynamics) else []
         tracked = [(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers]
         self._columns.add([*of_rule, *tracked])
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())

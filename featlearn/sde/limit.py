@@ -85,11 +85,11 @@ class PerturbedLimit(Limit):
 
     def direction(self, loss: Loss, w: Vector, strength: Scalar) -> Vector:
         """Return D_b(w)."""
-        g = loss.gradient(w)
-        u = self.ascent(loss, w, g)
         if self.expansion == "exact":
-            return loss.gradient(w + strength * u)
-        d = g + strength * loss.hvp(w, u)
+            return loss.gradient(w + strength * self.ascent(loss, w, loss.gradient(w)))
+        g, hvp = loss.linearize(w)
+        u = self.ascent(loss, w, g)
+        d = g + strength * hvp(u)
         return d + (strength * strength / 2) * loss.third(w, u) if self.expansion == "second" else d
 
     @property
@@ -101,13 +101,13 @@ class PerturbedLimit(Limit):
         """Return h (g + rho H E u) + s (I + rho H E du/dg) x, whose covariance is complete: positive semi-definite."""
         if self.linear:
             return super().gaussian(loss, w, strength, s, h, x)
-        g = loss.gradient(w)
+        g, hvp = loss.linearize(w)
         a, b, c = self.response(loss, g, s)
         u, d = (h * a) * g, h * g
         if x is not None:
             along = loss.ratio(c * loss.inner(g, x), loss.inner(g, g))
             u, d = u + (s * b) * x + (s * along) * g, d + s * x
-        return d + strength * loss.hvp(w, u)
+        return d + strength * hvp(u)
 
 
 def length(loss: Loss, u: Vector) -> Tensor:

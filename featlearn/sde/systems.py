@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -212,9 +213,10 @@ class Shifted(Algebra):
         """Return the gradient with its noise."""
         return self.loss.gradient(w) + self.shift
 
-    def hvp(self, w: Vector, v: Vector) -> Vector:
-        """Return H v."""
-        return self.loss.hvp(w, v)
+    def linearize(self, w: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient with its noise, and the function v -> H v."""
+        g, hvp = self.loss.linearize(w)
+        return g + self.shift, hvp
 
     def third(self, w: Vector, v: Vector) -> Vector:
         """Return D3[v, v]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -15,6 +16,7 @@ from featlearn.engines.cpu import shard_loops
 from featlearn.engines.cpu.network import network_of
 from featlearn.engines.cpu.packed import Layout, PackedVector
 from featlearn.engines.protocol import Scalar, Vector
+from featlearn.engines.span.directional import Linearization
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.vector import spread
 from featlearn.tiles import padded
@@ -128,10 +130,16 @@ class ShardEngine:
         )
         return ShardVector((coef, align), n_filters=w.n_filters, square=squares)
 
-    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> ShardVector:
-        """Return the Hessian at w of sum_i batch_i loss(F_i, y_i) times v."""
-        product = self.plain.hvp(Vector(w.leaves), batch, Vector(v.leaves), labels)
-        return cast(ShardVector, w).with_leaves(product.leaves)
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w, and the function v -> H v of its Hessian."""
+        plain = Linearization(self.plain, Vector(w.leaves), batch, self.labels if labels is None else labels)
+
+        def hvp(v: Vector) -> Vector:
+            return cast(ShardVector, w).with_leaves(plain.hvp(Vector(v.leaves)).leaves)
+
+        return self.gradient(w, batch, labels), hvp
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b s] (see GramEngine.inner); <g, g> of a gradient is stored with it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
@@ -48,22 +48,32 @@ class AutogradEngine(ABC):
         total = (batch * self.losses(Vector(leaves), labels)).sum()
         return Vector(torch.autograd.grad(total, leaves))
 
-    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> Vector:
-        """Return the Hessian of sum_i batch_i loss_i at w times v."""
-        return self._along(w, batch, v, labels, 1)
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient of sum_i batch_i loss_i at w, and the function v -> H v, from one pass forward."""
+        leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
+        total = (batch * self.losses(Vector(leaves), labels)).sum()
+        gradients = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
+
+        def hvp(v: Vector) -> Vector:
+            bent = [i for i, g in enumerate(gradients) if g.requires_grad]
+            if not bent:  # a linear loss
+                return 0.0 * v
+            outputs, along = [gradients[i] for i in bent], [v.leaves[i] for i in bent]
+            found = torch.autograd.grad(outputs, leaves, along, retain_graph=True, materialize_grads=True)
+            return Vector(found)
+
+        return Vector(tuple(g.detach() for g in gradients)), hvp
 
     def third(self, w: Vector, batch: Tensor, v: Vector) -> Vector:
         """Return D3[v, v], the gradient of v' H v at fixed v, H being the Hessian of sum_i batch_i loss_i at w."""
-        return self._along(w, batch, v, None, 2)
-
-    def _along(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None, order: int) -> Vector:
-        """Return the derivative of this order of the gradient along v."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total, fixed = (batch * self.losses(Vector(leaves), labels)).sum(), v.leaves
-        for _ in range(order):
+        total, fixed = (batch * self.losses(Vector(leaves))).sum(), v.leaves
+        for _ in range(2):
             gradients = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
             total = torch.stack([(g * x).sum() for g, x in zip(gradients, fixed, strict=True)]).sum()
-            if not total.requires_grad:  # nothing left to differentiate: the loss is a polynomial of this degree
+            if not total.requires_grad:  # nothing left to differentiate: a polynomial of low degree
                 return 0.0 * v
         return Vector(torch.autograd.grad(total, leaves, materialize_grads=True))
 

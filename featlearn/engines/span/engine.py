@@ -16,7 +16,7 @@ part of G and Z.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -28,7 +28,7 @@ from featlearn.engines.problem import Problem
 from featlearn.engines.protocol import Observation, Vector
 from featlearn.engines.span.coordinates import Coordinates
 from featlearn.engines.span.curvature import GramCurvature
-from featlearn.engines.span.directional import hessian_product
+from featlearn.engines.span.directional import Linearization
 from featlearn.engines.span.head import Head
 from featlearn.linalg import product
 from featlearn.streams.lanes import chi_squares, normals
@@ -92,9 +92,12 @@ class GramEngine(PatchEngine):
         trained = product(active, share) if p.trained else None
         return self.vector(torch.zeros_like(w.leaves[0]), coef, product(coef, p.gram), trained)
 
-    def hvp(self, w: Vector, batch: Tensor, v: Vector, labels: Tensor | None = None) -> Vector:
-        """Return the Hessian at w of sum_i batch_i loss(F_i, y_i) times v."""
-        return hessian_product(self, w, batch, v, self.problem.labels if labels is None else labels)
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w, and the function v -> H v of its Hessian."""
+        known = self.problem.labels if labels is None else labels
+        return self.gradient(w, batch, labels), Linearization(self, w, batch, known).hvp
 
     def rows_square(self, u: Vector) -> Tensor:
         """Return |u_r|^2 = <C_r, (u X')_r> + alpha <W0_r, u_r> for every row, [b, f]; see PatchEngine."""
