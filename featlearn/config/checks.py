@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from featlearn.config.automatic import law_reason
+from featlearn.config.limits import limit_cautions, limit_refusals
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections, needs
 from featlearn.config.sections import split
@@ -18,8 +19,8 @@ from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
+from featlearn.runs import NO_LANDSCAPE
 from featlearn.sde import Dynamics
-from featlearn.sde.conflicts import Setting, cautions, refusals
 from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
 
@@ -114,10 +115,15 @@ def _batch(s: Sections) -> Conflicts:
 
 def _splits(s: Sections) -> Conflicts:
     conflicts = getattr(s.algorithm, "batch_conflicts", None)
-    last = s.data.n_samples % s.batch_size if s.batch_size else 0
+    last = s.data.n_samples % s.batch_size if s.train.batch_sampling == "epochs" else 0
     for size, which in ((s.batch_size, ""), (last, ", the last of an epoch")):
         for key, reason in conflicts(size) if conflicts and size else ():
             yield f"optimizer.{key}", reason + which
+
+
+def _gradient_noise(s: Sections) -> Conflicts:
+    if s.train.gradient_noise and not isinstance(s.parsed["network"].object, Landscape):
+        yield "train.gradient_noise", f"{NO_LANDSCAPE}: use 0"
 
 
 def _recorded_steps(s: Sections) -> Conflicts:
@@ -211,7 +217,8 @@ CHECKS: tuple[Check, ...] = (
     (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
     (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
-    (("train.batch_size", "data.n_samples", "optimizer"), _splits),
+    (("train.batch_size", "train.batch_sampling", "data.n_samples", "optimizer"), _splits),
+    (("train.gradient_noise", "network"), _gradient_noise),
     (("record.every", "train.n_steps"), _recorded_steps),
     (("optimizer.start", "optimizer.stop", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
@@ -220,40 +227,15 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
     (("network", "optimizer", "record.trackers"), _edges),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
-    (("data", "network", "optimizer", "train"), _limit),
+    (("data", "network", "optimizer", "train"), limit_refusals),
 )
 
 
 def _full_batch(s: Sections) -> Conflicts:
     caution = getattr(s.algorithm, "on_full_batch", str)()
-    if caution and s.batch_size == s.data.n_samples:
+    noisy = s.train.gradient_noise or s.train.batch_sampling == "with_replacement"
+    if caution and s.batch_size == s.data.n_samples and not noisy:
         yield "optimizer", f"{config_name(s.algorithm)} on the full batch {caution}"
-
-
-def _limit(s: Sections) -> Conflicts:
-    """Refuse what a flow or an SDE cannot do here."""
-    if s.fits:
-        yield from _of_limit(refusals, s)
-
-
-def _limit_cautions(s: Sections) -> Conflicts:
-    if s.fits:
-        yield from _of_limit(cautions, s)
-
-
-def _of_limit(check: Callable[..., Conflicts], s: Sections) -> Conflicts:
-    rule, network = s.parsed["optimizer"].object, s.parsed["network"].object
-    if isinstance(rule, Dynamics):
-        setting = Setting(
-            n_samples=s.data.n_samples,
-            batch_size=s.batch_size,
-            batch_sampling=s.train.batch_sampling,
-            gradient_noise=s.train.gradient_noise,
-            n_parameters=network.n_parameters(s.data),
-            smooth=network.smooth,
-            at_rest=getattr(network, "init_std", None) == 0,
-        )
-        yield from ((f"optimizer.{key}", reason) for key, reason in check(rule, setting))
 
 
 def _derivation(s: Sections) -> Conflicts:
@@ -269,6 +251,6 @@ def _derivation(s: Sections) -> Conflicts:
 
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
     (("data", "network", "optimizer"), _derivation),
-    (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
-    (("data", "network", "optimizer", "train"), _limit_cautions),
+    (("train", "data.n_samples", "optimizer"), _full_batch),
+    (("data", "network", "optimizer", "train"), limit_cautions),
 )

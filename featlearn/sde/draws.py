@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from featlearn.engines.loss import batch_variance
+from featlearn.engines.batches import batch_variance
 from featlearn.sde.limits import has_own_limit, limit_of
 from featlearn.sde.systems import (
     FullBatch,
@@ -28,6 +27,7 @@ from featlearn.sde.systems import (
 )
 from featlearn.sde.truncated import Truncated
 from featlearn.streams.lanes import normals, uniforms
+from featlearn.types import BatchSampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
         return
     limit = common["limit"] = limit_of(rule, settings.expansion, t)
     n, size, sets = loss.batch.shape[1], loss.size, settings.sets
-    whole, micro = size == n and loss.sampling != "with_replacement", limit.micro_batch(size)
+    whole, micro = size == n and not loss.replacement, limit.micro_batch(size)
     if loss.gradient_noise and limit.closed:
         kind = Truncated if settings.covariance == "truncated" else Gaussian
         yield from (kind(**common) for _ in range(k))
@@ -83,7 +83,8 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
         yield from [FullBatch(**common)] * k
     elif limit.linear or micro == 1:
         kind = Weighted if limit.linear else PerSample
-        yield from [kind(**common, variance=batch_variance(n, size, loss.sampling))] * k
+        law: BatchSampling = "with_replacement" if loss.replacement else "without_replacement"
+        yield from [kind(**common, variance=batch_variance(n, size, law))] * k
     else:
         for samples, count in _mini_batches(loss, k, sets, t):
             yield Sampled(**common, samples=samples, size=size, n_sets=count)
@@ -99,7 +100,7 @@ def _mini_batches(loss: Loss, k: int, sets: int, t: int) -> Iterator[tuple[Tenso
     """Yield the samples of every substep's mini-batches, and the number of independent sets of them."""
     n, size = loss.batch.shape[1], loss.size
     u = uniforms(loss.engine.seeds, "sde batches", k * sets * n, t).reshape(-1, k, sets, n)
-    if loss.sampling == "with_replacement":
+    if loss.replacement:
         each = max(n // size, 1)
         chosen = (u[..., : each * size] * n).ceil().long() - 1
         yield from ((samples, sets * each) for samples in chosen.flatten(2).unbind(1))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from featlearn.sde.draws import draw
 from featlearn.sde.integrators import INTEGRATORS
-from featlearn.sde.limits import has_own_limit, limit_of, refusal
 from featlearn.sde.limit import Expansion
+from featlearn.sde.limits import has_own_limit, refusal
 from featlearn.types import Bound, Count
 
 if TYPE_CHECKING:

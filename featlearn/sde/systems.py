@@ -251,5 +251,3 @@ class Own(System):
 def n_parameters(loss: Loss) -> int:
     """Return the number D of coordinates of the parameters."""
     return sum(leaf[0].numel() for leaf in loss.engine.initial().leaves)
-
-

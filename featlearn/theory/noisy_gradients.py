@@ -1,6 +1,8 @@
 """Stub until the theory is merged."""
+
 import numpy as np
 from scipy.special import gammaln, hyp1f1
+
 
 def unit_response(norm, s, dim):
     norm = np.asarray(norm, dtype=float)
