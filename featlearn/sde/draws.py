@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from featlearn.engines.batches import batch_variance
+from featlearn.engines.explicit.autograd import lanes_inside
 from featlearn.sde.limits import has_own_limit, limit_of
 from featlearn.sde.systems import (
     FullBatch,
@@ -46,7 +47,7 @@ def draw(dynamics: Dynamics, loss: Loss, t: int, integrator: Any) -> Iterator[Su
     if not m:
         yield from ((system, None, None) for system in systems)
         return
-    dw = _increments(loss, systems[0], k, m, t) / math.sqrt(k)
+    dw = lanes_inside(_increments(loss, systems[0], k, m, t) / math.sqrt(k))
     count = integrator.n_uniforms(m)
     more = uniforms(loss.engine.seeds, "sde signs", k * count, t).reshape(-1, k, count) if count else None
     for j, system in enumerate(systems):

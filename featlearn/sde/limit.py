@@ -105,8 +105,9 @@ class PerturbedLimit(Limit):
         a, b, c = self.response(loss, g, s)
         u, d = (h * a) * g, h * g
         if x is not None:
-            along = loss.ratio(c * loss.inner(g, x), loss.inner(g, g))
-            u, d = u + (s * b) * x + (s * along) * g, d + s * x
+            u, d = u + (s * b) * x, d + s * x
+            if not isinstance(c, float) or c:
+                u = u + loss.ratio((s * c) * loss.inner(g, x), loss.inner(g, g)) * g
         return d + strength * hvp(u)
 
 

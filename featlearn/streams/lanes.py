@@ -1,8 +1,9 @@
 """Random numbers for many seeds at once: [b, count] for seeds [b], on the device of the seeds.
 
 Every number has its own counter (number, attempt, name) under the key of its seed, so it does not depend on the block,
-the order or the device. Rows are padded to whole vector registers before any function that rounds: a loop may compute
-its last numbers with another instruction than the rest, and its bits would then depend on the block.
+the order or the device. Rows are padded to whole vector registers before any function that rounds, unless the rows
+together fill them: a loop may compute its last numbers with another instruction than the rest, and its bits would then
+depend on the block.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _REGISTER = 16  # numbers: two of the widest vector registers
 
 def uniforms(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
     """Return uniform numbers in (0, 1], multiples of 2^-53 in float64; each ``attempt`` is an independent set."""
-    return torch.cat(_pairs(seeds, name, _padded((count + 1) // 2), attempt), 1)[:, :count]
+    return torch.cat(_pairs(seeds, name, _half(count, seeds), attempt), 1)[:, :count]
 
 
 def normals(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
     """Return standard normal numbers, by the Box-Muller transform (1958) in float64."""
-    first, second = _pairs(seeds, name, _padded((count + 1) // 2), attempt)
+    first, second = _pairs(seeds, name, _half(count, seeds), attempt)
     radius, angle = first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi)
     return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)[:, :count]
 
@@ -91,6 +92,12 @@ def _fused_pairs(seeds: Tensor, word: int, count: int, attempt: int) -> tuple[Te
     first, second = (torch.empty(len(seeds), count, dtype=torch.float64) for _ in range(2))
     fractions(seeds.numpy(), word, attempt, first.numpy(), second.numpy())
     return first, second
+
+
+def _half(count: int, seeds: Tensor) -> int:
+    """Return how many pairs make ``count`` numbers: whole registers, a row's or, of many runs, those of all rows."""
+    half = (count + 1) // 2
+    return half if len(seeds) % _REGISTER == 0 else _padded(half)
 
 
 def _padded(count: int) -> int:

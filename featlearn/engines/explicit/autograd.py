@@ -14,6 +14,8 @@ from featlearn.engines.explicit.curvature import AutogradCurvature
 from featlearn.engines.protocol import Vector
 from featlearn.streams.lanes import normals
 
+FEW = 64  # numbers of a run
+
 
 class AutogradEngine(ABC):
     """Parameters as tensors with a leading axis b; a subclass gives the initial ones and the ``losses``."""
@@ -80,7 +82,7 @@ class AutogradEngine(ABC):
     def unflattened(self, rows: Tensor) -> Vector:
         """Return the vector whose coordinates, leaf by leaf, are ``rows`` [b, D]."""
         parts = iter(torch.split(rows, [leaf[0].numel() for leaf in self._initial.leaves], 1))
-        return self._initial.map(lambda leaf: next(parts).reshape(leaf.shape).to(leaf.dtype))
+        return self._initial.map(lambda leaf: lanes_inside(next(parts).reshape(leaf.shape).to(leaf.dtype)))
 
     @abstractmethod
     def double(self) -> Self:
@@ -98,3 +100,11 @@ class AutogradEngine(ABC):
             return torch.as_tensor(np.stack([rng.standard_normal(like.shape[1:]) for rng in rngs])).to(like)
 
         return Vector(tuple(drawn(leaf) for leaf in self._initial.leaves))
+
+
+def lanes_inside(x: Tensor) -> Tensor:
+    """Return x [b, ...] laid out with neighbouring runs side by side, where a run has few numbers.
+
+    Torch's inner loops then run over the runs, and not over a few numbers of each: several times faster for many runs.
+    """
+    return x.movedim(0, -1).contiguous().movedim(-1, 0) if 1 < x[0].numel() <= FEW else x

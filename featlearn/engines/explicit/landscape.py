@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.explicit.autograd import AutogradEngine
+from featlearn.engines.explicit.autograd import AutogradEngine, lanes_inside
 from featlearn.engines.protocol import Loss, Vector, View, batch_weights
 from featlearn.engines.shards import Shards, averaged, cut, repeated, whole
 from featlearn.functions.losses import mistakes
@@ -38,7 +38,7 @@ class LandscapeEngine(AutogradEngine):
 
         def stacked(draws: Sequence[tuple[np.ndarray, ...]]) -> tuple[Tensor, ...]:
             arrays = [np.stack(lanes) for lanes in zip(*draws, strict=True)]
-            return tuple(torch.as_tensor(array, dtype=dtype).to(device) for array in arrays)
+            return tuple(lanes_inside(torch.as_tensor(array, dtype=dtype).to(device)) for array in arrays)
 
         self._initial = Vector(stacked([model.initial(seed, data) for model, data, seed in runs]))
         self._given = stacked([model.given(seed, data) for model, data, seed in runs])
