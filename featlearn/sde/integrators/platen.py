@@ -47,7 +47,7 @@ class Platen(Integrator):
         if dw is None:
             return w + 0.5 * (a + system.increment(w + a, h, None))
         m, root = dw.shape[1], h**0.5
-        products, columns = self.products(h, dw, uniforms), root * torch.eye(m).to(dw)
+        products, columns = self.products(h, dw, uniforms), root * _identity(dw)
         noise = system.increment(w, 0.0, dw)
         end = w + 0.5 * (a + system.increment(w + a + noise, h, None))
         end = end + (0.5 - 0.5 * m) * noise + 0.5 * system.increment(w + a, 0.0, dw)
@@ -61,6 +61,10 @@ class Platen(Integrator):
         """Return dW_r dW_j + V_rj, [b, r, j]."""
         m = dw.shape[1]
         upper = dw.new_zeros(len(dw), m, m)
-        rows, columns = torch.triu_indices(m, m, 1)
+        rows, columns = torch.triu_indices(m, m, 1, device=dw.device)
         upper[:, rows, columns] = signs(uniforms, dw, self.n_uniforms(m))
-        return dw[:, :, None] * dw[:, None, :] + h * (upper - upper.mT - torch.eye(m).to(dw))
+        return dw[:, :, None] * dw[:, None, :] + h * (upper - upper.mT - _identity(dw))
+
+
+def _identity(dw: Tensor) -> Tensor:
+    return torch.eye(dw.shape[1], dtype=dw.dtype, device=dw.device)
