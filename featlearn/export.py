@@ -36,10 +36,10 @@ def export(config: Any, path: str | Path, *, engine: Any = "weights") -> dict[st
     signal [d] (S signals: [S, d]), noise [R, d], init_weights and final_weights [2, m, d] (sign +1 first; with the
     softmax [C, m, d]), with a bias also init_biases and final_biases [2, m], with a trained second layer also
     init_second and final_second [2, m, C] (of one output C = 1), batches [T, B] (the samples of each step taken, in
-    the order in which they were drawn, also that of mSAM's micro-batches; -1 where the last batch of an
-    epoch is smaller), steps and every tracked column, signal_coef [2, m] (S signals: [S, 2, m]) and noise_coef
-    [2, m, R] at the end, config (JSON). With the engine gram also distinct_patches X [N, d] and the final coefficients
-    alpha and coef C [f, N]: the final weights are alpha W0 + C X, and the biases alpha b0 + C 1.
+    the order in which they were drawn, also that of mSAM's micro-batches; a sample drawn twice stands twice; -1 where
+    the last batch of an epoch is smaller), steps and every tracked column, signal_coef [2, m] (S signals: [S, 2, m])
+    and noise_coef [2, m, R] at the end, config (JSON). With the engine gram also distinct_patches X [N, d] and the
+    final coefficients alpha and coef C [f, N]: the final weights are alpha W0 + C X, and the biases alpha b0 + C 1.
 
     The run is drawn from explicit vectors, so the dimension must fit in memory. Where the config draws Gram matrices
     from their law (sampling: gram), this is another draw from the same law.
@@ -103,7 +103,7 @@ def _trained(run: RunConfig, draw: Draw) -> dict[str, Any]:
     lists = Decomposition(per_filter=True, per_sample=True)
     trackers = (*[t for t in run.record.trackers if not isinstance(t, Decomposition)], lists)
     engine, record = build_engine([run], "cpu"), replace(run.record, trackers=trackers)
-    outcome, final = train(engine, run.optimizer, _mini_batches(run, engine).losses(engine), run.train, record)
+    outcome, final = train(engine, run.optimizer, MiniBatches.of(run.train, engine).losses(engine), run.train, record)
     (trajectory,) = trajectories([run], outcome)
     m, groups = run.network.n_filters, run.network.n_neurons(run.data) // run.network.n_filters
     points = {"init": _parameters(run, draw, engine.initial()), "final": _parameters(run, draw, final)}
@@ -144,12 +144,8 @@ def _coefficients(draw: Draw, w: Vector) -> dict[str, np.ndarray]:
     return {"alpha": alpha, "coef": coef, "distinct_patches": draw.patches[0].numpy()}
 
 
-def _mini_batches(run: RunConfig, engine: Engine) -> MiniBatches:
-    return MiniBatches(engine.seeds, run.train.batch_size, engine.labels)
-
-
 def _batches(run: RunConfig, engine: Engine, n_steps: int) -> np.ndarray:
     batches = np.full((n_steps, run.train.batch_size), -1)
-    for row, chosen in zip(batches, islice(_mini_batches(run, engine).indices(), len(batches)), strict=True):
+    for row, chosen in zip(batches, islice(MiniBatches.of(run.train, engine).indices(), len(batches)), strict=True):
         row[: chosen.shape[1]] = chosen[0]
     return batches

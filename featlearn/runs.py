@@ -8,38 +8,51 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from featlearn.custom import Source, source_of, sources
 from featlearn.data import DATA
-from featlearn.models import MODELS, TwoLayerCNN
+from featlearn.models import MODELS, Landscape, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.optim.schedules import RADIUS_SCHEDULES
 from featlearn.trackers import TRACKERS
-from featlearn.types import SCHEMA_VERSION
+from featlearn.types import LATER, SCHEMA_VERSION, BatchSampling
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["ok", "fitted", "diverged", "failed"]
+NO_LANDSCAPE = "only a landscape takes gradient noise; the noise of a network on patches is that of its mini-batches"
 CHOICES = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Length and batches: n_steps updates on batch_size samples each, without replacement within an epoch.
+    """Length and batches: n_steps updates on batch_size samples each, drawn by batch_sampling.
 
+    gradient_noise: s; s Z is added to the gradient of a step, Z standard normal, on a landscape only.
     stop_at_train_loss: freeze the run after the first step at which the loss of the whole training set is at most this.
     """
 
     n_steps: int
     batch_size: int
     stop_at_train_loss: float | None = None
+    batch_sampling: BatchSampling = "epochs"
+    gradient_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown word, and a negative noise."""
+        if self.batch_sampling not in get_args(BatchSampling):
+            known = ", ".join(get_args(BatchSampling))
+            raise ValueError(f"train.batch_sampling: expected one of {known}; found {self.batch_sampling!r}")
+        if not 0 <= self.gradient_noise < math.inf:
+            raise ValueError(f"train.gradient_noise: expected a finite number >= 0; found {self.gradient_noise!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +84,14 @@ class RunConfig:
     theory: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse unknown words, and explicit weights without explicit data."""
+        """Refuse unknown words, explicit weights without explicit data, and gradient noise outside landscapes."""
         for key, words in CHOICES.items():
             if getattr(self, key) not in words:
                 raise ValueError(f"{key}: expected one of {', '.join(words)}; found {getattr(self, key)!r}")
         if (self.engine, self.sampling) == ("weights", "gram"):
             raise ValueError("sampling: gram draws no vectors, and the engine weights needs them: use vectors")
+        if self.train.gradient_noise and not isinstance(self.network, Landscape):
+            raise ValueError(f"train.gradient_noise: {NO_LANDSCAPE}")
 
     @cached_property
     def run_id(self) -> str:
@@ -90,7 +105,7 @@ class RunConfig:
             _text(_data_numbers, self.data),
             _text(_network_columns, self.network, self.data.dim),
             _text(_rule_columns, self.optimizer),
-            _text(vars, self.train),
+            _text(_train_numbers, self.train),
             _text(_record_columns, self.record),
         ]
         return hashlib.sha256("\n".join([head, *sections]).encode()).hexdigest()[:16]
@@ -152,6 +167,11 @@ def _alternatives(data: Any) -> tuple[str, ...]:
 def _network_columns(network: Any, dim: int) -> dict[str, Any]:
     named = _named(network, MODELS, "model")
     return {**named, "init_std": network.std(dim)} if isinstance(network, TwoLayerCNN) else named
+
+
+def _train_numbers(train: Train) -> dict[str, Any]:
+    """Return the section without later keys that have the value of every earlier run, so that its id stays."""
+    return {key: value for key, value in vars(train).items() if (f"train.{key}", value) not in LATER.items()}
 
 
 def _rule_columns(rule: Any) -> dict[str, Any]:

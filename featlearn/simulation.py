@@ -157,7 +157,7 @@ def train_block(block: Block, device: str) -> tuple[Outcome, Vector]:
     with fresh_environment():
         check_independence(device)
         engine, first = _engine(block, device), block.settings[0]
-        batches = MiniBatches(engine.seeds, first.train.batch_size, engine.labels)
+        batches = MiniBatches.of(first.train, engine)
         return train(engine, block.rule(engine.labels), batches.losses(engine), first.train, first.record)
 
 

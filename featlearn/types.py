@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 _SIGNS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "gt": (">", operator.gt),
@@ -81,6 +81,7 @@ NonNegative = Annotated[float, Bound(ge=0)]
 Fraction = Annotated[float, Bound(ge=0, lt=1)]
 Count = Annotated[int, Bound(ge=1)]
 Step = Annotated[int, Bound(ge=0)]
+BatchSampling = Literal["epochs", "without_replacement", "with_replacement"]
 
 # The columns of every run besides its sections' keys, and the sections
 HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
@@ -91,6 +92,10 @@ def reserved(column: str) -> bool:
     """Whether a column name is reserved: for columns of every run, and for keys of a config, known or unknown."""
     return column in ("", "committed", *HEAD) or column.partition(".")[0] in SECTIONS
 
+
+# Keys that were added within a schema version, with the value that every earlier run has there. At this value a key is
+# not part of a run's id, and rows stored without it are read with it.
+LATER: Mapping[str, Any] = {"train.batch_sampling": "epochs", "train.gradient_noise": 0.0}
 
 # Version of the store, raised when the meaning of a stored column or of a seed's draw changes. 3: both samplings draw
 # labels from the same streams, so that drawn vectors have other labels than before; network.loss and

@@ -55,7 +55,7 @@ def _steps(run: RunConfig, setting: Setting) -> Callable[[int], None]:
 
     def take(number: int) -> None:
         w, memory = engine.initial(), rule.init(engine.initial())
-        batches = MiniBatches(engine.seeds, run.train.batch_size, engine.labels).losses(engine)
+        batches = MiniBatches.of(run.train, engine).losses(engine)
         for t, loss in enumerate(islice(batches, setting.n_steps)):
             w, memory = rule.step(loss, w, memory, t)
 

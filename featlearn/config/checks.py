@@ -18,6 +18,7 @@ from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
+from featlearn.runs import NO_LANDSCAPE
 from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
 
@@ -111,10 +112,15 @@ def _batch(s: Sections) -> Conflicts:
 
 def _splits(s: Sections) -> Conflicts:
     conflicts = getattr(s.parsed["optimizer"].object, "batch_conflicts", None)
-    last = s.data.n_samples % s.batch_size if s.batch_size else 0
+    last = s.data.n_samples % s.batch_size if s.train.batch_sampling == "epochs" else 0
     for size, which in ((s.batch_size, ""), (last, ", the last of an epoch")):
         for key, reason in conflicts(size) if conflicts and size else ():
             yield f"optimizer.{key}", reason + which
+
+
+def _gradient_noise(s: Sections) -> Conflicts:
+    if s.train.gradient_noise and not isinstance(s.parsed["network"].object, Landscape):
+        yield "train.gradient_noise", f"{NO_LANDSCAPE}: use 0"
 
 
 def _recorded_steps(s: Sections) -> Conflicts:
@@ -208,7 +214,8 @@ CHECKS: tuple[Check, ...] = (
     (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
     (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
-    (("train.batch_size", "data.n_samples", "optimizer"), _splits),
+    (("train.batch_size", "train.batch_sampling", "data.n_samples", "optimizer"), _splits),
+    (("train.gradient_noise", "network"), _gradient_noise),
     (("record.every", "train.n_steps"), _recorded_steps),
     (("optimizer.start", "optimizer.stop", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),
@@ -222,7 +229,8 @@ CHECKS: tuple[Check, ...] = (
 
 def _full_batch(s: Sections) -> Conflicts:
     caution = getattr(s.parsed["optimizer"].object, "on_full_batch", str)()
-    if caution and s.batch_size == s.data.n_samples:
+    noisy = s.train.gradient_noise or s.train.batch_sampling == "with_replacement"
+    if caution and s.batch_size == s.data.n_samples and not noisy:
         yield "optimizer", f"{config_name(s.parsed['optimizer'].object)} on the full batch {caution}"
 
 
@@ -239,5 +247,5 @@ def _derivation(s: Sections) -> Conflicts:
 
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
     (("data", "network", "optimizer"), _derivation),
-    (("train.batch_size", "data.n_samples", "optimizer"), _full_batch),
+    (("train", "data.n_samples", "optimizer"), _full_batch),
 )

@@ -110,6 +110,8 @@ class Sections:
             n_steps=self.train.n_steps,
             batch_size=self.batch_size,
             stop_at_train_loss=self.train.stop_at_train_loss,
+            batch_sampling=self.train.batch_sampling,
+            gradient_noise=self.train.gradient_noise,
         )
         return RunConfig(
             name=self.head.name,

@@ -21,7 +21,7 @@ from featlearn.data.contract import MEMBERS, NUMBERS
 from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
-from featlearn.types import Bound, Count, Named, Positive, Step
+from featlearn.types import BatchSampling, Bound, Count, Named, NonNegative, Positive, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +139,18 @@ class TrainSection:
     """How long to train, and on what batches.
 
     n_steps: updates of the parameters.
-    batch_size: samples per step, drawn without replacement in each epoch; full for all samples.
+    batch_size: samples per step; full for all samples.
+    batch_sampling: epochs (each a random permutation, cut into batches), without_replacement (each step draws a fresh
+        subset), or with_replacement (each step draws independent samples; one drawn twice counts twice).
+    gradient_noise: s; on a landscape each step adds s Z to its gradient, Z ~ N(0, I), the same in both of a SAM step.
     stop_at_train_loss: freeze a run once its training loss is at most this; null for never.
     """
 
     n_steps: Count
     batch_size: Literal["full"] | Count = "full"
     stop_at_train_loss: Positive | None = None
+    batch_sampling: BatchSampling = "epochs"
+    gradient_noise: NonNegative = 0.0
 
 
 @with_config(STRICT)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from featlearn.engines.algebra import Algebra
+from featlearn.engines.batches import batch_weights, resampled, shuffled, subset
 from featlearn.engines.random_direction import Distribution, isotropic
 from featlearn.engines.vector import Scalar, Vector, spread
-from featlearn.streams.lanes import permutations, uniforms
+from featlearn.streams.lanes import uniforms
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,9 @@ class Loss(Algebra):
 
     engine: see protocol.Engine. batch [b, n]: sample weights of the mini-batch. samples [b, B]: its samples in the
     order they were drawn, None for the whole set, whose order is drawn on first use. step: t, which determines the
-    draws of a step. labels [b, n]: the observed ones unless given.
+    draws of a step. labels [b, n]: the observed ones unless given. replacement: whether the samples were drawn with
+    replacement. gradient_noise: s; every gradient of the loss is that of the mini-batch plus s Z, with one Z for all
+    gradients of a step. noise_stream: the name of the draw of Z.
     """
 
     engine: Any
@@ -28,6 +32,9 @@ class Loss(Algebra):
     samples: Tensor | None = None
     step: int = 0
     labels: Tensor | None = None
+    replacement: bool = False
+    gradient_noise: float = 0.0
+    noise_stream: str = "gradient noise"
 
     @property
     def size(self) -> int:
@@ -42,23 +49,31 @@ class Loss(Algebra):
         return self.samples
 
     def gradient(self, w: Vector) -> Vector:
-        """Return the mini-batch gradient at w."""
+        """Return the mini-batch gradient at w, plus s Z."""
         gradient: Vector = self.engine.gradient(w, self.batch, self.labels)
-        return gradient
+        return gradient + self.gradient_noise * self.injected if self.gradient_noise else gradient
+
+    @cached_property
+    def injected(self) -> Vector:
+        """Z of this step, before its factor s: independent standard normals over all parameters."""
+        z: Vector = self.engine.isotropic(self.noise_stream, self.step)[0]
+        return z
 
     @property
     def full(self) -> Loss:
-        """The loss on the whole training set."""
-        return replace(self, batch=torch.full_like(self.batch, 1 / self.batch.shape[1]), samples=None)
+        """The loss on the whole training set, without gradient noise."""
+        whole = torch.full_like(self.batch, 1 / self.batch.shape[1])
+        return replace(self, batch=whole, samples=None, gradient_noise=0.0)
 
     @property
     def other(self) -> Loss:
-        """The loss on another mini-batch of the same size, drawn independently of this one."""
+        """The loss on another mini-batch of the same size and with other noise, drawn independently of this one."""
+        noisy = replace(self, noise_stream="other gradient noise") if self.gradient_noise else self
         if self.samples is None:
-            return self
-        size = self.samples.shape[1]
-        samples = permutations(self.engine.seeds, "other batch", self.batch.shape[1], self.step)[:, :size]
-        return replace(self, batch=batch_weights(samples, self.batch), samples=samples)
+            return noisy
+        draw = resampled if self.replacement else subset
+        samples = draw(self.engine.seeds, "other batch", self.batch.shape[1], self.size, self.step)
+        return replace(noisy, batch=batch_weights(samples, self.batch), samples=samples)
 
     def flipped(self, probability: Scalar) -> Loss:
         """Return the loss with every label made wrong with probability ``probability``, drawn anew at each step."""
@@ -75,13 +90,3 @@ class Loss(Algebra):
         """Return <u, v>, [b]."""
         product: Tensor = self.engine.inner(u, v)
         return product
-
-
-def shuffled(seeds: Tensor, n: int, epoch: int) -> Tensor:
-    """Return the order [b, n] of the n samples in an epoch, for the runs with these seeds [b]."""
-    return permutations(seeds, "batches", n, epoch)
-
-
-def batch_weights(samples: Tensor, like: Tensor) -> Tensor:
-    """Return sample weights shaped like ``like`` [b, n]: 1/B on the samples [b, B], 0 elsewhere."""
-    return torch.zeros_like(like).scatter_(1, samples, 1 / samples.shape[1])

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol, assert_never
 import numpy as np
 from torch import Tensor
 
+from featlearn.engines.batches import batch_weights as batch_weights
 from featlearn.engines.loss import Loss as Loss  # part of the protocol
-from featlearn.engines.loss import batch_weights as batch_weights
 from featlearn.engines.problem import Problem
 from featlearn.engines.random_direction import Distribution
 from featlearn.engines.vector import Scalar as Scalar
@@ -50,10 +50,11 @@ class View:
     """A block of runs after ``step`` steps, for trackers, from any engine.
 
     w: the parameters. probe: where the rule takes its next gradient (w itself for a rule without perturbation), on
-    ``batch`` [b, n], the sample weights of its mini-batch. losses [b, n]: loss of every training sample at w.
-    mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the targets are not classes.
-    rule: the rule in use, with the numbers of the block. radius [b]: that of its perturbation at this step, 0 without
-    one. rate [b]: its learning rate at this step, NaN for a rule without one.
+    ``batch`` [b, n], the sample weights of its mini-batch; under train.gradient_noise the perturbation is that of the
+    step, with its Z, while ``loss``, its gradients and its curvature are without noise. losses [b, n]: loss of every
+    training sample at w. mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the
+    targets are not classes. rule: the rule in use, with the numbers of the block. radius [b]: that of its perturbation
+    at this step, 0 without one. rate [b]: its learning rate at this step, NaN for a rule without one.
     """
 
     step: int
@@ -68,7 +69,7 @@ class View:
     rate: Tensor
 
     def loss(self, samples: Samples) -> Loss:
-        """Return the training loss on the whole set, or on the mini-batch."""
+        """Return the training loss on the whole set, or on the mini-batch; without gradient noise."""
         loss = Loss(self.engine, self.batch, step=self.step)
         if samples == "batch":
             return loss

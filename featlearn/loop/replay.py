@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -41,7 +42,9 @@ class ReplayStepper(Stepper):
         left, (end, stopped) = iter(vectors), ends
         w, memory = merge(lambda _: next(left), (state.w, state.memory), whole=(Vector,))
         batch = state.batch if same else _next_batch(batches, upcoming[-1], end, stopped, range(first, last))
-        return State(w, memory, batch, state.clock + (last - first), end, stopped, coming[-1].samples)
+        clock, samples = state.clock + (last - first), coming[-1].samples
+        after = {"batch": batch, "clock": clock, "end": end, "stopped": stopped, "samples": samples}
+        return replace(state, w=w, memory=memory, before=None, **after)
 
 
 def _next_batch(batches: Tensor, following: Tensor, end: Tensor, stopped: Tensor, steps: range) -> Tensor:

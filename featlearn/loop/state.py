@@ -24,6 +24,7 @@ class State:
     ENDS, 0 while it is active. stopped [b]: steps taken until then. A run that has stopped keeps w and batch from then
     on, and its memory where several steps are taken in one call.
     samples: of the next step (see Loss). before: loss and memory of the last step, None where it was replayed.
+    replacement, gradient_noise: of every step (see Loss).
     """
 
     w: Vector
@@ -34,6 +35,8 @@ class State:
     stopped: Tensor
     samples: Tensor | None = None
     before: tuple[Loss, Any] | None = None
+    replacement: bool = False
+    gradient_noise: float = 0.0
 
     @property
     def active(self) -> Tensor:
@@ -42,7 +45,8 @@ class State:
 
     def loss(self, engine: Engine, t: int) -> Loss:
         """Return the loss of step t, the next one."""
-        return Loss(engine, self.batch, self.samples, t)
+        noise = self.gradient_noise
+        return Loss(engine, self.batch, self.samples, t, replacement=self.replacement, gradient_noise=noise)
 
     def ended(self, which: Tensor, end: Status) -> State:
         """Return the state with the active runs in ``which`` [b] stopped."""

@@ -27,11 +27,13 @@ class Stepper:
         w = self._engine.initial()
         moving = torch.zeros_like(self._engine.seeds)
         clock = moving.new_zeros(())
-        return self._fitted(State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples))
+        first = State(w, self._rule.init(w), loss.batch, clock, moving, moving, loss.samples)
+        return self._fitted(replace(first, replacement=loss.replacement, gradient_noise=loss.gradient_noise))
 
     def until(self, state: State, first: int, last: int) -> int:
         """Return the step, at most ``last``, up to which the rule's step stays that of ``first``, for ``run``."""
-        return first + 1 if self._on_host else self.tapes.until(state, first, last)
+        alone = self._on_host or state.gradient_noise  # each step has its own noise, which no tape holds
+        return first + 1 if alone else self.tapes.until(state, first, last)
 
     def run(self, state: State, losses: Iterator[Loss], first: int, last: int) -> State:
         """Take the steps first ... last - 1, which are the same for the rule (see ``until``)."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featlearn.store.files import StoreError
+from featlearn.types import LATER
 
 MARK = {b"featlearn": b"json"}
 EXACT = 2**53  # float64 represents integers up to here exactly
@@ -56,6 +57,11 @@ def series(column: pa.ChunkedArray, field: pa.Field) -> pd.Series[Any]:
         return pd.Series(column.to_pylist(), dtype=object)  # float64 would round them
     found: pd.Series[Any] = column.to_pandas()
     return found
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the keys of types.LATER filled in where others have them: older rows lack these columns."""
+    return runs.fillna({name: value for name, value in LATER.items() if name in runs})
 
 
 def elements(column: pa.ChunkedArray, field: pa.Field) -> np.ndarray:

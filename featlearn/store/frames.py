@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featlearn.lookup import require_names, selected
-from featlearn.store.columns import elements, series
+from featlearn.store.columns import completed, elements, series
 from featlearn.store.files import StoreWarning
 from featlearn.store.folder import Plan, Store, joined
 from featlearn.store.given import as_given
@@ -103,7 +103,7 @@ class _Runs:
         self.lists = [field.name for field in self.table.schema if pa.types.is_list(field.type)]
         fields = [field for field in self.table.schema if field.name not in self.lists]
         scalars = pd.DataFrame({field.name: series(self.table[field.name], field) for field in fields})
-        self.scalars = as_given(scalars, plans)
+        self.scalars = as_given(completed(scalars), plans)
         if self.table.num_rows:
             _refuse_unknown(store, [*self.scalars, *self.lists], [*(names or ()), *where])
         self.lengths = pc.list_value_length(self.table["step"]).fill_null(0).to_numpy().astype(np.int64)

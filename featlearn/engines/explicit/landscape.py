@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.explicit.autograd import AutogradEngine
-from featlearn.engines.protocol import Loss, Vector, View
+from featlearn.engines.protocol import Loss, Vector, View, batch_weights
 from featlearn.engines.shards import Shards, averaged, cut, repeated, whole
 from featlearn.functions.losses import mistakes
 from featlearn.models.landscape import Landscape
@@ -75,6 +75,7 @@ class LandscapeEngine(AutogradEngine):
         """Return the micro-batches of ``size`` samples that a mini-batch is cut into, in the order it was drawn in.
 
         Each costs as much as the whole set: it is that set with other sample weights, as draws need not be per sample.
+        All of a run have its seed, hence the gradient noise of the mini-batch.
         """
         if size == loss.size:
             return whole(loss)
@@ -82,7 +83,9 @@ class LandscapeEngine(AutogradEngine):
         count = samples.shape[1]
         part = copy(self)
         part._given = tuple(array.repeat_interleave(count, 0) for array in self._given)
+        part._initial = repeated(self._initial, count)
+        part.seeds, part.n_parameters = (x.repeat_interleave(count) for x in (self.seeds, self.n_parameters))
         part.labels = self.labels.repeat_interleave(count, 0)
-        batch = torch.zeros_like(part.labels).scatter_(1, samples.flatten(0, 1), 1 / size)
+        batch = batch_weights(samples.flatten(0, 1), part.labels)
         lanes = replace(loss, engine=part, batch=batch, samples=None)
         return Shards(lanes, count, partial(repeated, count=count), partial(averaged, count=count))
