@@ -62,8 +62,8 @@ class Loss(Algebra):
 
     def linearize(self, w: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
         """Return the mini-batch gradient at w, and the function v -> H v, H the Hessian of the mini-batch's loss."""
-        linear: tuple[Vector, Callable[[Vector], Vector]] = self.engine.linearize(w, self.batch, self.labels)
-        return linear
+        g, hvp = self.engine.linearize(w, self.batch, self.labels)
+        return g + self.gradient_noise * self.injected if self.gradient_noise else g, hvp
 
     def hvp(self, w: Vector, v: Vector) -> Vector:
         """Return H v, H the Hessian of the mini-batch's loss at w."""

@@ -53,8 +53,8 @@ class View:
     ``batch`` [b, n], the sample weights of its mini-batch; under train.gradient_noise the perturbation is that of the
     step, with its Z, while ``loss``, its gradients and its curvature are without noise. losses [b, n]: loss of every
     training sample at w. mistakes [b, n]: 1 where the output is wrong, 1/2 where it is undecided; None where the
-    targets are not classes. rule: the rule in use, with the numbers of the block. radius [b]: that of its perturbation at this step, 0 without
-    one. rate [b]: its learning rate at this step, NaN for a rule without one.
+    targets are not classes. rule: the rule in use, with the numbers of the block. radius [b]: that of its perturbation
+    at this step, 0 without one. rate [b]: its learning rate at this step, NaN for a rule without one.
     """
 
     step: int
