@@ -3,8 +3,10 @@
 They read the parameters of a base from featlearn.optim, and use nothing else of it or of the engines.
 """
 
+from itertools import islice
+
 import numpy as np
-from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run
+from helpers import PlainNetwork, advance, drawn_batches, engine_of, explicit, make_run, mini_batches
 
 from featlearn.optim import SGD
 
@@ -18,6 +20,21 @@ def run_of(rule, *, engine=None, batch_size=3, **changes):
     parts = {"data__n_patches": 3, "data__flip_prob": 0.2, "network__bias": True, **changes}
     parts |= {"engine": engine} if engine else {}  # else the first that serves the rule
     return make_run(rule, train__batch_size=batch_size, **parts)
+
+
+def in_drawn_order(run, count):
+    """The losses of the run's own mini-batches, and their samples as they were drawn."""
+    engine = engine_of(run)
+    losses = list(islice(mini_batches(engine.labels, run).losses(engine), count))
+    return engine, losses, [loss.order[0].tolist() for loss in losses]
+
+
+def trained(rule, engine, losses):
+    """The point after a step on each of the losses."""
+    w, memory = engine.initial(), rule.init(engine.initial())
+    for t, loss in enumerate(losses):
+        w, memory = rule.step(loss, w, memory, t)
+    return w
 
 
 def length(u):

@@ -13,9 +13,11 @@ REFUSED = {"LabelNoiseGD": "labels, and these are the data loader's: flip them t
 NEED_MORE = {  # than two gradients of the mini-batch
     "DNSAM": r"give it in step\(closure, full=closure\)",
     "NSAM": r"give it in step\(closure, full=closure\)",
+    "NUSAM": r"give it in step\(closure, full=closure\)",
     "ComponentSAM": r"give it in step\(closure, other=closure\)",
     "SAMPa": "once more after the step: give step a closure",
     "MSAM": "of every micro-batch: give step a closure",
+    "MUSAM": "of every micro-batch: give step a closure",
 }
 
 WRAPPERS = {  # schedules of the learning rate, and bases, are torch's own there; so is the size of a micro-batch

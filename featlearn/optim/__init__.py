@@ -18,7 +18,9 @@ from featlearn.optim.looksam import LookSAM
 from featlearn.optim.momentum_sam import MomentumSAM
 from featlearn.optim.msam import MSAM
 from featlearn.optim.muon import Muon
+from featlearn.optim.musam import MUSAM
 from featlearn.optim.nsam import NSAM
+from featlearn.optim.nusam import NUSAM
 from featlearn.optim.perturbed import Perturbed
 from featlearn.optim.random_perturbation import RandomPerturbation
 from featlearn.optim.sam import SAM
@@ -38,7 +40,9 @@ __all__ = [
     "FSAM",
     "GSAM",
     "MSAM",
+    "MUSAM",
     "NSAM",
+    "NUSAM",
     "OPTIMIZERS",
     "SAM",
     "SGD",
@@ -70,6 +74,7 @@ OPTIMIZERS: dict[str, type] = {
     "usam": USAM,
     "dnsam": DNSAM,
     "n_sam": NSAM,
+    "n_usam": NUSAM,
     "f_sam": FSAM,
     "vasso": VaSSO,
     "ema_sam": EMASAM,
@@ -81,6 +86,7 @@ OPTIMIZERS: dict[str, type] = {
     "momentum_sam": MomentumSAM,
     "label_noise": LabelNoiseGD,
     "msam": MSAM,
+    "m_usam": MUSAM,
     "asam": ASAM,
     "asam_elementwise": ElementwiseASAM,
     "random_perturbation": RandomPerturbation,

@@ -111,7 +111,7 @@ def test_the_texts() -> None:
         "  default  must be given",
         "  example  optimizer: {name: sam, rho: 0.1}",
     ]
-    assert usam.kinds == ("usam",) and key_text(usam).endswith("  of       usam")
+    assert usam.kinds == ("usam", "n_usam", "m_usam") and key_text(usam).endswith("  of       usam, n_usam, m_usam")
     lines = keys_text(reference("record")).splitlines()
     assert lines[1].startswith("record.every ") and "default {log: 50}" in lines[1]
     assert len(keys_text(KEYS).splitlines()) == len(KEYS)

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from equations import HEAVY, PLAIN, descend, error, run_of, unit
+from equations import HEAVY, PLAIN, descend, error, in_drawn_order, run_of, trained, unit
 from helpers import (
     PlainNetwork,
     engine_of,
@@ -38,20 +38,6 @@ def by_equation(rule, plain, size, *, whole=False):
         return sum(len(shard) / len(chosen) * g for g, shard in zip(taken, shards, strict=True))
 
     return gradient
-
-
-def in_drawn_order(run, count):
-    """The losses of the run's own mini-batches, and their samples as they were drawn."""
-    engine = engine_of(run)
-    losses = list(islice(mini_batches(engine.labels, run).losses(engine), count))
-    return engine, losses, [loss.order[0].tolist() for loss in losses]
-
-
-def trained(rule, engine, losses):
-    w, memory = engine.initial(), rule.init(engine.initial())
-    for t, loss in enumerate(losses):
-        w, memory = rule.step(loss, w, memory, t)
-    return w
 
 
 SPLITS = [(8, {"n_shards": 2}), (8, {"micro_batch_size": 1}), (4, {"micro_batch_size": 2}), (6, {"n_shards": 2})]

@@ -166,6 +166,7 @@ def test_on_the_full_batch_those_that_differ_by_its_noise_are_sam_or_the_base():
     built, found = ends("gram", 8, COMPARED)
     sam = {name for name in found if distance(built, found[name], found["sam"]) < 1e-10}
     assert sam == {"sam", "dnsam", "n_sam", "component_sam full", "component_sam other_batch"}
+    assert {name for name in found if distance(built, found[name], found["usam"]) < 1e-10} == {"usam", "n_usam"}
     base = {name for name in found if equal(found[name], found["base"])}
     assert base == {"base", "component_sam noise", "component_sam orthogonal"}
 
@@ -198,5 +199,5 @@ def test_a_window_opens_as_a_run_begins_with_the_momentum_kept(name):
 
 def test_the_full_batch_is_spoken_of_by_the_rules_that_it_changes():
     silent = {name for name, rule in WRAPPERS.items() if not rule.on_full_batch()}
-    spoken = {"dnsam", "n_sam", "f_sam", "f_sam updated, momentum"}
+    spoken = {"dnsam", "n_sam", "n_usam", "f_sam", "f_sam updated, momentum"}
     assert set(WRAPPERS) - silent == spoken | {name for name in WRAPPERS if name.startswith("component_sam")}

@@ -25,7 +25,8 @@ def buffers(model):
     return [buffer.clone() for buffer in model.buffers()]
 
 
-OF_ANOTHER = {"n_sam": "full", "component_sam other_batch": "other"}  # closure: the batch is seen perturbed only
+# closure: the batch is seen perturbed only
+OF_ANOTHER = {"n_sam": "full", "n_usam": "full", "component_sam other_batch": "other"}
 NEVER_AT_W = {"momentum_sam", "random_perturbation", "sampa momentum, decay"}
 
 
