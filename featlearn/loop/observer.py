@@ -63,7 +63,7 @@ class Observer:
         self._next = self._coming(state, t).where(state.active, self._next)
         view = self._next.view(self._engine, state.w, t)
         rule: Any = self._rule
-        of_rule = [(rule, rule.columns(state.memory))] if isinstance(rule, Dynamics) else []
+        of_rule: list[Any] = [(rule, rule.columns(state.memory))] if isinstance(rule, Dynamics) else []
         tracked = [(tracker, columns(tracker, view, len(view.batch))) for tracker in self._trackers]
         self._columns.add([*of_rule, *tracked])
         self._steps.append(torch.where(state.active, t, state.stopped).cpu().numpy())

@@ -1,7 +1,8 @@
 """The limit of DNSAM: to first order in rho, and for noise that does not depend on w, its drift descends f + rho |g|.
 
-It is that of USAM with the radius rho / |g|, g the gradient of the whole training set. The diffusion (I + rho H / |g|) s
-grows without bound at a critical point. Exactly there the rule has no perturbation, and neither has its limit.
+It is that of USAM with the radius rho / |g|, g the gradient of the whole training set. The diffusion
+(I + rho H / |g|) s grows without bound at a critical point. Exactly there the rule has no perturbation, and neither has
+its limit.
 
 Source: Compagnoni et al. 2023 (arXiv 2301.08203).
 """

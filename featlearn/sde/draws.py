@@ -76,8 +76,8 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
     n, size, sets = loss.batch.shape[1], loss.size, settings.sets
     whole, micro = size == n and not loss.replacement, limit.micro_batch(size)
     if loss.gradient_noise and limit.closed:
-        kind = Truncated if settings.covariance == "truncated" else Gaussian
-        yield from (kind(**common) for _ in range(k))
+        noisy = Truncated if settings.covariance == "truncated" else Gaussian
+        yield from (noisy(**common) for _ in range(k))
     elif loss.gradient_noise:
         yield from (SampledGaussian(**common, draws=z, n_sets=sets) for z in _gradient_noises(loss, k, sets, t))
     elif whole and micro == n:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from featlearn.optim import DNSAM, MSAM, NSAM, OPTIMIZERS, SAM, SGD, USAM, SignSGD
+from featlearn.optim import DNSAM, MSAM, MUSAM, NSAM, NUSAM, OPTIMIZERS, SAM, SGD, USAM, SignSGD
 from featlearn.sde.dnsam import DNSAMLimit
 from featlearn.sde.limit import Expansion, Limit
 from featlearn.sde.micro_batches import MSAMLimit, MUSAMLimit
@@ -21,7 +21,9 @@ LIMITS: dict[type, type[Limit]] = {
     USAM: USAMLimit,
     DNSAM: DNSAMLimit,
     NSAM: NSAMLimit,
+    NUSAM: NUSAMLimit,
     MSAM: MSAMLimit,
+    MUSAM: MUSAMLimit,
 }
 WITHOUT = ("momentum", "weight_decay")  # of a base: its limit would have more state, or another drift
 

@@ -140,7 +140,7 @@ class Sampled(System):
 
     def coefficients(self, dw: Tensor) -> Tensor:
         """Return c_b [b, P J]: sum_b c_b D_b has the covariance of D_b, estimated between independent sets."""
-        x = dw.unflatten(1, (self.n_sets, -1))
+        x = dw.reshape(len(dw), self.n_sets, -1)
         centred = (x - x.mean(1, keepdim=True)) / math.sqrt(x.shape[2] * (self.n_sets - 1))
         return centred.flatten(1)
 
@@ -229,7 +229,7 @@ class Shifted(Algebra):
 
 @dataclass(frozen=True, kw_only=True)
 class Own(System):
-    """A user's drift and diffusion, dX = drift dt + diffusion(dW) with t in units of lr: dt = lr h, dW = sqrt(lr) dw."""
+    """A user's drift and diffusion, dX = drift dt + diffusion(dW) in the papers' time: dt = lr h, dW = sqrt(lr) dw."""
 
     rule: Any
     t: int
@@ -241,11 +241,11 @@ class Own(System):
 
     def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
         """Return lr h drift + sqrt(lr) diffusion(dw)."""
-        moved = (h * self.rate) * self.rule.drift(self.loss, w, self.t)
+        moved: Vector = (h * self.rate) * self.rule.drift(self.loss, w, self.t)
         if dw is None:
             return moved
-        root = torch.as_tensor(self.rate).sqrt()
-        return moved + root * self.rule.diffusion(self.loss, w, self.loss.engine.unflattened(dw), self.t)
+        noise: Vector = self.rule.diffusion(self.loss, w, self.loss.engine.unflattened(dw), self.t)
+        return moved + torch.as_tensor(self.rate).sqrt() * noise
 
 
 def n_parameters(loss: Loss) -> int:

@@ -1,8 +1,8 @@
 """The covariance truncated at first order in rho, for Gaussian noise in few dimensions.
 
-Cov(D) = s^2 (I + rho (H J + J H)) + O(rho^2), with J = E du/dg, is the covariance that papers state. Unlike the complete
-one, s^2 (I + rho H J)(I + rho H J)', it need not be positive semi-definite: negative eigenvalues are set to 0, and the
-substeps at which there were any are counted.
+Cov(D) = s^2 (I + rho (H J + J H)) + O(rho^2), with J = E du/dg, is the covariance that papers state. Unlike the
+complete one, s^2 (I + rho H J)(I + rho H J)', it need not be positive semi-definite: negative eigenvalues are set to 0,
+and the substeps at which there were any are counted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class Truncated(Gaussian):
         self.projected.append(values[:, 0] < bottom)
         roots = values.clamp(min=0).sqrt()
         noise = times(vectors, roots * times(vectors.mT, dw.double()))
-        return moved - self.rate * self.loss.engine.unflattened(noise.to(dw.dtype))
+        direction: Vector = self.loss.engine.unflattened(noise.to(dw.dtype))
+        return moved - self.rate * direction
 
     def covariance(self, w: Vector) -> Tensor:
         """Return s^2 (I + rho (H J + J H)), [b, D, D], in float64."""

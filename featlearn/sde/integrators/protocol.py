@@ -31,8 +31,8 @@ class Integrator(ABC):
 
     The orders are those of the error at a fixed time in powers of the step h: ``weak_order`` of expectations,
     ``strong_order`` of paths (root mean square), ``additive_...`` where no b_j depends on w, ``deterministic_order``
-    of a flow. All are measured in tests/sde/integrators/test_contract.py. by_noise: whether it evaluates the diffusion of
-    every noise by itself, so that it needs few noises, and exact coefficients.
+    of a flow. All are measured in tests/sde/integrators/test_contract.py. by_noise: whether it evaluates the diffusion
+    of every noise by itself, so that it needs few noises, and exact coefficients.
     """
 
     reference: ClassVar[str]
