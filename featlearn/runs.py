@@ -166,8 +166,14 @@ def _alternatives(data: Any) -> tuple[str, ...]:
 
 
 def _network_columns(network: Any, dim: int) -> dict[str, Any]:
+    """Return the network's parameters; an option of a landscape that is not given, None, has no column.
+
+    So a landscape may gain such an option without a change of the ids of its runs.
+    """
     named = _named(network, MODELS, "model")
-    return {**named, "init_std": network.std(dim)} if isinstance(network, TwoLayerCNN) else named
+    if isinstance(network, TwoLayerCNN):
+        return {**named, "init_std": network.std(dim)}
+    return {key: value for key, value in named.items() if value is not None}
 
 
 def _train_numbers(train: Train) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 import featlearn
 
 PACKAGE, TESTS = Path(featlearn.__file__).parent, Path(__file__).parent
+BUNDLED = "every data set of scikit-learn: tests/data/test_bundled.py"
 LANDSCAPES = "every landscape: tests/models/test_landscapes.py"
 SECTIONS = "every section of a report: tests/bench/test_bench.py"
 ROWS = "records and run status: tests/test_simulation.py tests/loop/test_loop.py"
@@ -33,6 +34,8 @@ WITHOUT = {
     "cli.measuring": "the command: tests/bench/test_bench.py",
     "cli.reading": COMMANDS,
     "cli.running": COMMANDS,
+    "data.breast_cancer": BUNDLED,
+    "data.iris": BUNDLED,
     "data.none": "draws nothing; trained on by tests/models/test_quadratic.py tests/models/test_saddle.py",
     "engines.cpu.curvature": HESSIAN,
     "engines.cpu.hessian": HESSIAN,

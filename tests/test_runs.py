@@ -9,10 +9,12 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
-from helpers import QUICK_TRACKERS, RULES, make_run
+from helpers import QUICK_TRACKERS, RULES, make_landscape_run, make_run
 
 import featlearn.runs
 from featlearn.data import XOR
+from featlearn.models.quadratic import Quadratic
+from featlearn.models.saddle import Saddle
 from featlearn.optim import SAM, SGD
 from featlearn.optim.schedules import RADIUS_SCHEDULES, Constant, Cosine, FollowLR, StepDecay
 from featlearn.runs import Record, Trajectory
@@ -81,6 +83,15 @@ XOR_RUN = {"data": XOR(n_samples=8, dim=60, signal_norm=2.0)}
 def test_a_data_model_and_its_own_numbers_are_part_of_the_id():
     runs = [RUN, make_run(RUN.optimizer, **XOR_RUN), make_run(RUN.optimizer, **XOR_RUN, data__angle=70.0)]
     assert len({run.run_id for run in runs}) == 3 and runs[2].columns()["data.angle"] == 70.0
+
+
+def test_an_option_of_a_landscape_that_is_not_given_leaves_id_and_columns_as_they_were():
+    """The ids are those from before these landscapes had ``start``."""
+    runs = [make_landscape_run(Quadratic()), make_landscape_run(Saddle())]
+    assert [run.run_id for run in runs] == ["35d543a849b00a42", "91c883a663a6401f"]
+    assert not any("network.start" in run.columns() for run in runs)
+    placed = make_landscape_run(Saddle(start=(0.1, 0.0)))
+    assert placed.columns()["network.start"] == "[0.1, 0.0]" and placed.run_id != runs[1].run_id
 
 
 def changed(key):

@@ -16,6 +16,16 @@ def derivatives(function, points):
     return value.detach(), slope.detach(), second
 
 
+def jumps(function, orders):
+    """Whether the value or one of the derivatives up to an order jumps at -1, 0 or 1, where pieces are joined."""
+    joints = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
+    x = torch.cat([joints - 1e-7, joints + 1e-7]).requires_grad_()
+    found = [function(x)]
+    for _ in range(orders):
+        found.append(torch.autograd.grad((found[-1] + 0 * x**4).sum(), x, create_graph=True)[0])
+    return any(float((y[3:] - y[:3]).detach().abs().max()) > 1e-3 for y in found)
+
+
 def hessian(loss, outputs, labels):
     """The derivatives [n, C] and the second derivatives [n, C, C], by autograd, of a loss of the outputs [n, C]."""
     f = outputs.clone().requires_grad_()

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from featlearn.data.breast_cancer import BreastCancer
 from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
+from featlearn.data.iris import Iris
 from featlearn.data.none import NoData
 from featlearn.data.signal_noise import SignalNoise
 from featlearn.data.xor import XOR
@@ -16,6 +18,8 @@ DATA: dict[str, type] = {
     "gaussian": Gaussian,
     "chebyshev": Chebyshev,
     "digits": Digits,
+    "iris": Iris,
+    "breast_cancer": BreastCancer,
 }
 
 __all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]

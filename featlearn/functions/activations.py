@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from featlearn.functions.formulas import chosen, in_torch, torch_function
+from featlearn.functions.formulas import chosen, in_torch, smooth, torch_function
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,11 @@ class Activation:
     second_formula: str | None
     degree: int | None
     twin_text: str
+
+    @property
+    def smooth(self) -> bool:
+        """Whether it is three times continuously differentiable; relu3 is not: its third derivative jumps at 0."""
+        return smooth(self.value_formula)
 
     @cached_property
     def value(self) -> Function:

@@ -33,6 +33,8 @@ FUNCTIONS = {
     "softplus": "lambda x: F.softplus(x, threshold=40.0)",  # above, softplus(x) - x is below the last bit of x
 }
 
+KINKED = {"positive", "step", "where", "abs"}
+
 
 def in_torch(text: str) -> Callable[..., Tensor]:
     """Return the value of a text with torch, and torch.nn.functional as F."""
@@ -50,6 +52,13 @@ def variables(formula: str) -> set[str]:
     if unknown := sorted(set(called.values()) - set(FUNCTIONS)):
         raise ValueError(f"formula {formula!r}: expected functions among {', '.join(FUNCTIONS)}; found {unknown[0]}")
     return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
+
+
+def smooth(formula: str) -> bool:
+    """Whether a formula has derivatives of every order: no function of KINKED, no comparison (sqrt is not checked)."""
+    nodes = list(ast.walk(ast.parse(formula, mode="eval")))
+    kinks = any(isinstance(node, ast.Name) and node.id in KINKED for node in nodes)
+    return not kinks and not any(isinstance(node, ast.Compare) for node in nodes)
 
 
 def source(name: str, arguments: str, formula: str, number: str = "{}") -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from featlearn.functions.formulas import chosen, in_torch, torch_function
+from featlearn.functions.formulas import chosen, in_torch, smooth, torch_function
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,11 @@ class LossFunction:
     slope_formula: str
     second_formula: str | None
     twin_text: str
+
+    @property
+    def smooth(self) -> bool:
+        """Whether it is three times continuously differentiable in the outputs."""
+        return smooth(self.value_formula)
 
     def n_outputs(self, n_classes: int) -> int:
         """Return C."""
@@ -76,6 +81,11 @@ class LossFunction:
 
 class Softmax(LossFunction):
     """The cross-entropy log sum_j exp(f_j - f_y) of C outputs, where y is the number of the right class."""
+
+    @property
+    def smooth(self) -> bool:
+        """True."""
+        return True
 
     def n_outputs(self, n_classes: int) -> int:
         """Return C, one output a class."""

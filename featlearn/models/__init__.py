@@ -1,5 +1,7 @@
 """Models: one file each. All but the two-layer network on patches are landscapes, for the weight engine."""
 
+from featlearn.models.beale import Beale
+from featlearn.models.bump import Bump
 from featlearn.models.landscape import Landscape
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
@@ -8,6 +10,7 @@ from featlearn.models.quadratic import Quadratic
 from featlearn.models.saddle import Saddle
 from featlearn.models.teacher_student import TeacherStudent
 from featlearn.models.two_layer_cnn import TwoLayerCNN
+from featlearn.models.two_valleys import TwoValleys
 from featlearn.models.valley import Valley
 
 MODELS: dict[str, type] = {
@@ -16,6 +19,9 @@ MODELS: dict[str, type] = {
     "valley": Valley,
     "product": Product,
     "saddle": Saddle,
+    "beale": Beale,
+    "bump": Bump,
+    "two_valleys": TwoValleys,
     "linear_autoencoder": LinearAutoencoder,
     "teacher_student": TeacherStudent,
     "mlp": MLP,

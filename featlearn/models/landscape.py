@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALL = 2**14  # samples times parameters up to which runs share a block: there calls cost more than arithmetic
-ACTIVATIONS = "tanh", "relu", "sigmoid", "erf"  # names of torch methods
+ACTIVATIONS = "tanh", "relu", "sigmoid", "erf", "identity"  # all but the last are names of torch methods
 
 Arrays = tuple[np.ndarray, ...]
 Tensors = tuple["Tensor", ...]
@@ -33,6 +33,11 @@ class Landscape(ABC):
     sees: ClassVar[tuple[str, ...]] = ("none",)
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
     provides: ClassVar[frozenset[str]] = frozenset({"coordinates"})
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the loss is three times continuously differentiable in the parameters."""
+        return True
 
     @abstractmethod
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
@@ -74,6 +79,8 @@ def activated(preactivations: Tensor, name: str) -> Tensor:
     """Apply the activation ``name`` elementwise. Raises ValueError if it is not in ACTIVATIONS."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}; found {name}")
+    if name == "identity":
+        return preactivations
     value: Tensor = getattr(preactivations, name)()
     return value
 

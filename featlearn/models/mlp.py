@@ -24,18 +24,23 @@ class MLP(Landscape):
 
     width: neurons of a hidden layer.
     n_hidden: hidden layers.
-    activation: tanh, relu or sigmoid.
+    activation: tanh, relu, sigmoid or identity; with the last the network is linear in its inputs.
     loss: half_square (of output minus target) or cross_entropy (softmax of the outputs, for classes).
     init_scale: initial weights and biases are uniform within +- init_scale / sqrt(inputs); 1 is torch's default.
     """
 
-    sees: ClassVar[tuple[str, ...]] = ("chebyshev", "digits")
+    sees: ClassVar[tuple[str, ...]] = ("chebyshev", "digits", "iris", "breast_cancer")
 
     width: Count = 40
     n_hidden: Count = 1
-    activation: Literal["tanh", "relu", "sigmoid"] = "tanh"
+    activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
     loss: Literal["half_square", "cross_entropy"] = "half_square"
     init_scale: Positive = 1.0
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the activation is smooth: all but relu are."""
+        return self.activation != "relu"
 
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
         """Return the shapes of weights [to, from] and biases [to], layer by layer."""

@@ -21,19 +21,28 @@ class Quadratic(Landscape):
 
     spectrum: eigenvalues of H, as many as parameters.
     rotated: draw the eigenvectors of each run from the uniform distribution over rotations; else they are the axes.
-    init_std: standard deviation of an initial coordinate.
+    start: initial point, one number a parameter; null to draw it.
+    init_std: standard deviation of an initial coordinate that is drawn.
     """
 
     spectrum: Numbers = (4.0, 2.0, 1.0)
     rotated: bool = False
+    start: Numbers | None = None
     init_std: NonNegative = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the start has as many coordinates as there are eigenvalues."""
+        if self.start is not None and len(self.start) != len(self.spectrum):
+            raise ValueError(f"start has {len(self.start)} coordinates, and spectrum {len(self.spectrum)}")
 
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
         """Return ((number of eigenvalues,),)."""
         return ((len(self.spectrum),),)
 
     def initial(self, seed: int, data: Any) -> Arrays:
-        """Draw w from N(0, init_std^2)."""
+        """Return the start, or draw w from N(0, init_std^2)."""
+        if self.start is not None:
+            return (np.array(self.start),)
         return gaussian(seed, self.shapes(data), self.init_std)
 
     def given(self, seed: int, data: Any) -> Arrays:

@@ -25,20 +25,29 @@ class Saddle(Landscape):
     spectrum: lambda_i, the eigenvalues of the Hessian at the origin, as many as parameters.
     cubic: tilts the two minima along a negative direction against each other.
     quartic: bounds the function from below.
-    init_std: standard deviation of an initial coordinate.
+    start: initial point, one number a parameter; null to draw it.
+    init_std: standard deviation of an initial coordinate that is drawn.
     """
 
     spectrum: Numbers = (-1.0, 2.0)
     cubic: NonNegative = 0.1
     quartic: Positive = 1.0
+    start: Numbers | None = None
     init_std: NonNegative = 0.1
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the start has as many coordinates as there are eigenvalues."""
+        if self.start is not None and len(self.start) != len(self.spectrum):
+            raise ValueError(f"start has {len(self.start)} coordinates, and spectrum {len(self.spectrum)}")
 
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
         """Return ((number of eigenvalues,),)."""
         return ((len(self.spectrum),),)
 
     def initial(self, seed: int, data: Any) -> Arrays:
-        """Draw w from N(0, init_std^2)."""
+        """Return the start, or draw w from N(0, init_std^2)."""
+        if self.start is not None:
+            return (np.array(self.start),)
         return gaussian(seed, self.shapes(data), self.init_std)
 
     def given(self, seed: int, data: Any) -> Arrays:

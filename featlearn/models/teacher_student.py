@@ -35,6 +35,11 @@ class TeacherStudent(Landscape):
     activation: Literal["erf", "tanh", "relu"] = "erf"
     init_std: NonNegative = 0.5
 
+    @property
+    def smooth(self) -> bool:
+        """Whether the activation is smooth: all but relu are."""
+        return self.activation != "relu"
+
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:
         """Return the shapes of w [hidden, d] and v [hidden]."""
         return (self.n_hidden, data.dim), (self.n_hidden,)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never
 
 import numpy as np
 
-from featlearn.functions import ACTIVATIONS, LOSSES
+from featlearn.functions import ACTIVATIONS, LOSSES, activation, loss
 from featlearn.streams import stream
 from featlearn.types import Bound, Count, TheoryScale
 
@@ -52,6 +52,11 @@ class TwoLayerCNN:
     def trained(self) -> bool:
         """Whether the second layer is trained."""
         return {"fixed": False, "trained": True}[self.second_layer]
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the loss is three times continuously differentiable in the parameters."""
+        return bool(activation(self.activation).smooth and loss(self.loss).smooth)
 
     def n_outputs(self, data: Any) -> int:
         """Return the number C of outputs: one, or with the softmax one a class."""

@@ -23,7 +23,9 @@ train: {n_steps: 4}
 """
 LANDSCAPES = [word for word, cls in MODELS.items() if issubclass(cls, Landscape)]
 BASES = {word: f"network: {word}{REST}" for word in LANDSCAPES}
-BASES["digits"] = f"network: {{model: mlp, loss: cross_entropy}}\ndata: {{model: digits, n_samples: 9}}{REST}"
+CLASSES = ("digits", "iris", "breast_cancer")
+for _word in CLASSES:
+    BASES[_word] = f"network: {{model: mlp, loss: cross_entropy}}\ndata: {{model: {_word}, n_samples: 9}}{REST}"
 
 
 @pytest.mark.parametrize("case", BASES)
@@ -35,7 +37,7 @@ def test_the_shortest_config_validates_and_runs_from_the_command_line(write: Wri
     done = CliRunner().invoke(app, ["run", path, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     assert "ok; took all 4 steps" in done.output and "train_loss" in done.output
-    assert ("train_error" in done.output) == (case == "digits")
+    assert ("train_error" in done.output) == (case in CLASSES)
 
 
 def test_a_sweep_is_stored_under_dotted_keys(write: Write, tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
     [
         ("valley", "engine=gram", "network: valley needs coordinates, which the gram engine does not provide"),
         ("valley", "data.model=digits", "data.model: a network of model valley needs none, found digits"),
-        ("mlp", "data.model=gaussian", "data.model: a network of model mlp needs chebyshev or digits, found gau"),
+        ("mlp", "data.model=gaussian", "data.model: a network of model mlp needs chebyshev or digits or iris or b"),
         (
             "mlp",
             "network.loss=cross_entropy",
@@ -76,6 +78,9 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ("quadratic", "network.spectrum=[]", "network.spectrum: expected a list (each a number), found []"),
         ("quadratic", "network.spectrum=[1, x]", 'network.spectrum: expected a list (each a number), found [1, "x"]'),
         ("quadratic", "network.spectrum=3", "network.spectrum: expected a list (each a number), found 3"),
+        ("quadratic", "network.start=[1, 2]", "network.start: start has 2 coordinates, and spectrum 3"),
+        ("two_valleys", "network.n_transverse=-1", "network.n_transverse: expected an integer >= 0, found -1"),
+        ("iris", "data.n_samples=151", "data.n_samples: expected an integer >= 2 and <= 150, found 151"),
         ("digits", "data.n_samples=1798", "data.n_samples: expected an integer >= 2 and <= 1797, found 1798"),
         ("valley", "sampling=gram", "sampling: gram is a law of signal and noise; a landscape draws its own"),
         ("valley", "optimizer.rho={theory: 1}", "optimizer.rho: theory scales are for signal-noise data; give a num"),

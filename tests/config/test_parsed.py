@@ -97,7 +97,10 @@ NUMBER = "expected a number >= "
             "optimizer.base=sam",
             'optimizer.base: expected one of sgd, muon, adam, adamw, signsgd, torch_optim, found "sam"',
         ),
-        ("data.model=cats", 'one of signal_noise, xor, none, gaussian, chebyshev, digits, found "cats"'),
+        (
+            "data.model=cats",
+            'one of signal_noise, xor, none, gaussian, chebyshev, digits, ... (8: `featlearn list data`), found "cats"',
+        ),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
         ("optimizer=null", "optimizer.name: missing: expected one of sgd, sam, "),

@@ -1,7 +1,6 @@
 """Handwritten digits."""
 
 import numpy as np
-import pytest
 
 from featlearn.data.digits import Digits
 
@@ -27,9 +26,3 @@ def test_a_linear_fit_separates_the_digits():
     x = np.column_stack([x, np.ones(len(x))])
     fit = np.linalg.lstsq(x[:900], y[:900])[0]
     assert np.mean((x[900:] @ fit).argmax(1) == y[900:].argmax(1)) > 0.85
-
-
-def test_digits_without_scikit_learn_are_refused_in_a_sentence(monkeypatch):
-    monkeypatch.setattr("featlearn.data.digits.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"digits come with scikit-learn, which is not installed: pip install 'featl"):
-        Digits()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from helpers import PROPERTY, full_batches, loss_on, make_run
 from hypothesis import given
 from hypothesis import strategies as st
-from twins import POINTS, derivatives
+from twins import POINTS, derivatives, jumps
 
 from featlearn.engines.span.engine import GramEngine
 from featlearn.functions import ACTIVATIONS, Activation, activation
@@ -96,6 +96,14 @@ def test_homogeneous_at_any_argument(z, r):
     for act in ACTIVATIONS.values():
         if act.degree is not None:
             assert torch.allclose(act.value(r * z), r**act.degree * act.value(z), rtol=1e-14, atol=1e-300), act.name
+
+
+@names
+def test_smooth_is_without_a_jump_in_the_first_three_derivatives(name):
+    """ReLU^3 is the limit: its second derivative has a kink at 0, its third a jump."""
+    act = ACTIVATIONS[name]
+    assert act.smooth == (name not in KINKS) == (not jumps(act.twin, orders=3))
+    assert name != "relu3" or not jumps(act.twin, orders=2)
 
 
 @names

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from featlearn.functions import ACTIVATIONS, LOSSES
-from featlearn.functions.formulas import FUNCTIONS, chosen, source, torch_function, variables
+from featlearn.functions.formulas import FUNCTIONS, chosen, smooth, source, torch_function, variables
 
 X = torch.tensor([-2.0, -0.0, 0.0, 0.5, 3.0], dtype=torch.float64)
 FORMULAS = [f for act in ACTIVATIONS.values() for f in (act.value_formula, act.slope_formula, act.second_formula) if f]
@@ -50,6 +50,17 @@ def test_an_unknown_word_is_refused(formula):
     found = formula.replace("positive(", "").partition("(")[0]
     with pytest.raises(ValueError, match=rf"expected functions among positive, step, where, .*; found {found}$"):
         torch_function("z", formula)
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        *[(formula, True) for formula in ("softplus(-m)", "z / sqrt(1 + z * z)", "2")],
+        *[(formula, False) for formula in ("exp(positive(z))", "abs(z)", "step(m) * y", "(z > 0) * z")],
+    ],
+)
+def test_a_formula_is_smooth_without_kinks(formula, expected):
+    assert smooth(formula) == expected
 
 
 @pytest.mark.parametrize("formula", FORMULAS)

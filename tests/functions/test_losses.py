@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from helpers import PROPERTY, full_batches, loss_on, make_run
 from hypothesis import given
 from hypothesis import strategies as st
-from twins import POINTS, hessian
+from twins import POINTS, hessian, jumps
 
 from featlearn.engines.span.engine import GramEngine
 from featlearn.functions import LOSSES, LossFunction, loss
@@ -183,6 +183,18 @@ def test_classes_that_tie_share_a_mistake():
     outputs = [[3.0, 2.0, 1.0], [1.0, 2.0, 1.0], [2.0, 2.0, 1.0], [2.0, 2.0, 2.0], [1.0, 2.0, 2.0], [0.0, -0.0, -1.0]]
     wrong = LOSSES["softmax"].mistakes(torch.tensor(outputs).double(), torch.zeros(6))
     assert wrong.tolist() == pytest.approx([0.0, 1.0, 1 / 2, 2 / 3, 1.0, 1 / 2], rel=1e-15)
+
+
+@scalar
+def test_smooth_is_without_a_jump_in_the_first_three_derivatives(name):
+    found = LOSSES[name]
+    assert found.smooth == (name not in ("hinge", "smoothed_hinge", "polynomial"))
+    for label in (-1.0, 1.0):
+        assert found.smooth != jumps(lambda f, y=label: found.twin(f[:, None], torch.full_like(f, y)), orders=3)
+
+
+def test_the_softmax_is_smooth():
+    assert LOSSES["softmax"].smooth
 
 
 def test_an_unknown_name_fails_with_the_choices():

@@ -10,8 +10,11 @@ from helpers import landscape_engine
 from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
+from featlearn.data.iris import Iris
 from featlearn.data.none import NoData
 from featlearn.models import MODELS
+from featlearn.models.beale import Beale
+from featlearn.models.bump import Bump
 from featlearn.models.landscape import Landscape
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
@@ -19,6 +22,7 @@ from featlearn.models.product import Product
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.saddle import Saddle
 from featlearn.models.teacher_student import TeacherStudent
+from featlearn.models.two_valleys import TwoValleys
 from featlearn.models.valley import Valley
 
 NONE, CLOUD, POINTS, IMAGES = NoData(), Gaussian(n_samples=9, dim=4, decay=0.5), Chebyshev(n_samples=7), Digits()
@@ -45,6 +49,31 @@ def saddle(model, leaves, given):
     (w,), lam = leaves, np.array(model.spectrum)
     value = sum(lam * w**2 / 2 - model.cubic * w**3 / 3 + model.quartic * w**4 / 4)
     return [value], [lam * w - model.cubic * w**2 + model.quartic * w**3]
+
+
+def beale(model, leaves, given):
+    ((x, y),) = leaves
+    value = dx = dy = 0.0
+    for k, c in enumerate((1.5, 2.25, 2.625), start=1):
+        residual = c - x * (1 - y**k)
+        value += residual**2
+        dx -= 2 * residual * (1 - y**k)
+        dy += 2 * residual * x * k * y ** (k - 1)
+    return [value], [[dx, dy]]
+
+
+def bump(model, leaves, given):
+    ((x,),) = leaves
+    return [2 * model.curvature * math.sin(x / 2) ** 2], [[model.curvature * math.sin(x)]]
+
+
+def two_valleys(model, leaves, given):
+    (w,), (a, b, d) = leaves, (model.sharp, model.flat, model.distance)
+    z, u = w[0] / d, w[1:]
+    q = (a * (1 - z) ** 2 + b * (1 + z) ** 2) / 4
+    slope = (b * (1 + z) - a * (1 - z)) / 2
+    height = d**2 * (1 - z**2) ** 2 / 8 + u @ u / 2
+    return [q * height], [[slope * height / d - q * d * z * (1 - z**2) / 2, *(q * u)]]
 
 
 def linear_autoencoder(model, leaves, given):
@@ -74,7 +103,9 @@ def mlp(model, leaves, given):
     """Backpropagation sample by sample."""
     weights, biases, (x, y) = leaves[::2], leaves[1::2], given
     act = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "sigmoid": lambda z: 1 / (1 + np.exp(-z))}
+    act["identity"] = lambda z: z
     slope = {"tanh": lambda a: 1 - a * a, "relu": lambda a: (a > 0) * 1.0, "sigmoid": lambda a: a * (1 - a)}
+    slope["identity"] = np.ones_like
     losses, grads = [], [np.zeros_like(leaf) for leaf in leaves]
     for row, target in zip(x, y, strict=True):
         layers = [row]
@@ -101,6 +132,11 @@ CASES = [
     (valley, Valley(curvature=4.0, x=0.3, y=-0.7), NONE),
     (product, Product(x=-0.4, y=2.0), NONE),
     (saddle, Saddle(spectrum=(-1.0, 2.0, 0.3), cubic=0.2, quartic=0.7, init_std=1.0), NONE),
+    (saddle, Saddle(start=(0.2, -0.3)), NONE),
+    (beale, Beale(x=0.7, y=-1.2), NONE),
+    (bump, Bump(curvature=1.5, x=2.5), NONE),
+    (two_valleys, TwoValleys(sharp=9.0, flat=2.0, distance=1.5, x=-0.6), NONE),
+    (two_valleys, TwoValleys(sharp=0.5, flat=2.0, n_transverse=3, x=0.3), NONE),
     (linear_autoencoder, LinearAutoencoder(n_hidden=2, init_std=0.7), CLOUD),
     (teacher_student, TeacherStudent(), CLOUD),
     (teacher_student, TeacherStudent(n_hidden=3, n_teacher=4, activation="tanh"), CLOUD),
@@ -109,6 +145,7 @@ CASES = [
     (mlp, MLP(width=4, n_hidden=3, activation="sigmoid", init_scale=2.0), POINTS),
     (mlp, MLP(width=6, activation="relu"), Digits(n_samples=8)),
     (mlp, MLP(width=6, n_hidden=2, loss="cross_entropy"), Digits(n_samples=8)),
+    (mlp, MLP(width=3, activation="identity", loss="cross_entropy"), Iris(n_samples=8)),
 ]
 EVERY = pytest.mark.parametrize(("by_hand", "model", "data"), CASES)
 
@@ -131,12 +168,17 @@ def test_losses_and_gradient_are_those_of_the_formula(by_hand, model, data):
 
 
 @EVERY
+def test_all_are_smooth_but_those_with_relu(by_hand, model, data):
+    assert model.smooth == (getattr(model, "activation", None) != "relu")
+
+
+@EVERY
 def test_parameters_are_counted_and_drawn_from_the_runs_own_stream(by_hand, model, data):
     first, again, other = (model.initial(seed, data) for seed in (0, 0, 1))
     assert tuple(leaf.shape for leaf in first) == model.shapes(data)
     assert sum(leaf.size for leaf in first) == model.n_parameters(data)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-    fixed = isinstance(model, Valley | Product)
+    fixed = isinstance(model, Valley | Product | Beale | Bump | TwoValleys) or getattr(model, "start", None) is not None
     assert all(np.array_equal(a, b) == fixed for a, b in zip(first, other, strict=True))
 
 

@@ -8,6 +8,7 @@ import torch
 
 from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
+from featlearn.data.iris import Iris
 from featlearn.models.mlp import MLP
 
 POINTS, IMAGES = Chebyshev(n_samples=7), Digits()
@@ -31,3 +32,10 @@ def test_the_default_init_is_that_of_torch():
     for leaf, bound in ((weight, 1 / 8), (bias, 1 / 8), (outer, 2000**-0.5)):
         assert np.abs(leaf).max() <= bound
         assert leaf.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+
+
+def test_with_the_identity_it_is_linear_in_its_inputs():
+    model, data = MLP(width=5, activation="identity", loss="cross_entropy"), Iris()
+    leaves, (x, _) = (tuple(map(torch.as_tensor, part)) for part in (model.initial(0, data), model.given(0, data)))
+    a, b, c, d = leaves
+    assert torch.allclose(model.outputs(leaves, x), x @ (c @ a).mT + c @ b + d, rtol=0, atol=1e-14)

@@ -23,6 +23,14 @@ def test_scale_of_an_activation(filters, patches, expected):
     assert scale == pytest.approx(expected, rel=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("activation", "loss", "expected"),
+    [("relu", "logistic", False), ("gelu", "logistic", True), ("gelu", "hinge", False), ("tanh", "softmax", True)],
+)
+def test_it_is_smooth_where_activation_and_loss_are(activation, loss, expected):
+    assert TwoLayerCNN(activation=activation, loss=loss).smooth is expected
+
+
 def test_the_literatures_default_scale():
     assert TwoLayerCNN(n_filters=8).scale(4) == 1 / 8
     assert not TwoLayerCNN().bias

@@ -9,7 +9,10 @@ from helpers import landscape_engine, make_landscape_run, same_bits
 
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
+from featlearn.data.iris import Iris
 from featlearn.data.none import NoData
+from featlearn.models.beale import Beale
+from featlearn.models.bump import Bump
 from featlearn.models.landscape import matmul
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
@@ -17,6 +20,7 @@ from featlearn.models.product import Product
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.saddle import Saddle
 from featlearn.models.teacher_student import TeacherStudent
+from featlearn.models.two_valleys import TwoValleys
 from featlearn.models.valley import Valley
 from featlearn.optim import SAM, SGD
 from featlearn.simulation import block_key, lanes, simulate, simulate_block
@@ -27,10 +31,14 @@ CASES = {
     "valley": (Valley(), NoData()),
     "product": (Product(), NoData()),
     "saddle": (Saddle(), NoData()),
+    "beale": (Beale(y=0.9), NoData()),
+    "bump": (Bump(), NoData()),
+    "two valleys": (TwoValleys(n_transverse=4), NoData()),
     "autoencoder": (LinearAutoencoder(), Gaussian(n_samples=30)),
     "teacher-student": (TeacherStudent(n_hidden=3), Gaussian(n_samples=37, dim=13)),
     "tanh": (MLP(), None),
     "relu": (MLP(activation="relu", width=7, n_hidden=2), None),
+    "linear": (MLP(loss="cross_entropy", activation="identity", width=3), Iris(n_samples=13)),
     "classes": (MLP(loss="cross_entropy", activation="sigmoid", width=9), Digits(n_samples=13)),
 }
 
@@ -80,6 +88,8 @@ def test_runs_of_one_block_may_differ_in_real_numbers_only():
     assert block_key(make_landscape_run(Quadratic(spectrum=(3.0, 4.0), init_std=2.0))) == key
     assert block_key(make_landscape_run(Quadratic(spectrum=(1.0, 2.0, 3.0)))) != key
     assert block_key(make_landscape_run(Quadratic(spectrum=(1.0, 2.0), rotated=True))) != key
+    placed, elsewhere = (Quadratic(spectrum=(1.0, 2.0), start=start) for start in ((0.0, 1.0), (2.0, 3.0)))
+    assert block_key(make_landscape_run(placed)) == block_key(make_landscape_run(elsewhere)) != key
     points = make_landscape_run(MLP())
     assert block_key(replace(points, data=replace(points.data, degree=4))) != block_key(points)
 
