@@ -17,7 +17,8 @@ from featlearn.plots.caption import at_one_loss, moment, seeds, swept
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
 from featlearn.plots.style import INK, diverging, label, paper, title
-from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select
+from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select, varying
+from featlearn.tables.continuous import optimizer_names
 from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
 from featlearn.tables.pairs import difference_grid, paired_difference
@@ -142,17 +143,20 @@ def _contrast(
     require_numbers(runs, [x, y, value])
     labels = optimizer_labels(runs, ignore=(x, y))
     first, second = _two(labels, first, second)
-    if any(axis.startswith("optimizer.") for axis in (x, y)):
+    titles = {str(label): label for label in by_optimizer(runs, ignore=(x, y))}
+    left, right = (titles.get(name, Label(name)) for name in (first, second))
+    along = [axis for axis in (x, y) if axis.startswith("optimizer.")]
+    of_one_rule = left.rule == right.rule and left.dynamics != right.dynamics  # which share the settings of the rule
+    if along and not of_one_rule:
         raise ValueError(f"{first} and {second} differ in {x} or {y}: pairs cannot lie along it")
-    named = {first, second} <= set(runs["optimizer.name"])
-    by = runs["optimizer.name"] if named else labels
-    pairs = paired_difference(runs, value, by, first, second, train_loss_tol=factor)
+    names = optimizer_names(runs)
+    by = names if {first, second} <= {*names} else labels
+    keys = [c for c in varying(runs[by.isin([first, second])]) if not c.startswith("optimizer.") or c in along]
+    pairs = paired_difference(runs, value, by, first, second, keys, factor)
     constant = {c: runs[c].iloc[0] for c in (x, y) if c not in pairs}
     grid = difference_grid(pairs.assign(**constant), [x, y])
     if not grid["n"].any():
         raise ValueError(f"no pair of {first} and {second} is left to compare: {_counts(pairs['outcome'])}")
-    titles = {str(label): label for label in by_optimizer(runs, ignore=(x, y))}
-    left, right = (titles.get(name, Label(name)) for name in (first, second))
     return Contrast(left, right, runs[by.isin([first, second])], _within(grid, value), pairs["outcome"], factor)
 
 

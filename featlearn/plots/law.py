@@ -16,6 +16,7 @@ from featlearn.plots.mesh import edges, geometric
 from featlearn.plots.style import INK
 from featlearn.tables.cells import boundary, fit_constant
 from featlearn.tables.columns import SIGNALS, listed
+from featlearn.tables.continuous import optimizer_names
 from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES, SETTINGS
 from featlearn.theory.scales import sam_radius
 
@@ -140,7 +141,7 @@ def why_no_law(runs: pd.DataFrame) -> str:
 
 def _law_of_optimizer(runs: pd.DataFrame) -> str | None:
     """Return the law whose theorem is about the one optimizer of these runs."""
-    names = runs["optimizer.name"].unique().tolist()
+    names = optimizer_names(runs).unique().tolist()
     return next((law for law, setting in SETTINGS.items() if names == [setting.get("optimizer.name")]), None)
 
 

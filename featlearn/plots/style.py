@@ -15,6 +15,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
 
+from featlearn.tables.continuous import FLOW, RULE, SDE, parted
 from featlearn.tables.labels import Label
 
 INK, GREY, LIGHT = "#222222", "#707070", "#d9d9d9"
@@ -144,14 +145,19 @@ NAMES: Mapping[str, str] = MappingProxyType(  # as the papers spell them, where 
 )
 
 
+LIMITS: Mapping[str, str] = MappingProxyType({RULE: "", FLOW: " flow", SDE: " SDE"})
+
+
 def title(optimizer: Label) -> str:
-    """Return an optimizer's label as a title: `sam rho=0.03` becomes SAM, rho = 0.03.
+    """Return an optimizer's label as a title: `sam sde rho=0.03` becomes SAM SDE, rho = 0.03.
 
     A user's own rule is named by its class, and the hash of its source is shortened as git shortens one.
     """
-    name = optimizer.name
+    name, dynamics = parted(optimizer.name)
     named = name.rpartition(":")[2] if ":" in name else NAMES.get(name, name.upper().replace("_", "-"))
-    return ", ".join([_plain(named), *(setting(key, value) for key, value in optimizer.settings.items())])
+    return ", ".join(
+        [_plain(named) + LIMITS[dynamics], *(setting(key, value) for key, value in optimizer.settings.items())]
+    )
 
 
 def setting(key: str, value: str) -> str:

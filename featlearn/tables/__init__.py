@@ -23,13 +23,16 @@ from featlearn.tables.intervals import Interval, mean_interval
 from featlearn.tables.pairs import difference_grid, paired_difference
 from featlearn.tables.scaling import Exponent, Scaling, boundary_exponent, boundary_scaling, fitted
 from featlearn.tables.steps import at_step
-from featlearn.tables.times import at_train_loss, half_time, seed_quantiles
+from featlearn.tables.times import at_train_loss, half_time, paired_over_steps, seed_quantiles
+from featlearn.tables.weak_order import WeakErrors, WeakOrder, weak_errors, weak_order
 
 __all__ = [
     "Constant",
     "Exponent",
     "Interval",
     "Scaling",
+    "WeakErrors",
+    "WeakOrder",
     "at_step",
     "at_train_loss",
     "boundary",
@@ -50,8 +53,11 @@ __all__ = [
     "mean_interval",
     "optimizer_labels",
     "paired_difference",
+    "paired_over_steps",
     "phase_grid",
     "seed_quantiles",
     "select",
     "varying",
+    "weak_errors",
+    "weak_order",
 ]

@@ -10,13 +10,14 @@ import pandas as pd
 
 from featlearn.lookup import listed as listed  # the other tables and the figures take it from here
 from featlearn.lookup import require_names, selected
+from featlearn.tables.continuous import DYNAMICS, OWN, optimizer_names
 from featlearn.tables.dtypes import plain
 from featlearn.tables.labels import Label, labels
 
 COUNTED = ("ok", "fitted")
 TOP = ("seed", "engine", "sampling", "dtype")
 SIGNALS = ("data.signal_norm", "data.snr")  # one follows from the other, at a given dimension and noise
-FOLLOWING = ("network.init_std", "train.batch_size", *SIGNALS)  # where left to a default or to the signal's other name
+FOLLOWING = ("network.init_std", "train.batch_size", *SIGNALS, *OWN)  # left to a default, to another name, to dynamics
 ROUNDING = 1e-12  # relative: values closer than that are one, computed along several ways
 SECTIONS = ("data.", "network.", "optimizer.", "train.")
 
@@ -69,6 +70,7 @@ def select(df: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[str]:
     """Return a name for every row's optimizer: `sgd`, or `sam rho=0.03` where several sam meet in one cell.
 
+    The flow and the SDE of a rule are optimizers of their own, `sam flow` and `sam sde`.
     A label holds only the settings in which optimizers of one name differ within a cell, so a radius that follows
     the dimension adds nothing; a radius given as `{theory: c}` is written by its c, `sam rho.theory=1`.
     Columns in `ignore` are axes and count as part of the cell, and so do the constant of theory and the number that
@@ -82,17 +84,19 @@ def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str]) -> list[Label]:
     require(df, ["run_id", "optimizer.name"])
     ignore = [name for c in ignore for name in (c.removesuffix(".theory"), f"{c.removesuffix('.theory')}.theory")]
     runs = df.drop_duplicates("run_id")
-    free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, "optimizer.name")]
-    cell = ["optimizer.name", *(c for c in varying(runs) if c not in (*free, "optimizer.name"))]
+    names = "optimizer.name", DYNAMICS
+    free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, *names)]
+    cell = [*(c for c in names if c in runs), *(c for c in varying(runs) if c not in (*free, *names))]
     several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
-    return labels(df, "optimizer.name", [c for c in free if several[c]])
+    return labels(df, optimizer_names(df), [c for c in free if several[c]])
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
     """Return the columns in which cells differ: all that vary but the seed, or the optimizer's name if none does.
 
     Numbers that follow from others are left out: of signal norm and snr the one that takes more values, what is given
-    as `{theory: c}`, and an init_std, batch size or signal that is the same wherever all else is.
+    as `{theory: c}`, and an init_std, batch size, signal or setting of an integration that is the same wherever all
+    else is.
     """
     df = plain(df)
     columns = [column for column in varying(df) if column != "seed" and not _in_theory(df, column)]
@@ -153,7 +157,7 @@ def _in_theory(df: pd.DataFrame, column: str) -> bool:
 
 
 def cell_labels(df: pd.DataFrame) -> pd.Series[str]:
-    """Return a name for every row's cell, such as `sam lr=0.1 rho=0.03 data.dim=1000`.
+    """Return a name for every row's cell, such as `sam sde lr=0.1 rho=0.03 data.dim=1000`.
 
     It always holds the learning rate and the radius, and all else that varies; missing values are left out.
     """
@@ -170,8 +174,8 @@ def _of_cells(df: pd.DataFrame) -> list[Label]:
     """Return the label of every row's cell."""
     require(df, ["run_id", "optimizer.name"])
     first = [column for column in ("optimizer.lr", "optimizer.rho") if column in df]
-    others = [c for c in cell_columns(df) if c not in (*first, "optimizer.name")]
-    return labels(df, "optimizer.name", [*first, *others])
+    others = [c for c in cell_columns(df) if c not in (*first, "optimizer.name", DYNAMICS)]
+    return labels(df, optimizer_names(df), [*first, *others])
 
 
 def by_optimizer(

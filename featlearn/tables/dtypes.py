@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from featlearn.lookup import missing
+from featlearn.tables.continuous import rule_where_missing
 
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "boolean")
 
@@ -18,10 +19,11 @@ def plain(df: pd.DataFrame) -> pd.DataFrame:
 
     Nullable and Arrow columns, categories, and objects that hold numbers become numbers, missing is NaN; lists and
     arrays in a cell become tuples, which can be compared and grouped. An index that has the name of a column loses
-    it. A table without any of these is returned unchanged.
+    it. Missing dynamics are `rule`. A table without any of these is returned unchanged.
     """
     if {*df.index.names} & {*df.columns}:
         df = df.rename_axis([None] * df.index.nlevels)
+    df = rule_where_missing(df)
     changed = {name: _plain(df[name]) for name in df.columns if not _is_plain(df[name].dtype)}
     if changed:
         df = df.copy(deep=False)

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 
 from featlearn.lookup import missing, spelled
+from featlearn.tables.continuous import parted
 
 
 class Label(str):
     """A name and the settings that distinguish it, such as `sam rho=0.03 stop=40`.
 
-    It compares and sorts as this text. `settings` maps the keys to the texts of their values.
+    It compares and sorts as this text. `settings` maps the keys to the texts of their values. The name of a flow or an
+    SDE ends with that word.
     """
 
     name: str
@@ -25,13 +27,23 @@ class Label(str):
         label.name, label.settings = name, settings or {}
         return label
 
+    @property
+    def rule(self) -> str:
+        """Return the name of the rule: `sam` for `sam sde`."""
+        return parted(self.name)[0]
 
-def labels(df: pd.DataFrame, name: str, columns: Sequence[str]) -> list[Label]:
-    """Return the label of every row: the text of column `name`, with the settings in `columns` that are not missing.
+    @property
+    def dynamics(self) -> str:
+        """Return `rule`, `flow` or `sde`."""
+        return parted(self.name)[1]
+
+
+def labels(df: pd.DataFrame, names: pd.Series[str], columns: Sequence[str]) -> list[Label]:
+    """Return the label of every row: its name, with the settings in `columns` that are not missing.
 
     A value that is given as `{theory: c}` is written by its c, as `rho.theory`.
     """
-    words = [texts(df[column]) for column in (name, *columns)]
+    words = [texts(names), *(texts(df[column]) for column in columns)]
     keys = [column.removeprefix("optimizer.") for column in columns]
     made: dict[tuple[Any, ...], Label] = {}
     for row in (rows := list(zip(*words, strict=True))):

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featlearn.tables.columns import COUNTED, listed, places, refuse_twins, require, varying
+from featlearn.tables.continuous import optimizer_names
 from featlearn.tables.dtypes import plain, refuse_names
 from featlearn.tables.intervals import half_width, moments
 
@@ -27,12 +28,13 @@ def paired_difference(
 ) -> pd.DataFrame:
     """Subtract run from run, one row per seed and cell: keys, `first`, `second`, `difference`, `outcome`.
 
-    The difference is first minus second; `by` is the column that names the two, or these names, row by row. Paired
-    runs share the seed and every varying config column outside `optimizer.*` (or `keys`). `outcome` is that
-    of a pair: `paired`; `no partner`; `diverged` (one of the two did not end ok or fitted); `no value` (one is NaN, or
-    both are infinite alike); `train loss` (the two train losses differ by more than the factor `train_loss_tol` >= 1).
-    In all but the first the difference is NaN, so that means skip it and `outcome.value_counts()` counts it. Raises
-    ValueError if two runs could fill one place, naming in what they differ, or if no run has a partner.
+    The difference is first minus second; `by` is the column that names the two, or these names, row by row. As an
+    optimizer's name, `sam` is the rule, `sam flow` and `sam sde` are its limits. Paired runs share the seed and every
+    varying config column outside `optimizer.*` (or `keys`). `outcome` is that of a pair: `paired`; `no partner`;
+    `diverged` (one of the two did not end ok or fitted); `no value` (one is NaN, or both are infinite alike);
+    `train loss` (the two train losses differ by more than the factor `train_loss_tol` >= 1). In all but the first the
+    difference is NaN, so that means skip it and `outcome.value_counts()` counts it. Raises ValueError if two runs could
+    fill one place, naming in what they differ, or if no run has a partner.
     """
     if train_loss_tol is not None and train_loss_tol < 1:
         raise ValueError(f"train_loss_tol is a factor, at least 1, not {train_loss_tol:g}")
@@ -40,7 +42,7 @@ def paired_difference(
     asked = [by] if isinstance(by, str) else []
     require(summary, [*asked, "seed", "status", value, *gate, *(keys or ())])
     summary = plain(summary)
-    names = summary[by] if isinstance(by, str) else by
+    names = optimizer_names(summary) if asked == ["optimizer.name"] else summary[by] if isinstance(by, str) else by
     sides = [summary[(names == name).to_numpy()] for name in (first, second)]
     runs = pd.concat(sides)
     if keys is None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from featlearn.tables.columns import COUNTED, config_columns, counted, refuse_twins, require, tracked
 from featlearn.tables.dtypes import plain, refuse_names
+from featlearn.tables.intervals import half_width
 
 
 def seed_quantiles(
@@ -34,6 +35,39 @@ def seed_quantiles(
     groups = rows.groupby(by, dropna=False)
     tables = {group: _over_seeds(runs, value, steps, quantiles) for group, runs in groups}
     return pd.concat(tables, names=by).reset_index(by).reset_index(drop=True)
+
+
+def paired_over_steps(
+    df: pd.DataFrame, value: str, by: str | pd.Series[str], first: str, second: str, level: float = 0.95
+) -> pd.DataFrame:
+    """Follow first minus second over steps, paired by seed: one row per step, with mean, se, n, low and high.
+
+    `by` is the column that names the two, or these names, row by row. Runs are read as in `seed_quantiles`. A pair is
+    two counted runs of one seed; n is the number of pairs, low and high end the Student t interval over them (NaN for
+    n < 2). Raises ValueError if one of the two has several runs of one seed, or if no pair is left.
+    """
+    require(df, ["run_id", "step", "status", "seed", value, *([by] if isinstance(by, str) else [])])
+    df = plain(df)
+    names = (df[by] if isinstance(by, str) else by).to_numpy()
+    sides = [counted(df[names == name]).sort_values(["run_id", "step"]) for name in (first, second)]
+    steps = np.unique(pd.concat(sides)["step"].to_numpy(dtype=float))
+    curves = [_by_seed(side, value, steps) for side in sides]
+    seeds = curves[0].index.intersection(curves[1].index)
+    if seeds.empty:
+        raise ValueError(f"no pair of {first} and {second} is left: they share no seed whose runs finished")
+    pairs = curves[0].loc[seeds] - curves[1].loc[seeds]
+    with np.errstate(invalid="ignore"):
+        table = pd.DataFrame({"mean": pairs.mean(), "se": pairs.sem(), "n": pairs.count()})
+    half = half_width(table["se"], table["n"], level)
+    table = table.assign(low=table["mean"] - half, high=table["mean"] + half)
+    return table.rename_axis("step").reset_index()
+
+
+def _by_seed(runs: pd.DataFrame, value: str, steps: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the runs at `steps`, a row per seed."""
+    refuse_twins(runs.drop_duplicates("run_id"), ["seed"])
+    curves = {run["seed"].iloc[0]: _curve(run, value, steps) for _, run in runs.groupby("run_id")}
+    return pd.DataFrame.from_dict(curves, orient="index", columns=steps)
 
 
 def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featlearn.tables import at_train_loss, half_time, paired_difference, seed_quantiles
+from featlearn.tables import (
+    at_train_loss,
+    half_time,
+    mean_interval,
+    paired_difference,
+    paired_over_steps,
+    seed_quantiles,
+)
 
 
 class TestSeedQuantiles:
@@ -50,6 +57,42 @@ class TestSeedQuantiles:
         assert table["mean"].tolist() == [1.0, 2.0, 3.0, 4.0]
         with pytest.raises(ValueError, match=r"they differ in data.dim \(1000, 2000\)"):
             seed_quantiles(pd.concat([a, b]), "v", "optimizer.name")
+
+
+class TestPairedOverSteps:
+    def test_means_and_intervals_are_those_of_single_differences(self, curves):
+        luck, own = np.random.default_rng(0).standard_normal((2, 6))
+        parts = [curves(f"r{s}", [0, 10], seed=s, v=[x, 2 * x]) for s, x in enumerate(luck)]
+        parts += [
+            curves(f"s{s}", [10, 0], seed=s, v=[2 * x + 1 + e, x])
+            for s, (x, e) in enumerate(zip(luck, own, strict=True))
+        ]
+        by = pd.Series(["rule"] * 12 + ["sde"] * 12)
+        table = paired_over_steps(pd.concat(parts), "v", by, "sde", "rule").set_index("step")
+        assert table.loc[0].tolist() == pytest.approx([0, 0, 6, 0, 0])
+        mean, se, low, high = mean_interval(1 + own)
+        assert table.loc[10].tolist() == pytest.approx([mean, se, 6, low, high])
+
+    def test_pairs_are_complete_and_fitted_runs_are_carried(self, curves):
+        df = pd.concat(
+            [
+                curves("a", [0, 10], seed=0, v=[1.0, 2.0], status="fitted", dynamics="rule"),
+                curves("b", [0, 20], seed=0, v=[1.0, 4.0], dynamics="sde"),
+                curves("c", [0, 20], seed=1, v=[5.0, 5.0], dynamics="rule"),
+                curves("d", [0, 20], seed=1, v=[9.0, 9.0], status="diverged", dynamics="sde"),
+                curves("e", [0, 20], seed=2, v=[7.0, 7.0], dynamics="sde"),
+            ]
+        )
+        table = paired_over_steps(df, "v", "dynamics", "sde", "rule")
+        assert table["step"].tolist() == [0, 10, 20] and table["n"].tolist() == [1, 1, 1]
+        assert table["mean"].tolist() == pytest.approx([0, 0.5, 2]) and table[["se", "low", "high"]].isna().all(
+            axis=None
+        )
+        with pytest.raises(ValueError, match="no pair of sde and rule is left"):
+            paired_over_steps(df[df["seed"] > 0], "v", "dynamics", "sde", "rule")
+        twins = pd.concat([df, df[df["run_id"] == "c"].assign(run_id="f")])
+        with pytest.raises(ValueError, match="2 runs share seed = 1"):
+            paired_over_steps(twins, "v", "dynamics", "sde", "rule")
 
 
 class TestAtTrainLoss:
