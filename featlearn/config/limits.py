@@ -31,7 +31,7 @@ def _found(check: Callable[[Dynamics, Setting], Conflicts], s: Sections) -> Conf
         batch_sampling=s.train.batch_sampling,
         gradient_noise=s.train.gradient_noise,
         n_parameters=network.n_parameters(s.data),
-        smooth=getattr(network, "smooth", True),
+        smooth=network.smooth,
         at_rest=getattr(network, "init_std", None) == 0,
     )
     yield from ((f"optimizer.{key}", reason) for key, reason in check(rule, setting))
