@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from featlearn.sde.limit import PerturbedLimit, Response, length
-from featlearn.theory.noisy_gradients import unit_response
+from featlearn.theory.noisy_gradients import response as unit_response
 
 if TYPE_CHECKING:
     from featlearn.engines.loss import Loss
@@ -27,6 +27,6 @@ class SAMLimit(PerturbedLimit):
 
     def response(self, loss: Loss, g: Vector, s: float) -> Response:
         """Return those of a unit vector along g + s Z in all D parameters."""
-        norm, size = (x.double().cpu().numpy() for x in (length(loss, g), loss.engine.n_parameters))
+        norm, size = length(loss, g).double().cpu().numpy(), float(loss.engine.n_parameters[0])
         a, b, c = (torch.as_tensor(x).to(loss.batch) for x in unit_response(norm, s, size))
         return a, b, c
