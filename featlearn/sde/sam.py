@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from featlearn.sde.limit import PerturbedLimit, Response, length
@@ -28,5 +29,6 @@ class SAMLimit(PerturbedLimit):
     def response(self, loss: Loss, g: Vector, s: float) -> Response:
         """Return those of a unit vector along g + s Z in all D parameters."""
         norm, size = length(loss, g).double().cpu().numpy(), float(loss.engine.n_parameters[0])
-        a, b, c = (torch.as_tensor(x).to(loss.batch) for x in unit_response(norm, s, size))
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+            a, b, c = (torch.as_tensor(x).to(loss.batch) for x in unit_response(norm, s, size))
         return a, b, c
