@@ -25,6 +25,7 @@ TWO_GRADIENTS = "against their equations: tests/optim/test_two_gradients.py"
 COMPONENTS = "against their equations: tests/optim/test_components.py"
 OF_TORCH = "against torch: tests/optim/test_torch_rule.py"
 PASSES = "every rule as torch's optimizer: tests/optim/torch/test_by_hand.py tests/optim/torch/test_rules.py"
+MOMENTS = "one step against the rule: tests/sde/test_limit.py tests/sde/test_systems.py"
 COMMANDS = "every command: tests/test_cli.py"
 WITHOUT = {
     "bench.compare": SECTIONS,
@@ -83,6 +84,13 @@ WITHOUT = {
     "optim.vasso": AVERAGED,
     "optim.wrapper": "every wrapper: tests/optim/test_perturbed.py tests/optim/test_contract.py",
     "optim.wsam": TWO_GRADIENTS,
+    "sde.dnsam": MOMENTS,
+    "sde.micro_batches": MOMENTS,
+    "sde.n_sam": MOMENTS,
+    "sde.sam": MOMENTS,
+    "sde.sgd": MOMENTS,
+    "sde.signsgd": MOMENTS,
+    "sde.usam": MOMENTS,
     "streams.loops": "bit by bit against plain torch: tests/streams/test_lanes.py",
     "tables.resamples": "intervals of boundaries: tests/tables/test_scaling.py",
     "trackers.integral_loops": "against the plain twin: tests/trackers/test_population_error.py",
