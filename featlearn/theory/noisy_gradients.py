@@ -3,7 +3,8 @@
 The mean unit vector is E u_b = alpha g with u_b = g_b / |g_b|, its derivative J = alpha I + gamma g g' / |g|^2, and
 Cov(g_b, u_b) = s^2 J by Stein's lemma. With q = |g|^2 / (2 s^2) and c = ``mean_unit_slope(d)``
 
-    alpha = (c / s) 1F1(1/2; d/2 + 1; -q),   gamma = |g| d alpha / d|g| = -(c / s) (2 q / (d + 2)) 1F1(3/2; d/2 + 2; -q).
+    alpha = (c / s) 1F1(1/2; d/2 + 1; -q)
+    gamma = |g| d alpha / d|g| = -(c / s) (2 q / (d + 2)) 1F1(3/2; d/2 + 2; -q).
 
 Derived, and compared with Monte Carlo and with high precision in tests/theory/test_noisy_gradients.py; the means also
 stand in section 1 of the notes on Compagnoni et al. 2023 (arXiv 2301.08203). Exact for every d >= 1.
