@@ -13,10 +13,9 @@ from helpers import QUICK_TRACKERS, RULES, make_landscape_run, make_run
 
 import featlearn.runs
 from featlearn.data import XOR
-from featlearn.models.quadratic import Quadratic
-from featlearn.models.saddle import Saddle
 from featlearn.data.none import NoData
 from featlearn.models.quadratic import Quadratic
+from featlearn.models.saddle import Saddle
 from featlearn.optim import SAM, SGD
 from featlearn.optim.schedules import RADIUS_SCHEDULES, Constant, Cosine, FollowLR, StepDecay
 from featlearn.runs import Record, Train, Trajectory
