@@ -6,13 +6,14 @@ Source: Kloeden and Platen 1992, Numerical Solution of Stochastic Differential E
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
-
-from featlearn.engines.vector import Vector
 from featlearn.sde.integrators.protocol import Integrator, System, signs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Platen(Integrator):
 
     def step(self, system: System, w: Vector, h: float, dw: Tensor | None, uniforms: Tensor | None) -> Vector:
         """Return the next state."""
+
         a = system.increment(w, h, None)
         if dw is None:
             return w + 0.5 * (a + system.increment(w + a, h, None))
@@ -59,6 +61,8 @@ class Platen(Integrator):
 
     def products(self, h: float, dw: Tensor, uniforms: Tensor | None) -> Tensor:
         """Return dW_r dW_j + V_rj, [b, r, j]."""
+        import torch
+
         m = dw.shape[1]
         upper = dw.new_zeros(len(dw), m, m)
         rows, columns = torch.triu_indices(m, m, 1, device=dw.device)
