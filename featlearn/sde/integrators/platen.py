@@ -44,7 +44,6 @@ class Platen(Integrator):
 
     def step(self, system: System, w: Vector, h: float, dw: Tensor | None, uniforms: Tensor | None) -> Vector:
         """Return the next state."""
-
         a = system.increment(w, h, None)
         if dw is None:
             return w + 0.5 * (a + system.increment(w + a, h, None))
@@ -71,4 +70,5 @@ class Platen(Integrator):
 
 
 def _identity(dw: Tensor) -> Tensor:
-    return torch.eye(dw.shape[1], dtype=dw.dtype, device=dw.device)
+    identity: Tensor = dw.new_ones(dw.shape[1]).diag()
+    return identity
