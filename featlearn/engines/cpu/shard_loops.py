@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from featlearn.engines.cpu.network import Network
 from featlearn.engines.cpu.sums import combine, dot
-from featlearn.functions.compiled import loss_slopes, slopes, values
+from featlearn.functions.compiled import loss_seconds, loss_slopes, seconds, slopes, values
 from featlearn.tiles import multiply
 
 Array = NDArray[Any]
@@ -100,12 +100,71 @@ def gradient(
             for r in range(width):
                 share[c * width + r] = sums[c] * second[r]
         slopes(network.activation, share, z, coef[lane].reshape(-1))
-        of_run = gram[lane // count]
-        for i in range(n_patches):
-            for j in range(n_patches):
-                block[i, j] = of_run[patches[lane, i], patches[lane, j]]
+        own_block(gram[lane // count], patches[lane], block)
         multiply(block, coef[lane], align[lane])
         squares[lane] = dot(coef[lane].reshape(-1), align[lane].reshape(-1))
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def hessian(
+    start: Array,
+    part: Array,
+    factors: Array,
+    labels: Array,
+    batch: Array,
+    whole: tuple[Array, Array, Array, Array, Array],
+    network: Network,
+    coef: Array,
+    align: Array,
+) -> None:
+    """Write H v of every micro-batch, H its Hessian at ``start`` and v = factor part, as in ``gradient``.
+
+    See span/directional.py for the formula.
+    """
+    patches, shown, times, gram, second = whole
+    n_lanes, n_patches, width = start.shape
+    count, dtype, size = n_lanes // len(gram), start.dtype, n_patches * width
+    along, active, share = np.empty(size, dtype), np.empty(size, dtype), np.empty(size, dtype)
+    slope, bend, layer = np.empty(size, dtype), np.empty(size, dtype), np.empty(size, dtype)
+    sums, block = np.empty(n_patches, dtype), np.empty((n_patches, n_patches), dtype)
+    outputs, bent, changed = np.empty((1, labels.shape[1]), dtype), np.empty_like(batch[0]), np.empty_like(batch[0])
+    for c in range(n_patches):
+        layer[c * width : (c + 1) * width] = second
+    for lane in range(n_lanes):
+        z, v, out = start[lane].reshape(-1), part[lane].reshape(-1), coef[lane].reshape(-1)
+        values(network.activation, z, active)
+        slopes(network.activation, layer, z, slope)
+        for c in range(n_patches):
+            sums[c] = dot(active[c * width : (c + 1) * width], second)
+        gather(sums, shown[lane], times, outputs[0])
+        loss_seconds(network.loss, outputs, labels[lane], bent)
+        loss_slopes(network.loss, outputs, labels[lane], batch[lane], outputs)
+        share_out(outputs[0], shown[lane], times, sums)
+        for c in range(n_patches):
+            for r in range(width):
+                along[c * width + r] = factors[lane] * v[c * width + r]
+                share[c * width + r] = sums[c] * second[r]
+        seconds(network.activation, share, z, bend)
+        for c in range(n_patches):
+            sums[c] = dot(slope[c * width : (c + 1) * width], along[c * width : (c + 1) * width])
+        gather(sums, shown[lane], times, changed)
+        for i in range(len(bent)):
+            bent[i] *= batch[lane, i] * changed[i]
+        share_out(bent, shown[lane], times, sums)
+        for c in range(n_patches):
+            for r in range(width):
+                a = c * width + r
+                out[a] = slope[a] * sums[c] + bend[a] * along[a]
+        own_block(gram[lane // count], patches[lane], block)
+        multiply(block, coef[lane], align[lane])
+
+
+@njit(error_model="numpy")
+def own_block(gram: Array, patches: Array, out: Array) -> None:
+    """Write the inner products of a micro-batch's own patches, [N', N']."""
+    for i in range(len(out)):
+        for j in range(len(out)):
+            out[i, j] = gram[patches[i], patches[j]]
 
 
 @njit(error_model="numpy", fastmath={"contract"})

@@ -16,7 +16,6 @@ from featlearn.engines.cpu import shard_loops
 from featlearn.engines.cpu.network import network_of
 from featlearn.engines.cpu.packed import Layout, PackedVector
 from featlearn.engines.protocol import Scalar, Vector
-from featlearn.engines.span.directional import Linearization
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.vector import spread
 from featlearn.tiles import padded
@@ -134,10 +133,23 @@ class ShardEngine:
         self, w: Vector, batch: Tensor, labels: Tensor | None = None
     ) -> tuple[Vector, Callable[[Vector], Vector]]:
         """Return the gradient of sum_i batch_i loss(F_i, y_i) at w, and the function v -> H v of its Hessian."""
-        plain = Linearization(self.plain, Vector(w.leaves), batch, self.labels if labels is None else labels)
+        start, known = cast(ShardVector, w).numbers[1], self.labels if labels is None else labels
 
         def hvp(v: Vector) -> Vector:
-            return cast(ShardVector, w).with_leaves(plain.hvp(Vector(v.leaves)).leaves)
+            one = cast(ShardVector, v)._one_term()
+            coef, align = torch.empty_like(start), torch.empty_like(start)
+            shard_loops.hessian(
+                start.numpy(),
+                one.parts[1].numpy(),
+                one.factors.numpy(),
+                known.numpy(),
+                batch.numpy(),
+                (self._patches, self._shown, self._times, self._gram, self._second),
+                self._network,
+                coef.numpy(),
+                align.numpy(),
+            )
+            return ShardVector((coef, align), n_filters=one.n_filters)
 
         return self.gradient(w, batch, labels), hvp
 
