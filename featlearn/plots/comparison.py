@@ -65,10 +65,10 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """Return what is shown: the values, and beside them what is known of their differences."""
-        names = {"mean": "difference", "se": "difference_se", "n": "pairs", "low": "low", "high": "high"}
+        names = {"mean": "difference", "se": "difference_se", "n": "pairs"}
         both = self.values.merge(self.differences.rename(columns=names), how="left", on=["column", NAME, "step"])
-        names = {str(line): str(Label(line.name, self.rule.settings | line.settings)) for line in self.lines}
-        return both.assign(**{NAME: both[NAME].map(names)}).rename(columns={NAME: "optimizer"})
+        full = {str(line): str(Label(line.name, self.rule.settings | line.settings)) for line in self.lines}
+        return both.assign(**{NAME: both[NAME].map(full)}).rename(columns={NAME: "optimizer"})
 
 
 def comparisons(
@@ -98,6 +98,8 @@ def _comparison(rule: Label, rows: pd.DataFrame, columns: Sequence[str]) -> Comp
     parts = by_optimizer(rows)
     refuse_cells(rows.drop(columns=[c for c in (DYNAMICS, *OWN) if c in rows]))
     there = [line for line, part in parts.items() if not counted(part).empty]
+    if len(there) > 1 and (lost := [line for line in parts if line not in there]):
+        warnings.warn(f"left out, as every run diverged or failed: {', '.join(lost)}", stacklevel=4)
     lines = _styled(sorted(there, key=lambda line: ORDER.index(line.dynamics)))
     named = pd.concat([part.assign(**{NAME: str(line)}) for line, part in parts.items() if line in lines] or [rows])
     values, differences = [], []

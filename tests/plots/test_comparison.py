@@ -103,6 +103,12 @@ def test_a_rule_with_nothing_to_compare_is_left_out_with_a_warning(three):
         assert computed(pd.concat([sgd[sgd["optimizer.dynamics"] == "rule"], three])).rule == "sam"
 
 
+def test_a_limit_that_always_diverged_is_left_out_with_a_warning(three):
+    lost = three["status"].mask(three["optimizer.dynamics"] == "sde", "diverged")
+    with pytest.warns(UserWarning, match="every run diverged or failed: sam sde"):
+        assert [*computed(three.assign(status=lost)).lines] == ["sam", "sam flow"]
+
+
 def test_one_pair_has_no_interval(three):
     table = computed(three[three["seed"] == 0]).table
     assert table["low"].isna().all() and np.isfinite(of(table, "sam sde")["difference"]).all()
