@@ -73,14 +73,14 @@ def sam_saddle_curvature(lr: ArrayLike, sharpness: ArrayLike) -> Array:
     """
     lr, sharp = _floats(lr, sharpness)
     gap = 2 - lr * sharp
-    return np.divide(lr * sharp**2, gap, out=np.full(gap.shape, np.inf), where=~(gap <= 0))
+    return np.asarray(np.divide(lr * sharp**2, gap, out=np.full(gap.shape, np.inf), where=~(gap <= 0)))
 
 
 def noisy_sam_radius(eigenvalue: ArrayLike, std: ArrayLike, dim: ArrayLike) -> Array:
     """Radius above which SAM with gradient noise s Z is trapped along lam < 0, s / (c(d) |lam|).
 
-    There E u_b = c g / s, so SAM is USAM with radius rho c / s. Regime: |g| below s sqrt(d), lr |lam| much below 1. DNSAM
-    has no such radius: its noise throws it out in the end (recalled).
+    There E u_b = c g / s, so SAM is USAM with radius rho c / s. Regime: |g| below s sqrt(d), lr |lam| much below 1.
+    DNSAM has no such radius: its noise throws it out in the end (recalled).
     """
     lam, s, dim = _floats(eigenvalue, std, dim)
     return s / (mean_unit_slope(dim) * np.abs(lam))
@@ -91,10 +91,11 @@ def saddle_variance(
 ) -> Array:
     """Variance of USAM along lam at time t = steps * lr from the critical point, by its SDE with complete covariance.
 
-    lr v (1 + rho lam)^2 (1 - exp(-2 a t)) / (2 a): a = lam (1 + rho lam), v = |lam| / B the gradient's variance (that of a log loss, divided by the batch), the same
-    batch in both gradients. The rule's own differs by a factor 1 + O(lr a).
-    It holds within 2 standard errors of the rule in tests/theory/test_saddles.py, where ``kim_variance`` fails. The
-    variance that rho takes away from SGD is 2 lr rho lam^2 t / B at first order in rho and t.
+    lr v (1 + rho lam)^2 (1 - exp(-2 a t)) / (2 a): a = lam (1 + rho lam), and v = |lam| / B the variance of the
+    gradient along lam, that of one sample of a log loss over the batch; one batch for both gradients of a step. The
+    rule's own variance differs by a factor 1 + O(lr a) and is within 2 standard errors of this one in
+    tests/theory/test_saddles.py, where ``kim_variance`` fails. At first order in rho and t, rho takes
+    2 lr rho lam^2 t / B away from SGD's variance.
     """
     t, lr, rho, lam, batch = _floats(time, lr, rho, eigenvalue, batch_size)
     a = lam * (1 + rho * lam)

@@ -120,7 +120,7 @@ def dnsam_log_density(
     """
     r, lr, rho, lam, s, dim = _floats(radius, lr, rho, eigenvalue, std, dim)
     well = r**2 / 2 - rho * r + rho**2 * np.log(r + rho)
-    return (dim + 1) * np.log(r) - 2 * np.log(r + rho) - 2 * lam / (lr * s**2) * well
+    return np.asarray((dim + 1) * np.log(r) - 2 * np.log(r + rho) - 2 * lam / (lr * s**2) * well)
 
 
 def _positive_root(square: Array, slope: Array, constant: Array) -> Array:
@@ -142,7 +142,7 @@ def _positive_root(square: Array, slope: Array, constant: Array) -> Array:
 def _ratio(top: Array, bottom: Array) -> Array:
     """top / bottom, and inf where bottom <= 0; NaN stays NaN."""
     top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.full(top.shape, np.inf), where=~(bottom <= 0))
+    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.inf), where=~(bottom <= 0)))
 
 
 def _floats(*numbers: ArrayLike) -> list[Array]:
