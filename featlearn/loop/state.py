@@ -22,7 +22,7 @@ class State:
 
     w, memory: of the rule. batch [b, n]: sample weights of the next step. end [b]: how a run ended, as an index into
     ENDS, 0 while it is active. stopped [b]: steps taken until then. A run that has stopped keeps w and batch from then
-    on, and its memory where several steps are taken in one call.
+    on, and its memory where that is recorded or several steps are taken in one call.
     samples: of the next step (see Loss). before: loss and memory of the last step, None where it was replayed.
     replacement, gradient_noise: of every step (see Loss).
     """

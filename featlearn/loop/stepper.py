@@ -12,6 +12,7 @@ from featlearn.engines.protocol import Engine, Loss, Rule
 from featlearn.loop.state import State, held
 from featlearn.loop.tapes import Tapes
 from featlearn.optim.answers import pair
+from featlearn.sde import Dynamics
 
 
 class Stepper:
@@ -20,6 +21,7 @@ class Stepper:
     def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
         self._engine, self._rule, self._level = engine, rule, level
         self._on_host = engine.seeds.device.type == "cpu"  # there a check costs less than a copy
+        self._counts = isinstance(rule, Dynamics)  # its memory is recorded, so that of a stopped run must not change
         self.tapes = Tapes(rule)
 
     def start(self, loss: Loss) -> State:
@@ -40,7 +42,8 @@ class Stepper:
         for t in range(first, last):
             loss, before = next(losses), (state.loss(self._engine, t), state.memory)
             new = self.step(state, loss.batch, t)
-            state = replace(new if last - first == 1 else held(state, new), samples=loss.samples, before=before)
+            kept = held(state, new) if last - first > 1 or self._counts else new
+            state = replace(kept, samples=loss.samples, before=before)
         return state
 
     def step(self, state: State, upcoming: Tensor, t: int) -> State:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from featlearn.sde.integrators import INTEGRATORS
-from featlearn.sde.limit import PerturbedLimit
+from featlearn.sde.limit import Limit, PerturbedLimit
 from featlearn.sde.limits import has_own_limit, limit_of
+from featlearn.sde.signsgd import SignLimit
 
 if TYPE_CHECKING:
     from featlearn.sde.dynamics import Dynamics
@@ -38,40 +39,46 @@ class Setting:
         """Whether every mini-batch is the training set."""
         return self.batch_size == self.n_samples and self.batch_sampling != "with_replacement"
 
+    def split(self, limit: Limit) -> bool:
+        """Whether a step uses less than the training set at once: mini-batches, or micro-batches of the whole set."""
+        return not self.whole or limit.micro_batch(self.n_samples) < self.n_samples
+
 
 def refusals(dynamics: Dynamics, s: Setting) -> Conflicts:
     """Yield the key and the reason of everything that cannot be computed."""
     settings, own = dynamics.settings, has_own_limit(dynamics.rule)
+    limit = None if own else limit_of(dynamics.rule, settings.expansion)
     if settings.expansion == "second" and not s.smooth:
         yield "expansion", "second needs third derivatives of the loss, which have jumps here: use a smooth activation"
     if settings.expansion == "second" and own:
         yield "expansion", "a drift of your own is not expanded"
-    if s.gradient_noise and not s.whole and not own:
-        yield "dynamics", "train.gradient_noise and mini-batches together have no limit here: use one of them"
+    if limit and s.gradient_noise and s.split(limit):
+        parts = "micro-batches" if s.whole else "mini-batches"
+        yield "dynamics", f"train.gradient_noise and {parts} together have no limit here: use one of them"
+    if isinstance(limit, SignLimit) and limit.inner and limit.inner.linear and not s.whole:
+        name = type(dynamics.rule).__name__
+        yield "dynamics", f"{name} on the base signsgd has no limit over mini-batches here: use sam, or the full batch"
     if settings.covariance == "truncated":
-        yield from _truncated(dynamics, s)
+        yield from _truncated(limit, s)
     if INTEGRATORS[settings.integrator].by_noise and dynamics.noisy:
-        yield from _by_noise(dynamics, s)
+        yield from _by_noise(settings.integrator, limit, s)
 
 
-def _truncated(dynamics: Dynamics, s: Setting) -> Conflicts:
-    limit = None if has_own_limit(dynamics.rule) else limit_of(dynamics.rule, dynamics.settings.expansion, 0)
+def _truncated(limit: Limit | None, s: Setting) -> Conflicts:
     if not (isinstance(limit, PerturbedLimit) and limit.closed and not limit.linear and s.gradient_noise):
         yield "covariance", "truncated is for the perturbed gradients of sam, usam and dnsam with train.gradient_noise"
     elif s.n_parameters > MOST_PARAMETERS:
         yield "covariance", f"truncated needs a matrix of all parameters: {s.n_parameters} of at most {MOST_PARAMETERS}"
 
 
-def _by_noise(dynamics: Dynamics, s: Setting) -> Conflicts:
+def _by_noise(word: str, limit: Limit | None, s: Setting) -> Conflicts:
     """Refuse an integrator of weak order 2 where coefficients are sampled, or have too many noises."""
-    word, own = dynamics.settings.integrator, has_own_limit(dynamics.rule)
-    limit = None if own else limit_of(dynamics.rule, dynamics.settings.expansion, 0)
-    if limit and not s.whole and not limit.linear and limit.micro_batch(s.batch_size) > 1:
+    if limit and s.split(limit) and not limit.linear and limit.micro_batch(s.batch_size) > 1:
         yield "integrator", f"{word} needs exact coefficients; over mini-batches of this rule they are sampled"
     elif limit and s.gradient_noise and not limit.closed:
         yield "integrator", f"{word} needs exact coefficients; those of expansion {limit.expansion} are sampled"
     else:
-        noises = s.n_parameters if s.gradient_noise or own else s.n_samples
+        noises = s.n_samples if limit and not s.gradient_noise else s.n_parameters
         if noises > MOST_NOISES:
             yield "integrator", f"{word} evaluates every noise by itself: {noises} of at most {MOST_NOISES}"
 
@@ -81,7 +88,7 @@ def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
     word = type(dynamics.rule).__name__
     if has_own_limit(dynamics.rule):
         return
-    if dynamics.noisy and s.whole and not s.gradient_noise:
+    if dynamics.noisy and not s.gradient_noise and not s.split(limit_of(dynamics.rule, dynamics.settings.expansion)):
         yield "dynamics", "sde on the full batch without gradient noise has no noise: it is the flow"
     if dynamics.noisy and not s.whole and s.batch_sampling == "epochs":
         yield (

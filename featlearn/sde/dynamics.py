@@ -74,8 +74,10 @@ class Dynamics:
     @property
     def needs(self) -> frozenset[str]:
         """What the rule needs; third derivatives and a user's noise have coordinates."""
+        parts = (self.rule, getattr(self.rule, "base", None))
+        needed = frozenset().union(*(getattr(part, "needs", ()) for part in parts))
         more = self.settings.expansion == "second" or has_own_limit(self.rule)
-        return frozenset(self.rule.needs) | ({"coordinates"} if more else frozenset())
+        return needed | {"coordinates"} if more else needed
 
     @property
     def edge(self) -> str | None:
@@ -84,7 +86,8 @@ class Dynamics:
 
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
-        rate: Scalar = getattr(self.rule, "base", self.rule).rate(t)
+        mover = getattr(self.rule, "base", self.rule)
+        rate: Scalar = mover.rate(t) if hasattr(mover, "rate") else mover.lr
         return rate
 
     def active(self, t: int) -> bool:
@@ -97,7 +100,7 @@ class Dynamics:
         return radius
 
     def init(self, w: Vector) -> Tensor | None:
-        """Return the number of projected covariances so far, [b], where they are truncated; else no memory."""
+        """Return the number of substeps with a projected covariance so far, [b], where truncated; else no memory."""
         return w.parts[0].new_zeros(len(w.parts[0])) if self.settings.covariance == "truncated" else None
 
     def step(self, loss: Loss, w: Vector, memory: Tensor | None, t: int) -> tuple[Vector, Tensor | None]:
@@ -112,7 +115,7 @@ class Dynamics:
         return w, memory
 
     def columns(self, memory: Tensor | None) -> dict[str, Tensor]:
-        """Return the columns that the dynamics add to every record: the number of projected covariances."""
+        """Return the columns that the dynamics add to every record: the substeps with a projected covariance."""
         return {} if memory is None else {"projected_covariances": memory}
 
     def probe(self, loss: Loss, w: Vector, memory: Tensor | None, t: int) -> Vector:

@@ -36,7 +36,8 @@ def has_own_limit(rule: Any) -> bool:
 def refusal(rule: Any) -> str | None:
     """Return why a rule has no flow and no SDE here, None if it has."""
     if has_own_limit(rule):
-        return None
+        missing = not (hasattr(rule, "rate") or hasattr(rule, "lr"))
+        return f"{type(rule).__name__} needs a parameter lr: a step takes the time lr" if missing else None
     base, name = getattr(rule, "base", rule), type(rule).__name__
     for part in (rule, base):
         if type(part) not in LIMITS:
@@ -54,10 +55,10 @@ def key_is_used(value: Any) -> bool:
     return not isinstance(value, float) or value != 0.0
 
 
-def limit_of(rule: Any, expansion: Expansion, t: int) -> Limit:
-    """Return the limit of a rule at step t: outside its window that of its base."""
+def limit_of(rule: Any, expansion: Expansion, t: int | None = None) -> Limit:
+    """Return the limit of a rule at step t, outside its window that of its base; that within it where t is None."""
     base = getattr(rule, "base", rule)
-    if base is rule or not rule.active(t):
+    if base is rule or not (t is None or rule.active(t)):
         return LIMITS[type(base)](rule=base, expansion=expansion)
     found = LIMITS[type(rule)](rule=rule, expansion=expansion)
     return SignLimit(rule=rule, expansion=expansion, inner=found) if isinstance(base, SignSGD) else found

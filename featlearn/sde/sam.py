@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from featlearn.sde.limit import PerturbedLimit, Response, length
 from featlearn.theory.noisy_gradients import response as unit_response
 
@@ -26,5 +28,6 @@ class SAMLimit(PerturbedLimit):
     def response(self, loss: Loss, g: Vector, s: float) -> Response:
         """Return those of a unit vector along g + s Z in all D parameters."""
         norm, size = length(loss, g).double().cpu().numpy(), float(loss.engine.n_parameters[0])
-        a, b, c = (loss.batch.new_tensor(x) for x in unit_response(norm, s, size))
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
+            a, b, c = (loss.batch.new_tensor(x) for x in unit_response(norm, s, size))
         return a, b, c

@@ -48,7 +48,7 @@ class System(ABC):
 
     @property
     def n_projected(self) -> Tensor | float:
-        """The number of covariances that were projected so far, [b]: 0 where they are positive semi-definite."""
+        """Whether a covariance was projected in this substep, [b]: 0 where they are positive semi-definite."""
         return 0.0
 
     @property
@@ -245,7 +245,7 @@ class Own(System):
         if dw is None:
             return moved
         noise: Vector = self.rule.diffusion(self.loss, w, self.loss.engine.unflattened(dw), self.t)
-        return moved + torch.as_tensor(self.rate).sqrt() * noise
+        return moved + torch.as_tensor(self.rate, dtype=dw.dtype, device=dw.device).sqrt() * noise
 
 
 def n_parameters(loss: Loss) -> int:

@@ -25,14 +25,14 @@ ROUNDING = 1e-12  # share of the largest eigenvalue below which a negative one i
 
 @dataclass(frozen=True, kw_only=True)
 class Truncated(Gaussian):
-    """Gradients with the noise s Z, with the truncated covariance. projected: [b] for every evaluation of the noise."""
+    """Gradients with the noise s Z, with the truncated covariance. projected: [b], at every evaluation of the noise."""
 
     projected: list[Tensor] = field(default_factory=list)
 
     @property
     def n_projected(self) -> Tensor | float:
-        """The number of covariances that were projected so far, [b]."""
-        return torch.stack(self.projected).sum(0) if self.projected else 0.0
+        """Whether a covariance was projected in this substep, [b]."""
+        return torch.stack(self.projected).any(0) if self.projected else 0.0
 
     def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
         """Return -rate (h E[D] + A^(1/2) dW), A the covariance projected onto the positive semi-definite matrices."""
