@@ -23,7 +23,8 @@ Array = NDArray[Any]
 
 class Parts(NamedTuple):
     """The parts of H at a point: slope and bend [b s, N' F], second layer times act', and times act'' and the share of
-    the loss's slopes; bent [b s, n'], weight times l''. All are empty where they are not wanted; bend is where act'' = 0.
+    the loss's slopes; bent [b s, n'], weight times l''. All are empty where they are not wanted; bend is empty where
+    act'' = 0.
     """
 
     slope: Array

@@ -125,9 +125,7 @@ class ShardEngine:
         parts = shard_loops.Parts(slope, bend, np.empty_like(one))
         return self._gradient(cast(ShardVector, w), batch, labels, parts), partial(self._hessian, parts)
 
-    def _gradient(
-        self, w: ShardVector, batch: Tensor, labels: Tensor | None, parts: shard_loops.Parts
-    ) -> ShardVector:
+    def _gradient(self, w: ShardVector, batch: Tensor, labels: Tensor | None, parts: shard_loops.Parts) -> ShardVector:
         start, part = (w.numbers if w.start is None else w.start)[1], w.parts[1]
         coef, align, squares = torch.empty_like(part), torch.empty_like(part), part.new_empty(len(part))
         shard_loops.gradient(
