@@ -29,7 +29,7 @@ class USAMLimit(PerturbedLimit):
         if self.expansion != "first":
             return None
         g, hvp = loss.linearize(w)
-        own = loss.engine.shards(loss, 1).average(_bent, w, strength)
+        own: Vector = loss.engine.shards(loss, 1).average(_bent, w, strength)
         return g + ((1 - variance) * strength) * hvp(g) + variance * own
 
     def response(self, loss: Loss, g: Vector, s: float) -> Response:
