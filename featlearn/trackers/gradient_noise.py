@@ -12,8 +12,6 @@ from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
-from featlearn.linalg import eigh, product
-from featlearn.streams.lanes import uniforms
 from featlearn.trackers.fresh_samples import column
 from featlearn.types import Count
 
@@ -89,6 +87,8 @@ class GradientCovariance:
         """Yield the sample weights [b, n] of mini-batches: all of them, or random ones from the run's own seed."""
         import torch
 
+        from featlearn.streams.lanes import uniforms
+
         b, n = full.batch.shape
         size, zero = min(self.batch_size, n), torch.zeros_like(full.batch)
         if self._count(full) <= self.n_batches:
@@ -129,6 +129,8 @@ def _is_part(name: str) -> bool:
 
 def _splitter(view: View) -> Split:
     """Return the function (u, v) -> <Pu, Pv>, <(I - P)u, (I - P)v>."""
+    from featlearn.linalg import product
+
     if not hasattr(view, "problem"):
         return lambda u, v: (0 * (whole := view.engine.inner(u, v)), whole)
     seen: PatchView = view  # type: ignore[assignment]
@@ -147,6 +149,8 @@ def _splitter(view: View) -> Split:
 def _axes(view: PatchView) -> Tensor:
     """Return A [b, S, S]: the inner products with the signals times A are those with orthonormal axes of their span."""
     import torch
+
+    from featlearn.linalg import eigh
 
     rows = [[column(x, view.batch) for x in row] for row in view.problem.composed.frame.gram]
     values, vectors = eigh(torch.stack([torch.stack(row, 1) for row in rows], 1).double())

@@ -128,5 +128,7 @@ def test_products_are_the_slopes_of_the_gradient():
     for step in (2e-2, 1e-2):
         ahead, behind = (engine.gradient(w + sign * step * v, SIGNED) for sign in (1.0, -1.0))
         slope = (0.5 / step) * (ahead - behind)
-        errors.append(apart(products(engine, rulers, engine.linearize(w, SIGNED)[1](v)), products(engine, rulers, slope)))
+        errors.append(
+            apart(products(engine, rulers, engine.linearize(w, SIGNED)[1](v)), products(engine, rulers, slope))
+        )
     assert 3.9 < errors[0] / errors[1] < 4.1 and errors[1] < 1e-4
