@@ -351,7 +351,9 @@ def ring(d):
     settings = isotropic(d) | {"sweep.optimizer.name": ["dnsam"], "sweep.optimizer.rho": RINGS}
     settings |= {"sweep.optimizer.lr": [0.02], "network.init_std": 0.1, "train.n_steps": 500, "record.every": 25}
     kinds = [{}, {**SDE, SUBSTEPS: 4}]
-    parts = [swept(f"ring_{d}_{i}", "quadratic", 200, RING_PATHS.get(d, 1), **settings | k) for i, k in enumerate(kinds)]
+    parts = [
+        swept(f"ring_{d}_{i}", "quadratic", 200, RING_PATHS.get(d, 1), **settings | k) for i, k in enumerate(kinds)
+    ]
     table = []
     for (dynamics, rho), part in pd.concat(parts).groupby([DYNAMICS, RHO]):
         r = np.sqrt(2 * part["train_loss"])
@@ -481,7 +483,9 @@ def occupied(name, rules, lr, **settings):
         means = measured(rows.loc[part.index], [RULE, DYNAMICS, RHO], part)
         table[f"from {start:g}"] = means["mean"]
     for label, kind in (("first", first_order), ("exact", exact_in_rho)):
-        table[label] = [flat_share(*kind(r, rho, np.sqrt(0.16 / lr)), lr) for r, rho in zip(table[RULE], table[RHO], strict=True)]
+        table[label] = [
+            flat_share(*kind(r, rho, np.sqrt(0.16 / lr)), lr) for r, rho in zip(table[RULE], table[RHO], strict=True)
+        ]
     return table.assign(lr=lr)
 
 
