@@ -57,8 +57,11 @@ from featlearn.simulation import Block, _problem, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
+FEW = {"gradient_covariance": {"n_batches": 2}}  # of what takes long
 ALL_TRACKERS = tuple(  # every tracker that the Gram engine serves for any rule
-    cls() for cls in TRACKERS.values() if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
+    cls(**FEW.get(word, {}))
+    for word, cls in TRACKERS.items()
+    if needs(cls) <= ENGINES["gram"] and not hasattr(cls, "edges")
 )
 QUICK_TRACKERS = (TRACKERS["loss"](), TRACKERS["decomposition"]())
 RULES = {

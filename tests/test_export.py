@@ -104,10 +104,12 @@ def test_every_model_loss_and_second_layer(tmp_path, case, engine):
             assert np.abs(biases - arrays["final_biases"].ravel()).max() < 1e-13
 
 
+@pytest.mark.parametrize("sampling", ["epochs", "without_replacement", "with_replacement"])
 @pytest.mark.parametrize("batch_size", [12, 6], ids=["full", "half"])
-def test_a_stranger_cuts_the_batches_as_msam_does(tmp_path, batch_size):
+def test_a_stranger_cuts_the_batches_as_msam_does(tmp_path, batch_size, sampling):
     rule = MSAM(rho=0.2, n_shards=3, base=RULES["sgd"])
-    run = make_run(rule, data__n_samples=12, data__flip_prob=0.2, network__bias=True)
+    settings = {"data__n_samples": 12, "data__flip_prob": 0.2, "network__bias": True}
+    run = make_run(rule, **settings, train__batch_sampling=sampling)
     arrays = export(with_steps(run, 20, batch_size=batch_size), tmp_path / "run.npz")
     for batches, agree in ((arrays["batches"], True), (np.sort(arrays["batches"]), False)):
         w = retrain({**arrays, "batches": batches}, lr=0.1, rho=0.2, n_shards=3)

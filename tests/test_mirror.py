@@ -54,7 +54,6 @@ WITHOUT = {
     "engines.random_direction": "every law: tests/optim/test_random_perturbation.py tests/optim/torch/test_by_hand.py",
     "engines.span.curvature": HESSIAN,
     "engines.tape": "recorded and replayed: tests/loop/test_tapes.py tests/loop/test_replay.py",
-    "loop.batches": "epochs and their orders: tests/test_simulation.py",
     "loop.next_step": "radii, rates and probes: tests/trackers/test_edges.py tests/trackers/test_sharpness.py",
     "loop.observer": ROWS,
     "loop.state": ROWS,

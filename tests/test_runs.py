@@ -13,12 +13,14 @@ from helpers import QUICK_TRACKERS, RULES, make_landscape_run, make_run
 
 import featlearn.runs
 from featlearn.data import XOR
+from featlearn.data.none import NoData
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.saddle import Saddle
 from featlearn.optim import SAM, SGD
 from featlearn.optim.schedules import RADIUS_SCHEDULES, Constant, Cosine, FollowLR, StepDecay
-from featlearn.runs import Record, Trajectory
+from featlearn.runs import Record, Train, Trajectory
 from featlearn.trackers import Decomposition, Loss, TestError
+from featlearn.types import LATER
 
 RUN = make_run(SAM(rho=0.1, start=1, stop=15, base=SGD(lr=0.1, momentum=0.5)))
 
@@ -27,6 +29,7 @@ def scheduled(schedule):
     return {"optimizer": replace(RUN.optimizer, base=replace(RUN.optimizer.base, lr_schedule=schedule))}
 
 
+ON_LANDSCAPE = {"engine": "weights", "network": Quadratic(spectrum=(3.0, 0.5)), "data": NoData()}
 CHANGES = {
     "seed": {"seed": 1},
     "engine": {"engine": "weights"},
@@ -69,6 +72,10 @@ CHANGES = {
     "train.n_steps": {"train__n_steps": 21},
     "train.batch_size": {"train__batch_size": 7},
     "train.stop_at_train_loss": {"train__stop_at_train_loss": 0.1},
+    "train.batch_sampling": {"train__batch_sampling": "without_replacement"},
+    "another train.batch_sampling": {"train__batch_sampling": "with_replacement"},
+    "a landscape": ON_LANDSCAPE,
+    "train.gradient_noise": {**ON_LANDSCAPE, "train__gradient_noise": 0.1},
     "record.steps": {"record__steps": (0, 11, 20)},
     "record.trackers": {"record__trackers": QUICK_TRACKERS},
     "a tracker's number": {"record__trackers": (Loss(), TestError(n_points=32))},
@@ -165,6 +172,33 @@ def test_the_id_is_a_short_hash_that_survives_the_process():
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).run_id)"
     done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(fresh), capture_output=True, check=True)
     assert done.stdout.decode().strip() == RUN.run_id
+
+
+def test_keys_that_were_added_later_leave_earlier_ids():
+    """The ids of the version before train.batch_sampling and train.gradient_noise, and their columns."""
+    rule = SAM(rho=0.1, base=SGD(lr=0.1))
+    run = make_run(rule, record__trackers=(Loss(),), train__batch_size=3)
+    landscape = make_landscape_run(Quadratic(spectrum=(3.0, 0.5)), rule, trackers=(Loss(),))
+    assert (run.run_id, landscape.run_id) == ("f9bc905c2df7a225", "11f323bb2989552b")
+    assert run.columns().items() >= LATER.items()
+    known = {f"train.{field.name}": field.default for field in fields(Train)} | {"optimizer.dynamics": "rule"}
+    assert known.items() >= LATER.items()
+    assert replace(landscape, train=replace(landscape.train, gradient_noise=0)).run_id == landscape.run_id
+    assert replace(landscape, train=replace(landscape.train, gradient_noise=0.1)).run_id != landscape.run_id
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train__batch_sampling": "replacement"}, "train.batch_sampling: expected one of epochs, without_replacement"),
+        ({"train__gradient_noise": -0.1}, "train.gradient_noise: expected a finite number >= 0; found -0.1"),
+        ({"train__gradient_noise": math.nan}, "train.gradient_noise: expected a finite number >= 0; found nan"),
+        ({"train__gradient_noise": 0.1}, "train.gradient_noise: only a landscape takes gradient noise"),
+    ],
+)
+def test_a_drawing_or_a_noise_that_there_is_not_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_run(**changes)
 
 
 def test_another_schema_makes_other_ids(monkeypatch):

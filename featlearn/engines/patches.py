@@ -31,6 +31,10 @@ class PatchEngine(ABC):
         """Return the pre-activations of every filter on every distinct patch, [b, f, N], with the bias."""
 
     @abstractmethod
+    def signal_align(self, u: Vector) -> Tensor:
+        """Return the inner products of every row's weights with the signals, [b, f, S]."""
+
+    @abstractmethod
     def observe(self, w: Vector) -> Observation:
         """Describe the point w."""
 

@@ -6,7 +6,7 @@ on coefficients (span, cpu, gpu) and on explicit weights (explicit).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, assert_never
@@ -146,6 +146,14 @@ class Engine(Protocol):
         labels [b, n]: those of the training set unless given.
         """
 
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient at w of sum_i batch_i loss_i, and the function v -> H v of its Hessian.
+
+        The weights ``batch`` [b, n] may be negative.
+        """
+
     def losses(self, w: Vector) -> Tensor:
         """Return the loss of every training sample at w, [b, n]."""
 
@@ -198,6 +206,9 @@ class Objective(Protocol):
 
     def gradient(self, w: Vector) -> Vector:
         """Return the mini-batch gradient at w."""
+
+    def linearize(self, w: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the mini-batch gradient at w, and the function v -> H v, H the Hessian of the mini-batch's loss."""
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b]."""

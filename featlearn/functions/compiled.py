@@ -171,6 +171,11 @@ slopes: Any = _function(
     *("slopes", "factor, points, out", _NUMBER, "activation"),
     [_at_points(slope, "out[i] = factor[i] * {0}") for _, slope, _ in _ACTS],
 )
+# seconds(kind, factor, z, out): write ``factor`` times its second derivative into ``out``
+seconds: Any = _function(
+    *("seconds", "factor, points, out", _NUMBER, "activation"),
+    [_at_points(second, "out[i] = factor[i] * {0}") for _, _, second in _ACTS],
+)
 # expansion(kind, z): return the activation with its first and second derivative, in the precision of z
 expansion: Any = _function(
     *("expansion", "z", "type(z)", "activation"),

@@ -6,6 +6,7 @@ figure and the table that it shows; `save` writes both. Options are the keyword 
 """
 
 from featlearn.plots.boundary import boundary, boundary_figure
+from featlearn.plots.compare import compare, compare_figure
 from featlearn.plots.curve import curve, curve_figure
 from featlearn.plots.difference import difference, difference_figure
 from featlearn.plots.dynamics import dynamics, dynamics_figure
@@ -20,6 +21,8 @@ __all__ = [
     "boundary",
     "boundary_figure",
     "check_suffix",
+    "compare",
+    "compare_figure",
     "curve",
     "curve_figure",
     "difference",

@@ -16,13 +16,13 @@ from featlearn.lookup import spelled
 from featlearn.plots.style import GREY, label, setting
 from featlearn.tables.columns import cell_columns, counted, last_rows
 
-GLUE = "\0"  # in place of the spaces of a formula, which does not break
+GLUE = "\0"  # in place of the spaces of a formula and of those around its sign of equality, which do not break
 EARLY = 0.8  # records that end before this share of a run's steps leave out a part that may matter
 
 
 def caption(figure: Figure, sentences: list[str]) -> Text:
     """Write sentences below a figure, wrapped to its width, and return the text; empty sentences are left out."""
-    text = re.sub(r"\$[^$]+\$", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
+    text = re.sub(r"\$[^$]+\$| = ", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
     words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
     for letters in range(int(21 * figure.get_figwidth()), 20, -2):
         words.set_text(textwrap.fill(text, letters, break_on_hyphens=False).replace(GLUE, " "))

@@ -47,7 +47,7 @@ class Curves:
     def draw(self, ax: Axes, styles: Sequence[Mapping[str, Any]], words: Mapping[str, str], band: str) -> None:
         """Draw a line and a band for every column, each in its style, and mark where a SAM phase starts or stops."""
         for (column, curve), style in zip(self.table.groupby("column", sort=False), cycle(styles)):
-            low, high = _band(curve, str(column), band)
+            low, high = band_ends(curve, str(column), band)
             mean = curve["mean"].where(np.isfinite(curve["mean"]))
             ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **style)
             ax.fill_between(curve["step"], low, high, color=style["color"], alpha=0.2, linewidth=0)
@@ -133,7 +133,7 @@ def _curves(
     shown, lost = [], []
     for name, part in by_optimizer(rows, optimizer).items():
         require_numbers(part, columns)
-        _refuse_cells(part)
+        refuse_cells(part)
         if counted(part).empty:
             lost.append(name)
             continue
@@ -208,7 +208,7 @@ def _scale(
         ax.margins(x=0)
 
 
-def _band(curve: pd.DataFrame, column: str, band: str) -> tuple[pd.Series[float], pd.Series[float]]:
+def band_ends(curve: pd.DataFrame, column: str, band: str) -> tuple[pd.Series[float], pd.Series[float]]:
     """Return the ends of a band, clipped to the possible values of the column."""
     low, high = limits(column)
     if band == "quantiles":
@@ -229,7 +229,7 @@ def _together(columns: Sequence[str]) -> str:
     return "coefficient" if all("coef" in column for column in columns) else "value"
 
 
-def _refuse_cells(rows: pd.DataFrame) -> None:
+def refuse_cells(rows: pd.DataFrame) -> None:
     """Raise ValueError if one optimizer's runs differ in more than the seed."""
     free = [c for c in varying(rows) if c != "seed"]
     if free:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from featlearn.lookup import spelled
 from featlearn.plots.boundary import boundary_figure
 from featlearn.plots.caption import kept
+from featlearn.plots.compare import compare_figure
 from featlearn.plots.curve import curve_figure
 from featlearn.plots.difference import difference_figure
 from featlearn.plots.dynamics import dynamics_figure
@@ -124,6 +125,7 @@ KINDS: dict[str, Kind] = {
     "phase": Kind(phase_figure),
     "difference": Kind(difference_figure),
     "dynamics": Kind(dynamics_figure, over_steps=True),
+    "compare": Kind(compare_figure, over_steps=True),
     "boundary": Kind(boundary_figure),
     "edge": Kind(edge_figure, over_steps=True),
 }

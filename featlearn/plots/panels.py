@@ -20,6 +20,7 @@ from featlearn.plots.caption import caption
 
 COLUMN, PAGE = 3.4, 6.9  # widths in inches of one column of a paper, and of two
 HEIGHTS, GAP = {1: 2.5, 2: 2.5, 3: 2.1}, 0.07  # inches: of a row of so many panels with its labels; of the gaps below
+STACKED = 1.5  # of the height of a panel, with the lower panel below it
 LEAST = 1.0  # inches of a panel with its labels, in width and in height
 
 
@@ -56,6 +57,30 @@ def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n]
 
 
+def stacked(n: int, *, in_a_row: int, share_y: bool) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """Return a figure of n panels, each above a lower one of its own, and the pairs; steps are shared by all.
+
+    The panels of a row share their values with `share_y`.
+    """
+    columns = min(n, in_a_row)
+    rows = -(-n // columns)
+    size = (COLUMN if columns == 1 else PAGE, STACKED * HEIGHTS[columns] * rows)
+    figure, grid = plt.subplots(
+        *(2 * rows, columns),
+        figsize=size,
+        sharex=True,
+        sharey="row" if share_y else False,
+        squeeze=False,
+        height_ratios=[1.0, STACKED - 1.0] * rows,
+    )
+    pairs = [(grid[2 * (i // columns), i % columns], grid[2 * (i // columns) + 1, i % columns]) for i in range(n)]
+    for spare in grid[-2:, (n - 1) % columns + 1 :].flat:
+        spare.remove()
+    for _, lower in pairs[-columns:]:
+        lower.tick_params(labelbottom=True)
+    return figure, pairs
+
+
 def colour_bar(mesh: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
     """Draw the one colour bar of all panels: in the place that they leave free, or else at their right."""
     figure, grid = _figure(axes), _grid(axes)
@@ -68,14 +93,18 @@ def colour_bar(mesh: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
     return figure.colorbar(mesh, cax=cax, label=label, orientation="horizontal")
 
 
-def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, columns: int = 2) -> None:
+def finish(
+    axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, columns: int = 2, alike: bool = True
+) -> None:
     """Write one legend and a caption below all panels, a title above; the sheet grows to hold them.
 
     The panels keep their height unless the sheet has a size of its own. The legend has as many columns as fit, up to
-    `columns`. What all panels share is written once: an axis label, an entry of the legend. The layout is
-    final: what is drawn later does not move it. Raises ValueError if the size is too small for the panels.
+    `columns`. What all panels share is written once: an entry of the legend and, where they are `alike`, the labels of
+    the axes. The layout is final: what is drawn later does not move it. Raises ValueError if the size is too small for
+    the panels.
     """
     figure, grid, size = _figure(axes), _grid(axes), sheet.get("size")
+    tall = figure.get_figheight()
     if size is not None:
         figure.set_figwidth(size[0])
     words = [caption(figure, [sheet.get("kept", ""), *sentences])] if sheet.get("caption", True) else []
@@ -83,7 +112,7 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     below: list[Artist] = [*words, *legends]
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
     above = 0.3 if sheet.get("title") else 0.0
-    height = HEIGHTS[grid.ncols] * grid.nrows + sum(heights) + above if size is None else size[1]
+    height = tall + sum(heights) + above if size is None else size[1]
     space = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
     if min(space) < LEAST:
         least = LEAST * grid.ncols, math.ceil(10 * (LEAST * grid.nrows + sum(heights) + above)) / 10
@@ -97,13 +126,19 @@ def finish(axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, colum
     for legend in legends:
         legend.set_bbox_to_anchor((0.5, (sum(heights[: len(words)]) + GAP) / height), transform=figure.transFigure)
     x, y = axes[0].get_xlabel(), axes[0].get_ylabel()
-    for ax in axes[: -grid.ncols]:
+    if alike:
+        _label_outer(axes, y, grid.ncols)
+    _lay_out(figure, below, sum(heights) / height)
+    if alike and len(axes) > 1:
+        _label_once(axes, x, y)
+
+
+def _label_outer(axes: list[Axes], y: str, columns: int) -> None:
+    """Leave the labels of the axes at the outer panels only."""
+    for ax in axes[:-columns]:
         ax.set_xlabel("")
     for i, ax in enumerate(axes):
-        ax.set_ylabel(y if i % grid.ncols == 0 else "")
-    _lay_out(figure, below, sum(heights) / height)
-    if len(axes) > 1:
-        _label_once(axes, x, y)
+        ax.set_ylabel(y if i % columns == 0 else "")
 
 
 def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:

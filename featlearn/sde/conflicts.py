@@ -10,11 +10,11 @@ from featlearn.sde.integrators import INTEGRATORS
 from featlearn.sde.limit import Limit, PerturbedLimit
 from featlearn.sde.limits import has_own_limit, limit_of
 from featlearn.sde.signsgd import SignLimit
-from featlearn.sde.truncated import MOST_PARAMETERS
 
 if TYPE_CHECKING:
     from featlearn.sde.dynamics import Dynamics
 
+MOST_PARAMETERS = 64  # of a truncated covariance, a matrix
 MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself (Integrator.by_noise)
 Conflicts = Iterator[tuple[str, str]]
 

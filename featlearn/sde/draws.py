@@ -75,6 +75,7 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
     limit = common["limit"] = limit_of(rule, settings.expansion, t)
     n, size, sets = loss.batch.shape[1], loss.size, settings.sets
     whole, micro = size == n and not loss.replacement, limit.micro_batch(size)
+    law: BatchSampling = "with_replacement" if loss.replacement else "without_replacement"
     if loss.gradient_noise and limit.closed:
         noisy = Truncated if settings.covariance == "truncated" else Gaussian
         yield from (noisy(**common) for _ in range(k))
@@ -84,11 +85,10 @@ def _systems(dynamics: Dynamics, loss: Loss, t: int) -> Iterator[System]:
         yield from [FullBatch(**common)] * k
     elif limit.linear or micro == 1:
         kind = Weighted if limit.linear else PerSample
-        law: BatchSampling = "with_replacement" if loss.replacement else "without_replacement"
         yield from [kind(**common, variance=batch_variance(n, size, law))] * k
     else:
-        for samples, count in _mini_batches(loss, k, sets, t):
-            yield Sampled(**common, samples=samples, size=size, n_sets=count)
+        common |= {"size": size, "variance": batch_variance(n, micro, law)}
+        yield from (Sampled(**common, samples=s, n_sets=count) for s, count in _mini_batches(loss, k, sets, t))
 
 
 def _gradient_noises(loss: Loss, k: int, sets: int, t: int) -> Iterator[Tensor]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from featlearn.sde.draws import draw
 from featlearn.sde.integrators import INTEGRATORS
 from featlearn.sde.limit import Expansion
 from featlearn.sde.limits import has_own_limit, refusal
@@ -106,6 +105,8 @@ class Dynamics:
 
     def step(self, loss: Loss, w: Vector, memory: Tensor | None, t: int) -> tuple[Vector, Tensor | None]:
         """Integrate from t to t + 1."""
+        from featlearn.sde.draws import draw
+
         integrator, h = INTEGRATORS[self.settings.integrator](), 1 / self.settings.substeps
         for system, dw, uniforms in draw(self, loss, t, integrator):
             w = integrator.step(system, w, h, dw, uniforms)

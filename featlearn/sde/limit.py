@@ -52,6 +52,13 @@ class Limit(ABC):
         """Return the number of samples whose directions a mini-batch of ``size`` averages."""
         return size
 
+    def mean(self, loss: Loss, w: Vector, strength: Scalar, variance: float) -> Vector | None:
+        """Return E[D_b] over mini-batches, None where it has no closed form.
+
+        loss: of the whole training set. variance: c of the sample weights of b (see batch_variance).
+        """
+        return None
+
     @property
     def closed(self) -> bool:
         """Whether ``gaussian`` has a closed form."""

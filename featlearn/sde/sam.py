@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from featlearn.sde.limit import PerturbedLimit, Response, length
 from featlearn.theory.noisy_gradients import response as unit_response
@@ -30,5 +29,5 @@ class SAMLimit(PerturbedLimit):
         """Return those of a unit vector along g + s Z in all D parameters."""
         norm, size = length(loss, g).double().cpu().numpy(), float(loss.engine.n_parameters[0])
         with np.errstate(over="ignore", invalid="ignore"):  # of a run that diverges
-            a, b, c = (torch.as_tensor(x).to(loss.batch) for x in unit_response(norm, s, size))
+            a, b, c = (loss.batch.new_tensor(x) for x in unit_response(norm, s, size))
         return a, b, c

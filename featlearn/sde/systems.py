@@ -116,12 +116,13 @@ class Sampled(System):
     """Drift and noise from mini-batches drawn for this substep.
 
     samples [b, P J B]: P independent sets of J mini-batches; those of a set are disjoint, so that their mean varies
-    less. A set is cut into mini-batches of ``size`` samples.
+    less. A set is cut into mini-batches of ``size`` samples. variance: c of a micro-batch, for means in closed form.
     """
 
     samples: Tensor
     size: int
     n_sets: int
+    variance: float
 
     @property
     def n_noises(self) -> int:
@@ -130,6 +131,8 @@ class Sampled(System):
 
     def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
         """Return -rate times the weighted sum of directions of the micro-batches."""
+        if dw is None and (mean := self.limit.mean(self.loss.full, w, self.strength(w), self.variance)) is not None:
+            return (-h * self.rate) * mean
         micro = self.limit.micro_batch(self.size)
         shares = self.size // micro
         even = self.loss.batch.new_full((1, 1), h / (self.n_noises * shares))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from featlearn.engines.vector import Vector
 
-MOST_PARAMETERS = 64
 ROUNDING = 1e-12  # share of the largest eigenvalue below which a negative one is rounding
 
 

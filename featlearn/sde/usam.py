@@ -11,7 +11,7 @@ from featlearn.sde.limit import PerturbedLimit, Response
 
 if TYPE_CHECKING:
     from featlearn.engines.loss import Loss
-    from featlearn.engines.vector import Vector
+    from featlearn.engines.vector import Scalar, Vector
 
 
 class USAMLimit(PerturbedLimit):
@@ -21,6 +21,23 @@ class USAMLimit(PerturbedLimit):
         """Return g_b."""
         return g
 
+    def mean(self, loss: Loss, w: Vector, strength: Scalar, variance: float) -> Vector | None:
+        """Return g + rho ((1 - c) H g + c mean_i H_i g_i), the gradient of f + rho/2 (|g|^2 + c tr V).
+
+        V is the covariance of the gradients g_i of single samples (divided by n).
+        """
+        if self.expansion != "first":
+            return None
+        g, hvp = loss.linearize(w)
+        own: Vector = loss.engine.shards(loss, 1).average(_bent, w, strength)
+        return g + ((1 - variance) * strength) * hvp(g) + variance * own
+
     def response(self, loss: Loss, g: Vector, s: float) -> Response:
         """Return those of u = g + s Z."""
         return 1.0, 1.0, 0.0
+
+
+def _bent(loss: Loss, w: Vector, strength: Scalar) -> Vector:
+    """Return rho H_i g_i of every sample."""
+    g, hvp = loss.linearize(w)
+    return strength * hvp(g)

@@ -9,7 +9,9 @@ import pandas as pd
 
 DYNAMICS = "optimizer.dynamics"
 RULE, FLOW, SDE = ORDER = ("rule", "flow", "sde")
-OWN = ("optimizer.substeps", "optimizer.integrator", "optimizer.expansion")  # missing where a run steps by its rule
+OWN = tuple(  # settings of an integration, missing where a run steps by its rule
+    f"optimizer.{name}" for name in ("substeps", "integrator", "expansion", "covariance", "sets")
+)
 
 
 def rule_where_missing(df: pd.DataFrame) -> pd.DataFrame:

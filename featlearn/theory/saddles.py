@@ -38,7 +38,7 @@ def usam_traps(rho: ArrayLike, eigenvalues: ArrayLike, lr: ArrayLike = 0.0) -> N
 
 
 def usam_escape_rate(rho: ArrayLike, eigenvalue: ArrayLike) -> Array:
-    """Rate per time at which the flow of USAM leaves along lam < 0, |lam| (1 - rho |lam|); negative where it is held."""
+    """Rate at which the flow of USAM leaves along lam < 0, |lam| (1 - rho |lam|); negative where it is held."""
     rho, lam = _floats(rho, eigenvalue)
     return -lam * (1 + rho * lam)
 
@@ -51,7 +51,8 @@ def sam_basin(rho: ArrayLike, eigenvalues: ArrayLike) -> Array:
     """
     rho, lam = _floats(rho, eigenvalues)
     smallest = np.where(lam < 0, -lam, np.inf).min(axis=-1)
-    return np.where(smallest < np.inf, rho * np.where(smallest < np.inf, smallest, 0), np.inf)
+    saddle = smallest < np.inf
+    return np.asarray(np.where(saddle, rho * np.where(saddle, smallest, 0), np.inf))
 
 
 def sam_confinement(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike) -> Array:
@@ -72,14 +73,14 @@ def sam_saddle_curvature(lr: ArrayLike, sharpness: ArrayLike) -> Array:
     """
     lr, sharp = _floats(lr, sharpness)
     gap = 2 - lr * sharp
-    return np.divide(lr * sharp**2, gap, out=np.full(gap.shape, np.inf), where=~(gap <= 0))
+    return np.asarray(np.divide(lr * sharp**2, gap, out=np.full(gap.shape, np.inf), where=~(gap <= 0)))
 
 
 def noisy_sam_radius(eigenvalue: ArrayLike, std: ArrayLike, dim: ArrayLike) -> Array:
     """Radius above which SAM with gradient noise s Z is trapped along lam < 0, s / (c(d) |lam|).
 
-    There E u_b = c g / s, so SAM is USAM with radius rho c / s. Regime: |g| below s sqrt(d), and lr much below 1 / |lam|.
-    DNSAM has no such radius: its noise throws it out in the end.
+    There E u_b = c g / s, so SAM is USAM with radius rho c / s. Regime: |g| below s sqrt(d), lr |lam| much below 1.
+    DNSAM has no such radius: its noise throws it out in the end (recalled).
     """
     lam, s, dim = _floats(eigenvalue, std, dim)
     return s / (mean_unit_slope(dim) * np.abs(lam))
@@ -88,12 +89,13 @@ def noisy_sam_radius(eigenvalue: ArrayLike, std: ArrayLike, dim: ArrayLike) -> A
 def saddle_variance(
     time: ArrayLike, lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, batch_size: ArrayLike
 ) -> Array:
-    """Variance along lam at time t = steps * lr of USAM from the critical point: lr v (1 + rho lam)^2 (1 - e^-2at)/(2a).
+    """Variance of USAM along lam at time t = steps * lr from the critical point, by its SDE with complete covariance.
 
-    a = lam (1 + rho lam), v = |lam| / B the gradient's variance (that of a log loss, divided by the batch), the same
-    batch in both gradients. From the SDE with complete covariance; the rule's own differs by a factor 1 + O(lr a).
-    It holds within 2 standard errors of the rule in tests/theory/test_saddles.py, where ``kim_variance`` fails. The
-    variance that rho takes away from SGD is 2 lr rho lam^2 t / B at first order in rho and t.
+    lr v (1 + rho lam)^2 (1 - exp(-2 a t)) / (2 a): a = lam (1 + rho lam), and v = |lam| / B the variance of the
+    gradient along lam, that of one sample of a log loss over the batch; one batch for both gradients of a step. The
+    rule's own variance differs by a factor 1 + O(lr a) and is within 2 standard errors of this one in
+    tests/theory/test_saddles.py, where ``kim_variance`` fails. At first order in rho and t, rho takes
+    2 lr rho lam^2 t / B away from SGD's variance.
     """
     t, lr, rho, lam, batch = _floats(time, lr, rho, eigenvalue, batch_size)
     a = lam * (1 + rho * lam)
@@ -113,7 +115,7 @@ def kim_variance(time: ArrayLike, lr: ArrayLike, rho: ArrayLike, eigenvalue: Arr
 
 
 def hallucinated_points(extremum: ArrayLike, rho: ArrayLike) -> tuple[Array, Array]:
-    """(x* - rho, x* + rho): where the perturbed gradient of SAM vanishes in one dimension, x* a minimum or maximum of f.
+    """(x* - rho, x* + rho): zeros of SAM's perturbed gradient in one dimension, x* a minimum or maximum of f.
 
     SAM stops at the left one iff f' > 0 there, at the right one iff f' < 0: the gradient points to x*, and is not 0. At
     a maximum these points bound its basin and repel; at a minimum they attract (``hallucinated_multiplier``), and need

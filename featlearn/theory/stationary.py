@@ -1,4 +1,4 @@
-"""Stationary laws of SAM's rules and SDEs at a minimum: quadratics with Gaussian gradient noise of standard deviation s.
+"""Stationary laws of SAM's rules and SDEs on quadratics, with Gaussian gradient noise of standard deviation s.
 
 f = sum_i lam_i x_i^2 / 2, and every step adds s Z, Z ~ N(0, I_d), the same Z in both of its gradients. The SDE has one
 step per time lr. "Complete" covariance means the one of the rule's step, for USAM (I + rho H) Sigma (I + rho H)';
@@ -81,7 +81,7 @@ def dnsam_ring(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, std: ArrayL
     lr, rho, lam, s, dim = _floats(lr, rho, eigenvalue, std, dim)
     minimum = ~(lam <= 0)
     k = lr * s**2 * dim / (2 * np.where(minimum, lam, 1))
-    return np.where(minimum, _positive_root(np.zeros_like(k), k, k * rho), np.inf)
+    return np.asarray(np.where(minimum, _positive_root(np.zeros_like(k), k, k * rho), np.inf))
 
 
 def dnsam_truncated_ring(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, std: ArrayLike, dim: ArrayLike) -> Array:
@@ -92,7 +92,7 @@ def dnsam_truncated_ring(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, s
     lr, rho, lam, s, dim = _floats(lr, rho, eigenvalue, std, dim)
     minimum = ~(lam <= 0)
     k = lr * s**2 * dim / (2 * np.where(minimum, lam, 1))
-    return np.where(minimum, _positive_root(-rho, k, 2 * k * rho), np.inf)
+    return np.asarray(np.where(minimum, _positive_root(-rho, k, 2 * k * rho), np.inf))
 
 
 def dnsam_rule_ring(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, std: ArrayLike, dim: ArrayLike) -> Array:
@@ -105,7 +105,8 @@ def dnsam_rule_ring(lr: ArrayLike, rho: ArrayLike, eigenvalue: ArrayLike, std: A
     gap = lam * (2 - lr * lam)
     stable = ~(gap <= 0)
     step = lr / np.where(stable, gap, 1)
-    return np.where(stable, _positive_root(step * lam**2 * rho, step * s**2 * dim, step * s**2 * dim * rho), np.inf)
+    slope = step * s**2 * dim
+    return np.asarray(np.where(stable, _positive_root(step * lam**2 * rho, slope, slope * rho), np.inf))
 
 
 def dnsam_log_density(
@@ -119,7 +120,7 @@ def dnsam_log_density(
     """
     r, lr, rho, lam, s, dim = _floats(radius, lr, rho, eigenvalue, std, dim)
     well = r**2 / 2 - rho * r + rho**2 * np.log(r + rho)
-    return (dim + 1) * np.log(r) - 2 * np.log(r + rho) - 2 * lam / (lr * s**2) * well
+    return np.asarray((dim + 1) * np.log(r) - 2 * np.log(r + rho) - 2 * lam / (lr * s**2) * well)
 
 
 def _positive_root(square: Array, slope: Array, constant: Array) -> Array:
@@ -141,7 +142,7 @@ def _positive_root(square: Array, slope: Array, constant: Array) -> Array:
 def _ratio(top: Array, bottom: Array) -> Array:
     """top / bottom, and inf where bottom <= 0; NaN stays NaN."""
     top, bottom = np.broadcast_arrays(top, bottom)
-    return np.divide(top, bottom, out=np.full(top.shape, np.inf), where=~(bottom <= 0))
+    return np.asarray(np.divide(top, bottom, out=np.full(top.shape, np.inf), where=~(bottom <= 0)))
 
 
 def _floats(*numbers: ArrayLike) -> list[Array]:

@@ -8,6 +8,7 @@ from featlearn.trackers.deactivation import Deactivation
 from featlearn.trackers.decomposition import Decomposition
 from featlearn.trackers.edges import SamEdge, StabilityEdge
 from featlearn.trackers.grad_alignment import GradAlignment
+from featlearn.trackers.gradient_noise import GradientCovariance
 from featlearn.trackers.hessian_trace import HessianTrace
 from featlearn.trackers.loss import Loss
 from featlearn.trackers.m_sharpness import MSharpness
@@ -21,6 +22,7 @@ __all__ = [
     "Deactivation",
     "Decomposition",
     "GradAlignment",
+    "GradientCovariance",
     "HessianTrace",
     "Loss",
     "MSharpness",
@@ -42,6 +44,7 @@ TRACKERS: dict[str, type] = {
     "stability_edge": StabilityEdge,
     "sam_edge": SamEdge,
     "grad_alignment": GradAlignment,
+    "gradient_covariance": GradientCovariance,
     "m_sharpness": MSharpness,
     "average_sharpness": AverageSharpness,
 }

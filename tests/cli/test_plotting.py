@@ -62,7 +62,7 @@ def test_the_help_of_a_kind_shows_its_own_options():
     assert {kind for kind, its in shown.items() if "--level" in its} == {"phase", "boundary"}
     assert {kind for kind, its in shown.items() if "--theory" in its or "--constant" in its} == {"phase"}
     assert {kind for kind, its in shown.items() if "--overlay" in its} == {"dynamics", "edge"}
-    assert {kind for kind, its in shown.items() if {"--column", "--band", "--log"} & its} == {"dynamics"}
+    assert {kind for kind, its in shown.items() if {"--column", "--band", "--log"} & its} == {"dynamics", "compare"}
 
 
 def test_the_help_of_plot_lists_the_kinds():
@@ -116,8 +116,8 @@ def test_several_optimizers_are_a_union(drawn):
         (("difference", "--optimizer", "sgd"), "error: difference has no option --optimizer; curve, phase, dynamics,"),
         (("dynamics", "--step", "2"), "has no option --step; curve, phase, difference and boundary have it\n"),
         (("edge", "--at-train-loss", "x"), "edge has no option --at-train-loss; curve, phase, difference and boundary"),
-        (("phase", "--column", "a", "--column", "b"), "phase has no option --column; dynamics has it\n"),
-        (("curve", "--no-log"), "curve has no option --log/--no-log; dynamics has it\n"),
+        (("phase", "--column", "a", "--column", "b"), "phase has no option --column; dynamics and compare have it\n"),
+        (("curve", "--no-log"), "curve has no option --log/--no-log; dynamics and compare have it\n"),
         (("phase", "--step", "2", "--at-train-loss", ".5"), "give one of them"),
         (("phase", "--step", "3"), "step 3 was not recorded in 60 runs, which have records at 2 and 4"),
         (("phase", "--step", "9"), "which have records at 6"),

@@ -52,6 +52,35 @@ class TestBatchAndPhase:
             "(in 4 of 6 combinations, first at seed = 0, data.n_samples = 9, data.dim = 50)"
         ]
 
+    @pytest.mark.parametrize("sampling", ["epochs", "without_replacement", "with_replacement"])
+    def test_however_it_is_drawn(self, load: Load, problems: Problems, sampling: str) -> None:
+        drawn = f"train.batch_sampling={sampling}"
+        assert run_of(load, drawn, "train.batch_size=20").train.batch_sampling == sampling
+        (line,) = problems(set=[drawn, "train.batch_size=21"])
+        assert line == "--set: train.batch_size: 21 is more than data.n_samples = 20"
+
+    @pytest.mark.parametrize(
+        ("setting", "message"),
+        [
+            ("batch_sampling=replacement", "expected one of epochs, without_replacement, with_replacement"),
+            ("gradient_noise=-0.1", "expected a number >= 0, found -0.1"),
+            ("gradient_noise=.inf", "expected a"),
+            ("gradient_noise=0.1", "only a landscape takes gradient noise; the noise of a network on patches is that"),
+        ],
+    )
+    def test_a_drawing_or_a_noise_that_there_is_not(self, problems: Problems, setting: str, message: str) -> None:
+        (line,) = problems(set=[f"train.{setting}"])
+        key = setting.partition("=")[0]
+        assert line.startswith(f"--set: train.{key}: {message}")
+
+    def test_noise_on_a_landscape_and_none_elsewhere(self, load: Load, problems: Problems) -> None:
+        sweep = "sweep: {train.gradient_noise: [0, 0.5]}"
+        landscape = "network: quadratic\noptimizer: {name: sgd, lr: 0.1}\ntrain: {n_steps: 10}\n"
+        assert [run.train.gradient_noise for run in load(sweep, base=landscape).runs()] == [0.0, 0.5]
+        assert run_of(load, "train.gradient_noise=0").train.gradient_noise == 0.0
+        (line,) = problems(sweep)
+        assert "sweep.train.gradient_noise[1]: only a landscape takes gradient noise" in line
+
     def test_a_window_outside_the_run(self, load: Load, problems: Problems) -> None:
         never = "expected an integer <= train.n_steps = 100, or null for never"
         assert problems(set=["optimizer.start=100"]) == [
@@ -155,6 +184,13 @@ class TestCautions:
         assert message in warning
         assert self.warned(load, set={"optimizer": optimizer, "train.batch_size": 7}) == []
 
+    def test_a_bootstrap_sample_or_a_noisy_gradient_is_not_the_full_batch(self, load: Load) -> None:
+        rule = {"optimizer": {"name": "n_sam", "lr": 0.1, "rho": 0.1}}
+        assert self.warned(load, set={**rule, "train.batch_sampling": "with_replacement"}) == []
+        assert len(self.warned(load, set={**rule, "train.batch_sampling": "without_replacement"})) == 1
+        landscape = "network: quadratic\ntrain: {n_steps: 10}\noptimizer: {name: n_sam, lr: 0.1, rho: 0.1}\n"
+        assert [len(self.warned(load, set={"train.gradient_noise": s}, base=landscape)) for s in (0, 0.1)] == [1, 0]
+
     @pytest.mark.parametrize("optimizer", [{"name": "sam", "rho": 0.1}, {"name": "sgd"}, {"name": "vasso", "rho": 0.1}])
     def test_the_others_are_silent(self, load: Load, optimizer: dict[str, Any]) -> None:
         theta = {"theta": 0.5} if optimizer["name"] == "vasso" else {}
@@ -197,6 +233,11 @@ class TestRulesThatAskMore:
         assert refused("n_shards: 2, micro_batch_size: 2", 10) == [
             "--set: optimizer.n_shards: give exactly one of n_shards and micro_batch_size"
         ]
+
+    @pytest.mark.parametrize("sampling", ["without_replacement", "with_replacement"])
+    def test_only_epochs_have_a_smaller_last_batch(self, load: Load, sampling: str) -> None:
+        msam = "optimizer={name: msam, lr: 0.1, rho: 0.1, n_shards: 3}"
+        assert run_of(load, msam, "train.batch_size=6", f"train.batch_sampling={sampling}").train.batch_size == 6
 
     def test_a_combination_that_fits_neither_the_batch_nor_the_last_counts_once(self, problems: Problems) -> None:
         sweep = "sweep: {optimizer: [{name: sgd, lr: 1}, {name: msam, n_shards: 4, lr: 1, rho: 1}], seed: [1, 2]}"

@@ -11,6 +11,7 @@ import yaml
 
 from featlearn.config import Key, load_config, reference, schema
 from featlearn.config.sections import SECTIONS, known_keys, nested
+from featlearn.runs import Train
 from featlearn.texts import key_text, keys_text
 
 KEYS = reference()
@@ -71,14 +72,16 @@ SOUND: dict[str, Any] = {
 )
 def test_examples_load(key: Key) -> None:
     config = yaml.safe_load(key.example)
-    merged = {name: {**SOUND.get(name, {}), **value} if name in SOUND else value for name, value in config.items()}
-    load_config({**SOUND, **merged})
+    landscape = {"network": "quadratic", "data": {"model": "none"}} if key.name == "train.gradient_noise" else {}
+    sound = {**SOUND, **landscape}
+    merged = {name: {**sound.get(name, {}), **value} if name in sound else value for name, value in config.items()}
+    load_config({**sound, **merged})
 
 
 @pytest.mark.parametrize(
     ("word", "names"),
     [
-        ("train", {"train", "train.n_steps", "train.batch_size", "train.stop_at_train_loss"}),
+        ("train", {"train", *(f"train.{field.name}" for field in fields(Train))}),
         ("dim", {"data.dim"}),
         ("optimizer.rho", {"optimizer.rho", "optimizer.rho.theory"}),
         ("n_points", {"record.trackers.n_points"}),

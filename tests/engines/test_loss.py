@@ -7,7 +7,8 @@ import pytest
 import torch
 from helpers import engine_of, landscape_engine, make_run
 
-from featlearn.engines.loss import Loss, batch_weights, shuffled
+from featlearn.engines.batches import batch_weights, shuffled
+from featlearn.engines.loss import Loss
 from featlearn.engines.vector import Vector
 from featlearn.models.beale import Beale
 from featlearn.models.landscape import Landscape
@@ -22,11 +23,6 @@ def engine():
 
 def on(engine, samples, step=0):
     return Loss(engine, batch_weights(samples, engine.labels), samples, step)
-
-
-def test_weights_are_equal_on_the_samples():
-    like = torch.zeros(2, 4)
-    assert batch_weights(torch.tensor([[3, 0], [1, 2]]), like).tolist() == [[0.5, 0, 0, 0.5], [0, 0.5, 0.5, 0]]
 
 
 def test_the_gradient_of_a_mini_batch_is_the_mean_of_its_samples(engine):

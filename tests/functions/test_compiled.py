@@ -43,12 +43,21 @@ def test_activations(dtype):
         c.slopes(c.activation_kind(name), factor.numpy(), z.numpy(), out)
         return out
 
+    def seconds(name, out):
+        c.seconds(c.activation_kind(name), factor.numpy(), z.numpy(), out)
+        return out
+
     def expected(name):
         return factor * ACTIVATIONS[name].slope(z)
+
+    def curved(name):
+        second = ACTIVATIONS[name].second
+        return 0 * z if second is None else factor * second(z)
 
     out = np.empty_like(z.numpy())
     assert differing(ACTIVATIONS, lambda name: values(name, out), lambda name: ACTIVATIONS[name].value(z), dtype) == []
     assert differing(ACTIVATIONS, lambda name: slopes(name, out), expected, dtype) == []
+    assert differing(ACTIVATIONS, lambda name: seconds(name, out), curved, dtype) == []
 
 
 @precisions

@@ -9,6 +9,12 @@ mpl.use("agg")
 
 SGD = {"optimizer.name": "sgd"}
 SAM = {"optimizer.name": "sam", "optimizer.rho.theory": 1.0}
+OF_SAM = {"optimizer.name": "sam", "optimizer.lr": 0.1, "optimizer.rho": 0.05}
+INTEGRATION = {"optimizer.substeps": np.nan, "optimizer.integrator": None}
+RULE = OF_SAM | INTEGRATION | {"optimizer.dynamics": "rule"}
+FLOW = RULE | {"optimizer.dynamics": "flow", "optimizer.integrator": "rk4"}
+SDE = RULE | {"optimizer.dynamics": "sde", "optimizer.substeps": 8, "optimizer.integrator": "euler_maruyama"}
+OFF = {"rule": 0.0, "flow": -0.02, "sde": 0.01}
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +63,52 @@ def make_rows():
 def made_rows(make_rows):
     """Return the rows of `rows`, made once."""
     return make_rows()
+
+
+def limit_rows(optimizer, seed, steps=(0, 10, 20, 30)):
+    """Return one run: a loss that falls alike for all dynamics of a seed, but for an offset with a little noise."""
+    luck, noise = np.random.default_rng(seed).standard_normal(2)
+    step = np.asarray(steps)
+    loss = 0.1 + (1 + 0.2 * luck) * np.exp(-step / 15)
+    loss = loss + OFF[optimizer["optimizer.dynamics"]] * (1 + 0.3 * noise) * (step > 0)
+    head = {"run_id": f"{optimizer}{seed}", "step": step, "status": "ok", "seed": seed}
+    fixed = {"train.n_steps": 30, "data.dim": 1000}
+    return pd.DataFrame({**head, **optimizer, **fixed, "train_loss": loss, "grad_norm": 2 * loss})
+
+
+@pytest.fixture(scope="session")
+def make_limits():
+    """Return a function that makes the rows of a rule, its flow and its SDE, or of other dynamics."""
+
+    def make(*optimizers, seeds=6):
+        runs = [limit_rows(o, seed) for o in optimizers or (RULE, FLOW, SDE) for seed in range(seeds)]
+        return pd.concat(runs, ignore_index=True)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made_limits(make_limits):
+    """Return the rows of `three`, made once."""
+    return make_limits()
+
+
+@pytest.fixture
+def three(made_limits):
+    """Return the rows of a rule, its flow and its SDE, with 6 seeds."""
+    return made_limits.copy()
+
+
+@pytest.fixture(scope="session")
+def rows_of(make_rows, make_limits):
+    """Return a function that makes rows which a kind of figure can draw."""
+
+    def rows_of(kind):
+        cells = {"dynamics": ((5.0,), (1000,)), "edge": ((5.0,), (1000,)), "curve": ((4.0, 6.0), (1000,))}
+        df = make_limits() if kind == "compare" else make_rows(*cells.get(kind, ()))
+        return df.assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0)
+
+    return rows_of
 
 
 @pytest.fixture

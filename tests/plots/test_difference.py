@@ -146,3 +146,20 @@ def test_a_given_axes(rows):
     figure, ax = plt.subplots()
     assert difference(rows, X, Y, ax=ax) is ax
     assert figure.axes[1].get_ylabel() == r"$\Delta$ test error (observed labels)"
+
+
+def test_dynamics_of_one_rule_differ_over_its_settings(make_rows):
+    """SDE minus rule over rate and dimension; two rules do not share such an axis."""
+    rule = {"optimizer.name": "sam", "optimizer.dynamics": "rule", "optimizer.substeps": np.nan}
+    sde = rule | {"optimizer.dynamics": "sde", "optimizer.substeps": 8}
+    df = make_rows(
+        (5.0,), (1000, 2000), optimizers=[o | {"optimizer.lr": lr} for o in (rule, sde) for lr in (0.1, 0.2)]
+    )
+    df["test_error"] += (df["optimizer.dynamics"] == "sde") * df["optimizer.lr"]
+    axes = {"x": "optimizer.lr", "y": Y}
+    figure, table = difference_figure(df, **axes, first="sam sde", second="sam")
+    assert figure.axes[0].get_title("left") == "SAM SDE minus SAM"
+    assert table["mean"].tolist() == pytest.approx(table["optimizer.lr"].tolist()) and (table["n"] == 3).all()
+    other = df.assign(**{"optimizer.name": df["optimizer.name"].where(df["optimizer.dynamics"] == "rule", "usam")})
+    with pytest.raises(ValueError, match="pairs cannot lie along it"):
+        difference_figure(other, **axes, first="usam sde", second="sam")

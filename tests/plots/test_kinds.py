@@ -10,11 +10,8 @@ from featlearn.plots.kinds import Option
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_draws_a_file_from_the_rows_of_a_store(make_rows, tmp_path, kind):
-    cells = {"dynamics": ((5.0,), (1000,)), "edge": ((5.0,), (1000,)), "curve": ((4.0, 6.0), (1000,))}
-    df = make_rows(*cells.get(kind, ()))
-    df = df.assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0)
-    figure, table = KINDS[kind](df, {"optimizer": None, "where": None})
+def test_every_kind_draws_a_file_from_the_rows_of_a_store(rows_of, tmp_path, kind):
+    figure, table = KINDS[kind](rows_of(kind), {"optimizer": None, "where": None})
     assert len(table) > 0
     assert all(path.exists() for path in save(figure, table, tmp_path / f"{kind}.png"))
 
@@ -53,9 +50,8 @@ def test_runs_are_read_at_a_step_or_at_a_train_loss(rows):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(make_rows, kind):
-    cells = {"dynamics": ((5.0,), (1000,)), "edge": ((5.0,), (1000,)), "curve": ((4.0, 6.0), (1000,))}
-    df = make_rows(*cells.get(kind, ())).assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0)
+def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(rows_of, kind):
+    df = rows_of(kind)
     sheet = {"title": "A title", "size": (7.0, 5.0), "caption": False}
     figure, table = KINDS[kind](df.convert_dtypes(dtype_backend="pyarrow"), sheet)
     assert figure.get_suptitle() == "A title" and figure.get_size_inches().tolist() == [7, 5]
@@ -76,8 +72,8 @@ def test_kept_conditions_are_reported_and_in_the_table(rows):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_refuses_a_table_without_rows(make_rows, kind):
-    df = make_rows().assign(sharpness=1.0, stability_edge=2.0, sam_edge=1.0).head(0)
+def test_every_kind_refuses_a_table_without_rows(rows_of, kind):
+    df = rows_of(kind).head(0)
     axes = {"phase": ("data.signal_norm", "data.dim"), "difference": ("data.signal_norm", "data.dim")}
     with pytest.raises(ValueError, match="the table has no rows"):
         getattr(plots, {"phase": "phase_diagram"}.get(kind, kind))(df, *axes.get(kind, ()))

@@ -77,6 +77,8 @@ def test_no_law_is_drawn_outside_the_theorems_settings(rows):
     sam = rows[rows["optimizer.name"] == "sam"]
     assert own_law(sam.assign(**{"optimizer.base": "sgd"})) == "sam"
     assert own_law(sam.assign(**{"optimizer.base": "adam"})) is None
+    for name in ("sgd", "sam"):  # a theorem is about the algorithm
+        assert own_law(rows[rows["optimizer.name"] == name].assign(**{"optimizer.dynamics": "sde"})) is None
 
 
 def test_the_line_is_the_law(rows):

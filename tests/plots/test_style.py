@@ -90,6 +90,8 @@ def test_titles():
     assert title(Label("my rules.py:MySAM", {"words": "a = b c"})) == "MySAM, words = a = b c"
     assert title(Label("my_rules.py:MySAM", {"source": "859008a3aaa5426c"})) == "MySAM, source = 859008a"
     assert title(Label("sam", {"rho": "0.03", "stop": "40"})) == r"SAM, $\rho$ = 0.03, stop = 40"
+    assert title(Label("sam sde", {"rho": "0.03"})) == r"SAM SDE, $\rho$ = 0.03"
+    assert [title(Label(name)) for name in ("n_sam flow", "my rules.py:MySAM sde")] == ["n-SAM flow", "MySAM SDE"]
     assert title(Label("sam", {"rho.theory": "0.5"})) == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
 
 

@@ -184,15 +184,19 @@ def test_the_drift_descends_the_modified_loss(name, replacement):
     assert apart(mean, gradient_of(modified)) < 1e-12
 
 
+def over_all(rule, *, replacement=False):
+    """The system whose samples are all ordered mini-batches of 4."""
+    sequence = sequences(5, 4, replacement=replacement)
+    system = mini_batch_system(rule, 4, replacement=replacement)(block(1))
+    return replace(system, samples=sequence.flatten()[None], n_sets=len(sequence)), block(1).initial()
+
+
 @pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize(("name", "m"), [("usam", 4), ("m_usam", 2)])
 def test_the_drift_over_sampled_mini_batches_descends_it_too(name, m, replacement):
-    """The mean over all ordered mini-batches of the directions that the drift samples."""
-    all_batches = sequences(5, 4, replacement=replacement)
-    engine = block(1)
-    system = mini_batch_system(OTHER[name], 4, replacement=replacement)(engine)
-    one = replace(system, samples=all_batches.flatten()[None], n_sets=len(all_batches))
-    mean = -flat(one.increment(engine.initial(), 1.0, None))[0]
+    """The mean of the directions that are sampled beside a noise, over all mini-batches."""
+    system, w = over_all(OTHER[name], replacement=replacement)
+    mean = -flat(system.increment(w, 1.0, torch.zeros(1, system.n_noises, dtype=F64)))[0]
     c = batch_variance(5, m, "with_replacement" if replacement else "without_replacement")
 
     def modified(losses, each, c=c):
@@ -202,11 +206,23 @@ def test_the_drift_over_sampled_mini_batches_descends_it_too(name, m, replacemen
     assert apart(mean, gradient_of(lambda *x: modified(*x, c=2 * c))) > 1e-3  # negative control
 
 
+@pytest.mark.parametrize("replacement", [False, True])
+@pytest.mark.parametrize("name", ["usam", "dnsam", "m_usam"])
+def test_the_drift_alone_is_the_mean_in_closed_form(name, replacement):
+    """To first order: the mean over all mini-batches, without drawing any."""
+    system, w = over_all(OTHER[name], replacement=replacement)
+    sampled = flat(system.increment(w, 0.5, torch.zeros(1, system.n_noises, dtype=F64)))
+    none = replace(system, samples=system.samples[:, :8], n_sets=2)
+    assert apart(flat(none.increment(w, 0.5, None)), sampled) < 1e-12
+    exact = replace(none, limit=replace(none.limit, expansion="exact"))
+    assert apart(flat(exact.increment(w, 0.5, None)), sampled) > 1e-3
+
+
 def test_sam_descends_the_mean_length_of_the_gradient():
     engine = block(1)
     pairs = sequences(5, 2, replacement=False)
     system = replace(mini_batch_system(OTHER["sam"], 2)(engine), samples=pairs.flatten()[None], n_sets=len(pairs))
-    mean = -flat(system.increment(engine.initial(), 1.0, None))[0]
+    mean = -flat(system.increment(engine.initial(), 1.0, None))[0]  # which has no closed form
 
     def modified(losses, each):
         return losses.mean() + RHO * each[pairs].mean(1).norm(dim=1).mean()

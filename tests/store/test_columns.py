@@ -10,6 +10,8 @@ from stores import trajectory
 from featlearn.store import Store, StoreError, failed_rows, load, rows, summary
 from featlearn.store.columns import concat, series, settings_table
 from featlearn.store.files import read_table, write_table
+from featlearn.tables.columns import varying
+from featlearn.types import LATER
 
 BIG = 2**60 + 1
 MIXTURES = [
@@ -86,6 +88,22 @@ def test_a_store_of_mixtures_can_be_read_and_grouped(tmp_path):
     assert found.tolist() == cuts
     assert len(store.finished()) == 0
     assert summary(tmp_path / "s").groupby("optimizer.cut", dropna=False).size().sum() == 6
+
+
+def test_keys_that_were_added_later_are_filled_in_beside_rows_without_them(tmp_path):
+    """A store of an earlier version to which the rest of a sweep is added: its rows still pair with the others."""
+    store, changed = Store.create(tmp_path / "s", "test"), {"train__batch_sampling": "with_replacement"}
+    old, new = [trajectory(seed) for seed in (0, 1)], [trajectory(2), trajectory(3, **changed)]
+    store.add_part(rows(old).drop_columns([*LATER]), {})
+    assert not {*summary(tmp_path / "s")} & {*LATER}
+    store.add_part(rows(new[:1]), {})
+    assert store.finished() == {t.run.run_id for t in old + new[:1]}
+    assert varying(summary(tmp_path / "s")) == ["seed"]
+    store.add_part(rows(new[1:]), {})
+    found = summary(tmp_path / "s").set_index("seed")
+    assert found["train.batch_sampling"].tolist() == ["epochs"] * 3 + ["with_replacement"]
+    assert found["train.gradient_noise"].tolist() == [0.0] * 4
+    assert len(summary(tmp_path / "s", where={"train.batch_sampling": "epochs"})) == 3
 
 
 def test_a_tracker_may_write_a_number_in_one_sweep_and_a_list_in_another(tmp_path):

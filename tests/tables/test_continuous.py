@@ -17,7 +17,7 @@ from featlearn.tables.continuous import DYNAMICS, OWN, optimizer_names, parted
 from featlearn.tables.dtypes import plain
 
 RULE = {"optimizer.name": "sam", "optimizer.lr": 0.1, "optimizer.rho": 0.1, DYNAMICS: "rule"}
-LIMIT = dict(zip(OWN, (8, "euler_maruyama", "first"), strict=True))
+LIMIT = dict(zip(OWN, (8, "euler_maruyama", "first", "complete", 2), strict=True))
 FLOW = RULE | LIMIT | {DYNAMICS: "flow", "optimizer.integrator": "rk4"}
 SDE = RULE | LIMIT | {DYNAMICS: "sde"}
 

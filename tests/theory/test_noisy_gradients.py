@@ -9,13 +9,13 @@ from scipy.stats import norm as gaussian
 from featlearn.theory import noisy_gradients
 from featlearn.theory.noisy_gradients import mean_norm, mean_unit, mean_unit_slope, response
 
-DIMS = [1, 2, 3, 10, 200, 10**4, 10**6, 10**9]
+DIMS = [1, 2, 10, 200, 10**6, 10**9]
 
 
 def by_definition(q, dim):
-    """s alpha and -s gamma at s = 1 in 25 digits: alpha is E 1 / |X| in d + 2 dimensions, and 1 / |X| the integral of
+    """s alpha and -s gamma at s = 1 in 20 digits: alpha is E 1 / |X| in d + 2 dimensions, and 1 / |X| the integral of
     2 exp(-v^2 |X|^2) / sqrt(pi), whose mean is Gaussian. Nothing here is computed as the module does."""
-    with mp.workdps(25):
+    with mp.workdps(20):
         scale = 1 / mp.sqrt(q + dim)
 
         def mean(v):
@@ -30,7 +30,7 @@ def by_definition(q, dim):
 
 
 @pytest.mark.parametrize("dim", DIMS)
-@pytest.mark.parametrize("q", [0.0, 1e-6, 0.3, 2.0, 40.0, 1e3, 1e6, 1e9, 1e12])
+@pytest.mark.parametrize("q", [0.0, 0.3, 40.0, 1e3, 1e6, 1e12])
 def test_twelve_digits_in_every_dimension(q, dim):
     r = np.sqrt(2 * q)
     alpha, gamma = by_definition(mp.mpf(float(r)) ** 2 / 2, dim)
@@ -67,7 +67,7 @@ def test_the_slope_up_to_huge_dimensions():
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 1.5])
 def test_monte_carlo_of_the_norm_the_mean_and_the_covariance(dim, ratio):
     """Within 4 standard errors; without gamma the covariance along g is wrong by far more."""
-    s, n, length = 0.5, 200_000, ratio * np.sqrt(dim)
+    s, n, length = 0.5, 100_000, ratio * np.sqrt(dim)
     g = np.zeros(dim)
     g[0] = length
     noisy = g + s * np.random.default_rng(7).standard_normal((n, dim))

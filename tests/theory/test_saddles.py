@@ -146,7 +146,7 @@ def test_the_published_variance_fails_and_the_derived_one_holds():
     assert published[0] < 2 and (published[1:] > 10).all()
 
 
-def test_both_variances_as_measured_on_paper_and_for_small_times():
+def test_both_variances_in_numbers_and_for_small_times():
     rho, t = np.array([0.2, 0.5]), 1e-4
     assert saddle_variance(1.0, 1e-3, rho, -1.0, 8) == pytest.approx([1.977e-4, 5.37e-5], rel=1e-3)
     assert kim_variance(1.0, 1e-3, rho, -1.0, 8) == pytest.approx([2.536e-4, 1.62e-4], rel=2e-3)

@@ -7,7 +7,7 @@ and sums its own entries in a fixed order, so that its bits do not depend on the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,10 +15,21 @@ from numpy.typing import NDArray
 
 from featlearn.engines.cpu.network import Network
 from featlearn.engines.cpu.sums import combine, dot
-from featlearn.functions.compiled import loss_slopes, slopes, values
+from featlearn.functions.compiled import loss_seconds, loss_slopes, seconds, slopes, values
 from featlearn.tiles import multiply
 
 Array = NDArray[Any]
+
+
+class Parts(NamedTuple):
+    """The parts of H at a point: slope and bend [b s, N' F], second layer times act', and times act'' and the share of
+    the loss's slopes; bent [b s, n'], weight times l''. All are empty where they are not wanted; bend is empty where
+    act'' = 0.
+    """
+
+    slope: Array
+    bend: Array
+    bent: Array
 
 
 @njit(cache=True, error_model="numpy")
@@ -71,12 +82,13 @@ def gradient(
     coef: Array,
     align: Array,
     squares: Array,
+    parts: Parts,
 ) -> None:
     """Write the gradient of every micro-batch at start + factor part (at ``start`` unless shifted).
 
     start, part [b s, N', F]: alignments. whole: the patches [b s, N'], which of them a sample shows [b s, n', s] and
     how often [s], G [b, N, width] of all patches, and the second layer [F]. Written are the gradient's coefficients,
-    its alignments G' C and its square; see GramEngine.gradient for the formula.
+    its alignments G' C and its square; see GramEngine.gradient for the formula. ``parts``: of H there, where wanted.
     """
     patches, shown, times, gram, second = whole
     n_lanes, n_patches, width = start.shape
@@ -87,25 +99,75 @@ def gradient(
         np.empty(n_patches * width, dtype),
     )
     sums, block = np.empty(n_patches, dtype), np.empty((n_patches, n_patches), dtype)
-    outputs = np.empty((1, labels.shape[1]), dtype)
+    outputs, layer = np.empty((1, labels.shape[1]), dtype), np.empty(n_patches * width, dtype)
+    for c in range(n_patches):
+        layer[c * width : (c + 1) * width] = second
     for lane in range(n_lanes):
         combine(start[lane].reshape(-1), factors[lane], part[lane].reshape(-1), shifted, z)
         values(network.activation, z, active)
         for c in range(n_patches):
             sums[c] = dot(active[c * width : (c + 1) * width], second)
         gather(sums, shown[lane], times, outputs[0])
+        if parts.slope.size:
+            slopes(network.activation, layer, z, parts.slope[lane])
+            loss_seconds(network.loss, outputs, labels[lane], parts.bent[lane])
+            parts.bent[lane] *= batch[lane]
         loss_slopes(network.loss, outputs, labels[lane], batch[lane], outputs)
         share_out(outputs[0], shown[lane], times, sums)
         for c in range(n_patches):
             for r in range(width):
                 share[c * width + r] = sums[c] * second[r]
         slopes(network.activation, share, z, coef[lane].reshape(-1))
-        of_run = gram[lane // count]
-        for i in range(n_patches):
-            for j in range(n_patches):
-                block[i, j] = of_run[patches[lane, i], patches[lane, j]]
+        if parts.bend.size:
+            seconds(network.activation, share, z, parts.bend[lane])
+        own_block(gram[lane // count], patches[lane], block)
         multiply(block, coef[lane], align[lane])
         squares[lane] = dot(coef[lane].reshape(-1), align[lane].reshape(-1))
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def hessian(
+    parts: Parts,
+    along: Array,
+    factors: Array,
+    whole: tuple[Array, Array, Array, Array, Array],
+    coef: Array,
+    align: Array,
+) -> None:
+    """Write H v of every micro-batch for v = factor along [b s, N', F], from the parts of H that ``gradient`` writes.
+
+    See span/directional.py for the formula.
+    """
+    patches, shown, times, gram, _ = whole
+    (n_lanes, n_patches, width), dtype = along.shape, along.dtype
+    slope, bend, bent = parts
+    count, curved = n_lanes // len(gram), bend.size > 0
+    sums, block = np.empty(n_patches, dtype), np.empty((n_patches, n_patches), dtype)
+    changed = np.empty(bent.shape[1], dtype)
+    for lane in range(n_lanes):
+        v, out, factor = along[lane].reshape(-1), coef[lane].reshape(-1), factors[lane]
+        for c in range(n_patches):
+            sums[c] = factor * dot(slope[lane, c * width : (c + 1) * width], v[c * width : (c + 1) * width])
+        gather(sums, shown[lane], times, changed)
+        for i in range(len(changed)):
+            changed[i] *= bent[lane, i]
+        share_out(changed, shown[lane], times, sums)
+        for c in range(n_patches):
+            for a in range(c * width, (c + 1) * width):
+                out[a] = slope[lane, a] * sums[c]
+        if curved:
+            for a in range(len(out)):
+                out[a] += bend[lane, a] * (factor * v[a])
+        own_block(gram[lane // count], patches[lane], block)
+        multiply(block, coef[lane], align[lane])
+
+
+@njit(error_model="numpy")
+def own_block(gram: Array, patches: Array, out: Array) -> None:
+    """Write the inner products of a micro-batch's own patches, [N', N']."""
+    for i in range(len(out)):
+        for j in range(len(out)):
+            out[i, j] = gram[patches[i], patches[j]]
 
 
 @njit(error_model="numpy", fastmath={"contract"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +16,6 @@ from featlearn.engines.cpu import shard_loops
 from featlearn.engines.cpu.network import network_of
 from featlearn.engines.cpu.packed import Layout, PackedVector
 from featlearn.engines.protocol import Scalar, Vector
-from featlearn.engines.span.directional import Linearization
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.vector import spread
 from featlearn.tiles import padded
@@ -95,15 +94,16 @@ class ShardEngine:
     provides = GramEngine.provides
 
     def __init__(self, whole: GramEngine, samples: Tensor, gram: NDArray[Any], times: NDArray[Any]) -> None:
-        self._whole, self._samples, self._gram, self._times = whole, samples, gram, times
+        self._whole, self._samples = whole, samples
         problem, (b, count, size) = whole.problem, samples.shape
         self._network = network_of(problem)
         self.labels = problem.labels.gather(1, samples.reshape(b, -1)).reshape(-1, size)
         self.seeds, self.n_parameters = (x.repeat_interleave(count) for x in (problem.seeds, problem.n_parameters))
-        self._patches, self._shown = (x.flatten(0, 1).numpy() for x in problem.patches_of(samples))
+        patches, shown = (x.flatten(0, 1).numpy() for x in problem.patches_of(samples))
         f = len(problem.head)
-        self._second = np.zeros(padded(f, gram.itemsize), gram.dtype)
-        self._second[:f] = problem.head[:, 0].numpy()
+        second = np.zeros(padded(f, gram.itemsize), gram.dtype)
+        second[:f] = problem.head[:, 0].numpy()
+        self._shape = patches, shown, times, gram, second
 
     @cached_property
     def plain(self) -> GramEngine:
@@ -112,7 +112,20 @@ class ShardEngine:
 
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss(F_i, y_i) at w (see GramEngine.gradient)."""
-        w = cast(ShardVector, w)
+        none = batch.numpy()[:0]
+        return self._gradient(cast(ShardVector, w), batch, labels, shard_loops.Parts(none, none, none))
+
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w, and the function v -> H v of its Hessian."""
+        one = batch.numpy()
+        slope = np.empty((len(one), cast(ShardVector, w).parts[1][0].numel()), one.dtype)
+        bend = slope[:0] if self._whole.problem.activation.second is None else np.empty_like(slope)
+        parts = shard_loops.Parts(slope, bend, np.empty_like(one))
+        return self._gradient(cast(ShardVector, w), batch, labels, parts), partial(self._hessian, parts)
+
+    def _gradient(self, w: ShardVector, batch: Tensor, labels: Tensor | None, parts: shard_loops.Parts) -> ShardVector:
         start, part = (w.numbers if w.start is None else w.start)[1], w.parts[1]
         coef, align, squares = torch.empty_like(part), torch.empty_like(part), part.new_empty(len(part))
         shard_loops.gradient(
@@ -122,24 +135,21 @@ class ShardEngine:
             w.start is not None,
             (self.labels if labels is None else labels).numpy(),
             batch.numpy(),
-            (self._patches, self._shown, self._times, self._gram, self._second),
+            self._shape,
             self._network,
             coef.numpy(),
             align.numpy(),
             squares.numpy(),
+            parts,
         )
         return ShardVector((coef, align), n_filters=w.n_filters, square=squares)
 
-    def linearize(
-        self, w: Vector, batch: Tensor, labels: Tensor | None = None
-    ) -> tuple[Vector, Callable[[Vector], Vector]]:
-        """Return the gradient of sum_i batch_i loss(F_i, y_i) at w, and the function v -> H v of its Hessian."""
-        plain = Linearization(self.plain, Vector(w.leaves), batch, self.labels if labels is None else labels)
-
-        def hvp(v: Vector) -> Vector:
-            return cast(ShardVector, w).with_leaves(plain.hvp(Vector(v.leaves)).leaves)
-
-        return self.gradient(w, batch, labels), hvp
+    def _hessian(self, parts: shard_loops.Parts, v: Vector) -> ShardVector:
+        one = cast(ShardVector, v)._one_term()
+        along = one.parts[1]
+        coef, align = torch.empty_like(along), torch.empty_like(along)
+        shard_loops.hessian(parts, along.numpy(), one.factors.numpy(), self._shape, coef.numpy(), align.numpy())
+        return ShardVector((coef, align), n_filters=one.n_filters)
 
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return <u, v>, [b s] (see GramEngine.inner); <g, g> of a gradient is stored with it."""

@@ -85,6 +85,10 @@ class WeightEngine(PatchEngine, AutogradEngine):
         bias = self._bias(w)
         return align if bias is None else align + bias[..., None]
 
+    def signal_align(self, u: Vector) -> Tensor:
+        """Return W S' for the signals S, [b, f, S]."""
+        return u.leaves[0] @ self._signals.mT
+
     def outputs(self, w: Vector) -> Tensor:
         """Return the outputs F_i(w), [b, n, C]."""
         outputs: Tensor = self._outputs(w.leaves, self._patches)
@@ -146,7 +150,7 @@ class WeightEngine(PatchEngine, AutogradEngine):
         coef = (weights - alpha * start) @ self._pinv
         return Observation(
             align=self.align(w),
-            signal_align=w.leaves[0] @ self._signals.mT,
+            signal_align=self.signal_align(w),
             bias=self._bias(w),
             second=w.leaves[-1] if self.problem.trained else self.problem.head.expand(len(weights), -1, -1),
             coef=coef[..., : self.problem.composed.squares.shape[1]],

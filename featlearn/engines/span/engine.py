@@ -78,6 +78,11 @@ class GramEngine(PatchEngine):
         """Return the pre-activations on the patches, which w stores."""
         return w.leaves[2]
 
+    def signal_align(self, u: Vector) -> Tensor:
+        """Return alpha W0 S' + C X S' for the signals S, [b, f, S]."""
+        c, (alpha, coef, *_) = self.problem.composed, u.leaves
+        return alpha[:, None, None] * c.signal_align0 + product(coef, c.signal_gram)
+
     def outputs(self, w: Vector) -> Tensor:
         """Return F_i(w), [b, n, C]."""
         return self.head.outputs(self.problem.activation.value(w.leaves[2]), self.second(w))
@@ -201,7 +206,7 @@ class GramEngine(PatchEngine):
             weight_gram = weight_gram - bias.double()[:, :, None] * bias.double()[:, None, :]
         return Observation(
             align=align,
-            signal_align=alpha[:, None, None] * c.signal_align0 + product(coef, c.signal_gram),
+            signal_align=self.signal_align(w),
             bias=bias,
             second=self.second(w).expand(len(coef), -1, -1),
             coef=product(coef, c.mixing),

@@ -6,12 +6,14 @@ Source: Maruyama 1955, Rend. Circ. Mat. Palermo 4; its orders: Kloeden and Plate
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
-from featlearn.engines.vector import Vector
 from featlearn.sde.integrators.protocol import Integrator, System
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,14 @@ Source: Kloeden and Platen 1992, Numerical Solution of Stochastic Differential E
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
-
-from featlearn.engines.vector import Vector
 from featlearn.sde.integrators.protocol import Integrator, System, signs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class Platen(Integrator):
 
     def products(self, h: float, dw: Tensor, uniforms: Tensor | None) -> Tensor:
         """Return dW_r dW_j + V_rj, [b, r, j]."""
+        import torch
+
         m = dw.shape[1]
         upper = dw.new_zeros(len(dw), m, m)
         rows, columns = torch.triu_indices(m, m, 1, device=dw.device)
@@ -67,4 +70,5 @@ class Platen(Integrator):
 
 
 def _identity(dw: Tensor) -> Tensor:
-    return torch.eye(dw.shape[1], dtype=dw.dtype, device=dw.device)
+    identity: Tensor = dw.new_ones(dw.shape[1]).diag()
+    return identity

@@ -7,12 +7,14 @@ products of powers of the step and of the size of the noise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
-from featlearn.engines.vector import Vector
 from featlearn.sde.integrators.protocol import Integrator, System
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)

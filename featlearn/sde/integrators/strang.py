@@ -7,13 +7,15 @@ of the size of the noise, as in Milstein and Tretyakov 1997, SIAM J. Numer. Anal
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
-
-from featlearn.engines.vector import Vector
 from featlearn.sde.integrators.protocol import Integrator, System, signs
 from featlearn.sde.integrators.rk4 import flow
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from featlearn.engines.vector import Vector
 
 
 @dataclass(frozen=True, kw_only=True)
