@@ -1,5 +1,7 @@
 """The law of one step of a rule and of its limit: every mini-batch, or every noise, is one run of a block."""
 
+from copy import copy
+
 import torch
 
 from featlearn.data import Chebyshev
@@ -21,8 +23,14 @@ def limit(rule, dynamics="sde", **settings):
 
 
 def block(count, model=NET, data=DATA, seeds=None):
-    """An engine of ``count`` equal runs, or of these seeds."""
-    return LandscapeEngine([model] * count, [data] * count, [0] * count if seeds is None else seeds)
+    """An engine of ``count`` runs with the initial point of seed 0, and with these seeds for other draws."""
+    engine = LandscapeEngine([model], [data], [0])
+    many = copy(engine)
+    many._given = tuple(array.repeat_interleave(count, 0) for array in engine._given)
+    many._initial = engine._initial.map(lambda leaf: leaf.repeat_interleave(count, 0))
+    many.seeds = torch.zeros(count, dtype=torch.int64) if seeds is None else torch.as_tensor(seeds)
+    many.n_parameters, many.labels = (x.repeat_interleave(count, 0) for x in (engine.n_parameters, engine.labels))
+    return many
 
 
 def flat(v):

@@ -64,7 +64,7 @@ class Dynamics:
     def __post_init__(self) -> None:
         """Raise ValueError for a rule without a limit."""
         if reason := refusal(self.rule):
-            raise ValueError(f"dynamics: {reason}")
+            raise ValueError(reason)
 
     @property
     def noisy(self) -> bool:

@@ -36,17 +36,19 @@ def has_own_limit(rule: Any) -> bool:
 def refusal(rule: Any) -> str | None:
     """Return why a rule has no flow and no SDE here, None if it has."""
     if has_own_limit(rule):
-        missing = not (hasattr(rule, "rate") or hasattr(rule, "lr"))
-        return f"{type(rule).__name__} needs a parameter lr: a step takes the time lr" if missing else None
+        timed = hasattr(rule, "rate") or hasattr(rule, "lr")
+        return (
+            None if timed else f"{type(rule).__name__} needs a parameter lr for its dynamics: a step takes the time lr"
+        )
     base, name = getattr(rule, "base", rule), type(rule).__name__
     for part in (rule, base):
         if type(part) not in LIMITS:
             words = ", ".join(word for word, cls in OPTIMIZERS.items() if cls in LIMITS)
-            return f"{type(part).__name__} has no flow and no SDE here; there are those of {words}"
+            return f"{type(part).__name__} has no dynamics but rule here; there is a limit of {words}"
     if used := [key for key in WITHOUT if key_is_used(getattr(base, key))]:
-        return f"a base with {' and '.join(used)} has no flow and no SDE here"
+        return f"a base with {' and '.join(used)} has no dynamics but rule here"
     if isinstance(base, SignSGD) and issubclass(LIMITS[type(rule)], MSAMLimit | MUSAMLimit):
-        return f"{name} on the base signsgd has no flow and no SDE here: its sign is that of a mean"
+        return f"{name} on the base signsgd has no dynamics but rule here: its sign is that of a mean"
     return None
 
 

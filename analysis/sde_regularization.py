@@ -1,0 +1,517 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does SAM minimise a regularised loss, and what does its noise do?
+#
+# Compagnoni et al. 2023 (arXiv 2301.08203): to first order in rho, SAM's rules follow SDEs whose drift descends a
+# regularised loss, f + rho/2 |grad f|^2 (USAM), and whose noise depends on the Hessian, with the factor 1 + rho lambda.
+# Here lambda is an eigenvalue, a = lambda (1 + rho lambda), and every gradient has the noise s Z, Z ~ N(0, I_d).
+# `configs/regularization_quadratic.yaml` measures stationary laws, `configs/regularization_valleys.yaml` which of two
+# valleys of equal loss is occupied.
+#
+# Statistic, fixed before the runs at full size. **Variance**: the mean square over the records after the burn-in, over
+# coordinates of one eigenvalue and over paths, divided by the law of theory/stationary.py; the interval is the 95 %
+# normal interval over paths. A law holds if the ratio lies in [.99, 1.01], and is told from another law where the
+# interval excludes that. For an SDE the law includes the known bias of the integrator. **Ring** of DNSAM: the median
+# distance from the minimum, within 5 %. **Valley**: the share of paths on the flat side of the barrier, mean over the
+# records of the second half; half of the paths start in either valley. Shares agree if the interval contains the other.
+
+# %%
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from scipy.special import erf
+
+import featlearn as fl
+from featlearn.plots.style import PALETTE, paper
+from featlearn.theory import noisy_gradients, stationary
+
+ROOT = next(p for p in [Path.cwd(), *Path.cwd().parents] if (p / "configs").is_dir())
+SEEDS = int(os.environ.get("FEATLEARN_SEEDS", "1024"))
+QUICK = SEEDS < 1024  # the test of this notebook takes fewer paths and steps
+STORE = Path(os.environ.get("FEATLEARN_RESULTS", ROOT / "results")) / f"sde_regularization_{SEEDS}"
+FIGURES = STORE if QUICK else ROOT / "analysis" / "figures"
+RULE, DYNAMICS, LR, RHO = "optimizer.name", "optimizer.dynamics", "optimizer.lr", "optimizer.rho"
+INTEGRATOR, SUBSTEPS = "optimizer.integrator", "optimizer.substeps"
+SDE = {"optimizer.dynamics": "sde"}
+
+
+def swept(store, config, burn, paths=SEEDS, **settings):
+    """Run a config with other keys; return the rows of runs that did not diverge, after ``burn`` steps."""
+    short = {"train.n_steps": min(4, settings.get("train.n_steps", 4)), "record.every": 1} if QUICK else {}
+    settings = settings | short | {"sweep.seed": {"range": [0, min(paths, SEEDS) if QUICK else paths]}}
+    fl.sweep(
+        fl.load_config(ROOT / "configs" / f"regularization_{config}.yaml", set=settings),
+        STORE / store,
+        n_jobs=1 if QUICK else 2,
+    )
+    rows = fl.load(STORE / store)
+    last = rows.drop_duplicates("run_id", keep="last")
+    print(f"{store}: {len(last)} runs, {(last['status'] == 'diverged').sum()} diverged")
+    return rows[(rows["step"] > (min(burn, 0) if QUICK else burn)) & (rows["status"] != "diverged")]
+
+
+def measured(rows, by, values):
+    """Mean over records, then mean and half width of the 95 % interval over paths, one row per cell."""
+    by = [key for key in by if key in rows]  # a rule has no integrator
+    runs = values.groupby([rows[key] for key in [*by, "run_id"]]).mean().rename("value").reset_index()
+    table = runs.groupby(by)["value"].agg(["mean", "sem"]).reset_index()
+    return table.assign(half=1.96 * table.pop("sem"))
+
+
+def against(table, law, name="law"):
+    """Add a law, and the ratio of the measured mean to it with the half width of its interval."""
+    return table.assign(**{name: law, f"ratio_{name}": table["mean"] / law, f"half_{name}": table["half"] / law})
+
+
+def saved(figure, name):
+    """Save a figure."""
+    figure.savefig(FIGURES / f"sde_regularization_{name}.png", metadata={"Software": None}, dpi=200)
+
+
+# %% [markdown]
+# ## Stationary variance of USAM and n-USAM: the rules
+#
+# The law of USAM's rule is lr (1 + rho lambda)^2 s^2 / (a (2 - lr a)), exact; n-USAM's lacks the factor (1 + rho
+# lambda)^2, because its perturbation has no noise. Those of the SDEs are the same with lr a = 0 in the bracket.
+
+# %%
+EIGENVALUES = {1.0: range(8), 2.0: range(8, 16), 4.0: range(16, 24)}
+CELL = [RULE, DYNAMICS, INTEGRATOR, SUBSTEPS, LR, RHO]
+
+
+def variances(rows):
+    """The variance along every eigenvalue, one row per cell and eigenvalue."""
+    parts = []
+    for value, places in EIGENVALUES.items():
+        squares = rows[[f"x{i}" for i in places]].pow(2).mean(axis=1)
+        parts.append(measured(rows, CELL, squares).assign(eigenvalue=value))
+    table = pd.concat(parts, ignore_index=True)
+    factor = 1 + table[RHO] * table["eigenvalue"]
+    return table.assign(factor=factor, product=table[LR] * table["eigenvalue"] * factor)
+
+
+def response(table):
+    """The factor of n-USAM's variance relative to USAM's."""
+    return np.where(table[RULE] == "n_usam", table["factor"] ** -2.0, 1.0)
+
+
+rows = swept("rules", "quadratic", 60)
+rules = variances(rows)
+settings = rules[LR], rules[RHO], rules["eigenvalue"], 1.0
+rules = against(rules, stationary.usam_rule_variance(*settings) * response(rules))
+rules = against(rules, stationary.usam_variance(*settings) * response(rules), "sde")
+SHOWN = [RULE, LR, RHO, "eigenvalue", "product", "mean", "ratio_law", "half_law", "ratio_sde"]
+rules[SHOWN].round(4)
+
+# %%
+print(f"{rules['ratio_law'].between(0.99, 1.01).sum()} of {len(rules)} variances within 1 % of the law of the rule;")
+print(f"{rules['ratio_sde'].between(0.99, 1.01).sum()} of {len(rules)} within 1 % of the law of the SDE")
+
+# %% [markdown]
+# ## The SDE against its own law, and the integrator
+#
+# Euler-Maruyama with k substeps has the variance of the SDE over 1 - lr a / (2 k): with k = 1 exactly that of the rule,
+# so that it says nothing about the continuous limit. Strang's splitting has theta coth(theta), theta = lr a / k.
+
+# %%
+WAYS = {INTEGRATOR: ["euler_maruyama", "euler_maruyama", "strang"], SUBSTEPS: [1, 8, 4]}
+zipped = {"sweep.zip": WAYS, "sweep.optimizer.name": ["usam"], "sweep.optimizer.rho": [0.3]}
+sdes = variances(swept("sdes", "quadratic", 60, paths=768, **SDE, **zipped, **{"train.n_steps": 210}))
+exact = stationary.usam_variance(sdes[LR], sdes[RHO], sdes["eigenvalue"], 1.0)
+small = sdes["product"] / sdes[SUBSTEPS]
+bias = np.where(sdes[INTEGRATOR] == "strang", small / np.tanh(small), 1 / (1 - small / 2))
+sdes = against(against(sdes, exact * bias), exact, "sde")
+sdes[[INTEGRATOR, SUBSTEPS, LR, "eigenvalue", "product", "mean", "ratio_law", "half_law", "ratio_sde"]].round(4)
+
+# %% [markdown]
+# The truncated covariance, s^2 (1 + 2 rho lambda), against the complete one, s^2 (1 + rho lambda)^2: lambda = 4, lr =
+# .02, rho lambda = 1.2.
+
+# %%
+one = {"network.spectrum": [4.0], "record.trackers": ["loss"], "sweep.optimizer.name": ["usam"]}
+one |= {"sweep.optimizer.lr": [0.02], "sweep.optimizer.rho": [0.3], "train.n_steps": 180, "record.every": 4}
+both = {"optimizer.integrator": "strang", "optimizer.substeps": 2}
+both |= {"sweep.optimizer.covariance": ["complete", "truncated"]}
+parts = [
+    swept("truncated", "quadratic", 20, **one, **SDE, **both),
+    swept("truncated_rule", "quadratic", 20, 4096, **one),
+]
+cut = pd.concat(
+    [measured(p, [DYNAMICS, "optimizer.covariance"], p["train_loss"] / 2) for p in parts], ignore_index=True
+)
+setting = 0.02, 0.3, 4.0, 1.0
+cut = against(cut, float(stationary.usam_variance(*setting)), "complete")
+cut = against(cut, float(stationary.usam_truncated_variance(*setting)), "truncated")
+cut.drop(columns=["complete", "truncated"]).round(4)
+
+# %% [markdown]
+# ## Stationary loss
+#
+# The SDE of USAM has E f = (lr s^2 / 4)(d + rho tr H); that of n-USAM, which has USAM's drift and no Hessian-dependent
+# noise, E f = (lr s^2 / 4) sum 1 / (1 + rho lambda). In units of SGD's, lr s^2 d / 4.
+
+# %%
+SPECTRUM = np.repeat([1.0, 2.0, 4.0], 8)
+
+
+def n_usam_loss(rho):
+    """Mean loss of n-USAM's SDE, in units of SGD's."""
+    return np.mean(1 / (1 + np.multiply.outer(np.asarray(rho), SPECTRUM)), axis=-1)
+
+
+losses = measured(rows, CELL, rows["train_loss"])
+unit = losses[LR] * len(SPECTRUM) / 4
+usam_loss = stationary.usam_loss(losses[LR], losses[RHO], SPECTRUM.sum(), 1.0, len(SPECTRUM)) / unit
+law = np.where(losses[RULE] == "n_usam", n_usam_loss(losses[RHO]), usam_loss)
+losses = against(losses.assign(mean=losses["mean"] / unit, half=losses["half"] / unit), law, "sde")
+rule_law = (rules["law"] * rules["eigenvalue"] * 4).groupby([rules[k] for k in (RULE, LR, RHO)]).sum().to_numpy()
+losses = against(losses, rule_law / unit)
+losses[[RULE, LR, RHO, "mean", "half", "ratio_law", "half_law", "sde", "ratio_sde"]].round(4)
+
+# %% [markdown]
+# ## Noise that depends on the Hessian
+#
+# The variance of one step from near 0 over (lr s)^2, lr = .001, with eigenvalues of both signs. A step of the SDE adds
+# its drift: at most 2 % here.
+
+# %%
+BOTH_SIGNS = np.array([-4.0, -2.0, -1.0, 0.5, 1.0, 2.0, 4.0, 8.0])
+near = {"network.spectrum": BOTH_SIGNS.tolist(), "record.trackers": ["loss", {"name": "position", "n_coordinates": 8}]}
+near |= {"train.n_steps": 16, "record.every": 1, "sweep.optimizer.lr": [0.001], "sweep.optimizer.rho": [0.2]}
+near |= {"sweep.optimizer.name": ["usam"]}
+KINDS = {
+    "rule": {},
+    "complete": SDE,
+    "truncated": {**SDE, "optimizer.covariance": "truncated", "optimizer.substeps": 1},
+}
+
+
+def step_variance(rows):
+    """Mean and half width of the variance of one step, in units of (lr s)^2, along each eigenvalue."""
+    columns = [f"x{i}" for i in range(len(BOTH_SIGNS))]
+    moves = rows.groupby("run_id")[columns].diff().dropna() / 0.001
+    runs = moves.pow(2).groupby(rows.loc[moves.index, "run_id"]).mean()
+    return pd.DataFrame({"mean": runs.mean().to_numpy(), "half": 1.96 * runs.sem().to_numpy()})
+
+
+steps = {
+    name: step_variance(swept(f"step_{name}", "quadratic", -1, paths=4096 if name == "rule" else 2048, **near, **more))
+    for name, more in KINDS.items()
+}
+scaled = 0.2 * BOTH_SIGNS
+noise = pd.DataFrame({"rho lambda": scaled, "(1 + x)^2": (1 + scaled) ** 2, "1 + 2 x": 1 + 2 * scaled})
+for name, table in steps.items():
+    noise[[name, f"{name} +-"]] = table[["mean", "half"]].to_numpy()
+noise.round(4)
+
+# %%
+with paper():
+    figure, axes = plt.subplots(1, 3, figsize=(6.9, 2.65), layout="constrained")
+    grid = np.linspace(0.01, 1.8, 200)
+    ax = axes[0]
+    ax.plot(grid, 1 / (1 - grid / 2), color="0.15", lw=1, label="law of the rule")
+    ax.plot(grid, 1 + 0 * grid, color="0.15", lw=1, ls="--", label="law of the SDE")
+    usam = rules[rules[RULE] == "usam"]
+    ax.plot(usam["product"], usam["ratio_sde"], "o", ms=4, color=PALETTE[0], label="rule")
+    marks = zip([("euler_maruyama", 1), ("euler_maruyama", 8), ("strang", 4)], "x^s", (1, 3, 2), strict=True)
+    names = {"euler_maruyama": "Euler", "strang": "Strang"}
+    for (way, k), mark, colour in marks:
+        part = sdes[(sdes[INTEGRATOR] == way) & (sdes[SUBSTEPS] == k)]
+        style = {"ms": 4, "mfc": "none", "color": PALETTE[colour], "label": f"SDE, {names[way]}, $k$ = {k}"}
+        ax.plot(part["product"], part["ratio_sde"], mark, **style)
+    ax.set(xlabel=r"$\eta\lambda(1+\rho\lambda)$", ylabel="variance / law of the SDE", yscale="log", ylim=(0.9, 20))
+    ax.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    ax.set_yticks([], minor=True)
+    ax.set_title("stationary variance, USAM")
+    ax.legend(fontsize=6.5, loc="upper left")
+    ax, grid = axes[1], np.linspace(0, 0.32, 50)
+    ax.plot(grid, 1 + grid * SPECTRUM.mean(), color=PALETTE[0], lw=1, label=r"USAM SDE, $1+\rho\,$tr$H/d$")
+    ax.plot(grid, n_usam_loss(grid), color=PALETTE[1], lw=1, ls="--", label="n-USAM SDE")
+    for name, mark, colour in (("usam", "o", 0), ("n_usam", "s", 1)):
+        for lr, fill in ((0.05, PALETTE[colour]), (0.2, "none")):
+            part = losses[(losses[RULE] == name) & (losses[LR] == lr)]
+            bars = {"ms": 4, "mfc": fill, "color": PALETTE[colour], "ls": "", "lw": 0.8}
+            title = name.replace("_", "-").replace("usam", "USAM")
+            ax.errorbar(part[RHO], part["mean"], part["half"], marker=mark, label=rf"{title}, $\eta$ = {lr:g}", **bars)
+    ax.set(xlabel=r"radius $\rho$", ylabel=r"E$f$ / ($\eta s^2d/4$)", title="stationary loss", yscale="log")
+    ax.set_yticks([0.6, 1, 2, 3], ["0.6", "1", "2", "3"])
+    ax.set_yticks([], minor=True)
+    ax.legend(fontsize=6.5, loc="upper left")
+    ax.set_ylim(0.5, 16)
+    ax, grid = axes[2], np.linspace(-0.9, 1.7, 100)
+    ax.plot(grid, (1 + grid) ** 2, color="0.15", lw=1, label=r"$(1+\rho\lambda)^2$")
+    ax.plot(grid, np.maximum(1 + 2 * grid, 0), color="0.15", lw=1, ls="--", label=r"$1+2\rho\lambda$, projected")
+    for (name, mark), colour in zip(zip(KINDS, "o^s", strict=True), (0, 3, 2), strict=True):
+        label = "rule" if name == "rule" else f"SDE, {name}"
+        ax.plot(scaled, steps[name]["mean"], mark, ms=4, mfc="none", color=PALETTE[colour], label=label)
+    ax.set(xlabel=r"$\rho\lambda$", ylabel=r"variance of a step / $\eta^2s^2$", title="noise")
+    ax.legend(fontsize=6.5)
+    saved(figure, "quadratic")
+
+# %% [markdown]
+# ## SAM in d dimensions: USAM with the radius rho c(d) / s
+#
+# Isotropic, lambda = s = 1, lr = .01, rho = R s / c(d), so that all d have the effective radius R. USAM's law at R is
+# 1 + R lambda in units of SGD's variance. SAM's noise has one more term, rho^2 lambda^2 / d in place of c^2 rho^2
+# lambda^2 / s^2, which is pi/2 as large in one dimension. The package's SDE has the latter: its covariance is that of
+# the response to Z, complete only for rules that are linear in Z. The laws are those of the linear rule: the SDE's
+# over 1 - lr a / 2.
+
+# %%
+DIMS = (2,) if QUICK else (1, 2, 10, 50, 200)
+PATHS = {1: 8192, 2: 8192, 10: 2048, 50: 512, 200: 256}
+RADII = np.array([0.5, 2.0])
+
+
+def isotropic(d, **more):
+    """Settings of SAM's rules on |w|^2 / 2 in d dimensions."""
+    return {"network.spectrum": [1.0] * d, "record.trackers": ["loss"], "sweep.optimizer.name": ["sam"]} | more
+
+
+def sam_variances(d, lr, paths, **more):
+    """Variance of a coordinate, in units of SGD's, for both effective radii, with the laws."""
+    c = float(noisy_gradients.mean_unit_slope(d))
+    radii = {"sweep.optimizer.rho": (RADII / c).tolist(), "sweep.optimizer.lr": [lr]}
+    time = {"train.n_steps": int(9 / lr), "record.every": int(0.2 / lr)}
+    name = f"sam_{d}_{more.get(DYNAMICS, 'rule')}"
+    rows = swept(name, "quadratic", 3 / lr, paths, **isotropic(d) | radii | time | more)
+    table = measured(rows, [DYNAMICS, LR, RHO], rows["train_loss"] * 2 / d)
+    unit, k = lr / 2, more.get(SUBSTEPS, 1)
+    table = table.assign(mean=table["mean"] / unit, half=table["half"] / unit, d=d, R=table[RHO] * c)
+    discrete = unit * (1 - lr * (1 + table["R"]) / (2 * k))
+    table = against(table, stationary.sam_variance(lr, table[RHO], 1.0, 1.0, d) / discrete, "sam")
+    return against(table, stationary.usam_variance(lr, table["R"], 1.0, 1.0) / discrete, "usam")
+
+
+sam = pd.concat([sam_variances(d, 0.01, PATHS[d]) for d in DIMS], ignore_index=True)
+few = (2,) if QUICK else (1, 10)
+sam_sde = pd.concat([sam_variances(d, 0.02, PATHS[d] // 4, **SDE, **{SUBSTEPS: 2}) for d in few], ignore_index=True)
+SHOWN = [DYNAMICS, "d", "R", RHO, "mean", "half", "ratio_sam", "half_sam", "ratio_usam", "half_usam"]
+pd.concat([sam, sam_sde])[SHOWN].round(4)
+
+# %% [markdown]
+# The slope of E u at a critical point: one step of SAM from x = +-(.1 s, 0, ..., 0) with the same noise in both, so
+# that the noise of the gradient itself cancels: half of the difference of u_1 over .1 is the slope, times s.
+
+# %%
+
+
+def slope(d):
+    """Mean of the slope and half width of its interval."""
+    starts = [[sign * 0.1] + [0.0] * (d - 1) for sign in (1, -1)]
+    one_step = {"train.n_steps": 1, "record.every": 1, "record.trackers": ["position"]}
+    one_step |= {"sweep.optimizer.lr": [0.5], "sweep.optimizer.rho": [1.0], "sweep.network.start": starts}
+    rows = swept(f"slope_{d}", "quadratic", -1, 2048, **isotropic(d) | one_step)
+    first, last = (rows[rows["step"] == step].set_index("run_id") for step in (0, 1))
+    ends = last.assign(sign=np.sign(first["x0"])).pivot_table(index="seed", columns="sign", values="x0")
+    u = (0.5 * 0.2 - (ends[1.0] - ends[-1.0])) / 0.5
+    return {"d": d, "slope": u.mean() / 0.2, "half": 1.96 * u.sem() / 0.2}
+
+
+slopes = pd.DataFrame([slope(d) for d in DIMS])
+slopes = slopes.assign(c=noisy_gradients.mean_unit_slope(slopes["d"]))
+slopes.round(5)
+
+# %% [markdown]
+# ## The ring of DNSAM
+#
+# Isotropic, lambda = s = 1, lr = .02. Its SDE is repelled from the minimum to the ring lambda r^3 = (lr s^2 d / 2)(r +
+# rho); the rule's ring solves 2 lambda r^3 = lr (r + rho)(s^2 d + lambda^2 r^2).
+
+# %%
+RINGS = [0.1, 3.0] if QUICK else [0.03, 0.1, 0.3, 1.0, 3.0]
+RING_DIMS = (2,) if QUICK else (1, 10, 50)
+RING_PATHS = {1: 1024, 10: 512, 50: 128}
+
+
+def density_quantile(rho, share):
+    """The quantile of |x| of DNSAM's SDE in one dimension, by its stationary density."""
+    r = np.linspace(1e-4, 3, 60_001)
+    log = stationary.dnsam_log_density(r, 0.02, rho, 1.0, 1.0, 1)
+    mass = np.cumsum(np.exp(log - log.max()))
+    return float(r[np.searchsorted(mass, share * mass[-1])])
+
+
+def ring(d):
+    """Quantiles of |x| over records and paths, for rule and SDE, with the interval of the median over paths."""
+    settings = isotropic(d) | {"sweep.optimizer.name": ["dnsam"], "sweep.optimizer.rho": RINGS}
+    settings |= {"sweep.optimizer.lr": [0.02], "network.init_std": 0.1, "train.n_steps": 500, "record.every": 25}
+    kinds = [{}, {**SDE, SUBSTEPS: 4}]
+    parts = [
+        swept(f"ring_{d}_{i}", "quadratic", 200, RING_PATHS.get(d, 1), **settings | k) for i, k in enumerate(kinds)
+    ]
+    table = []
+    for (dynamics, rho), part in pd.concat(parts).groupby([DYNAMICS, RHO]):
+        r = np.sqrt(2 * part["train_loss"])
+        paths = r.groupby(part["run_id"]).median()
+        half = 1.96 * 1.2533 * paths.std() / np.sqrt(len(paths))
+        table.append({DYNAMICS: dynamics, "d": d, RHO: rho, "median": r.median(), "half": half})
+        table[-1] |= {"median rms": np.sqrt((r**2).mean()) / r.median(), "q999": r.quantile(0.999) / r.median()}
+    return pd.DataFrame(table)
+
+
+rings = pd.concat([ring(d) for d in RING_DIMS], ignore_index=True)
+settings = 0.02, rings[RHO], 1.0, 1.0, rings["d"]
+laws = {"sde": stationary.dnsam_ring, "rule": stationary.dnsam_rule_ring, "cut": stationary.dnsam_truncated_ring}
+for name, ring_law in laws.items():
+    rings = rings.assign(**{name: ring_law(*settings), f"ratio_{name}": rings["median"] / ring_law(*settings)})
+line = rings["d"] == 1
+for name, share in (("density median", 0.5), ("density q999", 0.999)):
+    rings.loc[line, name] = [density_quantile(rho, share) for rho in rings.loc[line, RHO]]
+rings["density q999"] /= rings["density median"]
+rings.round(4)
+
+# %%
+MARKS = dict(zip((1, 2, 10, 50, 200), "osD^v", strict=True))
+with paper():
+    figure, axes = plt.subplots(1, 3, figsize=(6.9, 2.65), layout="constrained")
+    ax, grid = axes[0], np.geomspace(1, 300, 60)
+    c = noisy_gradients.mean_unit_slope(grid)
+    for (radius, part), colour in zip(sam.groupby(sam["R"].round(6)), (0, 3), strict=True):
+        law = stationary.sam_variance(0.01, radius / c, 1.0, 1.0, grid) / 0.005
+        ax.plot(grid, law, color=PALETTE[colour], lw=1)
+        ax.axhline(1 + radius, color=PALETTE[colour], lw=1, ls="--")
+        linear = 1 - 0.01 * (1 + radius) / 2
+        ax.errorbar(part["d"], part["mean"] * linear, part["half"], fmt="o", ms=4, color=PALETTE[colour])
+        part = sam_sde[np.isclose(sam_sde["R"], radius)]
+        linear = 1 - 0.02 * (1 + radius) / 4
+        style = {"fmt": "s", "ms": 4, "mfc": "none", "color": PALETTE[colour]}
+        ax.errorbar(part["d"], part["mean"] * linear, part["half"], **style)
+        ax.annotate(f"$R$ = {radius:g}", (120, 1 + radius), (0, 3), textcoords="offset points", fontsize=7.5)
+    for label, style in (("SAM, rule", "o"), ("SAM, SDE", "s")):
+        ax.plot([], [], style, ms=4, mfc="none" if style == "s" else "0.3", color="0.3", label=label)
+    ax.plot([], [], color="0.3", lw=1, label="law of SAM")
+    ax.plot([], [], color="0.3", lw=1, ls="--", label="USAM at $R$")
+    ax.set(xscale="log", xlabel="dimension $d$", ylabel="variance / SGD's", ylim=(1, 5.6))
+    ax.set_title(r"SAM, $\rho = Rs/c(d)$")
+    ax.legend(fontsize=6.5, ncols=2, loc="upper right", columnspacing=0.8)
+    ax = axes[1]
+    ax.plot(grid, c, color="0.15", lw=1, label="$c(d)$")
+    ax.plot(grid, grid**-0.5, color="0.15", lw=1, ls=":", label=r"$d^{-1/2}$")
+    ax.errorbar(slopes["d"], slopes["slope"], slopes["half"], fmt="o", ms=4, color=PALETTE[0], label="measured")
+    ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel=r"slope of E$u$, times $s$")
+    ax.set_title("mean direction of SAM")
+    ax.legend(fontsize=7)
+    ax, grid = axes[2], np.geomspace(0.02, 4, 60)
+    for (d, part), colour in zip(rings.groupby("d"), (3, 0, 2), strict=False):
+        if d == 1:
+            medians = [density_quantile(rho, 0.5) for rho in grid[::6]]
+            ax.plot(grid[::6], medians, color=PALETTE[colour], lw=1, ls="-.")
+        else:
+            ax.plot(grid, stationary.dnsam_ring(0.02, grid, 1.0, 1.0, d), color=PALETTE[colour], lw=1)
+            ax.plot(grid, stationary.dnsam_truncated_ring(0.02, grid, 1.0, 1.0, d), color=PALETTE[colour], lw=1, ls=":")
+        for dynamics, fill in (("rule", PALETTE[colour]), ("sde", "none")):
+            kind = part[part[DYNAMICS] == dynamics]
+            style = {"ms": 4, "mfc": fill, "color": PALETTE[colour], "label": f"$d$ = {d}" if fill != "none" else None}
+            ax.plot(kind[RHO], kind["median"], MARKS[d], **style)
+    ax.set(xscale="log", yscale="log", xlabel=r"radius $\rho$", ylabel="median distance", title="ring of DNSAM")
+    ax.legend(fontsize=7)
+    saved(figure, "radius")
+
+# %% [markdown]
+# ## Two valleys of equal loss
+#
+# With one coordinate, the stationary law of an SDE with drift -m(x) and noise lr v(x) is known up to a quadrature,
+# p = exp(-2 int m / (lr v)) / v. Three laws: m and v to first order in rho, as in the SDE; exact in rho, m and v being
+# mean and variance of the rule's direction; and, for n-USAM to first order, Gibbs' law of the regularised loss at the
+# temperature lr s^2/2.
+
+# %%
+X = np.polynomial.Polynomial([0.0, 1.0])
+LOSS = (4 * (1 - X) ** 2 + (1 + X) ** 2) / 4 * (1 - X**2) ** 2 / 8
+GRADIENT, HESSIAN = LOSS.deriv(1), LOSS.deriv(2)
+TOP = next(root.real for root in GRADIENT.roots() if abs(root.imag) < 1e-9 and abs(root.real) < 0.9)
+PLACES = np.linspace(-1.9, 2.3, 2101)
+NORMALS = np.linspace(-6, 6, 1201)
+WEIGHTS = np.exp(-(NORMALS**2) / 2) / np.exp(-(NORMALS**2) / 2).sum()
+
+
+def first_order(rule, rho, s):
+    """Mean and variance of the direction in the SDE."""
+    g, h = GRADIENT(PLACES), HESSIAN(PLACES)
+    if rule == "sam":
+        response = 2 / s * np.exp(-((g / s) ** 2) / 2) / np.sqrt(2 * np.pi)
+        return g + rho * h * erf(g / s / 2**0.5), (s * (1 + rho * h * response)) ** 2
+    return g * (1 + rho * h), (s * (1 + rho * h * (rule == "usam"))) ** 2
+
+
+def exact_in_rho(rule, rho, s):
+    """Mean and variance of the direction of the rule, by quadrature over Z."""
+    noisy = GRADIENT(PLACES)[:, None] + s * NORMALS
+    u = {"sam": np.sign(noisy), "usam": noisy, "n_usam": 0 * NORMALS + GRADIENT(PLACES)[:, None]}[rule]
+    direction = GRADIENT(PLACES[:, None] + rho * u) + s * NORMALS
+    mean = direction @ WEIGHTS
+    return mean, (direction - mean[:, None]) ** 2 @ WEIGHTS
+
+
+def flat_share(mean, variance, lr):
+    """Share of the flat side in the stationary law."""
+    slope = 2 * mean / (lr * variance)
+    exponent = np.concatenate([[0], np.cumsum(slope[1:] + slope[:-1])]) * (PLACES[1] - PLACES[0]) / 2
+    density = np.exp(-(exponent - exponent.min())) / variance
+    return density[PLACES > TOP].sum() / density.sum()
+
+
+def valley_law(kind, rule, rhos, lr):
+    """Shares for all radii, at lr s^2/2 = .08."""
+    s = np.sqrt(0.16 / lr)
+    return np.array([flat_share(*kind(rule, rho, s), lr) for rho in rhos])
+
+
+def occupied(name, rules, lr, **settings):
+    """Measure the share of the flat side, one row per rule and radius."""
+    size = {"train.gradient_noise": float(np.sqrt(0.16 / lr)), "optimizer.lr": lr, "sweep.optimizer.name": list(rules)}
+    time = {"train.n_steps": int(80 / lr), "record.every": int(5 / lr)}
+    rows = swept(name, "valleys", 39.9 / lr, **size | time | settings)
+    share = (rows["x0"] > TOP).astype(float)
+    table = measured(rows, [RULE, DYNAMICS, RHO], share)
+    for start, part in share.groupby(rows["network.x"]):
+        means = measured(rows.loc[part.index], [RULE, DYNAMICS, RHO], part)
+        table[f"from {start:g}"] = means["mean"]
+    for label, kind in (("first", first_order), ("exact", exact_in_rho)):
+        table[label] = [
+            flat_share(*kind(r, rho, np.sqrt(0.16 / lr)), lr) for r, rho in zip(table[RULE], table[RHO], strict=True)
+        ]
+    return table.assign(lr=lr)
+
+
+VALLEYS = {"sam": [0.0, 0.05, 0.1, 0.2, 0.4], "usam": [0.02, 0.05, 0.08], "n_usam": [0.05, 0.1, 0.2]}
+half = SEEDS // 2 if not QUICK else SEEDS
+shares = [
+    occupied(f"valley_{rule}", [rule], 0.05, paths=half, **{"sweep.optimizer.rho": rhos})
+    for rule, rhos in VALLEYS.items()
+]
+shares.append(occupied("valley_large", ["sam"], 0.2, paths=half, **{"sweep.optimizer.rho": [0.0, 0.05, 0.1]}))
+shares = pd.concat(shares, ignore_index=True)
+shares.round(4)
+
+# %%
+radii = {"sweep.optimizer.rho": [0.05, 0.1], "train.n_steps": 300, "record.every": 20}
+valley_sde = occupied("valley_sde", VALLEYS, 0.2, paths=half // 2, **SDE, **{SUBSTEPS: 8}, **radii)
+valley_sde.round(4)
+
+# %% [markdown]
+# Without noise: the share of 41 starts between -1.2 and 1.2 that end on the flat side.
+
+# %%
+quiet = {"train.gradient_noise": 0.0, "sweep.network.x": np.linspace(-1.2, 1.2, 5 if QUICK else 41).tolist()}
+quiet |= {"sweep.optimizer.rho": [0.0, 0.02, 0.05, 0.1, 0.2], "record.every": 4000, "train.n_steps": 4000}
+quiet |= {"optimizer.name": "usam", "sweep.optimizer.lr": [0.05, 0.4]}
+flow = {"optimizer.dynamics": "flow", "sweep.optimizer.lr": [0.05], "train.n_steps": 600, "record.every": 600}
+ends = [swept("quiet_rule", "valleys", 0, 1, **quiet), swept("quiet_flow", "valleys", 0, 1, **quiet | flow)]
+ends = pd.concat([part.drop_duplicates("run_id", keep="last") for part in ends])
+ends.assign(flat=ends["x0"] > TOP).groupby([DYNAMICS, LR, RHO])["flat"].agg(["mean", "size"])
