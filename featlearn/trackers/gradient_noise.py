@@ -30,7 +30,7 @@ class GradientCovariance:
     P projects every filter's weights orthogonally onto the signals, so that |u|^2 = |Pu|^2 + |(I - P)u|^2 without a
     cross term: the noise's part includes biases, a trained second layer and, of a noise patch, all but its component
     along the signals (1/d of its square in the mean, 0 if the noise is orthogonal). g is the gradient of the training
-    loss, H_b the Hessian of a mini-batch b of B distinct samples, with the weights' own gradients at the current point.
+    loss, H_b the Hessian of the loss on a mini-batch b of B distinct samples, all at the current parameters.
 
     grad_norm_signal: |Pg|. grad_noise_trace: tr V = mean_i |g_i - g|^2, the sum of grad_noise_trace_signal, tr PV, and
     grad_noise_trace_noise. For B of n samples E|g_b|^2 = |g|^2 + tr V (n - B)/(B (n - 1)).
