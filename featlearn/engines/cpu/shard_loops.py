@@ -22,8 +22,10 @@ Array = NDArray[Any]
 
 
 class Parts(NamedTuple):
-    """The parts of H at a point: slope and bend [b s, N' F], second layer times act', and times act'' and the share of
-    the loss's slopes; bent [b s, n'], weight times l''. All are empty where they are not wanted; bend is where act'' = 0.
+    """The parts of H at a point; empty where they are not wanted.
+
+    slope, bend [b s, N' F]: second layer times act', and times act'' and the share of the loss's slopes, empty where
+    act'' = 0. bent [b s, n']: weight times l''.
     """
 
     slope: Array
@@ -130,7 +132,7 @@ def gradient(
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def hessian(parts: Parts, along: Array, factors: Array, shown: Array, times: Array, coef: Array) -> None:
-    """Write the coefficients of H v of every micro-batch from the parts of H, v with alignments factor along [b s, N', F].
+    """Write the coefficients of H v of every micro-batch, v with the alignments factor along [b s, N', F].
 
     See span/directional.py for the formula.
     """

@@ -24,8 +24,8 @@ from featlearn.tiles import padded
 class ShardVector(Vector):
     """A Vector of micro-batches with parts coef and align [b s, N', F], filters contiguous (see shard_loops.py).
 
-    alpha is 0: a micro-batch has no part along W0. Nothing is computed before its numbers are used; so the mean of a sum
-    takes no alignments.
+    alpha is 0: a micro-batch has no part along W0. Nothing is computed before it is used; so the mean of a sum takes no
+    alignments.
 
     n_filters: f. start: the vector that factor * parts is added to, if any. square [b s]: of the norm of the parts,
     where known. products: makes alignments of coefficients; needed where the parts are coefficients alone.
@@ -182,7 +182,7 @@ class ShardEngine:
         return ShardVector((align.new_zeros(()).expand_as(align), align), n_filters=f)
 
     def mean(self, u: Vector) -> PackedVector:
-        """Return the mean over a run's micro-batches: the coefficients of a patch are summed over those that show it."""
+        """Return the mean over a run's micro-batches: coefficients of a patch are summed over those that show it."""
         u, (patches, _, _, gram, _) = cast(ShardVector, u).one_term(), self._shape
         (b, _, width), coef = gram.shape, u.parts[0]
         rows, squares = coef.new_empty(b, 2 * self._layout.n_filters + 1, width), coef.new_empty(b)

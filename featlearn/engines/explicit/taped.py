@@ -16,31 +16,41 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 Tensors = Sequence[Tensor]
+Place = int | tuple[int, ...]
 Linearize = Callable[[], tuple[Tensors, Callable[[Tensors], Tensors]]]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation, with the places of the tensors among its arguments, of its result, and of what ends with it."""
+    """An operation, with the places of the tensors among its arguments, of its results, and of what ends with it.
 
-    function: Callable[..., Tensor]
+    tensors: pairs of an argument's position and its place, or places if it is a list of tensors. results: a place, or
+    the places of a list of tensors.
+    """
+
+    function: Callable[..., Any]
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
-    tensors: tuple[tuple[int, int], ...]
-    result: int
+    tensors: tuple[tuple[int, Place], ...]
+    results: Place
     ends: tuple[int, ...] = ()
 
     @property
     def places(self) -> set[int]:
         """The places of its tensors."""
-        return {self.result, *(place for _, place in self.tensors)}
+        return {one for place in (self.results, *(place for _, place in self.tensors)) for one in _each(place)}
 
     def take(self, values: list[Any]) -> None:
-        """Write the result into ``values``, and forget what is not used again."""
+        """Write the results into ``values``, and forget what is not used again."""
         arguments = list(self.arguments)
         for position, place in self.tensors:
-            arguments[position] = values[place]
-        values[self.result] = self.function(*arguments, **self.keywords)
+            arguments[position] = values[place] if isinstance(place, int) else [values[one] for one in place]
+        found = self.function(*arguments, **self.keywords)
+        if isinstance(self.results, int):
+            values[self.results] = found
+        else:
+            for place, x in zip(self.results, found, strict=True):
+                values[place] = x
         for place in self.ends:
             values[place] = None
 
@@ -84,51 +94,70 @@ def record(linearize: Linearize, inputs: Tensors, along: Tensors) -> Tape | None
     rest = _needed([op for op in made.operations if op not in first], found[1])
     later = {place for op in rest for place in op.places}
     pairs = [(_ended(first, {*later, *found[0], *found[1]}), found[0]), (_ended(rest, found[1]), found[1])]
-    results = {op.result for op in made.operations}
+    results = {place for op in made.operations for place in _each(op.results)}
     constants = [None if place in results else x for place, x in enumerate(made.values)]
     return Tape([None if i < len(inputs) else x for i, x in enumerate(constants)], len(inputs), *pairs)
 
 
-class _Recorder(TorchDispatchMode):
-    """Records operations; not ``complete`` if one of them has several results, draws numbers or changes its arguments."""
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records operations; not ``complete`` if one draws numbers, changes its arguments or returns no tensors."""
 
     def __init__(self, inputs: Tensors) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.values, self.operations, self.complete = list(inputs), list[Operation](), True
+        self._aliases: list[Tensor] = []  # kept, so that no other tensor gets their ids
         self._places = {id(x): place for place, x in enumerate(inputs)}
 
     def place(self, x: Tensor) -> int:
         """Return the place of a tensor; one that is neither an input nor a result is a constant."""
         if id(x) not in self._places:
             self._places[id(x)] = len(self.values)
-            self.values.append(x)  # kept, so that no other tensor gets its id
+            self.values.append(x)
         return self._places[id(x)]
+
+    def places(self, x: Any) -> Place:
+        """Return the place of a tensor, or the places of a list of tensors."""
+        return self.place(x) if isinstance(x, Tensor) else tuple(map(self.place, x))
 
     def __torch_dispatch__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
-        result, tensors = function(*args, **keywords), [i for i, x in enumerate(args) if isinstance(x, Tensor)]
-        if not _repeatable(function, args, keywords, result):
+        result, tensors = function(*args, **keywords), [i for i, x in enumerate(args) if _of_tensors(x)]
+        if function is torch.ops.aten.detach.default:
+            self._places[id(result)] = self.place(args[0])
+            self._aliases.append(result)
+        elif not _repeatable(function, args, keywords) or not _of_tensors(result):
             self.complete = False
         elif tensors:
             arguments = tuple(None if i in tensors else x for i, x in enumerate(args))
-            places = tuple((i, self.place(args[i])) for i in tensors)
-            self.operations.append(Operation(function, arguments, keywords, places, self.place(result)))
+            places = tuple((i, self.places(args[i])) for i in tensors)
+            self.operations.append(Operation(function, arguments, keywords, places, self.places(result)))
         return result
 
 
-def _repeatable(function: Any, args: Iterable[Any], keywords: dict[str, Any], result: Any) -> bool:
-    """Return whether an operation depends on its arguments alone, and all its tensors are arguments of its own."""
-    inside = [x for part in (*args, *keywords.values()) if isinstance(part, list | tuple) for x in part]
-    hidden = any(isinstance(x, Tensor) for x in (*inside, *keywords.values()))
+def _each(place: Place) -> tuple[int, ...]:
+    return (place,) if isinstance(place, int) else place
+
+
+def _of_tensors(x: Any) -> bool:
+    """Return whether x is a tensor or a list of tensors."""
+    return isinstance(x, Tensor) or (
+        isinstance(x, list | tuple) and len(x) > 0 and all(isinstance(y, Tensor) for y in x)
+    )
+
+
+def _repeatable(function: Any, args: Iterable[Any], keywords: dict[str, Any]) -> bool:
+    """Return whether an operation depends on its arguments alone, and where its tensors are is known."""
+    lists = [part for part in (*args, *keywords.values()) if isinstance(part, list | tuple) and not _of_tensors(part)]
+    hidden = any(isinstance(x, Tensor) for part in (*lists, keywords.values()) for x in part)
     drawn = torch.Tag.nondeterministic_seeded in function.tags
-    return isinstance(result, Tensor) and not (hidden or drawn or function._schema.is_mutable)
+    return not (hidden or drawn or function._schema.is_mutable or any(map(_of_tensors, keywords.values())))
 
 
 def _needed(operations: Sequence[Operation], results: Iterable[int]) -> list[Operation]:
     """Return the operations on which the results depend."""
     wanted, kept = set(results), list[Operation]()
     for op in reversed(operations):
-        if op.result in wanted:
+        if wanted.intersection(_each(op.results)):
             wanted |= op.places
             kept.append(op)
     return kept[::-1]
