@@ -99,10 +99,10 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
 
 
 def _padded(run: RunConfig, n_runs: int, device: str) -> int:
-    """Return how many lanes a block of so many runs has: those of a full one, on a landscape a power of two."""
+    """Return how many lanes a block of so many runs has: those of a full one, on a landscape a multiple of LEAST."""
     if not isinstance(run.network, Landscape):
         return lanes(run, device)
-    return min(lanes(run, device), max(LEAST, 1 << (n_runs - 1).bit_length()))
+    return min(lanes(run, device), -(-n_runs // LEAST) * LEAST)
 
 
 def block_key(run: RunConfig) -> Hashable:

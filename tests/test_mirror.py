@@ -32,6 +32,7 @@ WITHOUT = {
     "bench.curvature": SECTIONS,
     "bench.figures": SECTIONS,
     "bench.machine": SECTIONS,
+    "bench.plain_sde": "beside sde/ and closed forms: tests/bench/test_sde.py",
     "cli.measuring": "the command: tests/bench/test_bench.py",
     "cli.reading": COMMANDS,
     "cli.running": COMMANDS,

@@ -14,6 +14,7 @@ from featlearn.bench.compare import compare
 from featlearn.bench.curvature import curvature
 from featlearn.bench.machine import machine
 from featlearn.bench.micro_batches import by_shards
+from featlearn.bench.sde import sde_paths
 from featlearn.bench.setting import Setting
 from featlearn.bench.sizes import by_block, by_dim, by_n_filters, by_n_samples, memory, million
 
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[Setting], Any]] = {
     "memory": memory,
     "million": million,
     "n_shards": by_shards,
+    "sde": sde_paths,
 }
 
 

@@ -12,7 +12,7 @@ class Setting:
     """Sizes to measure at; one is varied, the others stay at d = 20000, n = 20, m = 10 and a full block.
 
     repeats: rounds of a measurement. n_steps: training steps of a network. against: dimensions at which the explicit
-    loop is measured too. million: networks of the large sweep.
+    loop is measured too. million: networks of the large sweep. paths: of an SDE.
     """
 
     device: str = "cpu"
@@ -24,6 +24,7 @@ class Setting:
     n_filters: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
     blocks: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     million: int = 10_240
+    paths: int = 10_000
 
     @classmethod
     def on(cls, device: str, *, quick: bool = False) -> Setting:
@@ -36,4 +37,4 @@ class Setting:
     def shortened(self) -> Setting:
         """Return a setting with few sizes and two rounds."""
         few = replace(self, repeats=2, against=(1000,), dims=(10**3, 10**12), n_samples=(10, 20), n_filters=(5, 10))
-        return replace(few, blocks=self.blocks[1::2], million=self.million // 20)
+        return replace(few, blocks=self.blocks[1::2], million=self.million // 20, paths=self.paths // 5)

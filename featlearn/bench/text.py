@@ -141,6 +141,16 @@ def _shards(rows: list[dict[str, Any]]) -> str:
     return _titled("mSAM against SAM on the same batches", head, cells)
 
 
+def _sde(rows: list[dict[str, Any]]) -> str:
+    keys = ("numpy_over_ours", "loop_over_ours", "torchsde_over_ours", "over_first")
+    cells = [
+        [row["problem"], str(row["paths"]), _time(row["seconds"]), *(_maybe(row.get(key)) for key in keys)]
+        for row in rows
+    ]
+    head = ["SDE", "paths", "a path and substep", "numpy / this", "a path alone / this", "torchsde / this", "/ first d"]
+    return _titled("Paths of SDEs, with their set-up, beside Euler-Maruyama by hand and by torchsde", head, cells)
+
+
 WRITERS: dict[str, Callable[[Any], str]] = {
     "compare": _compare,
     "limit": _limit,
@@ -149,6 +159,7 @@ WRITERS: dict[str, Callable[[Any], str]] = {
     "memory": _memory,
     "million": _million,
     "n_shards": _shards,
+    "sde": _sde,
 }
 
 
@@ -168,6 +179,11 @@ def table(head: list[str], cells: Cells) -> str:
 
 def _ratio(x: dict[str, float], form: str) -> str:
     return f"{x['median']:{form}} [{x['min']:{form}}, {x['max']:{form}}]"
+
+
+def _maybe(x: dict[str, float] | str | None) -> str:
+    """Return a ratio, or the word that stands for it."""
+    return _ratio(x, ".2f") if isinstance(x, dict) else x or ""
 
 
 def _time(x: dict[str, float]) -> str:

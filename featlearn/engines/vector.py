@@ -59,9 +59,9 @@ class Vector:
         return self.__rmul__(-1.0)
 
     def _plus(self, sign: int, other: Vector) -> Vector:
-        one = self.parts[0].new_ones(())
-        factor = one if other.factor is None else other.factor
-        pairs = zip(self.leaves, other.parts, strict=True)
+        pairs, factor = zip(self.leaves, other.parts, strict=True), other.factor
+        if factor is None:
+            return Vector(tuple(torch.add(u, v, alpha=sign) for u, v in pairs))
         return Vector(tuple(torch.addcmul(u, spread(factor, u), v, value=sign) for u, v in pairs))
 
     def where(self, keep: Tensor, other: Vector) -> Vector:

@@ -47,7 +47,7 @@ def draw(dynamics: Dynamics, loss: Loss, t: int, integrator: Any) -> Iterator[Su
     if not m:
         yield from ((system, None, None) for system in systems)
         return
-    dw = lanes_inside(_increments(loss, systems[0], k, m, t) / math.sqrt(k))
+    dw = _increments(loss, systems[0], k, m, t) / math.sqrt(k)
     count = integrator.n_uniforms(m)
     more = uniforms(loss.engine.seeds, "sde signs", k * count, t).reshape(-1, k, count) if count else None
     for j, system in enumerate(systems):
@@ -57,10 +57,10 @@ def draw(dynamics: Dynamics, loss: Loss, t: int, integrator: Any) -> Iterator[Su
 def _increments(loss: Loss, system: System, k: int, m: int, t: int) -> Tensor:
     """Return k standard normal vectors, [b, k, m]."""
     seeds = loss.engine.seeds
-    x = normals(seeds, "sde increments", k * m, t).reshape(-1, k, m)
+    x = lanes_inside(normals(seeds, "sde increments", k * m, t).reshape(-1, k, m))
     if isinstance(system, Gaussian):
         z = torch.cat([leaf.flatten(1) for leaf in loss.injected.leaves], 1)
-        x = x + (z / math.sqrt(k) - x.mean(1))[:, None]
+        x = x + (z / math.sqrt(k) - sum(x.unbind(1)) / k)[:, None]  # torch's mean is slow in this layout
     return x.to(loss.batch.device, loss.batch.dtype)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from featlearn.custom import Source
 from featlearn.runs import RunConfig
-from featlearn.simulation import block_key, lanes
+from featlearn.simulation import PATHS, block_key, lanes
 
 Block = list[RunConfig]
+LITTLE = 2048  # runs of a landscape whose calls take as long as those of fewer
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Plan:
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
         return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own), given)
 
-    def blocks(self, runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
-        """Yield the unfinished ones of ``runs``, in blocks."""
-        return blocks(compress(runs, self.todo), device)
+    def blocks(self, runs: Iterable[RunConfig], device: str, jobs: int = 1) -> Iterator[Block]:
+        """Yield the unfinished ones of ``runs``, in blocks of about equal size for so many jobs."""
+        return blocks(compress(runs, self.todo), device, share(int(self.todo.sum()), jobs))
 
 
 def _collect(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
@@ -74,16 +75,22 @@ def _collect(run: RunConfig, n: int, own: set[Source], given: dict[str, list[flo
     return run
 
 
-def blocks(runs: Iterable[RunConfig], device: str) -> Iterator[Block]:
+def share(n_runs: int, jobs: int) -> int:
+    """Return the size of the blocks that busy all jobs equally; not below LITTLE, where smaller blocks take as long."""
+    n_blocks = jobs * -(-n_runs // (jobs * PATHS))
+    return max(-(-n_runs // max(n_blocks, 1)), LITTLE)
+
+
+def blocks(runs: Iterable[RunConfig], device: str, most: int = PATHS) -> Iterator[Block]:
     """Group runs by ``block_key``; yield each block when it is full, and the incomplete ones at the end.
 
-    The size of a full block depends on the device.
+    The size of a full block depends on the device; it is at most ``most``.
     """
     waiting: dict[Hashable, Block] = {}
     for run in runs:
         key = block_key(run)
         block = waiting.setdefault(key, [])
         block.append(run)
-        if len(block) == lanes(run, device):
+        if len(block) == min(lanes(run, device), most):
             yield waiting.pop(key)
     yield from waiting.values()

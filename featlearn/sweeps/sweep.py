@@ -68,7 +68,7 @@ def sweep(
     footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
     reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
     report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
-    tables = results(plan.blocks(config.runs(), device), jobs, device)
+    tables = results(plan.blocks(config.runs(), device, jobs), jobs, device)
     try:
         with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:
             _keep(tables, store, footer, report, show)

@@ -24,6 +24,7 @@ TINY = Setting(
     n_filters=(2, 3),
     blocks=(2, 4),
     million=1,
+    paths=3,
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeConfig
 from helpers import RULES, make_run
 
-from featlearn.sweeps.blocks import Plan, Shard, blocks
+from featlearn.sweeps.blocks import LITTLE, Plan, Shard, blocks, share
 
 
 def test_blocks_are_full_and_of_one_shape(monkeypatch):
@@ -16,6 +16,17 @@ def test_blocks_are_full_and_of_one_shape(monkeypatch):
     assert cut[0] == [(0, "SGD"), (1, "SGD"), (2, "SGD")]
     assert [len(block) for block in cut] == [3, 3, 1, 1]
     assert len({run for block in cut for run in block}) == 8
+
+
+@pytest.mark.parametrize(("n_runs", "jobs", "size"), [(10_000, 2, 5000), (20_000, 2, 5000), (9000, 1, 4500)])
+def test_jobs_get_blocks_of_equal_size(n_runs, jobs, size):
+    assert share(n_runs, jobs) == size
+    assert share(5, jobs) == share(0, jobs) == LITTLE
+
+
+def test_a_block_has_at_most_its_share():
+    runs = [make_run(seed=seed) for seed in range(5)]
+    assert [len(block) for block in blocks(runs, "cpu", 2)] == [2, 2, 1]
 
 
 def test_every_shard_is_disjoint_and_all_are_everything():

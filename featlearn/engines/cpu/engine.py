@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, cast
 
@@ -11,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from featlearn.engines.cpu import loops, shards
+from featlearn.engines.cpu import loops
 from featlearn.engines.cpu.coordinates import WideCoordinates
 from featlearn.engines.cpu.curvature import CPUGramCurvature
 from featlearn.engines.cpu.network import buffers_of, data_of, network_of
 from featlearn.engines.cpu.packed import PackedVector, pack
 from featlearn.engines.cpu.replay import Work, replay
+from featlearn.engines.cpu.shards import ShardEngine
 from featlearn.engines.problem import Problem
-from featlearn.engines.protocol import Vector
+from featlearn.engines.protocol import Loss, Vector
+from featlearn.engines.shards import Shards
 from featlearn.engines.span.curvature import GramCurvature
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.tape import Program
@@ -119,20 +122,13 @@ class CPUGramEngine(GramEngine):
         """Return the engine of micro-batches [b, s, n'], as b s lanes."""
         if not self._one_fixed_output:
             return super().part(samples)
-        return shards.ShardEngine(self, samples, self._data.gram, self._data.incidence.times)
+        return ShardEngine(self, samples, self._data, self._initial.layout)
 
-    def split(self, samples: Tensor, w: Vector) -> Vector:
-        """Return w by its alignments with the micro-batches' own patches."""
-        if not self._one_fixed_output:
-            return super().split(samples, w)
-        return shards.split(cast(PackedVector, w), self.problem.patches_of(samples)[0].flatten(0, 1))
-
-    def mean(self, samples: Tensor, u: Vector) -> Vector:
-        """Return the mean of directions: coefficients of a patch are summed over the micro-batches that show it."""
-        if not self._one_fixed_output:
-            return super().mean(samples, u)
-        patches = self.problem.patches_of(samples)[0].flatten(0, 1)
-        return shards.mean(cast(shards.ShardVector, u), patches, self._data.gram, self._initial.layout)
+    def shards(self, loss: Loss, size: int) -> Shards:
+        """Return the micro-batches of ``size`` samples that a mini-batch is cut into (see PatchEngine.shards)."""
+        made = super().shards(loss, size)
+        part: Any = made.loss.engine
+        return replace(made, split=part.split, mean=part.mean) if isinstance(part, ShardEngine) else made
 
     @cached_property
     def _coordinates(self) -> WideCoordinates:

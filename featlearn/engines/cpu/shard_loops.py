@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from featlearn.engines.cpu.network import Network
 from featlearn.engines.cpu.sums import combine, dot
 from featlearn.functions.compiled import loss_seconds, loss_slopes, seconds, slopes, values
-from featlearn.tiles import multiply
+from featlearn.tiles import multiply, without_reference_counts
 
 Array = NDArray[Any]
 
 
 class Parts(NamedTuple):
-    """The parts of H at a point: slope and bend [b s, N' F], second layer times act', and times act'' and the share of
-    the loss's slopes; bent [b s, n'], weight times l''. All are empty where they are not wanted; bend is empty where
-    act'' = 0.
+    """The parts of H at a point; empty where they are not wanted.
+
+    slope, bend [b s, N' F]: second layer times act', and times act'' and the share of the loss's slopes, empty where
+    act'' = 0. bent [b s, n']: weight times l''.
     """
 
     slope: Array
@@ -49,23 +50,24 @@ def split(rows: Array, patches: Array, f: int, out: Array) -> None:
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def mean(coef: Array, patches: Array, gram: Array, out: Array, squares: Array) -> None:
-    """Write the mean of directions over a run's micro-batches, packed, into ``out``, squared norms into ``squares``.
+def mean(coef: Array, factors: Array, patches: Array, gram: Array, out: Array, squares: Array) -> None:
+    """Write the mean of factors coef over a run's micro-batches, packed, into ``out``, its square into ``squares``.
 
     coef [b s, N', F]. gram [b, N, width]: G and columns of zeros.
     """
+    coef, patches, gram, out = without_reference_counts((coef, patches, gram, out))
     f, count = out.shape[1] // 2, len(coef) // len(out)
+    total = np.empty((gram.shape[2], coef.shape[2]), coef.dtype)
     for run in range(len(out)):
-        total = out[run, :f]
         total[:] = 0
         for lane in range(run * count, (run + 1) * count):
             for c in range(coef.shape[1]):
-                patch = patches[lane, c]
-                for r in range(f):
-                    total[r, patch] += coef[lane, c, r]
-        total /= count
-        multiply(total, gram[run], out[run, f : 2 * f])
-        squares[run] = dot(total.reshape(-1), out[run, f : 2 * f].reshape(-1))
+                add_to(total[patches[lane, c]], factors[lane], coef[lane, c])
+        for r in range(f):
+            for a in range(len(total)):
+                out[run, r, a] = total[a, r] / count
+        multiply(out[run, :f], gram[run], out[run, f : 2 * f])
+        squares[run] = dot(out[run, :f].reshape(-1), out[run, f : 2 * f].reshape(-1))
         out[run, 2 * f] = 0
 
 
@@ -90,7 +92,9 @@ def gradient(
     how often [s], G [b, N, width] of all patches, and the second layer [F]. Written are the gradient's coefficients,
     its alignments G' C and its square; see GramEngine.gradient for the formula. ``parts``: of H there, where wanted.
     """
-    patches, shown, times, gram, second = whole
+    start, part, coef, align, parts = without_reference_counts((start, part, coef, align, parts))
+    labels, batch, squares = without_reference_counts((labels, batch, squares))
+    patches, shown, times, gram, second = without_reference_counts(whole)
     n_lanes, n_patches, width = start.shape
     count, dtype = n_lanes // len(gram), start.dtype
     z, active, share = (
@@ -109,7 +113,6 @@ def gradient(
             sums[c] = dot(active[c * width : (c + 1) * width], second)
         gather(sums, shown[lane], times, outputs[0])
         if parts.slope.size:
-            slopes(network.activation, layer, z, parts.slope[lane])
             loss_seconds(network.loss, outputs, labels[lane], parts.bent[lane])
             parts.bent[lane] *= batch[lane]
         loss_slopes(network.loss, outputs, labels[lane], batch[lane], outputs)
@@ -117,7 +120,9 @@ def gradient(
         for c in range(n_patches):
             for r in range(width):
                 share[c * width + r] = sums[c] * second[r]
-        slopes(network.activation, share, z, coef[lane].reshape(-1))
+        for wanted in range(1 + (parts.slope.size > 0)):  # one call, which is compiled once
+            factor, out = (layer, parts.slope[lane]) if wanted else (share, coef[lane].reshape(-1))
+            slopes(network.activation, factor, z, out)
         if parts.bend.size:
             seconds(network.activation, share, z, parts.bend[lane])
         own_block(gram[lane // count], patches[lane], block)
@@ -126,28 +131,19 @@ def gradient(
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def hessian(
-    parts: Parts,
-    along: Array,
-    factors: Array,
-    whole: tuple[Array, Array, Array, Array, Array],
-    coef: Array,
-    align: Array,
-) -> None:
-    """Write H v of every micro-batch for v = factor along [b s, N', F], from the parts of H that ``gradient`` writes.
+def hessian(parts: Parts, along: Array, factors: Array, shown: Array, times: Array, coef: Array) -> None:
+    """Write the coefficients of H v of every micro-batch, v with the alignments factor along [b s, N', F].
 
     See span/directional.py for the formula.
     """
-    patches, shown, times, gram, _ = whole
-    (n_lanes, n_patches, width), dtype = along.shape, along.dtype
-    slope, bend, bent = parts
-    count, curved = n_lanes // len(gram), bend.size > 0
-    sums, block = np.empty(n_patches, dtype), np.empty((n_patches, n_patches), dtype)
-    changed = np.empty(bent.shape[1], dtype)
+    along, coef, shown, (slope, bend, bent) = without_reference_counts((along, coef, shown, parts))
+    n_lanes, n_patches, width = along.shape
+    sums, changed = np.empty(n_patches, along.dtype), np.empty(bent.shape[1], along.dtype)
     for lane in range(n_lanes):
         v, out, factor = along[lane].reshape(-1), coef[lane].reshape(-1), factors[lane]
         for c in range(n_patches):
-            sums[c] = factor * dot(slope[lane, c * width : (c + 1) * width], v[c * width : (c + 1) * width])
+            row = slice(c * width, (c + 1) * width)
+            sums[c] = factor * dot(slope[lane, row], v[row])
         gather(sums, shown[lane], times, changed)
         for i in range(len(changed)):
             changed[i] *= bent[lane, i]
@@ -155,9 +151,17 @@ def hessian(
         for c in range(n_patches):
             for a in range(c * width, (c + 1) * width):
                 out[a] = slope[lane, a] * sums[c]
-        if curved:
+        if bend.size:
             for a in range(len(out)):
                 out[a] += bend[lane, a] * (factor * v[a])
+
+
+@njit(cache=True, error_model="numpy")
+def products(coef: Array, patches: Array, gram: Array, align: Array) -> None:
+    """Write the alignments G' C of every micro-batch, [b s, N', F]."""
+    coef, patches, gram, align = without_reference_counts((coef, patches, gram, align))
+    count, block = len(coef) // len(gram), np.empty((coef.shape[1], coef.shape[1]), coef.dtype)
+    for lane in range(len(coef)):
         own_block(gram[lane // count], patches[lane], block)
         multiply(block, coef[lane], align[lane])
 
@@ -168,6 +172,13 @@ def own_block(gram: Array, patches: Array, out: Array) -> None:
     for i in range(len(out)):
         for j in range(len(out)):
             out[i, j] = gram[patches[i], patches[j]]
+
+
+@njit(error_model="numpy", fastmath={"contract"})
+def add_to(total: Array, factor: float, x: Array) -> None:
+    """Add factor x to ``total``."""
+    for i in range(len(total)):
+        total[i] += factor * x[i]
 
 
 @njit(error_model="numpy", fastmath={"contract"})

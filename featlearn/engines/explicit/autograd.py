@@ -37,7 +37,7 @@ class AutogradEngine(ABC):
     def inner(self, u: Vector, v: Vector) -> Tensor:
         """Return the sum over all coordinates of u v, [b]."""
         products = [(a * b).flatten(1).sum(1) for a, b in zip(u.leaves, v.leaves, strict=True)]
-        return torch.stack(products).sum(0)
+        return products[0] if len(products) == 1 else torch.stack(products).sum(0)
 
     def isotropic(self, name: str, t: int) -> tuple[Vector, Tensor]:
         """Return a direction of standard normals, the draw ``name`` of step t, and the square of its norm, [b]."""
@@ -47,16 +47,15 @@ class AutogradEngine(ABC):
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss_i at w."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * self.losses(Vector(leaves), labels)).sum()
-        return Vector(torch.autograd.grad(total, leaves))
+        return Vector(torch.autograd.grad(self.losses(Vector(leaves), labels), leaves, batch))
 
     def linearize(
         self, w: Vector, batch: Tensor, labels: Tensor | None = None
     ) -> tuple[Vector, Callable[[Vector], Vector]]:
         """Return the gradient of sum_i batch_i loss_i at w, and the function v -> H v, from one pass forward."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        total = (batch * self.losses(Vector(leaves), labels)).sum()
-        gradients = torch.autograd.grad(total, leaves, create_graph=True, materialize_grads=True)
+        losses = self.losses(Vector(leaves), labels)
+        gradients = torch.autograd.grad(losses, leaves, batch, create_graph=True, materialize_grads=True)
 
         def hvp(v: Vector) -> Vector:
             bent = [i for i, g in enumerate(gradients) if g.requires_grad]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from featlearn.engines.explicit.autograd import AutogradEngine, lanes_inside
+from featlearn.engines.explicit.taped import Tape, record
 from featlearn.engines.protocol import Loss, Vector, View, batch_weights
 from featlearn.engines.shards import Shards, averaged, cut, repeated, whole
 from featlearn.functions.losses import mistakes
@@ -48,6 +49,7 @@ class LandscapeEngine(AutogradEngine):
         self.labels = torch.ones(len(runs), datas[0].n_samples, dtype=dtype, device=device)
         self._losses = torch.func.vmap(models[0].losses)
         self._margins = torch.func.vmap(models[0].margins)
+        self._tapes: dict[Any, Tape | None] = {}
 
     def losses(self, w: Vector, labels: Tensor | None = None) -> Tensor:
         """Return the landscape's loss of every sample, [b, n]; n = 1 for a function of the parameters alone.
@@ -58,6 +60,28 @@ class LandscapeEngine(AutogradEngine):
             raise ValueError("a landscape has no labels to replace")
         losses: Tensor = self._losses(w.leaves, self._given)
         return losses.reshape(self.labels.shape)
+
+    def linearize(
+        self, w: Vector, batch: Tensor, labels: Tensor | None = None
+    ) -> tuple[Vector, Callable[[Vector], Vector]]:
+        """Return the gradient of sum_i batch_i loss_i at w, and the function v -> H v, from a tape on a CPU."""
+        inputs = *w.leaves, *self._given, batch
+        key = tuple((x.shape, x.stride(), x.dtype) for x in inputs)
+        if key not in self._tapes and not batch.is_cuda:
+            self._tapes[key] = self._recorded(w, batch)
+        tape = self._tapes.get(key)
+        if tape is None or labels is not None:
+            return super().linearize(w, batch, labels)
+        gradient, product = tape(inputs)
+        return Vector(tuple(gradient)), lambda v: Vector(tuple(product(v.leaves)))
+
+    def _recorded(self, w: Vector, batch: Tensor) -> Tape | None:
+        def linearize() -> tuple[Sequence[Tensor], Callable[[Sequence[Tensor]], Sequence[Tensor]]]:
+            g, hvp = super(LandscapeEngine, self).linearize(Vector(leaves), batch)
+            return g.leaves, lambda v: hvp(Vector(tuple(v))).leaves
+
+        leaves = w.leaves
+        return record(linearize, (*leaves, *self._given, batch), tuple(torch.empty_like(leaf) for leaf in leaves))
 
     def double(self) -> LandscapeEngine:
         """Return the engine with its draws in float64."""

@@ -44,20 +44,9 @@ def steps(loss, w, shards):
     further = at + length * shards.loss.unit(g)
     h = shards.loss.gradient(further)
     mixed = 0.5 * (h - g) + h
-    bent = shards.loss.hvp(further, h), shards.loss.hvp(at, 0.5 * g), shards.loss.hvp(at, mixed)
-    vectors = [
-        at,
-        g,
-        further,
-        h,
-        *bent,
-        shards.mean(bent[0]),
-        mixed,
-        mixed - 2.0 * h,
-        h.where(length > 0.5, g),
-        shards.mean(h),
-        shards.mean(mixed),
-    ]
+    vectors = [at, g, further, h, mixed, mixed - 2.0 * h, h.where(length > 0.5, g), shards.mean(h), shards.mean(mixed)]
+    bent = [shards.loss.hvp(further, h), shards.loss.hvp(at, 0.5 * g), shards.loss.hvp(at, mixed)]
+    vectors += [*bent, shards.mean(bent[0]), shards.mean(length * (g + 0.1 * bent[1]))]
     yield from (leaf for vector in vectors for leaf in vector.leaves)
     yield from (shards.loss.inner(g, g), shards.loss.inner(g, h), shards.loss.inner(0.5 * g, 0.5 * g))
     yield shards.loss.inner(shards.loss.unit(mixed), g)
