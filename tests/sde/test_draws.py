@@ -103,12 +103,18 @@ def test_mini_batches_have_the_law_of_the_rule(replacement):
         assert all(row.unique().numel() == 4 for row in samples[:50].reshape(200, 4))
 
 
-def test_every_substep_has_its_own_draws():
-    systems, _, _ = drawn(limit(SAM(rho=0.1, base=PLAIN), substeps=3), mini_batch(count=1))
-    assert len({tuple(system.samples[0].tolist()) for system in systems}) == 3
-    sampled, _, _ = drawn(limit(SAM(rho=0.1, base=PLAIN), substeps=3, expansion="exact"), noisy(1))
-    assert all(type(system) is SampledGaussian for system in sampled)
-    assert len({float(x) for system in sampled for x in system.draws.flatten()}) == 3 * 2 * 3
+def test_every_substep_of_every_step_has_its_own_draws():
+    batches, noises, signs = set(), set(), set()
+    for t in (0, 1):
+        systems, _, uniforms = drawn(
+            limit(SAM(rho=0.1, base=PLAIN), substeps=3, integrator="strang"), mini_batch(count=1), t
+        )
+        batches |= {tuple(system.samples[0].tolist()) for system in systems}
+        signs |= {float(x) for substep in uniforms for x in substep.flatten()}
+        systems, _, _ = drawn(limit(SAM(rho=0.1, base=PLAIN), substeps=3, expansion="exact"), noisy(1), t)
+        assert all(type(system) is SampledGaussian for system in systems)
+        noises |= {float(x) for system in systems for x in system.draws.flatten()}
+    assert (len(batches), len(signs), len(noises)) == (6, 2 * 3 * 4, 2 * 3 * 2 * 3)
 
 
 def test_one_mini_batch_in_a_set_where_two_do_not_fit():
