@@ -47,13 +47,13 @@ QUICK = SEEDS < 1024  # the test of this notebook takes fewer paths and steps
 STORE = Path(os.environ.get("FEATLEARN_RESULTS", ROOT / "results")) / f"sde_regularization_{SEEDS}"
 FIGURES = STORE if QUICK else ROOT / "analysis" / "figures"
 RULE, DYNAMICS, LR, RHO = "optimizer.name", "optimizer.dynamics", "optimizer.lr", "optimizer.rho"
-INTEGRATOR, SUBSTEPS = "optimizer.integrator", "optimizer.substeps"
+INTEGRATOR, SUBSTEPS, COVARIANCE = "optimizer.integrator", "optimizer.substeps", "optimizer.covariance"
 SDE = {"optimizer.dynamics": "sde"}
 
 
 def swept(store, config, burn, paths=SEEDS, **settings):
     """Run a config with other keys; return the rows of runs that did not diverge, after ``burn`` steps."""
-    short = {"train.n_steps": min(4, settings.get("train.n_steps", 4)), "record.every": 1} if QUICK else {}
+    short = {"train.n_steps": min(2, settings.get("train.n_steps", 2)), "record.every": 1} if QUICK else {}
     settings = settings | short | {"sweep.seed": {"range": [0, min(paths, SEEDS) if QUICK else paths]}}
     fl.sweep(
         fl.load_config(ROOT / "configs" / f"regularization_{config}.yaml", set=settings),
@@ -146,19 +146,13 @@ sdes[[INTEGRATOR, SUBSTEPS, LR, "eigenvalue", "product", "mean", "ratio_law", "h
 # %%
 one = {"network.spectrum": [4.0], "record.trackers": ["loss"], "sweep.optimizer.name": ["usam"]}
 one |= {"sweep.optimizer.lr": [0.02], "sweep.optimizer.rho": [0.3], "train.n_steps": 180, "record.every": 2}
-both = {"optimizer.integrator": "strang", "optimizer.substeps": 1}
-both |= {"sweep.optimizer.covariance": ["complete", "truncated"]}
-parts = [
-    swept("truncated", "quadratic", 20, 2560, **one, **SDE, **both),
-    swept("truncated_rule", "quadratic", 20, 2560, **one),
-]
-cut = pd.concat(
-    [measured(p, [DYNAMICS, "optimizer.covariance"], p["train_loss"] / 2) for p in parts], ignore_index=True
-)
+three = {DYNAMICS: ["sde", "sde", "rule"], "optimizer.covariance": ["complete", "truncated", "complete"]}
+one |= {INTEGRATOR: "strang", SUBSTEPS: 1, "sweep.zip": three}
+part = swept("truncated", "quadratic", 20, 2560, **one)
+cut = measured(part.fillna({COVARIANCE: "-"}), [DYNAMICS, COVARIANCE], part["train_loss"] / 2)
 setting, theta = (0.02, 0.3, 4.0, 1.0), 0.02 * 4 * 2.2
-cut["mean"], cut["half"] = (
-    np.where(cut[DYNAMICS] == "sde", cut[key] * np.tanh(theta) / theta, cut[key]) for key in ("mean", "half")
-)  # without the bias of the integrator
+bias = np.where(cut[DYNAMICS] == "sde", theta / np.tanh(theta), 1)
+cut = cut.assign(mean=cut["mean"] / bias, half=cut["half"] / bias)
 cut = against(cut, float(stationary.usam_variance(*setting)), "complete")
 cut = against(cut, float(stationary.usam_truncated_variance(*setting)), "truncated")
 cut.drop(columns=["complete", "truncated"]).round(4)
@@ -198,11 +192,8 @@ BOTH_SIGNS = np.array([-4.0, -2.0, -1.0, 0.5, 1.0, 2.0, 4.0, 8.0])
 near = {"network.spectrum": BOTH_SIGNS.tolist(), "record.trackers": ["loss", {"name": "position", "n_coordinates": 8}]}
 near |= {"train.n_steps": 16, "record.every": 1, "sweep.optimizer.lr": [0.001], "sweep.optimizer.rho": [0.2]}
 near |= {"sweep.optimizer.name": ["usam"]}
-KINDS = {
-    "rule": {},
-    "complete": SDE,
-    "truncated": {**SDE, "optimizer.covariance": "truncated", "optimizer.substeps": 1},
-}
+three = {DYNAMICS: ["rule", "sde", "sde"], COVARIANCE: ["complete", "complete", "truncated"], SUBSTEPS: [1, 8, 1]}
+KINDS = "rule", "complete", "truncated"
 
 
 def step_variance(rows):
@@ -213,10 +204,9 @@ def step_variance(rows):
     return pd.DataFrame({"mean": runs.mean().to_numpy(), "half": 1.96 * runs.sem().to_numpy()})
 
 
-steps = {
-    name: step_variance(swept(f"step_{name}", "quadratic", -1, paths=4096 if name == "rule" else 2048, **near, **more))
-    for name, more in KINDS.items()
-}
+near_rows = swept("steps", "quadratic", -1, 3072, **near, **{"sweep.zip": three})
+covariance = near_rows[COVARIANCE].where(near_rows[DYNAMICS] == "sde", "rule")
+steps = {name: step_variance(near_rows[covariance == name]) for name in KINDS}
 scaled = 0.2 * BOTH_SIGNS
 noise = pd.DataFrame({"rho lambda": scaled, "(1 + x)^2": (1 + scaled) ** 2, "1 + 2 x": 1 + 2 * scaled})
 for name, table in steps.items():
@@ -357,13 +347,11 @@ def ring(d):
     """Quantiles of |x| over records and paths, for rule and SDE, with an interval from the medians of the paths."""
     settings = isotropic(d) | {"sweep.optimizer.name": ["dnsam"], "sweep.optimizer.rho": RINGS}
     settings |= {"sweep.optimizer.lr": [0.02], "network.init_std": 0.1, "train.n_steps": 500, "record.every": 25}
-    kinds = [{}, {**SDE, SUBSTEPS: 4}, {**SDE, SUBSTEPS: 16, "train.n_steps": 300}][: 3 if d == 1 else 2]
-    parts = [
-        swept(f"ring_{d}_{i}", "quadratic", 200, RING_PATHS.get(d, 1), **settings | k) for i, k in enumerate(kinds)
-    ]
+    kinds = {DYNAMICS: ["rule", "sde", "sde"], SUBSTEPS: [1, 4, 16]}
+    kinds = {key: values[: 3 if d == 1 else 2] for key, values in kinds.items()}
+    rows = swept(f"ring_{d}", "quadratic", 200, RING_PATHS.get(d, 1), **settings, **{"sweep.zip": kinds})
     table = []
-    groups = pd.concat(parts).assign(k=lambda rows: rows.get(SUBSTEPS, pd.Series(1, rows.index)).fillna(1))
-    for (dynamics, k, rho), part in groups.groupby([DYNAMICS, "k", RHO]):
+    for (dynamics, k, rho), part in rows.fillna({SUBSTEPS: 1}).groupby([DYNAMICS, SUBSTEPS, RHO]):
         r = np.sqrt(2 * part["train_loss"])
         paths = r.groupby(part["run_id"]).median()
         low, high = paths.quantile([max(0.5 - 0.98 / len(paths) ** 0.5, 0), min(0.5 + 0.98 / len(paths) ** 0.5, 1)])
@@ -480,9 +468,9 @@ def valley_law(kind, rule, rhos, lr):
     return np.array([flat_share(*kind(rule, rho, s), lr) for rho in rhos])
 
 
-def occupied(name, rules, lr, **settings):
+def occupied(name, lr, **settings):
     """Measure the share of the flat side, one row per rule and radius."""
-    size = {"train.gradient_noise": float(np.sqrt(0.16 / lr)), "optimizer.lr": lr, "sweep.optimizer.name": list(rules)}
+    size = {"train.gradient_noise": float(np.sqrt(0.16 / lr)), "optimizer.lr": lr}
     time = {"train.n_steps": int(80 / lr), "record.every": int(5 / lr)}
     rows = swept(name, "valleys", 39.9 / lr, **size | time | settings)
     cells = measured(rows, [RULE, DYNAMICS, RHO, "network.x"], (rows["x0"] > TOP).astype(float))
@@ -499,16 +487,27 @@ def occupied(name, rules, lr, **settings):
 
 
 VALLEYS = {"sam": [0.0, 0.05, 0.1, 0.2, 0.4], "usam": [0.02, 0.05, 0.08], "n_usam": [0.05, 0.1, 0.2]}
-shares = [occupied(f"valley_{rule}", [rule], 0.05, **{"sweep.optimizer.rho": rhos}) for rule, rhos in VALLEYS.items()]
-shares.append(occupied("valley_large", ["sam"], 0.2, **{"sweep.optimizer.rho": [0.0, 0.05, 0.1]}))
+
+
+def pairs(cells):
+    """The axes of the cells (rule, radius)."""
+    rules, radii = zip(*cells, strict=True)
+    axes = {"sweep.zip": {RULE: list(rules), RHO: list(radii)}}
+    return axes | {"sweep.optimizer.rho": None}
+
+
+every = pairs([(rule, rho) for rule, radii in VALLEYS.items() for rho in radii])
+shares = [occupied("valley", 0.05, **every)]
+shares.append(occupied("valley_0.2", 0.2, **pairs([("sam", 0.0), ("sam", 0.05), ("sam", 0.1), ("n_usam", 0.2)])))
 for lr in () if QUICK else (0.1, 0.025):
-    shares.append(occupied(f"valley_{lr}", ["n_usam"], lr, paths=SEEDS // 2, **{"sweep.optimizer.rho": [0.0, 0.2]}))
+    shares.append(occupied(f"valley_{lr}", lr, paths=SEEDS // 2, **pairs([("n_usam", 0.0), ("n_usam", 0.2)])))
 shares = pd.concat(shares, ignore_index=True)
 shares.round(4)
 
 # %%
-radii = {"sweep.optimizer.rho": [0.05, 0.1], "train.n_steps": 400, "record.every": 25}
-valley_sde = occupied("valley_sde", VALLEYS, 0.2, paths=SEEDS // 2, **SDE, **{SUBSTEPS: 8}, **radii)
+cells = pairs([(rule, rho) for rule in VALLEYS for rho in (0.05, 0.1)])
+time = {"train.n_steps": 400, "record.every": 25}
+valley_sde = occupied("valley_sde", 0.2, paths=SEEDS // 2, **SDE, **{SUBSTEPS: 8}, **cells | time)
 valley_sde.round(4)
 
 # %% [markdown]
@@ -517,10 +516,8 @@ valley_sde.round(4)
 # %%
 quiet = {"train.gradient_noise": 0.0, "sweep.network.x": np.linspace(-1.2, 1.2, 5 if QUICK else 41).tolist()}
 quiet |= {"sweep.optimizer.rho": [0.0, 0.05, 0.1, 0.2], "record.every": 1000, "train.n_steps": 1000}
-quiet |= {"optimizer.name": "usam", "sweep.optimizer.lr": [0.05, 0.4]}
-flow = {"optimizer.dynamics": "flow", "sweep.optimizer.lr": [0.05], "train.n_steps": 1000}
-ends = [swept("quiet_rule", "valleys", 0, 1, **quiet), swept("quiet_flow", "valleys", 0, 1, **quiet | flow)]
-ends = pd.concat([part.drop_duplicates("run_id", keep="last") for part in ends])
+quiet |= {"optimizer.name": "usam", "sweep.zip": {LR: [0.05, 0.4, 0.05], DYNAMICS: ["rule", "rule", "flow"]}}
+ends = swept("quiet", "valleys", 0, 1, **quiet).drop_duplicates("run_id", keep="last")
 ends = ends.assign(flat=ends["x0"] > TOP, at_rest=ends["train_loss"] < 1e-3)
 ends.groupby([DYNAMICS, LR, RHO])[["flat", "at_rest"]].mean().round(3)
 
@@ -530,23 +527,13 @@ with paper():
     figure, axes = plt.subplots(1, 3, figsize=(6.9, 2.65), layout="constrained", sharey=True)
     for ax, (rule, title) in zip(axes, NAMES.items(), strict=True):
         grid = np.linspace(0, 1.05 * max(VALLEYS[rule]), 9 if QUICK else 25)
-        for lr, fill, colour in ((0.05, True, 0), (0.2, False, 3)):
-            part = shares[(shares["lr"] == lr) & shares[RULE].isin([rule, "sam" if lr == 0.05 else rule])]
-            part = part[(part[RULE] == rule) | (part[RHO] == 0)]
-            if lr == 0.05:
-                ax.plot(grid, valley_law(first_order, rule, grid, lr), color="0.15", lw=1, label="SDE, first order")
-                ax.plot(
-                    grid,
-                    valley_law(exact_in_rho, rule, grid, lr),
-                    color="0.15",
-                    lw=1,
-                    ls="--",
-                    label=r"exact in $\rho$",
-                )
-            if len(part):
-                style = {"fmt": "o" if fill else "s", "mfc": PALETTE[colour] if fill else "none", "ms": 4, "lw": 0.8}
-                label = rf"rule, $\eta$ = {lr:g}"
-                ax.errorbar(part[RHO], part["share"], part["half"], color=PALETTE[colour], label=label, **style)
+        for kind, dash, label in ((first_order, "-", "SDE, first order"), (exact_in_rho, "--", r"exact in $\rho$")):
+            ax.plot(grid, valley_law(kind, rule, grid, 0.05), color="0.15", lw=1, ls=dash, label=label)
+        for lr, mark, colour in ((0.05, "o", 0), (0.2, "s", 3)):
+            part = shares[(shares["lr"] == lr) & ((shares[RULE] == rule) | (shares[RHO] == 0))]
+            style = {"fmt": mark, "mfc": PALETTE[colour] if mark == "o" else "none", "ms": 4, "lw": 0.8}
+            label = rf"rule, $\eta$ = {lr:g}"
+            ax.errorbar(part[RHO], part["share"], part["half"], color=PALETTE[colour], label=label, **style)
         part = valley_sde[valley_sde[RULE] == rule]
         style = {"fmt": "^", "mfc": "none", "ms": 4.5, "lw": 0.8, "color": PALETTE[2], "label": "SDE, simulated"}
         ax.errorbar(part[RHO], part["share"], part["half"], **style)
