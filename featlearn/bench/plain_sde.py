@@ -1,8 +1,8 @@
 """The baselines of SDE paths, on the quadratic sum_i lambda_i w_i^2 / 2 with the gradient noise s Z.
 
 Euler-Maruyama by hand in numpy, for one path or for all at once, and by torchsde (Li et al. 2020, arXiv 2001.01328).
-They share no code with sde/ but the closed form of E u and its derivative (theory/noisy_gradients.py). One generator draws
-for all paths, as one writes it by hand: here a path depends on its neighbours.
+They share no code with sde/ but the closed form of E u and its derivative (theory/noisy_gradients.py). One generator
+draws for all paths, as one writes it by hand: here a path depends on its neighbours.
 """
 
 from __future__ import annotations
