@@ -347,16 +347,9 @@ def ring(d):
     """Quantiles of |x| over records and paths, for rule and SDE, with an interval from the medians of the paths."""
     settings = isotropic(d) | {"sweep.optimizer.name": ["dnsam"], "sweep.optimizer.rho": RINGS}
     settings |= {"sweep.optimizer.lr": [0.02], "network.init_std": 0.1, "train.n_steps": 500, "record.every": 25}
-<<<<<<< HEAD
-    kinds = [{}, {**SDE, SUBSTEPS: 4}]
-    parts = [
-        swept(f"ring_{d}_{i}", "quadratic", 200, RING_PATHS.get(d, 1), **settings | k) for i, k in enumerate(kinds)
-    ]
-=======
     kinds = {DYNAMICS: ["rule", "sde", "sde"], SUBSTEPS: [1, 4, 16]}
     kinds = {key: values[: 3 if d == 1 else 2] for key, values in kinds.items()}
     rows = swept(f"ring_{d}", "quadratic", 200, RING_PATHS.get(d, 1), **settings, **{"sweep.zip": kinds})
->>>>>>> implicit
     table = []
     for (dynamics, k, rho), part in rows.fillna({SUBSTEPS: 1}).groupby([DYNAMICS, SUBSTEPS, RHO]):
         r = np.sqrt(2 * part["train_loss"])
