@@ -23,13 +23,16 @@ _REGISTER = 16  # numbers: two of the widest vector registers
 
 def uniforms(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
     """Return uniform numbers in (0, 1], multiples of 2^-53 in float64; each ``attempt`` is an independent set."""
-    return torch.cat(_pairs(seeds, name, _half(count, seeds), attempt), 1)[:, :count]
+    first, second = _pairs(seeds, name, _used(count, seeds), attempt)
+    return first[:, :count] if count <= first.shape[1] else torch.cat([first, second], 1)[:, :count]
 
 
 def normals(seeds: Tensor, name: str, count: int, attempt: int = 0) -> Tensor:
     """Return standard normal numbers, by the Box-Muller transform (1958) in float64."""
-    first, second = _pairs(seeds, name, _half(count, seeds), attempt)
+    first, second = _pairs(seeds, name, _used(count, seeds), attempt)
     radius, angle = first.log_().mul_(-2).sqrt_(), second.mul_(2 * math.pi)
+    if count <= radius.shape[1]:
+        return (radius * angle.cos())[:, :count]
     return torch.cat([radius * angle.cos(), radius * angle.sin()], 1)[:, :count]
 
 
@@ -94,10 +97,14 @@ def _fused_pairs(seeds: Tensor, word: int, count: int, attempt: int) -> tuple[Te
     return first, second
 
 
-def _half(count: int, seeds: Tensor) -> int:
-    """Return how many pairs make ``count`` numbers: whole registers, a row's or, of many runs, those of all rows."""
-    half = (count + 1) // 2
-    return half if len(seeds) % _REGISTER == 0 else _padded(half)
+def _used(count: int, seeds: Tensor) -> int:
+    """Return how many pairs are computed for ``count`` numbers: the first numbers of all pairs, then the second ones.
+
+    There are half as many pairs as numbers, padded to whole registers. Of few numbers, only those that are used are
+    computed where the rows of all runs together fill registers.
+    """
+    half = _padded((count + 1) // 2)
+    return min(count, half) if len(seeds) % _REGISTER == 0 else half
 
 
 def _padded(count: int) -> int:
