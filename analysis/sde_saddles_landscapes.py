@@ -72,12 +72,12 @@ def points(ax, x, y, kind, colour=INK, **more):
 # ## The linear autoencoder: which component is learned first?
 
 # %%
-ENTRY = [{"name": "usam", "lr": 0.1, "rho": [0.0, 0.8], "dynamics": ["rule", "sde"]}]
+ENTRY = [{"name": "usam", "lr": 0.1, "rho": [0.0, 1.2], "dynamics": ["rule", "sde"]}]
 coded = swept("autoencoder", "autoencoder", SEEDS, **({"sweep.optimizer": ENTRY} if QUICK else {}))
-SCALE = float(mean_unit_slope(8)) / 0.05
+SCALE = float(mean_unit_slope(6)) / 0.01
 SPECTRA = {}
 for seed in range(SEEDS):
-    (inputs,) = Gaussian(n_samples=100, dim=4, decay=0.5).draw(seed)
+    (inputs,) = Gaussian(n_samples=200, dim=3, decay=0.75).draw(seed)
     values, vectors = np.linalg.eigh(inputs.T @ inputs / len(inputs))
     SPECTRA[seed] = values[::-1], vectors[:, ::-1]
 
@@ -88,7 +88,7 @@ def first_component(run):
     radius = run[RHO].iloc[0] * (SCALE if run[NAME].iloc[0] == "sam" else 1)
     rates = values * (1 - radius * values)
     left, end = run[run["distance"] > (0.01 if QUICK else 0.3)].head(1), run.iloc[-1]
-    encoder = left[[f"x{i}" for i in range(4)]].to_numpy(dtype=float)
+    encoder = left[[f"x{i}" for i in range(3)]].to_numpy(dtype=float)
     found = 1 + np.abs(encoder @ vectors).argmax(axis=1)
     least = (values.sum() - values[0]) / 2
     return pd.Series(
@@ -109,6 +109,14 @@ coder = coded.groupby(["run_id", NAME, KIND, RHO])[coded.columns].apply(first_co
 coder["agrees"] = coder["component"].fillna(0) == coder["theory"]
 means = {"radius": "first", "left": "mean", "step": "median", "agrees": "mean", "theory": "mean", "excess": "median"}
 print(coder.groupby([NAME, KIND, RHO]).agg(means | {"diverged": "sum"}).round(3).to_string())
+
+# %% [markdown]
+# The last radius once more with five times the noise, where the perturbation rho |g| is no longer small:
+
+# %%
+STRONG = {"sweep.optimizer": [{"name": "usam", "lr": 0.1, "rho": [8.0], "dynamics": ["rule", "sde"], "substeps": 4}]}
+_, strong = ends(swept("autoencoder", "strong", SEEDS, **STRONG, **{"train.gradient_noise": 0.05}))
+print(strong.groupby(KIND)["status"].value_counts())
 shares = coder.groupby([NAME, KIND, RHO])["component"].value_counts(normalize=True, dropna=False).unstack().fillna(0)
 shares
 
@@ -160,13 +168,13 @@ with paper():
         word = f"{name.upper()} {kind.replace('sde', 'SDE')}"
         points(a, cell["component"].mean().index + shift, cell["component"].mean(), kind, colour, label=word)
         points(b, cell["step"].median().index + shift, cell["step"].median() / 10, kind, colour)
-    grid = np.linspace(0, 4.5, 400)
+    grid = np.linspace(0, 6, 400)
     named = np.mean([[1 + np.argmax(v * (1 - r * v)) for r in grid] for v, _ in SPECTRA.values()], axis=0)
     limit = 1 / np.mean([v[-1] for v, _ in SPECTRA.values()])
     a.plot(grid[grid < limit], named[grid < limit], color=INK, lw=0.9, label="theory")
     for ax in (a, b):
         ax.axvline(limit, color=GREY, lw=0.8, ls="--")
-        ax.set(xlabel=r"$\rho$ (USAM), $\rho\,c(8)/s$ (SAM)")
+        ax.set(xlabel=r"$\rho$ (USAM), $\rho\,c(6)/s$ (SAM)")
     a.set(ylabel="component learned first", title="(a) linear autoencoder from 0")
     a.legend(fontsize=7)
     b.set(ylabel="time until it is learned", title="(b) and when", yscale="log")
