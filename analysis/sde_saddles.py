@@ -156,7 +156,13 @@ theory = {name: times[NAME].eq(name) for name in ("usam", "sam")}
 times["theory"] = np.select([*theory.values()], [expected(name, times[RHO]) for name in theory], np.nan)
 print(times.round(3).to_string())
 
+# %% [markdown]
+# Theory has USAM of radius .9 leave after 54, beyond T = 30; T = 120, and the spread of those that stay:
+
 # %%
+FAR = {"sweep.optimizer": [{"name": "usam", "lr": 0.01, "rho": [0.9], "dynamics": ["rule", "sde"]}]}
+far = escapes(swept("escape", "far", SEEDS, **FAR, **{"train.n_steps": 12000, "record.every": 200}))
+print(far.groupby(KIND)["escape"].apply(median).unstack().round(2).to_string())
 spread = runs[runs[RHO].isin([0.5, 0.6, 0.8, 0.9, 1.1]) & np.isinf(runs["escape"])]
 spread.groupby([NAME, RHO, "kind"])["x1"].std().unstack().round(4)
 
@@ -243,7 +249,7 @@ with paper():
         ylim=(0, 31),
         xlabel=r"$\rho$ (USAM), $\rho\,c/s$ (SAM)",
         ylabel="median escape time",
-        title="(c) escape; top: never",
+        title="(c) escape; top: not by $T$ = 30",
     )
     grid = np.linspace(0, 1)
     for rho, colour in ((0.2, BLUE), (0.5, RED)):
@@ -251,7 +257,7 @@ with paper():
         points(d, law.loc[rho].index, law.loc[rho, "sde"] * 1e4, "sde", colour)
         d.plot(grid, saddle_variance(grid, 0.001, rho, -1.0, 8) * 1e4, color=colour, lw=0.9)
         d.plot(grid, kim_variance(grid, 0.001, rho, -1.0, 8) * 1e4, "--", color=colour, lw=0.9)
-    d.set(xlabel="time $t$", ylabel=r"variance $\times\,10^4$", title="(d) variance, USAM")
+    d.set(xlabel="time $t$", ylabel=r"variance $\times\,10^4$", title="(d) USAM; dashed: published")
     points(e, gap.index, gap["rule"], "rule", label="rule")
     e.plot(gap.index, gap["derived"], color=INK, lw=0.9, label="derived")
     e.plot(gap.index, gap["published"], "--", color=INK, lw=0.9, label="published")
@@ -261,7 +267,7 @@ with paper():
         known = row.iloc[0].dropna()
         colour = BLUE if name == "usam" else RED
         points(f, known.index / thresholds[name], known, kind, colour)
-        f.plot(known.index / thresholds[name], known, color=colour, lw=0.5)
+        f.plot(known.index / thresholds[name], known, "-" if name == "usam" else "--", color=colour, lw=0.6)
     f.axvline(1, color=GREY, lw=0.8, ls="--")
     f.set(xlabel=r"$\rho$ / threshold", ylabel="share that stays", title="(f) embedded saddle", xlim=(-0.1, 2.1))
     for ax in (a, b, c, d, e):

@@ -101,11 +101,10 @@ noisy = table.groupby(["start", KIND])["held"].mean().unstack()
 noisy
 
 # %%
-SIDE = 5 if QUICK else 61
-PLACES = np.linspace(-1.2, 1.2, SIDE)
+ACROSS, ALONG = np.linspace(-3, 3, 5 if QUICK else 31), np.linspace(-1.2, 1.2, 5 if QUICK else 121)
 PLANE = {"network.spectrum": [1.0, -1.0], "network.start": [0.015, 5e-5]}
 PLANE |= {"record.trackers": [{"name": "position", "n_coordinates": 2}]}
-MAP = {"sweep.network.start": [[0.3 * float(x), 0.3 * float(y)] for x in PLACES for y in PLACES]}
+MAP = {"sweep.network.start": [[0.3 * float(x), 0.3 * float(y)] for x in ACROSS for y in ALONG]}
 MAP |= {LR: 0.05, "train.n_steps": 400, "record.every": 400}
 first, last = ends(swept("sam", "map", **PLANE, **MAP))
 basin = pd.DataFrame({"kind": last[KIND], "x": first["x0"] / 0.3, "y": first["x1"] / 0.3})
@@ -185,7 +184,7 @@ with paper():
     a.contourf(flow.columns, flow.index, flow, levels=[0.5, 1.5], colors=[LIGHT])
     a.contour(rule.columns, rule.index, rule, levels=[0.5], colors=[INK], linewidths=0.9)
     a.add_patch(plt.Circle((0, 0), 1, fill=False, ls="--", lw=0.9, color=RED))
-    a.set(xlabel=r"$x/\rho$", ylabel=r"$y/\rho$", title=r"(a) basin of SAM, $(x^2 - y^2)/2$", aspect="equal")
+    a.set(xlabel=r"$x/\rho$", ylabel=r"$y/\rho$", title=r"(a) basin of SAM, $(x^2 - y^2)/2$", xlim=(-3, 3))
     for kind, part in noisy.items():
         points(b, part.index, part, kind, label=kind.replace("sde", "SDE"))
     b.axvline(1, color=RED, lw=0.9, ls="--")

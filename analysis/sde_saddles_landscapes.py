@@ -127,9 +127,9 @@ shares
 beale = swept("beale", "beale").sort_values(["run_id", "step"])
 _, end = ends(beale)
 end["momentum"] = end["optimizer.momentum"]
-end["expansion"] = end.get("optimizer.expansion", pd.Series("", end.index)).where(end[KIND] == "flow", "")
 end["to_saddle"], end["to_minimum"] = np.hypot(end["x0"], end["x1"] - 1), np.hypot(end["x0"] - 3, end["x1"] - 0.5)
-end = end.sort_values([NAME, KIND, "expansion", "momentum", RHO]).set_index([NAME, KIND, "expansion", "momentum", RHO])
+cell = [NAME, KIND, "momentum", LR, RHO]
+end = end.sort_values(cell).set_index(cell)
 end[["status", "stopped_step", "x0", "x1", "to_saddle", "to_minimum", "grad_norm"]].round(4)
 
 # %% [markdown]
@@ -148,6 +148,7 @@ def cosines(run):
 
 
 plain = beale[(beale[NAME] == "sam") & (beale[KIND] == "rule") & (beale["optimizer.momentum"] == 0)]
+plain = plain[plain[LR] == 0.0005]
 turns = {rho: (run["step"].to_numpy(), cosines(run)) for rho, run in plain[plain[RHO] > 0].groupby(RHO)}
 for rho, (steps, cosine) in turns.items():
     late = cosine[steps > steps[-1] / 2]
@@ -178,6 +179,8 @@ with paper():
     a.set(ylabel="component learned first", title="(a) linear autoencoder from 0")
     a.legend(fontsize=7)
     b.set(ylabel="time until it is learned", title="(b) and when", yscale="log")
+    b.set_yticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
+    b.minorticks_off()
     u, v = np.meshgrid(np.linspace(-0.4, 3.4, 120), np.linspace(-0.2, 2.1, 120))
     height = Beale().losses((torch.tensor(np.stack([u, v])),), ()).numpy()
     c.contour(u, v, height, levels=np.geomspace(0.05, 200, 9), colors="0.8", linewidths=0.5)
@@ -192,5 +195,6 @@ with paper():
     for (rho, (steps, cosine)), mark, colour in zip(turns.items(), "x^o", (*PALETTE[:1], *PALETTE[3:5]), strict=False):
         d.plot(steps[::8], cosine[::8], mark, color=colour, ms=2.5, mfc="none", mew=0.6, label=rf"$\rho$ = {rho:g}")
     d.set(xlabel="step", ylabel=r"cos of $\nabla f(w)$, $\nabla f(w + \rho u)$", title="(d) perturbed gradient")
-    d.legend()
+    d.set_ylim(-1.1, 1.6)
+    d.legend(ncols=3, columnspacing=0.8, handletextpad=0.1, markerscale=1.6)
     figure.savefig(FIGURES / "sde_saddles_landscapes.png", metadata={"Software": None}, dpi=200)
