@@ -25,6 +25,15 @@ SIZES = {
     "edge_chebyshev": 120,
     "edge_digits": 45,
     "edge_valley": 80,
+    "sde_saddle_autoencoder": 320,
+    "sde_saddle_beale": 18,
+    "sde_saddle_bump": 5024,
+    "sde_saddle_embedded": 5400,
+    "sde_saddle_escape": 6800,
+    "sde_saddle_noisy_sam": 2000,
+    "sde_saddle_sam": 18,
+    "sde_saddle_usam": 6000,
+    "sde_saddle_variance": 24576,
     "xor": 850,
 }
 
