@@ -280,30 +280,33 @@ with paper():
 # Measured with 200 seeds (variances 4096, embedded saddle 100) on 2026-11-30, featlearn 0.1.0, CPU, float64.
 #
 # * **USAM is attracted iff rho > 1/|lam| for every negative eigenvalue.** The rate of growth changes sign along lam =
-#   -1/2 at rho = 2.0001 [1.9998, 2.0004] for the rule, 2.0003 [2.0000, 2.0006] for the SDE, 2.0000 for the flow; along -1
-#   at .9975 [.9957, .9992], .9991 [.9974, 1.0009] and .9998. Theory: 2 and 1. Between these radii the saddle still lets go,
-#   along the flatter direction only. Rates differ from |lam|(1 - rho |lam|) by at most .024 (rule, of order lr).
-# * **SAM with noise is trapped iff rho c(d)|lam|/s > 1.** Threshold over theory: rule 1.017 [.970, 1.065], .984 [.949, 1.020],
-#   .996 [.983, 1.009], 1.000 [.993, 1.007] at d = 1, 2, 10, 50; SDE within .6 % at all four. So it needs a radius 5.7
-#   times larger at d = 50 than at 1.
-# * **Escape times.** GD leaves after 4.34 [4.15, 4.47], USAM(.5) after 9.33 [9.03, 9.61], SAM(.1) after 5.51 [5.30, 5.74],
-#   SAM(.3) after 10.8 [10.4, 11.1]; no path of SAM(.5) or larger leaves by T = 30. Linear theory gives 4.25, 9.19, 5.51, 11.9
-#   and never. It is exact for USAM; for SAM it is 10 % too long at .3 and 33 % at .4 (18.8 [18.0, 19.6]), because the
-#   pull of SAM weakens as |g| grows.
+#   -1/2 at rho = 2.0001 [1.9998, 2.0004] for the rule, 2.0003 [2.0000, 2.0006] for the SDE, 2.0000 for the flow; along
+#   -1 at .9975 [.9957, .9992], .9991 [.9974, 1.0009] and .9998. Theory: 2 and 1. Between these radii the saddle still
+#   lets go, along the flatter direction only. Rates differ from |lam|(1 - rho |lam|) by at most .024 (rule, of order
+#   lr).
+# * **SAM with noise is trapped iff rho c(d)|lam|/s > 1.** Threshold over theory: rule 1.017 [.970, 1.065], .984 [.949,
+#   1.020], .996 [.983, 1.009], 1.000 [.993, 1.007] at d = 1, 2, 10, 50; SDE within .6 % at all four. So it needs a
+#   radius 5.7 times larger at d = 50 than at 1.
+# * **Escape times.** GD leaves after 4.34 [4.15, 4.47], USAM(.5) after 9.33 [9.03, 9.61], SAM(.1) after 5.51 [5.30,
+#   5.74], SAM(.3) after 10.8 [10.4, 11.1]; no path of SAM(.5) or larger leaves by T = 30. Linear theory gives 4.25,
+#   9.19, 5.51, 11.9 and never. It is exact for USAM; for SAM it is 10 % too long at .3 and 33 % at .4 (18.8 [18.0,
+#   19.6]), because the pull of SAM weakens as |g| grows.
 # * **"Never" depends on T.** No path of USAM(.9) leaves by T = 30, yet .9 is below its threshold: FAR.
-# * **Here the SDE fails.** With s = .3 a radius of .3 is no small one. The SDE has the rule's drift, but its covariance is
-#   of first order in the response of u: (I + rho H J) Sigma (I + rho H J)' leaves out the rest of rho^2 Cov(u). At SAM(.4) it
-#   escapes after 25.5 [24.3, 26.8] (rule 18.8), and at SAM(.5) the paths that stay have a standard deviation of .0044 along
-#   y where the rule has .070. With the covariance sampled they are 19.2 [18.6, 19.9] and .068. For USAM, whose response is
-#   exact, rule and SDE agree: 9.33 and 9.31.
-# * **DNSAM is thrown out.** 62 % of the paths have left by T = 30 at rho = .1 (SDE 34 %), 44 % at .3 (21 %), where noisy SAM
-#   of these radii leaves earlier; its SDE, with noise of order rho/|g|, leaves later.
-# * **The published variance fails.** At T = 1 the rule's variance is 2.01e-4 for rho = .2 and 5.48e-5 for .5: .8 and .9 standard
-#   errors from the SDE's law (1.98e-4, 5.37e-5), 12 and 89 from the published one (2.54e-4, 1.62e-4). At rho = 0, where both
-#   agree, it is .7 from them. The SDE itself gives 2.01e-4 and 5.48e-5. What rho takes away from SGD's variance by t <= .3
-#   grows like t^1.26 (derived law 1.25, published 2.20); at t = .1 it is ten times what is published.
-# * **The embedded saddle** (lr = .05, T = 40): of the rule, USAM keeps 0, .03, .71, .99 and 1 of the paths at rho = .8, .9, 1, 1.1
-#   and 1.2, the SDE .01, .03, .47, .90, .97, the flow .00, .05, .47, .90, .97. So the threshold of the quadratic, 1, holds; the
-#   rule is held more firmly, by the terms of higher order in rho. SAM with noise s = .1 is held from rho = .2 on (.78 of the
-#   paths, SDE .73), theory .16. Those that leave are shared between the two minima as they started, 50 to 53 % to the
-#   deeper one below the threshold; near it those that start on the left leave more easily.
+# * **Here the SDE fails.** With s = .3 a radius of .3 is no small one. The SDE has the rule's drift, but its
+#   covariance is of first order in the response of u: (I + rho H J) Sigma (I + rho H J)' leaves out the rest of rho^2
+#   Cov(u). At SAM(.4) it escapes after 25.5 [24.3, 26.8] (rule 18.8), and at SAM(.5) the paths that stay have a
+#   standard deviation of .0044 along y where the rule has .070. With the covariance sampled they are 19.2 [18.6, 19.9]
+#   and .068. For USAM, whose response is exact, rule and SDE agree: 9.33 and 9.31.
+# * **DNSAM is thrown out.** 62 % of the paths have left by T = 30 at rho = .1 (SDE 34 %), 44 % at .3 (21 %), where
+#   noisy SAM of these radii leaves earlier; its SDE, with noise of order rho/|g|, leaves later.
+# * **The published variance fails.** At T = 1 the rule's variance is 2.01e-4 for rho = .2 and 5.48e-5 for .5: .8 and
+#   .9 standard errors from the SDE's law (1.98e-4, 5.37e-5), 12 and 89 from the published one (2.54e-4, 1.62e-4). At
+#   rho = 0, where both agree, it is .7 from them. The SDE itself gives 2.01e-4 and 5.48e-5. What rho takes away from
+#   SGD's variance by t <= .3 grows like t^1.26 (derived law 1.25, published 2.20); at t = .1 it is ten times what is
+#   published.
+# * **The embedded saddle** (lr = .05, T = 40): of the rule, USAM keeps 0, .03, .71, .99 and 1 of the paths at rho =
+#   .8, .9, 1, 1.1 and 1.2, the SDE .01, .03, .47, .90, .97, the flow .00, .05, .47, .90, .97. So the threshold of the
+#   quadratic, 1, holds; the rule is held more firmly, by the terms of higher order in rho. SAM with noise s = .1 is
+#   held from rho = .2 on (.78 of the paths, SDE .73), theory .16. Those that leave are shared between the two minima
+#   as they started, 50 to 53 % to the deeper one below the threshold; near it those that start on the left leave more
+#   easily.
