@@ -215,16 +215,17 @@ with paper():
 #   start from 1.01 rho on. The rule then jumps within lr rho |lam| (all late |x| at most 1.000 of it); the flow comes
 #   to rest, to the resolution of its Euler steps. With noise s = rho/6 the border is blurred, for rule and SDE alike:
 #   .83 are held from .99 rho, .21 from 1.01 rho, none from 1.05 rho.
-# * **In the plane the bound is sufficient and far from necessary**: all 755 starts with |H w| < rho |lam| are held, and
-#   so are 61 % of the 2996 outside, the same ones by rule and flow.
+# * **In the plane the bound is sufficient and far from necessary**: all 755 starts with |H w| < rho |lam| are held,
+#   and so are 61 % of the 2996 outside, the same ones by rule and flow.
 # * **The rule on diag(L, -m) is held iff m > lr L^2 / (2 - lr L)**: 309 of 320 runs agree, from 1 % of the threshold
 #   on. The others are at lr L = 1.5 and 1.5 times the threshold, where the motion along -m has a finite size. The flow
 #   has the same threshold at the step lr/k: it is a property of the step, and the continuous flow has none.
 # * **Hallucinated minimizers.** At rho = 4 every start of the rule ends at 2.2832 = 2 pi - 4 or at 4, where the own
 #   gradient is .757 and the perturbed one is below 4e-14. They lie at x_min -+ rho beyond a maximum; x_max -+ rho,
 #   where the perturbed gradient vanishes too, repels, and bounds the basin of the maximum: its farthest start lies at
-#   .492, .992 and 1.992 for rho = .5, 1 and 2 (grid .02). **The papers' SDE cannot see them**: the flow to first order in rho
-#   ends at a hallucinated point from no start, and the one to second order neither; only the flow with `expansion:
-#   exact` does, with the rule's own shares. At rho = 1 the first-order basin of the maximum is .77 instead of .99.
+#   .492, .992 and 1.992 for rho = .5, 1 and 2 (grid .02). **The papers' SDE cannot see them**: the flow to first order
+#   in rho ends at a hallucinated point from no start, and the one to second order neither; only the flow with
+#   `expansion: exact` does, with the rule's own shares. At rho = 1 the first-order basin of the maximum is .77 instead
+#   of .99.
 # * **A start with gradient descent avoids the maximum**: after 0, 10, 20 and 40 steps SAM (rho = 2) ends there from
 #   .637, .331, .140 and .019 of all starts; the formula gives .637, .331, .132 and .018.

@@ -204,11 +204,11 @@ with paper():
 #
 # Measured with 20 seeds on 2026-11-30, featlearn 0.1.0, CPU, float64.
 #
-# * **SAM learns another component first.** The autoencoder started at 0 leaves along the component with the largest
-#   mu (1 - rho mu), not the largest mu: the first at rho = 0, the second at rho (or rho c/s) = 1.2, the third at 3.5;
-#   the prediction holds for .85 to 1 of the runs of every cell, rule and SDE alike.
-# * **It stays longer, and in the end for good.** Median steps until it leaves: 60 (GD), 240 and 740 (USAM), 210 and 625
-#   (SAM at the same effective radii); the SDEs need 60, 235, 730 and 215, 620. At the radius 8, above the last
+# * **SAM learns another component first.** The autoencoder started at 0 leaves along the component with the largest mu
+#   (1 - rho mu), not the largest mu: the first at rho = 0, the second at rho (or rho c/s) = 1.2, the third at 3.5; the
+#   prediction holds for .85 to 1 of the runs of every cell, rule and SDE alike.
+# * **It stays longer, and in the end for good.** Median steps until it leaves: 60 (GD), 240 and 740 (USAM), 210 and
+#   625 (SAM at the same effective radii); the SDEs need 60, 235, 730 and 215, 620. At the radius 8, above the last
 #   threshold, .95 to 1 stay at 0, and the loss stays at its value there.
 # * **The flow without noise never leaves 0**, at any radius: it is a critical point. So the escape is the work of the
 #   noise, and no flow shows it.
@@ -216,5 +216,5 @@ with paper():
 #   does within .14; with .5 and 1 it is trapped within .005 of the saddle (0, 1). The first-order flow does the same.
 #   Momentum .9 frees rho = .5. At twice the lr, rho = 1 escapes. Unnormalized SAM diverges in the first step at every
 #   rho from .1 on, even at the lr of the published code, 1.25e-5: the gradient at the start is too large for it.
-# * **Once trapped, the perturbed gradient turns against the gradient**: the cosine lies anywhere in [-1, 1], below 0 in
-#   31 % (rho = .5) and 43 % (1) of the late steps, never for rho = .1.
+# * **Once trapped, the perturbed gradient turns against the gradient**: the cosine lies anywhere in [-1, 1], below 0
+#   in 31 % (rho = .5) and 43 % (1) of the late steps, never for rho = .1.
