@@ -47,7 +47,8 @@ class AutogradEngine(ABC):
     def gradient(self, w: Vector, batch: Tensor, labels: Tensor | None = None) -> Vector:
         """Return the gradient of sum_i batch_i loss_i at w."""
         leaves = tuple(leaf.detach().requires_grad_() for leaf in w.leaves)
-        return Vector(torch.autograd.grad(self.losses(Vector(leaves), labels), leaves, batch))
+        total = (batch * self.losses(Vector(leaves), labels)).sum()
+        return Vector(torch.autograd.grad(total, leaves))
 
     def linearize(
         self, w: Vector, batch: Tensor, labels: Tensor | None = None
