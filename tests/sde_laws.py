@@ -1,6 +1,7 @@
 """The law of one step of a rule and of its limit: every mini-batch, or every noise, is one run of a block."""
 
 from copy import copy
+from itertools import permutations, product
 
 import torch
 
@@ -55,6 +56,11 @@ def every(samples, rule, at=None, data=DATA):
     """The direction on each of the ordered mini-batches [L, B], [L, D]; at: the point, as a function of the engine."""
     engine = block(len(samples), data=data)
     return direction(rule, loss_of(engine, samples), at(engine) if at else engine.initial())
+
+
+def sequences(n, size, *, replacement):
+    """All ordered mini-batches, equally likely, [L, size]."""
+    return torch.tensor(list(product(range(n), repeat=size) if replacement else permutations(range(n), size)))
 
 
 def law(directions):

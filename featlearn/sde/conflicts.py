@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from featlearn.sde.dynamics import Dynamics
 
 MOST_PARAMETERS = 64  # of a truncated covariance, a matrix
+MOST_DRAWN = 0.02  # share of the noise's variance that sampled means may add without a word
 MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself (Integrator.by_noise)
 Conflicts = Iterator[tuple[str, str]]
 
@@ -96,5 +97,27 @@ def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
             "the SDE is that of independent mini-batches; those of an epoch are not, and their noise cancels: "
             "compare with train.batch_sampling: without_replacement",
         )
+    if dynamics.noisy and (share := drawn_share(dynamics, s)) > MOST_DRAWN:
+        yield (
+            "sets",
+            f"the drift is a mean over drawn mini-batches, which adds {share:.0%} to the variance of the noise here: "
+            "twice the sets or the substeps halve that",
+        )
     if word == "DNSAM" and s.at_rest:
         yield "dynamics", "DNSAM starts at w = 0; at a critical point its SDE is not defined, and has no perturbation"
+
+
+def drawn_share(dynamics: Dynamics, s: Setting) -> float:
+    """Return the variance that a drift from drawn mini-batches adds, as a share of the SDE's, to leading order in rho.
+
+    With P sets of J = floor(n / B) mini-batches and k substeps it is (n - J B) / (J (n - B) P k) for mini-batches
+    without replacement, those of a set being disjoint, and 1 / (J P k) with replacement; 0 where nothing is drawn.
+    """
+    settings = dynamics.settings
+    limit = limit_of(dynamics.rule, settings.expansion)
+    n, size = s.n_samples, s.batch_size
+    if s.whole or s.gradient_noise or limit.linear or limit.micro_batch(size) == 1:
+        return 0.0
+    each = max(n // size, 1)
+    left_out = 1.0 if s.batch_sampling == "with_replacement" else (n - each * size) / (n - size)
+    return left_out / (each * settings.sets * settings.substeps)

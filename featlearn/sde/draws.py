@@ -14,14 +14,13 @@ import torch
 
 from featlearn.engines.batches import batch_variance
 from featlearn.engines.explicit.autograd import lanes_inside
+from featlearn.sde.gaussian import Gaussian, SampledGaussian
 from featlearn.sde.limits import has_own_limit, limit_of
 from featlearn.sde.systems import (
     FullBatch,
-    Gaussian,
     Own,
     PerSample,
     Sampled,
-    SampledGaussian,
     System,
     Weighted,
     n_parameters,

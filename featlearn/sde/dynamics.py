@@ -29,7 +29,8 @@ class Settings:
     substeps: steps of the integrator in one step of the rule.
     integrator: of flow and sde.
     expansion: of the perturbation, in rho: first order, second (adds rho^2/2 times the third derivative), or exact.
-    covariance: complete (positive semi-definite by itself), or truncated at first order in rho and projected.
+    covariance: complete, that of the direction's linear response to the noise (positive semi-definite by itself), or
+        truncated at first order in rho and projected.
     sets: independent sets of mini-batches per substep, where means over mini-batches have no closed form.
     """
 

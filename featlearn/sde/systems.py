@@ -9,22 +9,20 @@ E[D_b] and Cov(D_b) over mini-batches of B of n samples have three forms:
   weights, on the directions of all samples. Exact.
 - Sampled, elsewhere: at every substep mini-batches b are drawn by the law of the rule; the mean of their D_b, and
   sum_b c_b D_b with normal c_b of sum zero, have the right mean and covariance in expectation over the mini-batches.
-  For substeps h -> 0 that is the SDE.
+  For substeps h -> 0 that is the SDE. At a finite h the drawn mean adds noise where its J mini-batches leave out some
+  of the n samples: the share (n - J B) / (J (n - B) P k) of the variance, for P sets and k substeps.
 
-Gaussian noise added to the gradient has closed forms (Limit.gaussian), and is sampled where it has none.
+Gaussian noise of the gradient has systems of its own (gaussian.py).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from featlearn.engines.algebra import Algebra
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -157,77 +155,6 @@ def combined(system: System, w: Vector, samples: Tensor, size: int, weights: Ten
         lambda part, v, strength: each * system.limit.direction(part, v, strength), w, system.strength(w)
     )
     return total
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gaussian(System):
-    """Gradients with the noise s Z, in closed form."""
-
-    @property
-    def n_noises(self) -> int:
-        """One a parameter."""
-        return n_parameters(self.loss)
-
-    def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
-        """Return -rate (h E[D] + noise)."""
-        loss, s = self.loss.full, self.loss.gradient_noise
-        x = None if dw is None else loss.engine.unflattened(dw)
-        return -self.rate * self.limit.gaussian(loss, w, self.strength(w), s, h, x)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampledGaussian(System):
-    """Gradients with the noise s Z, from draws of Z for this substep: draws [b, P D]."""
-
-    draws: Tensor
-    n_sets: int
-
-    @property
-    def n_noises(self) -> int:
-        """One a draw."""
-        return self.n_sets
-
-    def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
-        """Return -rate times the weighted sum of directions."""
-        loss, s, strength = self.loss.full, self.loss.gradient_noise, self.strength(w)
-        weights = self.loss.batch.new_full((len(self.draws), self.n_sets), h / self.n_sets)
-        if dw is not None:
-            weights = weights + (dw - dw.mean(1, keepdim=True)) / math.sqrt(self.n_sets - 1)
-        total = 0.0 * w
-        for weight, z in zip(weights.unbind(1), self.draws.chunk(self.n_sets, 1), strict=True):
-            noisy: Any = Shifted(loss, s * loss.engine.unflattened(z))
-            total = total + weight * self.limit.direction(noisy, w, strength)
-        return -self.rate * total
-
-
-@dataclass(frozen=True)
-class Shifted(Algebra):
-    """A loss with a constant added to its gradient: the noise of one draw."""
-
-    loss: Loss
-    shift: Vector
-
-    @property
-    def full(self) -> Loss:
-        """The loss without the noise."""
-        return self.loss.full
-
-    def gradient(self, w: Vector) -> Vector:
-        """Return the gradient with its noise."""
-        return self.loss.gradient(w) + self.shift
-
-    def linearize(self, w: Vector) -> tuple[Vector, Callable[[Vector], Vector]]:
-        """Return the gradient with its noise, and the function v -> H v."""
-        g, hvp = self.loss.linearize(w)
-        return g + self.shift, hvp
-
-    def third(self, w: Vector, v: Vector) -> Vector:
-        """Return D3[v, v]."""
-        return self.loss.third(w, v)
-
-    def inner(self, u: Vector, v: Vector) -> Tensor:
-        """Return <u, v>."""
-        return self.loss.inner(u, v)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from featlearn.linalg import eigh, times
-from featlearn.sde.systems import Gaussian
+from featlearn.sde.gaussian import Gaussian
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from sde_laws import limit
+from sde_laws import apart, every, law, limit, sequences
 
 from featlearn.optim import DNSAM, MSAM, MUSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
-from featlearn.sde.conflicts import MOST_NOISES, Setting, cautions, refusals
+from featlearn.sde.conflicts import MOST_NOISES, Setting, cautions, drawn_share, refusals
 
 BASE, SIGN = SGD(lr=0.1), SignSGD(lr=0.1)
 FULL = Setting(
@@ -118,6 +118,7 @@ def test_what_can_be_computed_is_not(rule, settings, setting):
     assert list(refusals(limit(rule, **settings), setting)) == []
 
 
+DRAWN = "the drift is a mean over drawn mini-batches, which "
 CALLED = [
     (SAM_, {}, FULL, "sde on the full batch without gradient noise has no noise: it is the flow"),
     (
@@ -126,13 +127,19 @@ CALLED = [
         replace(SUBSETS, batch_sampling="epochs"),
         "the SDE is that of independent mini-batches; those of",
     ),
+    (SAM_, {}, replace(SUBSETS, batch_size=5), DRAWN + "adds 6% to the variance"),
+    (SAM_, {"sets": 4, "substeps": 2}, RESAMPLED, DRAWN + "adds 12% to the variance"),
     (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at w = 0; at a critical point its SDE"),
 ]
 SILENT = [
     (SAM_, {"dynamics": "flow"}, FULL),
     (SAM_, {}, NOISY),
     (SAM_, {}, SUBSETS),
-    (SAM_, {}, RESAMPLED),
+    (SAM_, {}, replace(RESAMPLED, n_samples=80)),
+    (BASE, {}, RESAMPLED),  # exact
+    (SINGLE, {}, replace(SUBSETS, batch_size=5)),  # exact
+    (SAM_, {"sets": 8}, replace(SUBSETS, batch_size=5)),
+    (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_size=5)),
     (SHARDS, {}, FULL),  # the split into micro-batches is random
     (SAM_, {}, replace(NOISY, at_rest=True)),
     (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_sampling="epochs")),
@@ -143,9 +150,22 @@ SILENT = [
 @pytest.mark.parametrize(("rule", "settings", "setting", "message"), CALLED)
 def test_what_is_probably_not_intended_is_warned_of(rule, settings, setting, message):
     ((key, reason),) = cautions(limit(rule, **settings), setting)
-    assert key == "dynamics" and reason.startswith(message)
+    assert key == ("sets" if message.startswith(DRAWN) else "dynamics") and reason.startswith(message)
 
 
 @pytest.mark.parametrize(("rule", "settings", "setting"), SILENT)
 def test_what_may_be_intended_is_not(rule, settings, setting):
     assert list(cautions(limit(rule, **settings), setting)) == []
+
+
+@pytest.mark.parametrize(("size", "replacement"), [(2, False), (3, False), (2, True)])
+def test_a_drawn_drift_adds_its_share_of_the_variance(size, replacement):
+    """All sets of mini-batches of five samples, enumerated, at a small radius; one substep, one set."""
+    rule, each = USAM(rho=1e-6, base=SGD(lr=1.0)), 5 // size
+    whole_sets = sequences(5, size * each, replacement=replacement)
+    means = every(whole_sets.reshape(-1, size), rule).reshape(len(whole_sets), each, -1).mean(1)
+    covariance = law(every(sequences(5, size, replacement=replacement), rule))[1]
+    sampling = "with_replacement" if replacement else "without_replacement"
+    setting = replace(FULL, n_samples=5, batch_size=size, batch_sampling=sampling)
+    share = drawn_share(limit(rule, sets=1, substeps=1), setting)
+    assert share > 0.1 and apart(law(means)[1], share * covariance) < 1e-5

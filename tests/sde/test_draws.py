@@ -12,7 +12,8 @@ from featlearn.models.quadratic import Quadratic
 from featlearn.optim import MUSAM, SAM, SGD, USAM, SignSGD
 from featlearn.sde import INTEGRATORS
 from featlearn.sde.draws import draw
-from featlearn.sde.systems import Gaussian, Sampled, SampledGaussian
+from featlearn.sde.gaussian import Gaussian, SampledGaussian
+from featlearn.sde.systems import Sampled
 
 PLAIN = SGD(lr=1.0)
 QUADRATIC = {"model": Quadratic(spectrum=(1.0, 2.0, 3.0)), "data": NoData()}

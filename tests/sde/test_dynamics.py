@@ -1,4 +1,4 @@
-"""Flows and SDEs in the loop: beside the rule, in both engines, in any block, and in their limits."""
+"""Flows and SDEs in the loop: beside the rule, and in their limits. In both engines and in blocks: test_blocks.py."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,35 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from helpers import QUICK_TRACKERS, make_landscape_run, make_run, same_bits
+from helpers import same_bits
 from sde_laws import DATA, F64, NET, block, first_system, flat, limit, loss_of
+from sde_paths import BASE, CURVED, NOISY_SAM, QUADRATIC, RULES, mini_batches, path, points
 
 from featlearn.config.resolve import needs
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.two_valleys import TwoValleys
-from featlearn.optim import DNSAM, MSAM, MUSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
+from featlearn.optim import DNSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
 from featlearn.optim.schedules import Cosine, FollowLR
-from featlearn.runs import Record
-from featlearn.simulation import block_key, lanes, simulate, simulate_block, simulate_seeds
-from featlearn.trackers import Loss, Position
-
-BASE = SGD(lr=0.1)
-CURVED = TwoValleys(n_transverse=1, x=0.3)
-QUADRATIC = Quadratic(spectrum=(2.0, -0.5), start=(0.7, 0.2))
-
-
-def path(network, rule, n_steps=10, *, noise=0.0, **changes):
-    """The run of a landscape with all its steps and two coordinates recorded."""
-    run = make_landscape_run(network, rule, n_steps=n_steps, **changes)
-    record = Record(steps=tuple(range(n_steps + 1)), trackers=(Loss(), Position(n_coordinates=2)))
-    return replace(run, train=replace(run.train, gradient_noise=noise), record=record)
-
-
-def points(run):
-    """The first two coordinates at every step, [steps, 2]."""
-    values = simulate(run).values
-    return np.stack([values["x0"], values["x1"]], 1)
-
+from featlearn.simulation import simulate, simulate_block, simulate_seeds
 
 # beside the rule
 
@@ -88,123 +69,6 @@ def test_more_substeps_approach_the_flow_with_the_order_of_the_integrator(integr
     )
     errors = np.array([np.abs(end - exact).max() for end in ends])
     assert np.abs(np.log2(errors[:-1] / errors[1:]) - order).max() < 0.2
-
-
-# engines
-
-CNN = {
-    "network__activation": "softplus",
-    "network__init_std": 0.1,
-    "data__noise_std": 0.5,
-    "data__flip_prob": 0.2,
-    "record": Record(steps=(0, 3, 6), trackers=QUICK_TRACKERS),
-}
-MINI = {"micro_batch_size": 2}
-RULES = {
-    "sgd": BASE,
-    "sam": SAM(rho=0.1, base=BASE),
-    "usam": USAM(rho=0.05, base=BASE),
-    "dnsam": DNSAM(rho=0.1, base=BASE),
-    "n_sam": NSAM(rho=0.1, base=BASE),
-    "n_usam": NUSAM(rho=0.05, base=BASE),
-    "msam": MSAM(rho=0.1, **MINI, base=BASE),
-    "m_usam": MUSAM(rho=0.05, **MINI, base=BASE),
-    "1-sam": MSAM(rho=0.1, micro_batch_size=1, base=BASE),
-}
-
-
-def mini_batches(rule, *, engine="gram", sampling="without_replacement", n_steps=6, **changes):
-    run = make_run(rule, engine=engine, **{**CNN, **changes})
-    return replace(run, train=replace(run.train, n_steps=n_steps, batch_size=4, batch_sampling=sampling))
-
-
-VARIANTS = {
-    "sde": {"substeps": 2},
-    "exact, rk4": {"substeps": 2, "expansion": "exact", "integrator": "rk4"},
-    "strang": {"substeps": 1, "integrator": "strang"},
-}
-AGREE = [(name, "sde", {}) for name in RULES]
-AGREE += [("sam", "exact, rk4", {}), ("msam", "exact, rk4", {}), ("sgd", "strang", {}), ("usam", "strang", {})]
-AGREE += [
-    (name, "sde", {"network__second_layer": "trained", "network__bias": True}) for name in ("sam", "n_sam", "1-sam")
-]
-AGREE += [(name, "sde", {"sampling": "with_replacement"}) for name in ("sgd", "sam", "m_usam")]
-
-
-@pytest.mark.parametrize(("name", "variant", "changes"), AGREE)
-def test_the_engines_agree(name, variant, changes):
-    rule = limit(RULES[name], sets=2, **VARIANTS[variant])
-    gram, weights = (simulate(mini_batches(rule, engine=engine, **changes)) for engine in ("gram", "weights"))
-    for key in gram.values:
-        assert np.abs(gram.values[key] - weights.values[key]).max() < 1e-10, key
-    assert np.abs(gram.values["train_loss"][-1] - gram.values["train_loss"][0]) > 1e-3
-
-
-def test_the_engines_agree_along_flows():
-    for name in ("usam", "n_sam", "1-sam"):
-        ends = []
-        for engine in ("gram", "weights"):
-            rule = limit(RULES[name], "flow", integrator="rk4", substeps=2)
-            ends.append(simulate(mini_batches(rule, engine=engine)).values["train_loss"])
-        assert np.abs(ends[0] - ends[1]).max() < 1e-10
-
-
-# blocks
-
-NOISY_SAM = limit(SAM(rho=0.1, base=BASE), substeps=2)
-ALONE = {
-    "gaussian": lambda seed: path(TwoValleys(n_transverse=2, x=0.3), NOISY_SAM, 3, noise=0.3, seed=seed),
-    "platen": lambda seed: path(CURVED, replace_integrator("platen"), 3, noise=0.3, seed=seed),
-    "sampled gaussian": lambda seed: path(
-        CURVED, limit(SAM(rho=0.1, base=BASE), expansion="exact", sets=3, substeps=2), 3, noise=0.3, seed=seed
-    ),
-    "mini-batches": lambda seed: in_mini_batches(NOISY_SAM, seed),
-    "strang": lambda seed: in_mini_batches(replace_integrator("strang"), seed),
-    "second": lambda seed: in_mini_batches(limit(USAM(rho=0.1, base=BASE), expansion="second", substeps=2), seed),
-    "cnn": lambda seed: replace(mini_batches(NOISY_SAM, n_steps=3, record=SHORT), seed=seed),
-    "cnn, weighted": lambda seed: replace(mini_batches(limit(RULES["n_sam"]), n_steps=3, record=SHORT), seed=seed),
-    "cnn, micro-batches": lambda seed: replace(mini_batches(limit(RULES["1-sam"]), n_steps=3, record=SHORT), seed=seed),
-}
-SHORT = Record(steps=(0, 3), trackers=QUICK_TRACKERS)
-
-
-def replace_integrator(name):
-    return limit(SAM(rho=0.1, base=BASE), substeps=2, integrator=name)
-
-
-def in_mini_batches(rule, seed):
-    run = path(NET, rule, 3, data=DATA, seed=seed)
-    return replace(run, train=replace(run.train, batch_size=2, batch_sampling="without_replacement"))
-
-
-@pytest.mark.parametrize("case", ALONE)
-def test_a_path_is_the_same_alone_and_in_company(case):
-    """Bit for bit: in a block of 40, in the reversed one, and again alone."""
-    runs = [ALONE[case](seed) for seed in range(40)]
-    together, reverse = simulate_block(runs), simulate_block(runs[::-1])[::-1]
-    assert all(same_bits(a, b) for a, b in zip(together, reverse, strict=True))
-    for seed in (0, 17, 39):
-        assert same_bits(simulate(runs[seed]), together[seed])
-    ends = {tuple(each.values["train_loss"].tolist()) for each in together}
-    assert len(ends) == 40
-
-
-def test_many_seeds_are_the_runs_of_these_seeds():
-    run = path(CURVED, NOISY_SAM, 5, noise=0.3)
-    found = simulate_seeds(run, [3, 9, 4])
-    for row, seed in enumerate((3, 9, 4)):
-        one = simulate(replace(run, seed=seed))
-        assert np.array_equal(found["x0"][row], one.values["x0"]) and found["seed"][row] == seed
-
-
-def test_blocks_share_settings_and_not_numbers():
-    a = path(CURVED, NOISY_SAM)
-    other = [limit(NOISY_SAM.rule, substeps=3), limit(NOISY_SAM.rule, "flow", substeps=2), NOISY_SAM.rule]
-    other.append(limit(NOISY_SAM.rule, substeps=2, expansion="exact"))
-    assert len({block_key(path(CURVED, rule)) for rule in (*other, NOISY_SAM)}) == 5
-    wider = path(CURVED, limit(SAM(rho=0.2, base=SGD(lr=0.05)), substeps=2))
-    assert block_key(wider) == block_key(a) and lanes(a) == 8192
-    assert same_bits(simulate_block([a, wider])[1], simulate(wider))
 
 
 # how a path ends, and what is recorded

@@ -15,8 +15,8 @@ from featlearn.engines.vector import Vector
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.two_valleys import TwoValleys
 from featlearn.optim import DNSAM, MSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
+from featlearn.sde.gaussian import Gaussian, SampledGaussian, Shifted
 from featlearn.sde.limits import limit_of
-from featlearn.sde.systems import Gaussian, SampledGaussian, Shifted
 
 PLAIN, SIGN, NOISE, LANES = SGD(lr=1.0), SignSGD(lr=1.0), 0.5, 2**16
 RULES = {

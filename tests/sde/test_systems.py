@@ -5,15 +5,14 @@ with the radius as stated.
 """
 
 from dataclasses import replace
-from itertools import permutations, product
 
 import pytest
 import torch
-from sde_laws import DATA, F64, apart, block, every, first_system, flat, law, limit, loss_of, moments
+from sde_laws import DATA, F64, apart, block, every, first_system, flat, law, limit, loss_of, moments, sequences
 
 from featlearn.engines.batches import batch_variance
 from featlearn.optim import DNSAM, MSAM, MUSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
-from featlearn.sde.systems import FullBatch, PerSample, Sampled, Shifted, Weighted
+from featlearn.sde.systems import FullBatch, PerSample, Sampled, Weighted
 
 PLAIN, SIGN, RHO = SGD(lr=1.0), SignSGD(lr=1.0), 0.3
 LINEAR = {"sgd": PLAIN, "n_sam": NSAM(rho=RHO, base=PLAIN), "n_usam": NUSAM(rho=RHO, base=PLAIN)}
@@ -34,11 +33,6 @@ LAWS = [(1, False), (2, False), (4, False), (2, True), (4, True)]
 EXACT = [(rule, size, law) for rule in LINEAR.values() for size, law in LAWS]
 EXACT += [(rule, size, law) for rule in SINGLE.values() for size, law in LAWS]
 EXACT += [(OTHER[name], 1, law) for name in ("sam", "usam", "dnsam", "signsgd") for law in (False, True)]
-
-
-def sequences(n, size, *, replacement):
-    """All ordered mini-batches, equally likely, [L, size]."""
-    return torch.tensor(list(product(range(n), repeat=size) if replacement else permutations(range(n), size)))
 
 
 def mini_batch_system(rule, size, *, replacement=False, **settings):
@@ -237,16 +231,3 @@ def test_micro_batches_divide_the_noise():
     one = moments(mini_batch_system(SINGLE["m_usam"], 1, replacement=True), 5)[1]
     four = moments(mini_batch_system(SINGLE["m_usam"], 4, replacement=True), 5)[1]
     assert apart(four, one / 4) < 1e-13
-
-
-def test_a_shift_is_added_to_the_gradient_alone():
-    engine = block(1)
-    loss, w = loss_of(engine, None), engine.initial()
-    shift = engine.unflattened(torch.linspace(1, 2, 7, dtype=F64)[None])
-    shifted = Shifted(loss, shift)
-    assert torch.equal(flat(shifted.gradient(w)), flat(loss.gradient(w) + shift))
-    g, hvp = shifted.linearize(w)
-    assert torch.equal(flat(g), flat(shifted.gradient(w))) and torch.equal(flat(hvp(shift)), flat(loss.hvp(w, shift)))
-    assert torch.equal(flat(shifted.third(w, shift)), flat(loss.third(w, shift)))
-    assert torch.equal(flat(shifted.full.gradient(w)), flat(loss.gradient(w)))
-    assert torch.equal(shifted.inner(shift, w), loss.inner(shift, w))
