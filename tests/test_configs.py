@@ -35,6 +35,7 @@ SIZES = {
     "sde_saddle_sam": 18,
     "sde_saddle_usam": 6000,
     "sde_saddle_variance": 24576,
+    "sde_signal_noise": 160,
     "xor": 850,
 }
 
