@@ -1,5 +1,5 @@
 # make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
-# make soak: random input in large numbers.
+# make soak: random input in large numbers, other instruction sets.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -35,7 +35,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(VENV)/.test
-	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py
+	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results

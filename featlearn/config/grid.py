@@ -24,7 +24,7 @@ from featlearn.config.source import Node
 from featlearn.runs import RunConfig
 
 Choice = Sequence[int | None]  # the point on every axis; None for the base
-MOST_SETTINGS = 4096  # that are kept while their seeds vary
+MOST_SETTINGS = 2**14  # that are kept while their seeds vary
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _WORDS: dict[str, Any] = {
 BROKEN = object()  # the value of a node whose problem has been reported; it causes no further message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A value, its place ("configs/x.yaml:12") and its dotted key.
 
