@@ -1,9 +1,9 @@
 """The folder of a store.
 
-    featlearn.json              the marker: schema version, name, time of creation
-    plans/<hash>.parquet        the run_ids of one sweep, in its order, and how it gives their numbers (see given.py);
-                                config in the footer
-    parts/<time>-<hex>.parquet  one row per run; config and provenance in the footer
+    featlearn.json                  the marker: schema version, name, time of creation
+    plans/<hash>-<digest>.parquet   the run_ids of one sweep, in its order, and how it gives their numbers (given.py);
+                                    config in the footer
+    parts/<time>-<digest>.parquet   one row per run; config and provenance in the footer
 
 Files are created by a rename, and parts never change: a killed sweep leaves only complete files, and several processes
 may write at once. Other files are ignored.
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +24,8 @@ import numpy as np
 import pyarrow as pa
 
 from featlearn.store.columns import concat
-from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_names, read_table, write_table, writing
+from featlearn.store.files import TEMPORARY, StoreError, write_file
+from featlearn.store.parquet import FOOTER, read_schema, read_table, write_table
 from featlearn.types import SCHEMA_VERSION
 
 MARKER = "featlearn.json"
@@ -96,8 +96,7 @@ class Store:
         found = cls.find(path)
         if found is None:
             marker = {"schema": SCHEMA_VERSION, "name": name, "created": datetime.now(UTC).isoformat()}
-            with writing(path / MARKER) as file:
-                file.write(json.dumps(marker, indent=2).encode())
+            write_file(path, lambda file: (file.write(json.dumps(marker, indent=2).encode()), MARKER)[1])
         return found or cls(path)
 
     def add_plan(self, run_ids: Sequence[str], config: str, given: Mapping[str, Sequence[float | None]] = {}) -> None:
@@ -108,12 +107,14 @@ class Store:
         digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
         footer = {"config": config, "began": time.time_ns()}
         words = {name: pa.array(column, pa.float64()) for name, column in given.items()}
-        write_table(self.path / "plans" / f"{digest}.parquet", pa.table({"run_id": run_ids, **words}), footer)
+        path = write_table(self.path / "plans", digest, pa.table({"run_id": run_ids, **words}), footer)
+        for old in self.path.glob(f"plans/{digest}*.parquet"):
+            if old != path:
+                old.unlink(missing_ok=True)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
         """Commit the rows of finished runs."""
-        name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-        write_table(self.path / "parts" / name, table, footer)
+        write_table(self.path / "parts", str(time.time_ns()), table, footer)
 
     def plans(self) -> list[Plan]:
         """Return the plans of all sweeps, latest last."""
@@ -134,7 +135,7 @@ class Store:
 
     def column_names(self) -> list[str]:
         """Return the names of the columns of all parts."""
-        return [*dict.fromkeys(name for file in self._part_files() for name in read_names(file))]
+        return [*dict.fromkeys(name for file in self._part_files() for name in read_schema(file).names)]
 
     def _part_files(self) -> list[Path]:
         return sorted(self.path.glob("parts/[0-9]*-*.parquet"))
