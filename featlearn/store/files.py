@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 TEMPORARY = ".tmp-"
+MOST_NAMED = 3  # damaged files in a warning
 
 
 class StoreError(ValueError):
@@ -26,6 +27,16 @@ class Damage(StoreError):
     def __init__(self, path: Path, reason: str, rows: int | None = None) -> None:
         super().__init__(f"cannot read {path}: {reason}; sweep again to compute its runs anew")
         self.path, self.reason, self.rows = path, reason, rows
+
+
+def damage_text(damaged: Sequence[Damage]) -> str:
+    """Name damaged files, and say what they cost and how to mend it."""
+    named = [f"{damage.path} ({damage.reason})" for damage in damaged[:MOST_NAMED]]
+    more = [f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)
+    known = [damage.rows for damage in damaged if damage.rows is not None]
+    least = "at least " * (len(known) < len(damaged))
+    rows = f" with {least}{sum(known)} rows" if known else ""
+    return f"left out what cannot be read: {', '.join([*named, *more])}{rows}; sweep again to compute its runs anew"
 
 
 def write_file(folder: Path, write: Callable[[IO[bytes]], str]) -> Path:

@@ -1,56 +1,38 @@
 """The folder of a store.
 
-    featlearn.json                  the marker: schema version, name, time of creation
-    plans/<hash>-<digest>.parquet   the run_ids of one sweep, in its order, and how it gives their numbers (given.py);
-                                    config in the footer
-    parts/<time>-<digest>.parquet   one row per run; config and provenance in the footer
+    featlearn.json   the marker: schema version, name, time of creation
+    plans/           the run_ids of each sweep, in its order, and how it gives their numbers (given.py); its config in
+                     the footer
+    parts/           one row per run; config and provenance in the footer
+    damaged/         files that could not be read when a sweep began
 
-Files are created by a rename, and parts never change: a killed sweep leaves only complete files, and several processes
-may write at once. Other files are ignored.
+The names of the files are those of listing.py. Files are created by a rename and never change: a killed sweep leaves
+only complete files, and several processes may write at once. A file that is damaged or foreign is left out when the
+store is read, and set aside by the next sweep, which computes its runs anew. Other files are ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from featlearn.store.columns import concat
-from featlearn.store.files import TEMPORARY, StoreError, write_file
-from featlearn.store.parquet import FOOTER, read_schema, read_table, write_table
+from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan
+from featlearn.store.files import TEMPORARY, Damage, StoreError, write_file
+from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
+from featlearn.store.parquet import has_digest, verify, write_table
+from featlearn.store.snapshot import Snapshot, read_plans
 from featlearn.types import SCHEMA_VERSION
 
 MARKER = "featlearn.json"
-ROW = pa.schema(  # columns of every row, whatever its config and trackers; null if the run failed
-    [
-        ("run_id", pa.string()),
-        ("status", pa.string()),
-        ("message", pa.string()),
-        ("stopped_step", pa.int64()),
-        ("step", pa.list_(pa.int64())),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns).
-
-    given: the columns that record how the runs' numbers were given; empty in plans of older versions.
-    """
-
-    run_ids: list[str]
-    config: str
-    began: int
-    given: dict[str, np.ndarray] = field(default_factory=dict)
+DAMAGED = "damaged"
 
 
 class Store:
@@ -105,68 +87,63 @@ class Store:
         given: the columns that record how the runs' numbers were given, which is not part of their ids.
         """
         digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
-        footer = {"config": config, "began": time.time_ns()}
         words = {name: pa.array(column, pa.float64()) for name, column in given.items()}
-        path = write_table(self.path / "plans", digest, pa.table({"run_id": run_ids, **words}), footer)
-        for old in self.path.glob(f"plans/{digest}*.parquet"):
-            if old != path:
-                old.unlink(missing_ok=True)
+        table = pa.table({"run_id": pa.array(run_ids, pa.string()), **words})
+        before = [entry for entry in entries(self.path, PLANS)[0] if entry.hash == digest]
+        order = self._next_order()
+        write_table(self.path / PLANS, f"{order}-{digest}", table, {"config": config, "began": order})
+        for entry in before:
+            entry.path.unlink(missing_ok=True)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
         """Commit the rows of finished runs."""
-        write_table(self.path / "parts", str(time.time_ns()), table, footer)
+        write_table(self.path / PARTS, str(self._next_order()), table, footer)
 
     def plans(self) -> list[Plan]:
         """Return the plans of all sweeps, latest last."""
-        plans = []
-        for file in self.path.glob("plans/*.parquet"):
-            table = read_table(file)
-            given = {name: table[name].to_numpy() for name in table.column_names if name != "run_id"}
-            plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER]), given=given))
-        return sorted(plans, key=lambda plan: plan.began)
-
-    def parts(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows of every part, earliest first.
-
-        columns: only these, if the part has them; None for all. ``committed`` is the time (ns) of the part.
-        """
-        for file in self._part_files():
-            yield _dated(read_table(file, columns), int(file.name.split("-")[0]))
-
-    def column_names(self) -> list[str]:
-        """Return the names of the columns of all parts."""
-        return [*dict.fromkeys(name for file in self._part_files() for name in read_schema(file).names)]
-
-    def _part_files(self) -> list[Path]:
-        return sorted(self.path.glob("parts/[0-9]*-*.parquet"))
-
-    def read(self, columns: Collection[str] | None = None) -> pa.Table:
-        """Return the rows of all parts."""
-        return joined(self.parts(columns), columns)
-
-    def current(self, table: pa.Table, plans: Iterable[Plan]) -> list[int]:
-        """Return the positions of the current rows of ``table``, in the order of ``plans``, then the others.
-
-        A run that was committed several times has one current row: a result if there is one, else its latest failure.
-        """
-        ids, statuses = table["run_id"].to_pylist(), table["status"].to_pylist()
-        failures_first = sorted(range(len(ids)), key=lambda row: statuses[row] != "failed")
-        winner = {ids[row]: row for row in failures_first}
-        planned = dict.fromkeys(run_id for plan in plans for run_id in plan.run_ids)
-        return [winner.pop(run_id) for run_id in planned if run_id in winner] + list(winner.values())
+        return read_plans(self.path)[0]
 
     def finished(self) -> frozenset[str]:
         """Return the run_ids that have a result."""
-        table = self.read(["run_id", "status"])
-        pairs = zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True)
-        return frozenset(run_id for run_id, status in pairs if status != "failed")
+        return frozenset(self.finished_ids().to_pylist())
 
+    def finished_ids(self) -> pa.Array:
+        """Return the run_ids that have a result, each once, as Arrow's text; ``numpy.asarray`` makes an array."""
+        return steady(lambda known: Snapshot.of(self.path, plans=False, known=known)).finished()
 
-def joined(parts: Iterable[pa.Table], columns: Collection[str] | None = None) -> pa.Table:
-    """Return the rows of several parts, missing columns as null; the requested columns of ROW are always present."""
-    empty = _dated(ROW.empty_table().select([name for name in ROW.names if columns is None or name in columns]), 0)
-    return concat([empty, *parts])
+    def damaged(self, *, decode: bool = False) -> list[Damage]:
+        """Return the damaged and foreign files among plans and parts: every byte of each is read.
 
+        decode: also decode the files of older versions, whose bytes are not covered by a checksum, as a whole.
+        """
+        return steady(lambda known: self._damaged(decode, known))
 
-def _dated(table: pa.Table, committed: int) -> pa.Table:
-    return table.append_column("committed", pa.array([committed] * table.num_rows, pa.int64()))
+    def set_aside_damaged(self) -> list[Damage]:
+        """Move damaged and foreign files into the folder ``damaged``, so that a sweep computes their runs anew."""
+        found = self.damaged(decode=True)
+        aside = self.path / DAMAGED
+        for damage in found:
+            try:
+                aside.mkdir(exist_ok=True)
+                names = (f"{damage.path.name}{'' if n == 0 else f'-{n}'}" for n in count())
+                os.rename(damage.path, next(aside / name for name in names if not os.path.lexists(aside / name)))
+            except FileNotFoundError:
+                continue  # another sweep was first
+            except OSError as error:
+                raise StoreError(f"cannot set {damage.path} aside: {error.strerror or error}") from error
+        return found
+
+    def _damaged(self, decode: bool, known: Mapping[Path, Damage]) -> list[Damage]:
+        def check_part(entry: Entry) -> None:
+            read_part(entry, lambda schema: TEXT)
+            if decode or has_digest(entry.path):
+                verify(entry.path)
+
+        plans = read_each(self.path, PLANS, read_plan, known)[1]
+        return plans + read_each(self.path, PARTS, check_part, known)[1]
+
+    def _next_order(self) -> int:
+        """Return an order above those of all files, whose names have them but in plans of older versions."""
+        orders = (entry.order for entry in entries(self.path, PARTS)[0])
+        plans = steady(lambda known: read_each(self.path, PLANS, order_of, known))[0]
+        return next_order([*[order or 0 for order in orders], *plans])

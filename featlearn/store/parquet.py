@@ -8,6 +8,7 @@ versions have the checksums of Parquet's pages alone.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import json
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featlearn.store.files import Damage, write_file
+from featlearn.store.files import Damage, StoreError, write_file
 
 FOOTER, SUMS = b"featlearn", b"featlearn.crc32"
 END = 8  # bytes after the footer: its length and Parquet's magic word
@@ -32,6 +33,7 @@ MAGIC = b"PAR1"
 BLOCK = 2**16  # bytes under one checksum
 SMALL = 2**20  # bytes of a file that is read in one go
 GROUP = 2**16  # rows of a row group, the least that is read
+OF_FILES = (None, errno.EIO, errno.EISDIR, errno.ENOENT)  # errors that concern one file; None: Parquet's
 NAME = re.compile(r"[^-].*-([0-9a-f]{16})\.parquet")
 
 
@@ -55,26 +57,14 @@ def write_table(folder: Path, stem: str, table: pa.Table, footer: dict[str, Any]
 
 def read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
     """Read a file, or those of ``columns`` that it has, and check what is read. Raises Damage."""
-    with _opened(path) as file:
-        if columns is None:
-            return file.read()
-        names = [name for name in file.names if name in columns]
-        return file.read(names)
-
-
-def read_schema(path: Path) -> pa.Schema:
-    """Return the schema of a file; its metadata has the footer. Raises Damage."""
-    with _opened(path) as file:
-        return file.parquet.schema_arrow
+    with opened(path) as file:
+        return file.read(columns)
 
 
 def verify(path: Path) -> None:
-    """Raise Damage if any byte of a file has changed; files of older versions are decoded for it."""
-    with _opened(path) as file:
-        if file.sums is None:
-            file.read()
-        else:
-            file.check(range(len(file.sums)))
+    """Raise Damage if any byte of a file has changed; a file of an older version is decoded for it."""
+    with opened(path) as file:
+        file.verify()
 
 
 def has_digest(path: Path) -> bool:
@@ -83,7 +73,7 @@ def has_digest(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class _File:
+class File:
     """An open file; ``end`` is where its data end and the footer begins. sums: None in files of older versions."""
 
     parquet: pq.ParquetFile
@@ -92,16 +82,48 @@ class _File:
     sums: np.ndarray | None
 
     @property
-    def names(self) -> list[str]:
-        return list(self.parquet.schema_arrow.names)
+    def schema(self) -> pa.Schema:
+        """The columns; the metadata has the footer."""
+        return self.parquet.schema_arrow
 
-    def read(self, names: list[str] | None = None) -> pa.Table:
-        """Return the checked columns ``names``, or all."""
+    def footer(self) -> dict[str, Any]:
+        """Return the footer. Raises ValueError if the file is not one of a store."""
+        footer = json.loads((self.schema.metadata or {}).get(FOOTER, b"null"))
+        if not isinstance(footer, dict):
+            raise ValueError("it has no footer of featlearn")
+        return footer
+
+    def read(self, columns: Collection[str] | None = None, rows: np.ndarray | None = None) -> pa.Table:
+        """Return those of ``columns`` that the file has, or all, at some rows (sorted), or all, and check them."""
+        names = [name for name in self.schema.names if columns is None or name in columns]
+        groups, rows = self._groups_of(rows)
         if self.sums is not None:
-            self.check(self._blocks_of(names))
-        if names is None:
-            return self.parquet.read()
-        return self.parquet.read(names).select(names)  # for a.b pyarrow also reads a.b.c
+            self.check(self._blocks_of(names, groups))
+        if len(groups) == self.parquet.num_row_groups:
+            table = self.parquet.read() if columns is None else self.parquet.read(names)
+        else:
+            table = self.parquet.read_row_groups(groups, names)
+        table = table.select(names)  # for a.b pyarrow also reads a.b.c
+        return table if rows is None or len(rows) == table.num_rows else table.take(pa.array(rows))
+
+    def verify(self) -> None:
+        """Raise ValueError if any byte has changed; a file of an older version is decoded for it."""
+        if self.sums is None:
+            self.read()
+        else:
+            self.check(range(len(self.sums)))
+
+    def nullable(self) -> set[str]:
+        """Return the names of columns of single values that may have missing ones."""
+        metadata, names = self.parquet.metadata, set[str]()
+        if metadata.num_columns != len(self.schema):
+            return {*self.schema.names}
+        for group in map(metadata.row_group, range(metadata.num_row_groups)):
+            for i, field in enumerate(self.schema):
+                statistics = None if pa.types.is_list(field.type) else group.column(i).statistics
+                if not pa.types.is_list(field.type) and (statistics is None or statistics.null_count):
+                    names.add(field.name)
+        return names
 
     def check(self, blocks: Iterable[int]) -> None:
         """Raise ValueError if one of these blocks has changed."""
@@ -110,17 +132,30 @@ class _File:
             self.bytes.seek(block * BLOCK)
             found = self.bytes.read(min(BLOCK, self.end - block * BLOCK))
             if zlib.crc32(found) != self.sums[block]:
-                raise ValueError(f"the checksum of byte {block * BLOCK} and those after it does not match")
+                raise ValueError(
+                    f"a byte has changed, from {block * BLOCK:,} to {min(self.end, (block + 1) * BLOCK):,}"
+                )
 
-    def _blocks_of(self, names: list[str] | None) -> Iterable[int]:
-        """Return the blocks in which pyarrow reads for these columns."""
+    def _groups_of(self, rows: np.ndarray | None) -> tuple[list[int], np.ndarray | None]:
+        """Return the row groups that contain some rows, and the positions of the rows within these groups."""
         metadata = self.parquet.metadata
-        if names is None or metadata.num_columns != len(self.names):
+        lengths = np.array([metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)], np.int64)
+        if rows is None or len(rows) == lengths.sum():
+            return [*range(len(lengths))], None
+        ends = np.cumsum(lengths)
+        groups, group = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
+        skipped = (ends - lengths)[groups] - np.cumsum([0, *lengths[groups]])[:-1]
+        return groups.tolist(), rows - skipped[group]
+
+    def _blocks_of(self, names: list[str], groups: list[int]) -> Iterable[int]:
+        """Return the blocks in which pyarrow reads for these columns and row groups."""
+        metadata, every = self.parquet.metadata, self.schema.names
+        if metadata.num_columns != len(every) or (len(names), len(groups)) == (len(every), metadata.num_row_groups):
             return range(-(-self.end // BLOCK))
         prefixes = tuple(f"{name}." for name in names)
-        read = [i for i, name in enumerate(self.names) if name in names or name.startswith(prefixes)]
+        read = [i for i, name in enumerate(every) if name in names or name.startswith(prefixes)]
         blocks = set[int]()
-        for group in range(metadata.num_row_groups):
+        for group in groups:
             for chunk in map(metadata.row_group(group).column, read):
                 start = min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)))
                 blocks.update(range(start // BLOCK, (start + chunk.total_compressed_size - 1) // BLOCK + 1))
@@ -128,7 +163,8 @@ class _File:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_File]:
+def opened(path: Path) -> Iterator[File]:
+    """Open a file for reading. A ValueError and the like in the body or here becomes a Damage that names the file."""
     rows: int | None = None
     try:
         with open(path, "rb") as raw:
@@ -137,17 +173,22 @@ def _opened(path: Path) -> Iterator[_File]:
             footer = _footer(file)
             named = NAME.fullmatch(path.name)
             if named and _digest(footer) != named[1]:
-                raise ValueError("its footer does not match its name")
+                raise ValueError("its footer has changed, or its name")
             source = pa.BufferReader(file.getvalue()) if isinstance(file, io.BytesIO) else path
             with pq.ParquetFile(source, page_checksum_verification=named is None) as parquet:
                 rows = parquet.metadata.num_rows
                 end = file.seek(0, os.SEEK_END) - END - len(footer)
-                yield _File(parquet, file, end, _sums(parquet, end) if named else None)
+                yield File(parquet, file, end, _sums(parquet, end) if named else None)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's: the file may be sound
-        why = " ".join(str(error).split())
-        raise Damage(path, f"it is damaged or no part of a store ({why})", rows) from None
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+            raise  # it has been joined with others: the caller lists the files anew
+        if isinstance(error, MemoryError) and has_digest(path):
+            raise  # no fault of the file
+        if isinstance(error, OSError) and error.errno not in OF_FILES:
+            raise StoreError(f"cannot read {path}: {error.strerror}") from None
+        text = " ".join(str((error.strerror if isinstance(error, OSError) else None) or error).split())
+        ours = isinstance(error, ValueError) and not isinstance(error, pa.ArrowException)
+        raise Damage(path, text if ours else f"it cannot be read as Parquet: {text}", rows) from None
 
 
 def _footer(file: IO[bytes]) -> bytes:
@@ -157,7 +198,7 @@ def _footer(file: IO[bytes]) -> bytes:
     length, magic = file.read(4), file.read(4)
     start = size - END - int.from_bytes(length, "little")
     if magic != MAGIC or start < len(MAGIC):
-        raise ValueError("it is empty" if not size else "its end is missing")
+        raise ValueError("its end is missing" if size else "it is empty")
     file.seek(start)
     return file.read(size - END - start)
 
