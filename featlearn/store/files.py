@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-TEMPORARY = ".tmp-"
+from featlearn.store.temporary import temporary_name
+
 MOST_NAMED = 3  # damaged files in a warning
 
 
@@ -29,19 +29,23 @@ class Damage(StoreError):
         self.path, self.reason, self.rows = path, reason, rows
 
 
+def named(damaged: Sequence[Damage]) -> str:
+    """Return the names of damaged files with the reasons, or of the first few."""
+    texts = [f"{damage.path} ({damage.reason})" for damage in damaged[:MOST_NAMED]]
+    return ", ".join([*texts, *[f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)])
+
+
 def damage_text(damaged: Sequence[Damage]) -> str:
     """Name damaged files, and say what they cost and how to mend it."""
-    named = [f"{damage.path} ({damage.reason})" for damage in damaged[:MOST_NAMED]]
-    more = [f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)
     known = [damage.rows for damage in damaged if damage.rows is not None]
     least = "at least " * (len(known) < len(damaged))
     rows = f" with {least}{sum(known)} rows" if known else ""
-    return f"left out what cannot be read: {', '.join([*named, *more])}{rows}; sweep again to compute its runs anew"
+    return f"left out what cannot be read: {named(damaged)}{rows}; sweep again to compute its runs anew"
 
 
 def write_file(folder: Path, write: Callable[[IO[bytes]], str]) -> Path:
     """Let ``write`` fill a file and return its name; the file appears in ``folder`` complete and on disk, or not."""
-    temporary = folder / f"{TEMPORARY}{uuid.uuid4().hex}"
+    temporary = folder / temporary_name()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:

@@ -1,6 +1,6 @@
 """The folder of a store.
 
-    featlearn.json   the marker: schema version, name, time of creation
+    featlearn.json   the marker (marker.py)
     plans/           the run_ids of each sweep, in its order, and how it gives their numbers (given.py); its config in
                      the footer
     parts/           one row per run; config and provenance in the footer
@@ -14,10 +14,9 @@ store is read, and set aside by the next sweep, which computes its runs anew. Ot
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,61 +24,57 @@ from typing import Any
 import pyarrow as pa
 
 from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan
-from featlearn.store.files import TEMPORARY, Damage, StoreError, write_file
+from featlearn.store.files import Damage, StoreError, StoreWarning, named
 from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
+from featlearn.store.marker import MARKER, check_marker, is_recognised, write_marker
 from featlearn.store.parquet import has_digest, verify, write_table
 from featlearn.store.snapshot import Snapshot, read_plans
-from featlearn.types import SCHEMA_VERSION
+from featlearn.store.temporary import TEMPORARY, remove_left_over
 
-MARKER = "featlearn.json"
 DAMAGED = "damaged"
 
 
 class Store:
     """An open store: ``Store.open`` requires that it exists, ``Store.create`` creates it if needed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, marker: str | None = None) -> None:
+        """Marker: what is wrong with the store's marker."""
+        self.path, self.marker = path, marker
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
-        """Open the store at ``path``. Raises StoreError if this version can read none there."""
-        path = Path(path)
-        try:
-            marker = json.loads((path / MARKER).read_bytes())
-            schema = marker["schema"]
-        except (FileNotFoundError, NotADirectoryError):
-            why = f"{path} is not a featlearn store: it has no {MARKER}" if path.exists() else f"no store at {path}"
-            raise StoreError(why) from None
-        except OSError as error:
-            raise StoreError(f"cannot read the store {path}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{path / MARKER} is not the marker of a featlearn store") from None
-        if schema != SCHEMA_VERSION:
-            raise StoreError(f"{path} has schema version {schema}, this featlearn reads and writes {SCHEMA_VERSION}")
-        return cls(path)
+        """Open the store at ``path``. Raises StoreError if this version can read none there.
+
+        A store that has lost its marker can be read; ``notes`` says so.
+        """
+        return cls(Path(path), check_marker(Path(path)))
 
     @classmethod
     def find(cls, path: str | Path) -> Store | None:
         """Open the store at ``path``; None if one can be created there, StoreError if the path is occupied."""
         path = Path(path)
-        if (path / MARKER).is_file():
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file: give a folder")
+        if (path / MARKER).is_file() or is_recognised(path):
             return cls.open(path)
         if path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir()):
             raise StoreError(f"{path} is not empty and not a featlearn store: give a new or an empty folder")
-        if path.exists() and not path.is_dir():
-            raise StoreError(f"{path} is a file: give a folder")
         return None
 
     @classmethod
     def create(cls, path: str | Path, name: str) -> Store:
-        """Open the store at ``path``, or create it."""
-        path = Path(path)
+        """Open the store at ``path``, or create it; a lost marker is made again, with a StoreWarning."""
         found = cls.find(path)
-        if found is None:
-            marker = {"schema": SCHEMA_VERSION, "name": name, "created": datetime.now(UTC).isoformat()}
-            write_file(path, lambda file: (file.write(json.dumps(marker, indent=2).encode()), MARKER)[1])
-        return found or cls(path)
+        if found is None or found.marker:
+            write_marker(Path(path), name)
+        if found is not None and found.marker:
+            text = f"made {found.path / MARKER} again ({found.marker}): there are plans or parts of a store beside it"
+            warnings.warn(text, StoreWarning, stacklevel=2)
+        return cls(Path(path))
+
+    def notes(self) -> list[str]:
+        """Return warnings for who reads the store."""
+        return [f"{self.path / MARKER}: {self.marker}; the next sweep makes it again"] if self.marker else []
 
     def add_plan(self, run_ids: Sequence[str], config: str, given: Mapping[str, Sequence[float | None]] = {}) -> None:
         """Record the runs of a sweep; ``status`` and the order of rows follow from it.
@@ -117,6 +112,17 @@ class Store:
         decode: also decode the files of older versions, whose bytes are not covered by a checksum, as a whole.
         """
         return steady(lambda known: self._damaged(decode, known))
+
+    def mend(self) -> None:
+        """Prepare for a sweep: remove what killed processes left, set damaged files aside, with a warning."""
+        self.remove_left_over()
+        if found := self.set_aside_damaged():
+            text = f"moved into {self.path / DAMAGED}: {named(found)}; their runs are computed anew"
+            warnings.warn(text, StoreWarning, stacklevel=2)
+
+    def remove_left_over(self) -> list[Path]:
+        """Remove the temporary files of killed processes, never those of a live one; return them."""
+        return remove_left_over([self.path, self.path / PLANS, self.path / PARTS])
 
     def set_aside_damaged(self) -> list[Damage]:
         """Move damaged and foreign files into the folder ``damaged``, so that a sweep computes their runs anew."""

@@ -105,8 +105,10 @@ class _Runs:
     columns.
     """
 
-    def __init__(self, runs: Snapshot, all_sweeps: bool, names: list[str] | None, where: Mapping[str, Any]) -> None:
-        self.runs, self.names = runs, names
+    def __init__(
+        self, store: Store, runs: Snapshot, all_sweeps: bool, names: list[str] | None, where: Mapping[str, Any]
+    ) -> None:
+        self.store, self.runs, self.names = store, runs, names
         self.plans = runs.plans if all_sweeps else runs.plans[-1:]
         rows, self.others = runs.current(self.plans)
         if all_sweeps or not self.plans:
@@ -129,15 +131,16 @@ class _Runs:
     @classmethod
     def of(cls, path: str | Path, all_sweeps: bool, names: list[str] | None, where: Mapping[str, Any]) -> _Runs:
         """Read a store."""
-        folder = Store.open(path).path
-        return steady(lambda known: cls(Snapshot.of(folder, where, known=known), all_sweeps, names, where))
+        store = Store.open(path)
+        return steady(lambda known: cls(store, Snapshot.of(store.path, where, known=known), all_sweeps, names, where))
 
     def notes(self) -> Iterator[str]:
         """Yield what is left out."""
+        yield from self.store.notes()
         if self.runs.damaged:
             yield damage_text(self.runs.damaged)
         if n := int((~self.runs.failed[self.others]).sum()):
-            why = f"{n} run{'s' * (n > 1)} that the latest sweep into {self.runs.path} does not contain"
+            why = f"{n} run{'s' * (n > 1)} that the latest sweep into {self.store.path} does not contain"
             yield f"left out {why}; all_sweeps=True (plot: --all-sweeps) reads all"
 
     def _that_meet(self, where: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:

@@ -103,7 +103,7 @@ def _names(folder: Path) -> list[str]:
     for _ in range(TRIES):
         try:
             now = sorted(os.listdir(folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             now = []
         except OSError as error:
             raise StoreError(f"cannot read {folder}: {error.strerror}") from None

@@ -26,8 +26,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featlearn.store.files import Damage, StoreError, write_file
+from featlearn.types import SCHEMA_VERSION
 
-FOOTER, SUMS = b"featlearn", b"featlearn.crc32"
+FOOTER, VERSION, SUMS = b"featlearn", b"featlearn.schema", b"featlearn.crc32"
 END = 8  # bytes after the footer: its length and Parquet's magic word
 MAGIC = b"PAR1"
 BLOCK = 2**16  # bytes under one checksum
@@ -39,7 +40,8 @@ NAME = re.compile(r"[^-].*-([0-9a-f]{16})\.parquet")
 
 def write_table(folder: Path, stem: str, table: pa.Table, footer: dict[str, Any]) -> Path:
     """Write a file with a footer atomically; its name is ``stem`` and a digest of its content."""
-    table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
+    version = str(SCHEMA_VERSION).encode()
+    table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode(), VERSION: version})
 
     def write(file: IO[bytes]) -> str:
         with pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
@@ -88,9 +90,12 @@ class File:
 
     def footer(self) -> dict[str, Any]:
         """Return the footer. Raises ValueError if the file is not one of a store."""
-        footer = json.loads((self.schema.metadata or {}).get(FOOTER, b"null"))
+        metadata = self.schema.metadata or {}
+        footer, version = (json.loads(metadata.get(key, b"null")) for key in (FOOTER, VERSION))
         if not isinstance(footer, dict):
             raise ValueError("it has no footer of featlearn")
+        if version not in (None, SCHEMA_VERSION):  # older ones have none
+            raise ValueError(f"it has schema version {version}, this featlearn reads {SCHEMA_VERSION}")
         return footer
 
     def read(self, columns: Collection[str] | None = None, rows: np.ndarray | None = None) -> pa.Table:

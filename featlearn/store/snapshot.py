@@ -27,7 +27,6 @@ class Snapshot:
     The rows of all parts are numbered through, in their order.
     """
 
-    path: Path
     parts: list[Part]
     plans: list[Plan]
     damaged: list[Damage]
@@ -46,7 +45,7 @@ class Snapshot:
 
         found, bad_plans = read_plans(store, known) if plans else ([], [])
         parts, bad_parts = read_each(store, PARTS, read, known)
-        return cls(store, parts, found, [*bad_plans, *bad_parts])
+        return cls(parts, found, [*bad_plans, *bad_parts])
 
     @cached_property
     def starts(self) -> np.ndarray:

@@ -14,6 +14,7 @@ from featlearn.store.contents import read_part
 from featlearn.store.files import Damage
 from featlearn.store.folder import Store
 from featlearn.store.listing import steady
+from featlearn.store.marker import MARKER
 from featlearn.store.snapshot import Snapshot, planned_ids
 
 
@@ -70,5 +71,8 @@ def _status(store: Store, known: Mapping[Path, Damage]) -> StoreStatus:
         missing=n_runs - len(asked),
         others=int((~runs.failed[others]).sum()),
         failures={str(message): n for message, n in messages.most_common()},
-        damaged=tuple(f"{damage.path.relative_to(store.path)}: {damage.reason}" for damage in runs.damaged),
+        damaged=(
+            *([f"{MARKER}: {store.marker}"] if store.marker else []),
+            *(f"{damage.path.relative_to(store.path)}: {damage.reason}" for damage in runs.damaged),
+        ),
     )

@@ -1,5 +1,6 @@
 """A store is known by its marker; anything else is refused and left unchanged. Damage costs no more than its rows."""
 
+import os
 import warnings
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from stores import DAMAGES, LOSES, damaged, filled, trajectory
 
 from featlearn.store import Store, StoreError, StoreWarning, load, rows, status, summary
-from featlearn.store.folder import MARKER
 
 
 def test_a_foreign_folder_is_refused_and_left_as_it_is(tmp_path):
@@ -28,23 +28,6 @@ def test_a_folder_that_cannot_be_a_store_is_refused_in_one_sentence(tmp_path):
         Store.create(tmp_path / "file" / "below", "test")
     with pytest.raises(StoreError, match="no store at"):
         load(tmp_path / "missing")
-
-
-@pytest.mark.parametrize(
-    ("marker", "message"),
-    [
-        ('{"schema": 99}', "schema version 99"),
-        ('{"schema": 2}', "schema version 2, this featlearn reads and writes 3"),
-        ("[", "not the marker"),
-        ("[]", "not the marker"),
-    ],
-)
-def test_a_store_of_another_version_is_refused(tmp_path, marker, message):
-    filled(tmp_path / "s", [trajectory(0)])
-    (tmp_path / "s" / MARKER).write_text(marker)
-    for attempt in (load, summary, status, Store.find):
-        with pytest.raises(StoreError, match=message):
-            attempt(tmp_path / "s")
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -108,6 +91,21 @@ def test_a_file_set_aside_never_replaces_another(tmp_path):
         Store.open(path).set_aside_damaged()
     names = [f"7-01234567.parquet{end}" for end in ("", "-1", "-2")]
     assert sorted(file.name for file in (path / "damaged").iterdir()) == names
+
+
+def test_a_store_is_mended_before_a_sweep(tmp_path):
+    """With one warning; a sound store is left as it is."""
+    store = filled(tmp_path / "s", [trajectory(0)])
+    with warnings.catch_warnings(action="error"):
+        store.mend()
+    files = [damaged(kind)(store.path) for kind in ("a torn part", "a foreign name", "no footer", "a part as a plan")]
+    (store.path / "parts" / f".tmp-{'0' * 8}-1-{'a' * 32}").touch()
+    os.utime(store.path / "parts" / f".tmp-{'0' * 8}-1-{'a' * 32}", (0, 0))
+    with pytest.warns(StoreWarning, match="moved into .*damaged: .*, 1 more; their runs") as warned:
+        store.mend()
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert {file.name for file in (store.path / "damaged").iterdir()} == {file.name for file in files}
+    assert len([*(store.path / "parts").iterdir()]) == 0 and len(store.plans()) == 1
 
 
 @pytest.mark.parametrize("behind", [0, 86_400])
