@@ -364,3 +364,26 @@ def test_every_public_name_is_there():
     assert Path(fl.plots.__file__).name == "__init__.py"
     with pytest.raises(AttributeError, match="nonsense"):
         _ = fl.nonsense
+
+
+def test_shards_are_merged_into_the_store_of_one_sweep(config, store, tmp_path):
+    shards = [tmp_path / f"shard{i}" for i in (1, 2)]
+    for i, shard in enumerate(shards, start=1):
+        assert call("sweep", config, "--out", shard, "--shard", f"{i}/2").exit_code == 0
+    part = call("merge", shards[0], "-o", tmp_path / "part")
+    assert (part.exit_code, part.stdout) == (0, f"{tmp_path / 'part'}: 6 runs, 6 missing\n")
+    whole = call("merge", *shards, "-o", tmp_path / "whole")
+    assert (whole.exit_code, whole.stdout) == (0, f"{tmp_path / 'whole'}: 12 runs\n")
+    pd.testing.assert_frame_equal(fl.load(tmp_path / "whole"), fl.load(store), check_exact=True)
+    refused = call("merge", *shards, "-o", store)
+    assert refused.exit_code == 2 and refused.stderr == f"error: {store} is not empty: give a new or an empty folder\n"
+
+
+def test_a_store_is_compacted(config, tmp_path):
+    for i in (1, 2, 3):
+        assert call("sweep", config, "--out", tmp_path / "s", "--shard", f"{i}/3").exit_code == 0
+    whole = fl.load(tmp_path / "s")
+    done = call("compact", tmp_path / "s")
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 's'}: 3 parts, now 1\n")
+    pd.testing.assert_frame_equal(fl.load(tmp_path / "s"), whole, check_exact=True)
+    assert call("sweep", config, "--out", tmp_path / "s").stdout.startswith("tiny: 0 done, 12 reused")

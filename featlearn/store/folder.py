@@ -23,8 +23,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan
+from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan, write_plan
 from featlearn.store.files import Damage, StoreError, StoreWarning, named
+from featlearn.store.joining import join, small_groups
 from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
 from featlearn.store.marker import MARKER, check_marker, is_recognised, write_marker
 from featlearn.store.parquet import has_digest, verify, write_table
@@ -32,6 +33,7 @@ from featlearn.store.snapshot import Snapshot, read_plans
 from featlearn.store.temporary import TEMPORARY, remove_left_over
 
 DAMAGED = "damaged"
+SMALL_PARTS = 64  # commits of one process that become one part
 
 
 class Store:
@@ -40,6 +42,8 @@ class Store:
     def __init__(self, path: Path, marker: str | None = None) -> None:
         """Marker: what is wrong with the store's marker."""
         self.path, self.marker = path, marker
+        self._last: int | None = None
+        self._small: list[Entry] = []
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
@@ -85,14 +89,31 @@ class Store:
         words = {name: pa.array(column, pa.float64()) for name, column in given.items()}
         table = pa.table({"run_id": pa.array(run_ids, pa.string()), **words})
         before = [entry for entry in entries(self.path, PLANS)[0] if entry.hash == digest]
+        self._last = None
         order = self._next_order()
-        write_table(self.path / PLANS, f"{order}-{digest}", table, {"config": config, "began": order})
+        write_plan(self.path, Entry(order, self.path, digest), table, config, order)
         for entry in before:
             entry.path.unlink(missing_ok=True)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
-        """Commit the rows of finished runs."""
-        write_table(self.path / PARTS, str(self._next_order()), table, footer)
+        """Commit the rows of finished runs; every so often join the last commits into a larger part."""
+        order = self._next_order()
+        path = write_table(self.path / PARTS, str(order), table, footer)
+        self._small.append(Entry(order, path, ""))
+        if len(self._small) == SMALL_PARTS:
+            join(self._small)
+            self._small.clear()
+
+    def compact(self) -> tuple[int, int]:
+        """Join small parts into few large ones, at any time; return the numbers of parts before and after.
+
+        A large part is on disk before the small ones go, and a row that is in both is read once. Rows that others have
+        replaced are dropped; the footers of the small parts are kept.
+        """
+        listed = entries(self.path, PARTS)[0]
+        for group in small_groups(listed):
+            join(group)
+        return len(listed), len(entries(self.path, PARTS)[0])
 
     def plans(self) -> list[Plan]:
         """Return the plans of all sweeps, latest last."""
@@ -149,7 +170,10 @@ class Store:
         return plans + read_each(self.path, PARTS, check_part, known)[1]
 
     def _next_order(self) -> int:
-        """Return an order above those of all files, whose names have them but in plans of older versions."""
-        orders = (entry.order for entry in entries(self.path, PARTS)[0])
-        plans = steady(lambda known: read_each(self.path, PLANS, order_of, known))[0]
-        return next_order([*[order or 0 for order in orders], *plans])
+        """Return an order above those of all files when this store was opened or a plan added, and of its own since."""
+        if self._last is None:
+            orders = [entry.order or 0 for entry in entries(self.path, PARTS)[0]]
+            plans = steady(lambda known: read_each(self.path, PLANS, order_of, known))[0]
+            self._last = max([*orders, *plans], default=0)
+        self._last = next_order(self._last)
+        return self._last

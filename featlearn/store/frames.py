@@ -167,14 +167,15 @@ class _Runs:
         for part in self.parts if partly else ():
             nullable |= part.nullable | {*names}.difference(part.schema.names)
         values = {name: series(table[name], table.schema.field(name), name in nullable) for name in names}
-        return as_given(completed(pd.DataFrame(values)), table["run_id"].combine_chunks(), self.plans)
+        return as_given(completed(pd.DataFrame(values, copy=False)), table["run_id"].combine_chunks(), self.plans)
 
     def frame(self, rows: np.ndarray, elements: np.ndarray) -> pd.DataFrame:
         """Return the scalar columns at ``rows`` joined with the list columns at ``elements``, -1 for missing.
 
         Only rows that meet the conditions on list columns are kept.
         """
-        left = self.scalars.take(rows).reset_index(drop=True)
+        whole_table = np.array_equal(rows, np.arange(len(self.scalars)))
+        left = self.scalars if whole_table else self.scalars.take(rows).reset_index(drop=True)
         take = partial(pd.api.extensions.take, indices=elements, allow_fill=True)  # a missing element makes it float
         right = pd.DataFrame({name: take(self._flat(name)) for name in self.lists}, copy=False)
         whole: pd.DataFrame = pd.concat([left, right], axis=1)

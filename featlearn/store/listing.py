@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -89,9 +89,9 @@ def steady(read: Callable[[dict[Path, Damage]], T]) -> T:
     raise StoreError(f"cannot read {vanished}: it went while it was read, {TRIES} times; try again")
 
 
-def next_order(orders: Iterable[int]) -> int:
-    """Return an order above all ``orders``."""
-    return max(time.time_ns(), max(orders, default=0) + 1)
+def next_order(last: int) -> int:
+    """Return an order above ``last``."""
+    return max(time.time_ns(), last + 1)
 
 
 def _names(folder: Path) -> list[str]:

@@ -104,8 +104,7 @@ def read_plans(store: Path, known: Mapping[Path, Damage] = {}) -> tuple[list[Pla
     """Return the plans of all sweeps, latest last, and the damaged ones."""
     found, damaged = read_each(store, PLANS, read_plan, known)
     latest = dict[str, Plan]()
-    for plan in sorted(found, key=_began_last):
-        assert plan.entry is not None
+    for plan in sorted(found, key=lambda plan: plan.order):
         latest.pop(plan.entry.hash, None)  # a sweep that began again, and was killed before it removed its first plan
         latest[plan.entry.hash] = plan
     return [*latest.values()], damaged
@@ -115,11 +114,6 @@ def planned_ids(plans: Iterable[Plan]) -> pa.Array:
     """Return the ids of the runs in ``plans``, each once, in their order."""
     chunks = [plan.run_ids for plan in plans]
     return pc.unique(pa.chunked_array(chunks, pa.string()))
-
-
-def _began_last(plan: Plan) -> int:
-    assert plan.entry is not None
-    return plan.began if plan.entry.order is None else plan.entry.order
 
 
 def _single(schema: pa.Schema, columns: Collection[str]) -> list[str]:

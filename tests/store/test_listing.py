@@ -24,8 +24,8 @@ def test_files_come_by_order_and_foreign_ones_apart(store):
 
 
 def test_an_order_is_above_all_others_and_the_clock_if_it_is_right(monkeypatch):
-    assert next_order([5, 10**18 * 9]) == 10**18 * 9 + 1
-    assert next_order([5]) > 10**18
+    assert next_order(10**18 * 9) == 10**18 * 9 + 1
+    assert next_order(5) > 10**18
 
 
 def test_damaged_files_are_left_out(store):
