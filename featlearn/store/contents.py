@@ -70,10 +70,16 @@ def read_part(
     *,
     rows: np.ndarray | None = None,
     nullable: bool = False,
+    verify: bool = False,
 ) -> Part:
-    """Read columns of a part, given its schema, at some rows or all. Raises Damage."""
+    """Read columns of a part, given its schema, at some rows or all. Raises Damage.
+
+    verify: check every byte, but of files of older versions those read alone.
+    """
     with opened(entry.path) as file:
         pieces = _pieces(file, entry)
+        if verify and file.sums is not None:
+            file.verify()
         table = file.read(columns and columns(file.schema), rows)
         for name in TEXT:
             if name in table.column_names and table[name].null_count:

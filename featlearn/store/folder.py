@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from featlearn.store.files import Damage, StoreError, StoreWarning, named
 from featlearn.store.joining import join, small_groups
 from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
 from featlearn.store.marker import MARKER, check_marker, is_recognised, write_marker
-from featlearn.store.parquet import has_digest, verify, write_table
+from featlearn.store.parquet import verify, write_table
 from featlearn.store.snapshot import Snapshot, read_plans
 from featlearn.store.temporary import TEMPORARY, remove_left_over
 
@@ -127,12 +127,19 @@ class Store:
         """Return the run_ids that have a result, each once, as Arrow's text; ``numpy.asarray`` makes an array."""
         return steady(lambda known: Snapshot.of(self.path, plans=False, known=known)).finished()
 
-    def damaged(self, *, decode: bool = False) -> list[Damage]:
-        """Return the damaged and foreign files among plans and parts: every byte of each is read.
+    def damaged(self) -> list[Damage]:
+        """Return the damaged and foreign files among plans and parts: every byte of each is read."""
 
-        decode: also decode the files of older versions, whose bytes are not covered by a checksum, as a whole.
-        """
-        return steady(lambda known: self._damaged(decode, known))
+        def check_part(entry: Entry) -> None:
+            read_part(entry, lambda schema: TEXT)
+            verify(entry.path)
+
+        def check(known: Mapping[Path, Damage]) -> list[Damage]:
+            plans, parts = (read_each(self.path, kind, read, known)[1] for kind, read in checks)
+            return plans + parts
+
+        checks: tuple[tuple[str, Callable[[Entry], Any]], ...] = ((PLANS, read_plan), (PARTS, check_part))
+        return steady(check)
 
     def mend(self) -> None:
         """Prepare for a sweep: remove what killed processes left, set damaged files aside, with a warning."""
@@ -147,7 +154,7 @@ class Store:
 
     def set_aside_damaged(self) -> list[Damage]:
         """Move damaged and foreign files into the folder ``damaged``, so that a sweep computes their runs anew."""
-        found = self.damaged(decode=True)
+        found = self.damaged()
         aside = self.path / DAMAGED
         for damage in found:
             try:
@@ -159,15 +166,6 @@ class Store:
             except OSError as error:
                 raise StoreError(f"cannot set {damage.path} aside: {error.strerror or error}") from error
         return found
-
-    def _damaged(self, decode: bool, known: Mapping[Path, Damage]) -> list[Damage]:
-        def check_part(entry: Entry) -> None:
-            read_part(entry, lambda schema: TEXT)
-            if decode or has_digest(entry.path):
-                verify(entry.path)
-
-        plans = read_each(self.path, PLANS, read_plan, known)[1]
-        return plans + read_each(self.path, PARTS, check_part, known)[1]
 
     def _next_order(self) -> int:
         """Return an order above those of all files when this store was opened or a plan added, and of its own since."""

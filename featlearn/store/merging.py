@@ -66,7 +66,7 @@ def _check_out(sources: Sequence[Store], out: Path) -> None:
     if len({store.path.resolve() for store in sources}) < len(sources):
         raise StoreError("a store is given twice")
     for store in sources:
-        if damaged := store.damaged(decode=True):
+        if damaged := store.damaged():
             raise StoreError(f"{named(damaged)} cannot be read: sweep again into {store.path} first")
 
 

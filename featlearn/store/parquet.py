@@ -79,14 +79,10 @@ class File:
     """An open file; ``end`` is where its data end and the footer begins. sums: None in files of older versions."""
 
     parquet: pq.ParquetFile
+    schema: pa.Schema
     bytes: IO[bytes]
     end: int
     sums: np.ndarray | None
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns; the metadata has the footer."""
-        return self.parquet.schema_arrow
 
     def footer(self) -> dict[str, Any]:
         """Return the footer. Raises ValueError if the file is not one of a store."""
@@ -104,10 +100,11 @@ class File:
         groups, rows = self._groups_of(rows)
         if self.sums is not None:
             self.check(self._blocks_of(names, groups))
+        threads = self.end > SMALL  # or they take longer to start than to read
         if len(groups) == self.parquet.num_row_groups:
-            table = self.parquet.read() if columns is None else self.parquet.read(names)
+            table = self.parquet.read(None if columns is None else names, use_threads=threads)
         else:
-            table = self.parquet.read_row_groups(groups, names)
+            table = self.parquet.read_row_groups(groups, names, use_threads=threads)
         table = table.select(names)  # for a.b pyarrow also reads a.b.c
         return table if rows is None or len(rows) == table.num_rows else table.take(pa.array(rows))
 
@@ -135,11 +132,8 @@ class File:
         assert self.sums is not None
         for block in blocks:
             self.bytes.seek(block * BLOCK)
-            found = self.bytes.read(min(BLOCK, self.end - block * BLOCK))
-            if zlib.crc32(found) != self.sums[block]:
-                raise ValueError(
-                    f"a byte has changed, from {block * BLOCK:,} to {min(self.end, (block + 1) * BLOCK):,}"
-                )
+            if zlib.crc32(self.bytes.read(min(BLOCK, self.end - block * BLOCK))) != self.sums[block]:
+                raise ValueError(f"a byte has changed, at {block * BLOCK} or up to {BLOCK} later")
 
     def _groups_of(self, rows: np.ndarray | None) -> tuple[list[int], np.ndarray | None]:
         """Return the row groups that contain some rows, and the positions of the rows within these groups."""
@@ -154,11 +148,14 @@ class File:
 
     def _blocks_of(self, names: list[str], groups: list[int]) -> Iterable[int]:
         """Return the blocks in which pyarrow reads for these columns and row groups."""
-        metadata, every = self.parquet.metadata, self.schema.names
-        if metadata.num_columns != len(every) or (len(names), len(groups)) == (len(every), metadata.num_row_groups):
-            return range(-(-self.end // BLOCK))
+        every = range(-(-self.end // BLOCK))
+        if self.end <= SMALL or (len(names) == len(self.schema) and len(groups) == self.parquet.num_row_groups):
+            return every
+        metadata = self.parquet.metadata
+        if metadata.num_columns != len(self.schema):
+            return every
         prefixes = tuple(f"{name}." for name in names)
-        read = [i for i, name in enumerate(every) if name in names or name.startswith(prefixes)]
+        read = [i for i, name in enumerate(self.schema.names) if name in names or name.startswith(prefixes)]
         blocks = set[int]()
         for group in groups:
             for chunk in map(metadata.row_group(group).column, read):
@@ -181,9 +178,9 @@ def opened(path: Path) -> Iterator[File]:
                 raise ValueError("its footer has changed, or its name")
             source = pa.BufferReader(file.getvalue()) if isinstance(file, io.BytesIO) else path
             with pq.ParquetFile(source, page_checksum_verification=named is None) as parquet:
-                rows = parquet.metadata.num_rows
-                end = file.seek(0, os.SEEK_END) - END - len(footer)
-                yield File(parquet, file, end, _sums(parquet, end) if named else None)
+                metadata = parquet.metadata
+                rows, end = metadata.num_rows, file.seek(0, os.SEEK_END) - END - len(footer)
+                yield File(parquet, parquet.schema_arrow, file, end, _sums(metadata, end) if named else None)
     except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
         if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
             raise  # it has been joined with others: the caller lists the files anew
@@ -212,8 +209,8 @@ def _digest(footer: bytes) -> str:
     return hashlib.sha256(footer).hexdigest()[:16]
 
 
-def _sums(parquet: pq.ParquetFile, end: int) -> np.ndarray:
-    sums = np.frombuffer(base64.b64decode((parquet.metadata.metadata or {}).get(SUMS, b"")), "<u4")
+def _sums(metadata: pq.FileMetaData, end: int) -> np.ndarray:
+    sums = np.frombuffer(base64.b64decode((metadata.metadata or {}).get(SUMS, b"")), "<u4")
     if len(sums) != -(-end // BLOCK):
         raise ValueError("it lacks checksums")
     return sums

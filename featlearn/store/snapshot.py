@@ -33,15 +33,24 @@ class Snapshot:
 
     @classmethod
     def of(
-        cls, store: Path, columns: Collection[str] = (), *, plans: bool = True, known: Mapping[Path, Damage] = {}
+        cls,
+        store: Path,
+        columns: Collection[str] = (),
+        *,
+        plans: bool = True,
+        verify: bool = False,
+        known: Mapping[Path, Damage] = {},
     ) -> Snapshot:
-        """Read a store. columns: those of single values; of lists none are read.
+        """Read a store. columns: those of single values; of lists none are read. verify: check every byte.
 
         Raises FileNotFoundError if a file goes meanwhile.
         """
 
         def read(entry: Entry) -> Part:
-            return read_part(entry, lambda schema: [*TEXT, *_single(schema, columns)], nullable=bool(columns))
+            def chosen(schema: pa.Schema) -> Collection[str]:
+                return [*TEXT, *_single(schema, columns)] if columns else TEXT
+
+            return read_part(entry, chosen, nullable=bool(columns), verify=verify)
 
         found, bad_plans = read_plans(store, known) if plans else ([], [])
         parts, bad_parts = read_each(store, PARTS, read, known)

@@ -43,13 +43,12 @@ class StoreStatus:
 def status(path: str | Path) -> StoreStatus:
     """Return the status of the latest sweep into a store. Every byte of the store is read, to find damage."""
     store = Store.open(path)
-    found = {damage.path: damage for damage in store.damaged()}
-    return steady(lambda known: _status(store, {**found, **known}))
+    return steady(lambda known: _status(store, known))
 
 
 def _status(store: Store, known: Mapping[Path, Damage]) -> StoreStatus:
     """Count. Raises FileNotFoundError if a file goes meanwhile."""
-    runs = Snapshot.of(store.path, known=known)
+    runs = Snapshot.of(store.path, verify=True, known=known)
     plans = runs.plans[-1:]
     asked, others = runs.current(plans)
     n_runs, began = len(planned_ids(plans)), plans[0].began if plans else 0

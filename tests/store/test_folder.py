@@ -59,9 +59,9 @@ def test_a_damaged_file_is_named_and_costs_no_more_than_its_rows(tmp_path, kind)
 def test_a_damaged_column_of_one_part_leaves_the_other_columns_readable(tmp_path):
     """What is read is checked, and nothing else: the damage is found by ``status``, and by who reads that column."""
     path = tmp_path / "s"
-    trajectories = [trajectory(seed, columns=("a", "b"), steps=range(3000)) for seed in range(8)]
+    trajectories = [trajectory(seed, columns=("a", "b"), steps=range(20_000)) for seed in range(8)]
     for t in trajectories:
-        t.values["b"] = np.random.default_rng(t.run.seed).random(3000)
+        t.values["b"] = np.random.default_rng(t.run.seed).random(20_000)
     filled(path, trajectories)
     (part,) = path.glob("parts/*.parquet")
     content = bytearray(part.read_bytes())

@@ -15,7 +15,7 @@ from featlearn.store.files import Damage
 from featlearn.store.parquet import BLOCK, has_digest, opened, read_table, verify, write_table
 
 TABLE = rows([trajectory(seed, columns=("a", "b", "a.b")) for seed in range(20)])
-WIDE = pa.table({name: np.random.default_rng(i).random(3 * BLOCK // 8) for i, name in enumerate(["a", "a.b", "c"])})
+WIDE = pa.table({name: np.random.default_rng(i).random(6 * BLOCK // 8) for i, name in enumerate(["a", "a.b", "c"])})
 
 
 def flipped(path, bit, folder):
