@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
-    from featlearn.store import load, summary
+    from featlearn.store import load, merge, summary
     from featlearn.sweeps import sweep
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "load",
     "load_config",
+    "merge",
     "plots",
     "simulate",
     "summary",
@@ -34,6 +35,7 @@ _HOMES = {
     "load_config": "config",
     "simulate": "calls",
     "load": "store",
+    "merge": "store",
     "summary": "store",
     "sweep": "sweeps",
 }

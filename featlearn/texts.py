@@ -95,6 +95,9 @@ def status_text(status: StoreStatus, store: Path) -> str:
     others = {"others": text} if status.others else {}
     reasons = [f"  {n} x {message}" for message, n in status.failures.items()]
     why = ["why runs failed:", *reasons] if reasons else []
+    if status.damaged:
+        files = [f"  {text}" for text in status.damaged]
+        why += ["left out as damaged; sweep again to set them aside and compute their runs anew:", *files]
     return "\n".join([str(store), *_aligned({**numbers, **others}), *why])
 
 

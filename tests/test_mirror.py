@@ -36,6 +36,7 @@ WITHOUT = {
     "cli.measuring": "the command: tests/bench/test_bench.py",
     "cli.reading": COMMANDS,
     "cli.running": COMMANDS,
+    "cli.storing": COMMANDS,
     "data.breast_cancer": BUNDLED,
     "data.iris": BUNDLED,
     "data.none": "draws nothing; trained on by tests/models/test_quadratic.py tests/models/test_saddle.py",

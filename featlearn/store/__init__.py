@@ -4,6 +4,7 @@ from featlearn.store.columns import concat
 from featlearn.store.files import StoreError, StoreWarning
 from featlearn.store.folder import Store
 from featlearn.store.frames import load, summary
+from featlearn.store.merging import merge
 from featlearn.store.rows import failed_rows, rows
 from featlearn.store.status import StoreStatus, status
 
@@ -15,6 +16,7 @@ __all__ = [
     "concat",
     "failed_rows",
     "load",
+    "merge",
     "rows",
     "status",
     "summary",

@@ -47,8 +47,14 @@ def is_marked(field: pa.Field) -> bool:
     return bool(field.metadata and MARK.items() <= field.metadata.items())
 
 
-def series(column: pa.ChunkedArray, field: pa.Field) -> pd.Series[Any]:
-    """Return a column of single values as a pandas series; a column of nulls becomes NaN."""
+def series(column: pa.ChunkedArray, field: pa.Field, nullable: bool = False) -> pd.Series[Any]:
+    """Return a column of single values as a pandas series; a column of nulls becomes NaN.
+
+    nullable: take the type of a column that has missing values, even if this one has none.
+    """
+    if nullable and not column.null_count and not pa.types.is_floating(column.type):
+        longer = pa.chunked_array([*column.chunks, pa.nulls(1, column.type)], column.type)
+        return series(longer, field).iloc[:-1]
     if is_marked(field):
         return pd.Series([None if text is None else json.loads(text) for text in column.to_pylist()], dtype=object)
     if pa.types.is_null(column.type):

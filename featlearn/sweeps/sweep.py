@@ -59,6 +59,8 @@ def sweep(
     jobs = checked_jobs(n_jobs, device)
     config = loaded(config, set)
     found = Store.find(out)
+    if found:
+        found.mend()
     finished = found.finished() if found else frozenset[str]()
     plan = Plan.of(config.runs(), share, finished)
 
