@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
+    from featlearn.reruns import rerun
     from featlearn.store import load, merge, summary
     from featlearn.sweeps import sweep
 
@@ -23,6 +24,7 @@ __all__ = [
     "load_config",
     "merge",
     "plots",
+    "rerun",
     "simulate",
     "summary",
     "sweep",
@@ -36,6 +38,7 @@ _HOMES = {
     "simulate": "calls",
     "load": "store",
     "merge": "store",
+    "rerun": "reruns",
     "summary": "store",
     "sweep": "sweeps",
 }

@@ -33,7 +33,7 @@ FLOORS = [
     {"config", "simulation"},
     {"calls"},
     {"export", "store"},
-    {"sweeps", "estimate"},
+    {"sweeps", "estimate", "reruns"},
     {"tables"},
     {"plots"},
     {"report"},

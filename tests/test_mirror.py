@@ -92,6 +92,7 @@ WITHOUT = {
     "sde.sgd": MOMENTS,
     "sde.signsgd": MOMENTS,
     "sde.usam": MOMENTS,
+    "store.single": "found and computed again: tests/test_reruns.py",
     "streams.loops": "bit by bit against plain torch: tests/streams/test_lanes.py",
     "tables.resamples": "intervals of boundaries: tests/tables/test_scaling.py",
     "trackers.integral_loops": "against the plain twin: tests/trackers/test_population_error.py",

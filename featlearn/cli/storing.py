@@ -1,4 +1,4 @@
-"""The commands that rewrite stores: several into one, many files into few."""
+"""The commands about stores: several into one, many files into few, one run once more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import Once, StoreFolder, app, printed_warnings, user_errors
+from featlearn.cli.app import RUNS_FAILED, Device, Once, StoreFolder, app, end, printed_warnings, user_errors
 
 
 @app.command(cls=Once)
@@ -35,3 +35,29 @@ def compact(store: StoreFolder) -> None:
     with printed_warnings(StoreWarning):
         before, after = Store.open(store).compact()
     typer.echo(f"{store}: {before} parts, now {after}")
+
+
+@app.command(cls=Once)
+@user_errors()
+def rerun(
+    store: StoreFolder,
+    run_id: Annotated[str, typer.Argument(help="A run's id, or its first characters.", show_default=False)],
+    device: Device = "auto",
+) -> None:
+    """Compute one run of a store again, and compare its bits; exit code 1 if they differ."""
+    from featlearn.config import ConfigWarning
+    from featlearn.custom import FAILURES
+    from featlearn.reruns import rerun
+    from featlearn.sweeps.worker import describe
+    from featlearn.texts import rerun_text
+
+    try:
+        with printed_warnings(ConfigWarning):
+            found = rerun(store, run_id, device=device)
+    except ValueError:
+        raise
+    except FAILURES as error:
+        end(f"the run failed: {describe(error)}", RUNS_FAILED)
+    typer.echo(rerun_text(found, store))
+    if not found.equal:
+        raise typer.Exit(RUNS_FAILED)
