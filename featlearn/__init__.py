@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
-    from featlearn.store import load, merge, summary
+    from featlearn.store import load, load_arrow, merge, summary
     from featlearn.sweeps import sweep
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "ConfigError",
     "__version__",
     "load",
+    "load_arrow",
     "load_config",
     "merge",
     "plots",
@@ -35,6 +36,7 @@ _HOMES = {
     "load_config": "config",
     "simulate": "calls",
     "load": "store",
+    "load_arrow": "store",
     "merge": "store",
     "summary": "store",
     "sweep": "sweeps",

@@ -89,5 +89,5 @@ def _draw(kind: Kind, store: Path, out: Path, options: dict[str, Any], *, dpi: f
     for path in save(figure, table, out, dpi):
         typer.echo(path)
     close(figure)
-    if failed := status(store).failed:
+    if failed := status(store, verify=False).failed:
         typer.echo(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)
