@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
     from featlearn.reruns import rerun
-    from featlearn.store import load, merge, summary
+    from featlearn.store import load, load_arrow, merge, summary
     from featlearn.sweeps import sweep
 
 __version__ = "0.1.0"
@@ -21,6 +21,7 @@ __all__ = [
     "ConfigError",
     "__version__",
     "load",
+    "load_arrow",
     "load_config",
     "merge",
     "plots",
@@ -37,6 +38,7 @@ _HOMES = {
     "load_config": "config",
     "simulate": "calls",
     "load": "store",
+    "load_arrow": "store",
     "merge": "store",
     "rerun": "reruns",
     "summary": "store",

@@ -94,5 +94,5 @@ def _draw(
     for path in save(figure, table, out, dpi, force=force):
         typer.echo(path)
     close(figure)
-    if failed := status(store).failed:
+    if failed := status(store, verify=False).failed:
         typer.echo(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)

@@ -1,5 +1,6 @@
 """A store: a folder of immutable Parquet files with one row per run. It does not depend on how runs are computed."""
 
+from featlearn.store.arrow import load_arrow
 from featlearn.store.columns import concat
 from featlearn.store.files import StoreError, StoreWarning
 from featlearn.store.folder import Store
@@ -16,6 +17,7 @@ __all__ = [
     "concat",
     "failed_rows",
     "load",
+    "load_arrow",
     "merge",
     "rows",
     "status",

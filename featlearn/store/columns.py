@@ -29,6 +29,11 @@ def settings_table(records: Sequence[dict[str, Any]]) -> pa.Table:
     return _table({name: _column([record.get(name) for record in records]) for name in names})
 
 
+def values_array(values: Sequence[Any]) -> pa.Array:
+    """Return values as an array, of JSON if they have several types."""
+    return _column(values)[0]
+
+
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """Return the rows of several tables; a missing column is null, and columns of different types become JSON.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featlearn.store.contents import read_part
-from featlearn.store.files import Damage
 from featlearn.store.folder import Store
 from featlearn.store.listing import steady
 from featlearn.store.marker import MARKER
@@ -40,15 +38,17 @@ class StoreStatus:
     damaged: tuple[str, ...] = ()
 
 
-def status(path: str | Path) -> StoreStatus:
-    """Return the status of the latest sweep into a store. Every byte of the store is read, to find damage."""
+def status(path: str | Path, *, verify: bool = True) -> StoreStatus:
+    """Return the status of the latest sweep into a store.
+
+    verify: read every byte to find damage; otherwise it is found in what has to be read alone.
+    """
     store = Store.open(path)
-    return steady(lambda known: _status(store, known))
+    return steady(lambda known: _status(store, Snapshot.of(store.path, verify=verify, known=known)))
 
 
-def _status(store: Store, known: Mapping[Path, Damage]) -> StoreStatus:
-    """Count. Raises FileNotFoundError if a file goes meanwhile."""
-    runs = Snapshot.of(store.path, verify=True, known=known)
+def _status(store: Store, runs: Snapshot) -> StoreStatus:
+    """Count the runs. Raises FileNotFoundError if a file goes meanwhile."""
     plans = runs.plans[-1:]
     asked, others = runs.current(plans)
     n_runs, began = len(planned_ids(plans)), plans[0].began if plans else 0
