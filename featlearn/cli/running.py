@@ -69,6 +69,9 @@ def sweep(
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one per core.")] = 1,
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="A run that takes longer, alone at last, fails.")
+    ] = None,
     quiet: Quiet = False,
     backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden while there is only one
     scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -77,7 +80,7 @@ def sweep(
     loaded = load(config, changes)
     from featlearn.sweeps import sweep
 
-    options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
+    options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend, "time_limit": time_limit}
     report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
     if not quiet:
         typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")

@@ -7,6 +7,8 @@ from joblib import cpu_count
 
 from featlearn.devices import chosen_device
 
+LONGEST_LIMIT = 1e9  # seconds: the clock that ends a process counts no further
+
 
 class SweepError(ValueError):
     """Invalid arguments of a sweep; the message gives the reason."""
@@ -18,6 +20,12 @@ def check_backend(backend: str, scheduler: str | None) -> None:
         raise SweepError(f"backend {backend!r} is not available in this version; use loky")
     if scheduler is not None:
         raise SweepError("scheduler needs the backend dask, which is not available in this version")
+
+
+def check_time_limit(time_limit: float | None) -> None:
+    """Refuse a limit that no run could keep."""
+    if time_limit is not None and not 0 < time_limit < LONGEST_LIMIT:
+        raise SweepError(f"time_limit is a number of seconds > 0, at most {LONGEST_LIMIT:g}; found {time_limit!r}")
 
 
 def checked_jobs(n_jobs: int, device: str) -> int:

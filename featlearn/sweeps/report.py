@@ -14,8 +14,8 @@ class SweepReport:
     """Numbers of runs, updated during a sweep.
 
     total: requested runs. reused: found in the store. done: computed now, with a result; of these ``diverged``
-    diverged. failed: ended with an error; the next call retries them. others: runs of other sweeps in the store.
-    seconds: since the start.
+    diverged. failed: ended with an error; the next call retries them. Both count what is on disk; ``unsaved`` runs
+    have ended since the last commit. others: runs of other sweeps in the store. seconds: since the start.
     """
 
     total: int
@@ -24,20 +24,22 @@ class SweepReport:
     done: int = 0
     failed: int = 0
     diverged: int = 0
+    unsaved: int = 0
     seconds: float = 0.0
     _start: float = field(default_factory=time.monotonic, repr=False)
 
     def count(self, statuses: Sequence[str]) -> None:
-        """Add runs that have ended."""
+        """Add runs that have been committed; no others are unsaved."""
         ends = Counter(statuses)
         self.failed += ends["failed"]
         self.diverged += ends["diverged"]
         self.done += len(statuses) - ends["failed"]
+        self.unsaved = 0
         self.seconds = time.monotonic() - self._start
 
     @property
     def missing(self) -> int:
-        """Runs not computed yet, or not at all after an interruption."""
+        """Runs not on disk yet, or not at all after an interruption."""
         return self.total - self.reused - self.done - self.failed
 
     def __str__(self) -> str:

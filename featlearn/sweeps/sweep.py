@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,10 +15,11 @@ from featlearn.calls import Settings, loaded
 from featlearn.provenance import provenance
 from featlearn.store import Store, concat
 from featlearn.sweeps.blocks import Plan, Shard
-from featlearn.sweeps.checks import check_backend, checked_device, checked_jobs, device_name
+from featlearn.sweeps.checks import check_backend, check_time_limit, checked_device, checked_jobs, device_name
 from featlearn.sweeps.pool import results
 from featlearn.sweeps.progress import showing
 from featlearn.sweeps.report import SweepInterrupted, SweepReport
+from featlearn.sweeps.signals import Signals, receiving
 
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
@@ -37,6 +37,7 @@ def sweep(
     backend: str = "loky",
     scheduler: str | None = None,
     shard: str | None = None,
+    time_limit: float | None = None,
     progress: bool = True,
 ) -> SweepReport:
     """Compute the runs of a config that the store ``out`` does not have yet, and save them there.
@@ -51,68 +52,75 @@ def sweep(
     n_jobs: processes, -1 for one per core; a GPU always has one.
     device: cpu, cuda, or auto: cuda if there is one.
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
+    time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
+        that takes longer fails. The compilation of loops does not count.
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
     check_backend(backend, scheduler)
+    check_time_limit(time_limit)
     share = Shard.parse(shard) if shard else Shard()
     device = checked_device(device)
     jobs = checked_jobs(n_jobs, device)
     config = loaded(config, set)
-    found = Store.find(out)
-    finished = found.finished() if found else frozenset[str]()
-    plan = Plan.of(config.runs(), share, finished)
+    with receiving() as signals:
+        with signals.open():
+            found = Store.find(out)
+            finished = found.finished() if found else frozenset[str]()
+            plan = Plan.of(config.runs(), share, finished)
 
-    store = Store.create(out, config.name)
-    run_ids = plan.run_ids.tolist()
-    store.add_plan(run_ids, config.to_json(), plan.given)
-    footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
-    reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
-    report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
-    tables = results(plan.blocks(config.runs(), device, jobs), jobs, device)
-    try:
-        with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:
-            _keep(tables, store, footer, report, show)
-    except KeyboardInterrupt:
-        raise SweepInterrupted(report, out) from None
+        store = Store.create(out, config.name)
+        run_ids = plan.run_ids.tolist()
+        store.add_plan(run_ids, config.to_json(), plan.given)
+        footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
+        reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
+        report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
+        blocks = plan.blocks(config.runs(), device, jobs)
+        tables = results(blocks, jobs, device, signals, sources=plan.sources, time_limit=time_limit)
+        try:
+            with showing(report, config.name, progress) as show:
+                _keep(tables, store, footer, report, signals, show)
+            signals.check()
+        except KeyboardInterrupt:
+            raise SweepInterrupted(report, out) from None
     return report
 
 
 def _keep(
-    tables: Iterator[pa.Table], store: Store, footer: dict[str, Any], report: SweepReport, show: Callable[[], None]
+    tables: Generator[pa.Table | None],
+    store: Store,
+    footer: dict[str, Any],
+    report: SweepReport,
+    signals: Signals,
+    show: Callable[[], None],
 ) -> None:
-    """Commit the tables every few seconds, and the rest at the end, also after an error."""
+    """Commit the first table, which shows that the store takes it, then every few seconds, and the rest at the end.
+
+    Also after an error or a signal. A run counts as done once it is on disk.
+    """
     pending: list[pa.Table] = []
-    committed = time.monotonic()
+    committed = -math.inf
     try:
-        for table in tables:
-            pending.append(table)
-            report.count(table["status"].to_pylist())
-            show()
-            if time.monotonic() - committed > COMMIT_SECONDS:
-                _commit(store, pending, footer)
-                committed = time.monotonic()
+        with closing(tables):
+            for table in tables:
+                if table is not None:
+                    pending.append(table)
+                report.unsaved = sum(map(len, pending))
+                if pending and time.monotonic() - committed > COMMIT_SECONDS:
+                    _commit(store, pending, footer, report, signals)
+                    committed = time.monotonic()
+                show()
     finally:
-        _commit(store, pending, footer)
+        _commit(store, pending, footer, report, signals)
+        show()
 
 
-def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> None:
-    if pending:
-        store.add_part(concat(pending), footer)
-        pending.clear()
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does; only the main thread can handle signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+def _commit(
+    store: Store, pending: list[pa.Table], footer: dict[str, Any], report: SweepReport, signals: Signals
+) -> None:
+    if not pending:
         return
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    rows = concat(pending)
+    with signals.doing(f"writing {len(rows)} finished runs"):
+        store.add_part(rows, footer)
+    pending.clear()
+    report.count(rows["status"].to_pylist())

@@ -15,6 +15,8 @@ from featlearn.sweeps.checks import checked_jobs, device_name
         ({"shard": "4/3"}, "i/n"),
         ({"shard": "half"}, "i/n"),
         ({"n_jobs": 0}, "at least 1"),
+        ({"time_limit": 0}, "a number of seconds > 0"),
+        ({"time_limit": float("inf")}, "at most 1e"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
         ({"backend": "ray"}, "ray"),
         ({"scheduler": "tcp://here"}, "dask"),

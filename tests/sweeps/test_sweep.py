@@ -1,6 +1,9 @@
 """A sweep loses nothing, repeats nothing, and its bits do not depend on blocks, shards or interruptions."""
 
+import os
 import shutil
+import signal
+import sys
 
 import fakes
 import pandas as pd
@@ -110,3 +113,27 @@ def test_an_interruption_is_a_keyboard_interrupt_with_a_report(tmp_path, monkeyp
     with pytest.raises(SweepInterrupted) as interruption:
         quiet(FakeConfig(tuple(range(RAISES - 5, RAISES + 6))), tmp_path / "s")
     assert (interruption.value.report.done, interruption.value.report.failed) == (4, 0)
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_a_commit_once_begun_is_finished_and_nothing_counts_that_is_not_on_disk(
+    tmp_path, monkeypatch, capfd, number, times
+):
+    """Signals in the last commit: the fourth fsync, after those of marker, plan and first part."""
+    monkeypatch.setattr(sys.modules["featlearn.sweeps.sweep"], "COMMIT_SECONDS", 1e9)
+    whole, calls = os.fsync, []
+
+    def fsync(file):
+        calls.append(file)
+        for _ in range(times if len(calls) == 4 else 0):
+            signal.raise_signal(number)
+        whole(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    before = signal.getsignal(number)
+    with pytest.raises(SweepInterrupted, match=r"interrupted: 12 done, 0 reused, 0 failed; the same call") as ended:
+        quiet(FakeConfig(tuple(range(12))), tmp_path / "s")
+    assert len(calls) == 4 and signal.getsignal(number) is before
+    assert ended.value.report.done == status(tmp_path / "s").done == 12
+    assert capfd.readouterr().err == "interrupted: writing 8 finished runs first\n" * times
