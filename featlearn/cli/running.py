@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,6 +73,9 @@ def sweep(
     time_limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="A run that takes longer, alone at last, fails.")
     ] = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed", help="Compute failed runs again, at most twice.")
+    ] = None,
     quiet: Quiet = False,
     backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden while there is only one
     scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
@@ -81,6 +85,7 @@ def sweep(
     from featlearn.sweeps import sweep
 
     options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend, "time_limit": time_limit}
+    options |= {"retry": retry}
     report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
     if not quiet:
         typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
@@ -89,7 +94,9 @@ def sweep(
             f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
         )
     if report.failed:
-        end(f"{report.failed} runs failed: `featlearn status {out}` shows why", RUNS_FAILED)
+        again = f"; {report.given_up} of them too often to be tried again" if report.given_up else ""
+        again = again or "; `--retry failed` computes them again"
+        end(f"{report.failed} runs failed: `featlearn status {out}` shows why{again}", RUNS_FAILED)
 
 
 @app.command(cls=Once)
@@ -97,6 +104,8 @@ def sweep(
 def status(store: StoreFolder) -> None:
     """Report the progress of a sweep, and which runs failed and why."""
     from featlearn.store import status
+    from featlearn.sweeps.causes import grouped
     from featlearn.texts import status_text
 
-    typer.echo(status_text(status(store), store))
+    found = status(store)
+    typer.echo(status_text(replace(found, failures=grouped(found.failures)), store))

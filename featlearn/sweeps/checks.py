@@ -14,18 +14,16 @@ class SweepError(ValueError):
     """Invalid arguments of a sweep; the message gives the reason."""
 
 
-def check_backend(backend: str, scheduler: str | None) -> None:
-    """Refuse backends that are not available yet."""
+def check_options(backend: str, scheduler: str | None, time_limit: float | None, retry: str | None) -> None:
+    """Refuse backends that are not available yet, a limit that no run could keep, and other words than failed."""
     if backend != "loky":
         raise SweepError(f"backend {backend!r} is not available in this version; use loky")
     if scheduler is not None:
         raise SweepError("scheduler needs the backend dask, which is not available in this version")
-
-
-def check_time_limit(time_limit: float | None) -> None:
-    """Refuse a limit that no run could keep."""
     if time_limit is not None and not 0 < time_limit < LONGEST_LIMIT:
         raise SweepError(f"time_limit is a number of seconds > 0, at most {LONGEST_LIMIT:g}; found {time_limit!r}")
+    if retry not in (None, "failed"):
+        raise SweepError(f"retry is failed, or not given; found {retry!r}")
 
 
 def checked_jobs(n_jobs: int, device: str) -> int:

@@ -14,8 +14,9 @@ class SweepReport:
     """Numbers of runs, updated during a sweep.
 
     total: requested runs. reused: found in the store. done: computed now, with a result; of these ``diverged``
-    diverged. failed: ended with an error; the next call retries them. Both count what is on disk; ``unsaved`` runs
-    have ended since the last commit. others: runs of other sweeps in the store. seconds: since the start.
+    diverged. shared: computed meanwhile by other sweeps into the store. failed: ended with an error, also earlier;
+    of these ``given_up`` had failed too often to be tried again. They count what is on disk: ``unsaved`` runs have
+    ended since the last commit. others: runs of other sweeps in the store. seconds: since the start.
     """
 
     total: int
@@ -24,6 +25,8 @@ class SweepReport:
     done: int = 0
     failed: int = 0
     diverged: int = 0
+    shared: int = 0
+    given_up: int = 0
     unsaved: int = 0
     seconds: float = 0.0
     _start: float = field(default_factory=time.monotonic, repr=False)
@@ -37,15 +40,22 @@ class SweepReport:
         self.unsaved = 0
         self.seconds = time.monotonic() - self._start
 
+    def share(self, statuses: Sequence[str]) -> None:
+        """Add runs that other sweeps have committed."""
+        failed = statuses.count("failed")
+        self.failed += failed
+        self.shared += len(statuses) - failed
+
     @property
     def missing(self) -> int:
         """Runs not on disk yet, or not at all after an interruption."""
-        return self.total - self.reused - self.done - self.failed
+        return self.total - self.reused - self.done - self.shared - self.failed
 
     def __str__(self) -> str:
         missing = f", {self.missing} missing" if self.missing else ""
         diverged = f" ({self.diverged} diverged)" if self.diverged else ""
-        return f"{self.done} done{diverged}, {self.reused} reused, {self.failed} failed{missing}"
+        shared = f", {self.shared} computed by other sweeps" if self.shared else ""
+        return f"{self.done} done{diverged}, {self.reused} reused{shared}, {self.failed} failed{missing}"
 
 
 class SweepInterrupted(KeyboardInterrupt):

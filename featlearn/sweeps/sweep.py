@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal
 
 from featlearn.calls import Settings, loaded
 from featlearn.provenance import provenance
-from featlearn.store import Store, concat
+from featlearn.store import Store
 from featlearn.sweeps.blocks import Plan, Shard
-from featlearn.sweeps.checks import check_backend, check_time_limit, checked_device, checked_jobs, device_name
+from featlearn.sweeps.checks import check_options, checked_device, checked_jobs, device_name
+from featlearn.sweeps.claims import Claims
+from featlearn.sweeps.commits import Commits
+from featlearn.sweeps.ends import Ends, part_files
 from featlearn.sweeps.pool import results
 from featlearn.sweeps.progress import showing
 from featlearn.sweeps.report import SweepInterrupted, SweepReport
-from featlearn.sweeps.signals import Signals, receiving
+from featlearn.sweeps.sharing import passes
+from featlearn.sweeps.signals import receiving
 
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
 
-COMMIT_SECONDS = 5.0
+MOST_FAILURES = 3  # of a run, after which it is not tried again
 
 
 def sweep(
@@ -38,15 +39,18 @@ def sweep(
     scheduler: str | None = None,
     shard: str | None = None,
     time_limit: float | None = None,
+    retry: Literal["failed"] | None = None,
     progress: bool = True,
 ) -> SweepReport:
     """Compute the runs of a config that the store ``out`` does not have yet, and save them there.
 
     The store may have runs of other configs: the hash of all its numbers identifies a run, so configs share runs.
-    ``load`` and ``summary`` read those of the latest sweep.
+    ``load`` and ``summary`` read those of the latest sweep. Several sweeps into one store at a time share the work.
 
-    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted. If the call, the config or the folder is
-    invalid, nothing is written (SweepError, ConfigError, StoreError).
+    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted; a second one does not interrupt the commit. A
+    run that raises, or ends its process, is recorded as failed with a traceback, and takes no other along; code of
+    yours runs in processes of its own. If the call, the config or the folder is invalid, nothing is written
+    (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one per core; a GPU always has one.
@@ -54,73 +58,60 @@ def sweep(
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
     time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
         that takes longer fails. The compilation of loops does not count.
+    retry: "failed" computes failed runs again, up to three times in all; otherwise they stay failed.
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
-    check_backend(backend, scheduler)
-    check_time_limit(time_limit)
+    check_options(backend, scheduler, time_limit, retry)
     share = Shard.parse(shard) if shard else Shard()
     device = checked_device(device)
     jobs = checked_jobs(n_jobs, device)
     config = loaded(config, set)
     with receiving() as signals:
         with signals.open():
-            found = Store.find(out)
-            finished = found.finished() if found else frozenset[str]()
-            plan = Plan.of(config.runs(), share, finished)
-
+            ends = Ends(Path(out), part_files(Path(out)))
+            before = Earlier.of(Store.find(out), ends, retry)
+            plan = Plan.of(config.runs(), share, before.finished | before.left)
         store = Store.create(out, config.name)
-        run_ids = plan.run_ids.tolist()
-        store.add_plan(run_ids, config.to_json(), plan.given)
+        store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
         footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
-        reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
-        report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
-        blocks = plan.blocks(config.runs(), device, jobs)
-        tables = results(blocks, jobs, device, signals, sources=plan.sources, time_limit=time_limit)
+        report = before.report(plan)
+        claims = Claims(store.path, ends)
+        own: dict[str, Any] = {"sources": plan.sources, "time_limit": time_limit}
         try:
-            with showing(report, config.name, progress) as show:
-                _keep(tables, store, footer, report, signals, show)
+            with closing(claims), showing(report, config.name, progress) as show:
+                commits = Commits(store, footer, report, ends, signals, show)
+                for part in passes(plan, claims, report, signals, config.name if progress else None):
+                    blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
+                    commits.keep(results(blocks, jobs, device, signals, **own))
             signals.check()
         except KeyboardInterrupt:
             raise SweepInterrupted(report, out) from None
     return report
 
 
-def _keep(
-    tables: Generator[pa.Table | None],
-    store: Store,
-    footer: dict[str, Any],
-    report: SweepReport,
-    signals: Signals,
-    show: Callable[[], None],
-) -> None:
-    """Commit the first table, which shows that the store takes it, then every few seconds, and the rest at the end.
+@dataclass(frozen=True)
+class Earlier:
+    """Runs that ended in earlier sweeps: with a result, and with failures that are ``left`` as they are."""
 
-    Also after an error or a signal. A run counts as done once it is on disk.
-    """
-    pending: list[pa.Table] = []
-    committed = -math.inf
-    try:
-        with closing(tables):
-            for table in tables:
-                if table is not None:
-                    pending.append(table)
-                report.unsaved = sum(map(len, pending))
-                if pending and time.monotonic() - committed > COMMIT_SECONDS:
-                    _commit(store, pending, footer, report, signals)
-                    committed = time.monotonic()
-                show()
-    finally:
-        _commit(store, pending, footer, report, signals)
-        show()
+    finished: frozenset[str]
+    left: frozenset[str]
+    retried: bool
 
+    @classmethod
+    def of(cls, store: Store | None, ends: Ends, retry: str | None) -> Earlier:
+        """Read them; with retry all failed runs are tried again that have not failed MOST_FAILURES times."""
+        finished = store.finished() if store else frozenset[str]()
+        failures = ends.failures()
+        left = {run_id for run_id, times in failures.items() if retry is None or times >= MOST_FAILURES}
+        return cls(finished, frozenset(left - finished), retry is not None)
 
-def _commit(
-    store: Store, pending: list[pa.Table], footer: dict[str, Any], report: SweepReport, signals: Signals
-) -> None:
-    if not pending:
-        return
-    rows = concat(pending)
-    with signals.doing(f"writing {len(rows)} finished runs"):
-        store.add_part(rows, footer)
-    pending.clear()
-    report.count(rows["status"].to_pylist())
+    def report(self, plan: Plan) -> SweepReport:
+        """Return the report of a sweep that begins."""
+        failed = int(plan.among(self.left).todo.sum())
+        return SweepReport(
+            total=int(plan.mine.sum()),
+            reused=int((plan.mine & ~plan.todo).sum()) - failed,
+            others=len(self.finished.difference(plan.run_ids.tolist())),
+            failed=failed,
+            given_up=failed if self.retried else 0,
+        )

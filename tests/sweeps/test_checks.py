@@ -17,6 +17,7 @@ from featlearn.sweeps.checks import checked_jobs, device_name
         ({"n_jobs": 0}, "at least 1"),
         ({"time_limit": 0}, "a number of seconds > 0"),
         ({"time_limit": float("inf")}, "at most 1e"),
+        ({"retry": "all"}, "retry is failed, or not given; found 'all'"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
         ({"backend": "ray"}, "ray"),
         ({"scheduler": "tcp://here"}, "dask"),

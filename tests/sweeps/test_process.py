@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from fakes import started
+from fakes import FakeConfig, quiet, started
 
 from featlearn.sweeps.process import unsignalled
 
@@ -19,6 +19,7 @@ def test_signals_wait_while_a_process_starts():
     assert reached and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+@pytest.mark.usefixtures("fake")
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 def test_workers_die_with_a_killed_parent_and_remove_its_temporary_files(tmp_path):
     (tmp_path / "t").mkdir()
@@ -29,9 +30,13 @@ def test_workers_die_with_a_killed_parent_and_remove_its_temporary_files(tmp_pat
     process.communicate()
     for _ in range(100):
         if not any(os.path.exists(f"/proc/{pid}") for pid in workers) and not strays(tmp_path / "t"):
-            return
+            break
         time.sleep(0.1)
-    raise AssertionError("a worker, or a file, outlives its parent")
+    else:
+        raise AssertionError("a worker, or a file, outlives its parent")
+    assert (tmp_path / "s" / "claims").exists()
+    assert quiet(FakeConfig(tuple(range(100, 160))), tmp_path / "s").missing == 0
+    assert not (tmp_path / "s" / "claims").exists()
 
 
 def children(pid):
