@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -59,6 +60,10 @@ class Crew:
         self._device, self._limit = device, limit
         self._sources = {source.name: source.digest for source in sources}
         self._at: dict[int, Process] = {}  # by number of the block
+        with suppress(ModuleNotFoundError):  # no numba
+            from featlearn.functions.cache import check_cache
+
+            check_cache()
 
     def submit(self, number: int, block: Block) -> Future[pa.Table]:
         """Start to compute a block."""
