@@ -77,8 +77,10 @@ def sweep(
         str | None, typer.Option(metavar="failed", help="Compute failed runs again, at most twice.")
     ] = None,
     quiet: Quiet = False,
-    backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden while there is only one
-    scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
+    backend: Annotated[str, typer.Option(help="loky: this machine; dask: the workers of a scheduler.")] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of dask, tcp://host:8786; none starts one here.")
+    ] = None,
 ) -> None:
     """Compute the runs of a config's grid that a store lacks; resumable."""
     loaded = load(config, changes)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 from joblib import cpu_count
 
 from featlearn.devices import chosen_device
 
+BACKENDS = ("loky", "dask")
 LONGEST_LIMIT = 1e9  # seconds: the clock that ends a process counts no further
 
 
@@ -15,11 +18,13 @@ class SweepError(ValueError):
 
 
 def check_options(backend: str, scheduler: str | None, time_limit: float | None, retry: str | None) -> None:
-    """Refuse backends that are not available yet, a limit that no run could keep, and other words than failed."""
-    if backend != "loky":
-        raise SweepError(f"backend {backend!r} is not available in this version; use loky")
-    if scheduler is not None:
-        raise SweepError("scheduler needs the backend dask, which is not available in this version")
+    """Refuse unknown backends and those that are not installed, a limit that no run could keep, and other words."""
+    if backend not in BACKENDS:
+        raise SweepError(f"backend must be {' or '.join(BACKENDS)}; found {backend!r}")
+    if backend == "dask" and importlib.util.find_spec("distributed") is None:
+        raise SweepError("the backend dask needs the package distributed: pip install 'featlearn[dask]'")
+    if scheduler is not None and backend != "dask":
+        raise SweepError("scheduler needs the backend dask")
     if time_limit is not None and not 0 < time_limit < LONGEST_LIMIT:
         raise SweepError(f"time_limit is a number of seconds > 0, at most {LONGEST_LIMIT:g}; found {time_limit!r}")
     if retry not in (None, "failed"):

@@ -54,6 +54,7 @@ class Crew:
     """
 
     broken: tuple[type[BaseException], ...] = (BrokenProcessPool,)
+    lost: tuple[type[BaseException], ...] = ()
 
     def __init__(self, size: int, device: str, sources: Iterable[Source], limit: float | None) -> None:
         self.size = size
@@ -94,6 +95,12 @@ class Crew:
         """Return how the process of a block has ended."""
         self._at.pop(number).end()
         return Death.of(error, _faults(number), self._limit)
+
+    def check(self) -> None:
+        """Nothing to do: the processes are on this machine."""
+
+    def close(self) -> None:
+        """Nothing to do: idle processes wait for the next sweep."""
 
     def kill(self) -> None:
         """End the processes at work."""

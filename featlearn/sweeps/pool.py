@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from featlearn.custom import Source
 from featlearn.sweeps.blocks import Block
+from featlearn.sweeps.cluster import Cluster, ClusterLost
 from featlearn.sweeps.crew import Crew
 from featlearn.sweeps.faults import Death
 from featlearn.sweeps.progress_file import forget_progress, writing_progress
@@ -38,12 +39,18 @@ def results(
     *,
     sources: Collection[Source] = (),
     time_limit: float | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
 ) -> Generator[pa.Table | None]:
     """Yield the rows of every block; they do not depend on n_jobs. None: nothing has finished for a moment.
 
     sources: the user-defined classes of the runs. Their code may end its process: with one job too, it has another.
     time_limit: seconds that a run may take, which only another process can enforce.
+    backend, scheduler: dask computes on the workers of a scheduler, or of one that is started here.
     """
+    if backend == "dask":
+        yield from _in_crew(iter(blocks), Cluster(scheduler, n_jobs, device, time_limit), signals)
+        return
     apart = bool(sources) or time_limit is not None
     if n_jobs > 1 or (apart and not multiprocessing.current_process().daemon):  # a daemon has no children
         yield from _in_crew(iter(blocks), Crew(n_jobs, device, sources, time_limit), signals)
@@ -56,7 +63,7 @@ def _here(number: int, block: Block, device: str, signals: Signals) -> pa.Table:
         return run_block(block, device)
 
 
-def _in_crew(blocks: Iterator[Block], crew: Crew, signals: Signals) -> Iterator[pa.Table | None]:
+def _in_crew(blocks: Iterator[Block], crew: Crew | Cluster, signals: Signals) -> Iterator[pa.Table | None]:
     """Distribute blocks over processes."""
     desk, numbers = Desk(blocks), count()
     running: dict[Future[pa.Table], tuple[int, Piece]] = {}
@@ -71,19 +78,23 @@ def _in_crew(blocks: Iterator[Block], crew: Crew, signals: Signals) -> Iterator[
                 return
             with signals.open():
                 done = wait(running, POLL_SECONDS, FIRST_COMPLETED).done
+            crew.check()
             if not done:
                 yield None
             received = [_received(future, *running.pop(future), crew, desk) for future in done]
             ready = [table for table in received if table is not None]
 
 
-def _received(future: Future[pa.Table], number: int, piece: Piece, crew: Crew, desk: Desk) -> pa.Table | None:
+def _received(future: Future[pa.Table], number: int, piece: Piece, crew: Crew | Cluster, desk: Desk) -> pa.Table | None:
     """Return the rows of a piece; None if its process has died, and ``desk`` has what to do about it."""
     try:
         table = future.result()
     except crew.broken as error:
         forget_progress(number)
         return desk.bury(piece, crew.death(number, error))
+    except crew.lost:
+        crew.check()
+        raise ClusterLost("the dask cluster has dropped a block") from None
     except Exception as error:  # the block cannot be sent
         table = failures(piece.block, describe(error), traceback_text(error))
     crew.finished(number)
@@ -91,13 +102,14 @@ def _received(future: Future[pa.Table], number: int, piece: Piece, crew: Crew, d
 
 
 @contextmanager
-def _no_worker_left_behind(crew: Crew) -> Iterator[None]:
+def _no_worker_left_behind(crew: Crew | Cluster) -> Iterator[None]:
     """Kill the processes after an error or Ctrl-C; after a success they stay for the next sweep."""
     try:
         yield
     except BaseException:
         crew.kill()
         raise
+    crew.close()
 
 
 @dataclass(frozen=True)

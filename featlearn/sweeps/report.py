@@ -59,8 +59,8 @@ class SweepReport:
 
 
 class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM; finished runs are in the store, and ``report`` counts them."""
+    """Ctrl-C, SIGTERM, or a lost cluster; finished runs are in the store, and ``report`` counts them."""
 
-    def __init__(self, report: SweepReport, out: str | Path) -> None:
-        super().__init__(f"interrupted: {report}; the same call resumes from the store {out}")
+    def __init__(self, report: SweepReport, out: str | Path, why: str = "") -> None:
+        super().__init__(f"{why or 'interrupted'}: {report}; the same call resumes from the store {out}")
         self.report = report

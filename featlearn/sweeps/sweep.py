@@ -14,6 +14,7 @@ from featlearn.store import Store
 from featlearn.sweeps.blocks import Plan, Shard
 from featlearn.sweeps.checks import check_options, checked_device, checked_jobs, device_name
 from featlearn.sweeps.claims import Claims
+from featlearn.sweeps.cluster import ClusterLost
 from featlearn.sweeps.commits import Commits
 from featlearn.sweeps.ends import Ends, part_files
 from featlearn.sweeps.pool import results
@@ -55,6 +56,8 @@ def sweep(
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one per core; a GPU always has one.
     device: cpu, cuda, or auto: cuda if there is one.
+    backend, scheduler: "dask" computes on the workers of the scheduler at an address such as tcp://host:8786, or of one
+        that is started here with n_jobs workers; needs the extra featlearn[dask].
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
     time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
         that takes longer fails. The compilation of loops does not count.
@@ -76,16 +79,16 @@ def sweep(
         footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
         report = before.report(plan)
         claims = Claims(store.path, ends)
-        own: dict[str, Any] = {"sources": plan.sources, "time_limit": time_limit}
+        where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "time_limit": time_limit}
         try:
             with closing(claims), showing(report, config.name, progress) as show:
                 commits = Commits(store, footer, report, ends, signals, show)
                 for part in passes(plan, claims, report, signals, config.name if progress else None):
                     blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
-                    commits.keep(results(blocks, jobs, device, signals, **own))
+                    commits.keep(results(blocks, jobs, device, signals, sources=plan.sources, **where))
             signals.check()
-        except KeyboardInterrupt:
-            raise SweepInterrupted(report, out) from None
+        except (KeyboardInterrupt, ClusterLost) as error:
+            raise SweepInterrupted(report, out, str(error)) from None
     return report
 
 

@@ -20,7 +20,7 @@ from featlearn.sweeps.checks import checked_jobs, device_name
         ({"retry": "all"}, "retry is failed, or not given; found 'all'"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
         ({"backend": "ray"}, "ray"),
-        ({"scheduler": "tcp://here"}, "dask"),
+        ({"scheduler": "tcp://here"}, "needs the backend dask"),
         ({"set": ["seed=1"]}, "load_config"),
     ],
 )
