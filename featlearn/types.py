@@ -87,7 +87,8 @@ Step = Annotated[int, Bound(ge=0)]
 BatchSampling = Literal["epochs", "without_replacement", "with_replacement"]
 
 # The columns of every run besides its sections' keys, and the sections
-HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
+ENDS = ("run_id", "step", "status", "stopped_step", "message", "traceback")
+HEAD = (*ENDS, "name", "seed", "engine", "sampling", "dtype")
 SECTIONS = ("data", "network", "optimizer", "train", "record")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -16,7 +17,7 @@ import numpy as np
 from featlearn.runs import Trajectory
 from featlearn.sweeps import sweep, worker
 
-RAISES, DIVERGES, KILLS, KILLS_ONCE = 13, 21, 34, 41  # seeds that go wrong
+RAISES, DIVERGES, KILLS, KILLS_ONCE, INTERRUPTS, CLOSES, HANGS = 13, 21, 34, 41, 50, 51, 60  # seeds that go wrong
 REAL = worker.run_block_in_worker
 
 
@@ -40,9 +41,13 @@ class FakeConfig:
 
 
 def fake_block(runs, *, device):
-    """Trajectories that depend on the seed only; some seeds raise, diverge or kill their process."""
-    if any(run.seed == RAISES for run in runs):
-        raise ArithmeticError("thirteen")
+    """Trajectories that depend on the seed only; some seeds raise, diverge, hang, or end their process."""
+    errors = {RAISES: ArithmeticError("thirteen"), INTERRUPTS: KeyboardInterrupt("mine"), CLOSES: GeneratorExit()}
+    for run in runs:
+        if run.seed in errors:
+            raise errors[run.seed]
+    if any(run.seed == HANGS for run in runs):
+        re.match("(a+)+$", "a" * 60 + "b")  # for ages, and without a look at signals
     if any(run.seed == KILLS or (run.seed == KILLS_ONCE and _first_time()) for run in runs):
         os._exit(9)  # as the kernel would when memory is short
     time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
@@ -65,10 +70,10 @@ def _first_time():
     return True
 
 
-def run_block_in_worker(number, block, device, parent):
+def run_block_in_worker(*task):
     """The function that worker processes call instead of the real one."""
     worker.simulate_block = fake_block
-    return REAL(number, block, device, parent)
+    return REAL(*task)
 
 
 def quiet(config, out, **options):
@@ -78,9 +83,9 @@ def quiet(config, out, **options):
 DRIVER = """
     import sys
     from fakes import FakeConfig, fake_block, run_block_in_worker
-    from featlearn.sweeps import SweepInterrupted, blocks, pool, sweep, worker
+    from featlearn.sweeps import SweepInterrupted, blocks, crew, sweep, worker
 
-    worker.simulate_block, pool.run_block_in_worker = fake_block, run_block_in_worker
+    worker.simulate_block, crew.run_block_in_worker = fake_block, run_block_in_worker
     blocks.lanes = lambda run, device: 1
     try:
         sweep(FakeConfig(tuple(range(100, 160))), sys.argv[1], n_jobs=int(sys.argv[2]), device="cpu")
@@ -89,11 +94,11 @@ DRIVER = """
 """
 
 
-def started(out, n_jobs):
+def started(out, n_jobs, **environment):
     """A sweep of sixty runs of a tenth of a second, started, with its first result stored."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVER), str(out), str(n_jobs)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FAKE_SECONDS": "0.1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "FAKE_SECONDS": "0.1", **environment},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -129,7 +129,9 @@ def test_status_reports_failed_runs_and_why(config, tmp_path, monkeypatch):
     result = call("status", tmp_path / "s")
     assert result.exit_code == 0
     assert "12 x ZeroDivisionError: division by zero (tests/test_cli.py:" in result.stdout
-    assert call("sweep", config, "--out", tmp_path / "s").exit_code == 0
+    left = call("sweep", config, "--out", tmp_path / "s")
+    assert left.exit_code == 1 and "12 runs failed: " in left.stderr and "--retry failed" in left.stderr
+    assert call("sweep", config, "--out", tmp_path / "s", "--retry", "failed").exit_code == 0
     lines = dict(line.split(maxsplit=1) for line in call("status", tmp_path / "s").stdout.splitlines()[1:])
     assert lines == {"runs": "12", "done": "12 (0 fitted, 0 diverged, 0 reused)", "failed": "0", "missing": "0"}
 
@@ -188,7 +190,7 @@ def test_a_plot_reports_how_many_runs_it_lacks(config, tmp_path, monkeypatch):
     plot = "plot", "dynamics", tmp_path / "s", "-o", tmp_path / "d.png", "--where", "data.signal_norm=1"
     plotted = call(*plot)
     assert plotted.exit_code == 0 and "4 failed runs are not in it" in plotted.stderr
-    assert call("sweep", config, "--out", tmp_path / "s").exit_code == 0
+    assert call("sweep", config, "--out", tmp_path / "s", "--retry", "failed").exit_code == 0
     assert "failed" not in call(*plot).stderr
 
 

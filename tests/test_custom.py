@@ -418,6 +418,15 @@ def test_a_rule_is_read_without_torch(lab):
     assert done.stdout.split() == ["3", "False"]
 
 
+def test_a_rule_that_ends_its_process_fails_its_own_run_also_with_one_job(lab, monkeypatch):
+    monkeypatch.setattr("featlearn.sweeps.pool.ATTEMPTS", 1)
+    Path("my_rules.py").write_text(RULES.replace('raise ArithmeticError("odd")', "__import__('os')._exit(7)"))
+    report = swept("store", "sweep={optimizer.odd: [0.0, 0.5, 2.0]}")
+    assert (report.done, report.failed) == (2, 1)
+    last = fl.summary("store", columns=["optimizer.odd", "message", "traceback"], where={"status": "failed"})
+    assert last.fillna("").values.tolist() == [[2.0, "the process computing it ended with exit code 7", ""]]
+
+
 MIXED = '''
 from dataclasses import dataclass
 from typing import Literal

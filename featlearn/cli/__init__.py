@@ -4,12 +4,19 @@ Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the confi
 130 interrupted, resumable.
 """
 
+import signal
+
 from featlearn.cli import measuring, plotting, reading, running, storing  # each adds its commands to the application
-from featlearn.cli.app import app
+from featlearn.cli.app import INTERRUPTED, app
 
 __all__ = ["app", "main", "measuring", "plotting", "reading", "running", "storing"]
 
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="featlearn")
+    try:
+        app(prog_name="featlearn")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # another Ctrl-C, while Python ends, would print a traceback
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise

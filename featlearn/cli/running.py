@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from featlearn.cli.app import (
     app,
     end,
     load,
+    printed_warnings,
     user_errors,
 )
 
@@ -69,16 +71,27 @@ def sweep(
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", help="Processes; -1 for one per core.")] = 1,
     device: Device = "auto",
     shard: Annotated[str | None, typer.Option(metavar="I/N", help="Compute the i-th of n shares only.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="A run that takes longer, alone at last, fails.")
+    ] = None,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed", help="Compute failed runs again, at most twice.")
+    ] = None,
     quiet: Quiet = False,
-    backend: Annotated[str, typer.Option(hidden=True)] = "loky",  # hidden while there is only one
-    scheduler: Annotated[str | None, typer.Option(hidden=True)] = None,
+    backend: Annotated[str, typer.Option(help="loky: this machine; dask: the workers of a scheduler.")] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of dask, tcp://host:8786; none starts one here.")
+    ] = None,
 ) -> None:
     """Compute the runs of a config's grid that a store lacks; resumable."""
     loaded = load(config, changes)
+    from featlearn.store import StoreWarning
     from featlearn.sweeps import sweep
 
-    options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend}
-    report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
+    options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend, "time_limit": time_limit}
+    options |= {"retry": retry}
+    with printed_warnings(StoreWarning):
+        report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
     if not quiet:
         typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
     if report.others and not quiet:
@@ -86,7 +99,9 @@ def sweep(
             f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
         )
     if report.failed:
-        end(f"{report.failed} runs failed: `featlearn status {out}` shows why", RUNS_FAILED)
+        again = f"; {report.given_up} of them too often to be tried again" if report.given_up else ""
+        again = again or "; `--retry failed` computes them again"
+        end(f"{report.failed} runs failed: `featlearn status {out}` shows why{again}", RUNS_FAILED)
 
 
 @app.command(cls=Once)
@@ -94,6 +109,8 @@ def sweep(
 def status(store: StoreFolder) -> None:
     """Report the progress of a sweep, and which runs failed and why."""
     from featlearn.store import status
+    from featlearn.sweeps.causes import grouped
     from featlearn.texts import status_text
 
-    typer.echo(status_text(status(store), store))
+    found = status(store)
+    typer.echo(status_text(replace(found, failures=grouped(found.failures)), store))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -57,6 +57,10 @@ class Plan:
         mine[np.unique(run_ids, return_index=True)[1]] = True
         mine &= np.arange(len(run_ids)) % shard.count == shard.index - 1
         return cls(run_ids, mine, mine & ~np.isin(run_ids, list(finished)), frozenset(own), given)
+
+    def among(self, run_ids: Collection[str]) -> Plan:
+        """Return the plan with these as the unfinished runs."""
+        return replace(self, todo=self.mine & np.isin(self.run_ids, list(run_ids)))
 
     def blocks(self, runs: Iterable[RunConfig], device: str, jobs: int = 1) -> Iterator[Block]:
         """Yield the unfinished ones of ``runs``, in blocks of about equal size for so many jobs."""

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 from joblib import cpu_count
 
 from featlearn.devices import chosen_device
+
+BACKENDS = ("loky", "dask")
+LONGEST_LIMIT = 1e9  # seconds: the clock that ends a process counts no further
 
 
 class SweepError(ValueError):
     """Invalid arguments of a sweep; the message gives the reason."""
 
 
-def check_backend(backend: str, scheduler: str | None) -> None:
-    """Refuse backends that are not available yet."""
-    if backend != "loky":
-        raise SweepError(f"backend {backend!r} is not available in this version; use loky")
-    if scheduler is not None:
-        raise SweepError("scheduler needs the backend dask, which is not available in this version")
+def check_options(backend: str, scheduler: str | None, time_limit: float | None, retry: str | None) -> None:
+    """Refuse unknown backends and those that are not installed, a limit that no run could keep, and other words."""
+    if backend not in BACKENDS:
+        raise SweepError(f"backend must be {' or '.join(BACKENDS)}; found {backend!r}")
+    if backend == "dask" and importlib.util.find_spec("distributed") is None:
+        raise SweepError("the backend dask needs the package distributed: pip install 'featlearn[dask]'")
+    if scheduler is not None and backend != "dask":
+        raise SweepError("scheduler needs the backend dask")
+    if time_limit is not None and not 0 < time_limit < LONGEST_LIMIT:
+        raise SweepError(f"time_limit is a number of seconds > 0, at most {LONGEST_LIMIT:g}; found {time_limit!r}")
+    if retry not in (None, "failed"):
+        raise SweepError(f"retry is failed, or not given; found {retry!r}")
 
 
 def checked_jobs(n_jobs: int, device: str) -> int:

@@ -1,91 +1,163 @@
-"""Computes blocks into tables of rows, in the order in which they finish: in this process or in several."""
+"""Computes blocks into tables of rows, in the order in which they finish: in this process or in several.
+
+Each worker process computes one block at a time, so that the end of a process is the fault of its block alone. Such a
+block is halved until the run at fault is found.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import count
 
 import pyarrow as pa
-from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
-from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from featlearn.custom import Parcel
-from featlearn.store.rows import failed_rows
+from featlearn.custom import Source
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.progress_file import writing_progress
-from featlearn.sweeps.worker import run_block, run_block_in_worker
+from featlearn.sweeps.cluster import Cluster, ClusterLost
+from featlearn.sweeps.crew import Crew
+from featlearn.sweeps.faults import Death
+from featlearn.sweeps.progress_file import forget_progress, writing_progress
+from featlearn.sweeps.signals import Signals
+from featlearn.sweeps.worker import bounded, describe, failures, run_block, traceback_text
 
 ATTEMPTS = 3
-KILLED = f"the process computing it was killed in each of {ATTEMPTS} attempts (out of memory?)"
+MOST_DEATHS = 100
+POLL_SECONDS = 0.25
 
 
-def results(blocks: Iterable[Block], n_jobs: int, device: str) -> Generator[pa.Table]:
-    """Yield the rows of every block; they do not depend on n_jobs."""
-    if n_jobs > 1:
-        yield from _parallel(iter(blocks), n_jobs, device)
+def results(
+    blocks: Iterable[Block],
+    n_jobs: int,
+    device: str,
+    signals: Signals,
+    *,
+    sources: Collection[Source] = (),
+    time_limit: float | None = None,
+    backend: str = "loky",
+    scheduler: str | None = None,
+) -> Generator[pa.Table | None]:
+    """Yield the rows of every block; they do not depend on n_jobs. None: nothing has finished for a moment.
+
+    sources: the user-defined classes of the runs. Their code may end its process: with one job too, it has another.
+    time_limit: seconds that a run may take, which only another process can enforce.
+    backend, scheduler: dask computes on the workers of a scheduler, or of one that is started here.
+    """
+    if backend == "dask":
+        yield from _in_crew(iter(blocks), Cluster(scheduler, n_jobs, device, time_limit), signals)
+        return
+    apart = bool(sources) or time_limit is not None
+    if n_jobs > 1 or (apart and not multiprocessing.current_process().daemon):  # a daemon has no children
+        yield from _in_crew(iter(blocks), Crew(n_jobs, device, sources, time_limit), signals)
     else:
-        yield from (_here(number, block, device) for number, block in enumerate(blocks))
+        yield from (_here(number, block, device, signals) for number, block in enumerate(blocks))
 
 
-def _here(number: int, block: Block, device: str) -> pa.Table:
-    with writing_progress(os.getpid(), number, len(block)):
+def _here(number: int, block: Block, device: str, signals: Signals) -> pa.Table:
+    with signals.open(), writing_progress(os.getpid(), number, len(block)):
         return run_block(block, device)
 
 
-def _parallel(blocks: Iterator[Block], n_jobs: int, device: str) -> Iterator[pa.Table]:
-    """Distribute blocks over processes.
-
-    When a process is killed, joblib drops all running blocks. These are then tried one at a time, to find the one at
-    fault; the others go on.
-    """
-    with _no_worker_left_behind():
+def _in_crew(blocks: Iterator[Block], crew: Crew | Cluster, signals: Signals) -> Iterator[pa.Table | None]:
+    """Distribute blocks over processes."""
+    desk, numbers = Desk(blocks), count()
+    running: dict[Future[pa.Table], tuple[int, Piece]] = {}
+    ready: list[pa.Table] = []
+    with _no_worker_left_behind(crew):
         while True:
-            under_way: dict[int, Block] = {}
-            try:
-                for number, table in _compute(_numbered(blocks, under_way), n_jobs, device):
-                    del under_way[number]
-                    yield table
+            while len(running) < crew.size and (piece := desk.next([piece for _, piece in running.values()])):
+                number = next(numbers)
+                running[crew.submit(number, piece.block)] = number, piece
+            yield from ready
+            if not running:
                 return
-            except BrokenProcessPool:
-                for block in under_way.values():
-                    yield _alone(block, device)
+            with signals.open():
+                done = wait(running, POLL_SECONDS, FIRST_COMPLETED).done
+            crew.check()
+            if not done:
+                yield None
+            received = [_received(future, *running.pop(future), crew, desk) for future in done]
+            ready = [table for table in received if table is not None]
 
 
-def _numbered(blocks: Iterator[Block], under_way: dict[int, Block]) -> Iterator[tuple[int, Block]]:
-    for number, block in enumerate(blocks):
-        under_way[number] = block
-        yield number, block
-
-
-def _alone(block: Block, device: str) -> pa.Table:
-    """Compute a block alone; record its runs as failed if its process is killed every time."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            [(_, table)] = _compute([(0, block)], 2, device)
-        except BrokenProcessPool:
-            continue
-        return table
-    return failed_rows(block, KILLED)
-
-
-def _compute(tasks: Iterable[tuple[int, Block]], n_jobs: int, device: str) -> Iterator[tuple[int, pa.Table]]:
-    call = delayed(run_block_in_worker)
-    parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered", batch_size=1)
-    done: Iterator[tuple[int, pa.Table]] = parallel(call(n, Parcel(block), device, os.getpid()) for n, block in tasks)
-    return done
+def _received(future: Future[pa.Table], number: int, piece: Piece, crew: Crew | Cluster, desk: Desk) -> pa.Table | None:
+    """Return the rows of a piece; None if its process has died, and ``desk`` has what to do about it."""
+    try:
+        table = future.result()
+    except crew.broken as error:
+        forget_progress(number)
+        return desk.bury(piece, crew.death(number, error))
+    except crew.lost:
+        crew.check()
+        raise ClusterLost("the dask cluster has dropped a block") from None
+    except Exception as error:  # the block cannot be sent
+        table = failures(piece.block, describe(error), traceback_text(error))
+    crew.finished(number)
+    return table
 
 
 @contextmanager
-def _no_worker_left_behind() -> Iterator[None]:
+def _no_worker_left_behind(crew: Crew | Cluster) -> Iterator[None]:
     """Kill the processes after an error or Ctrl-C; after a success they stay for the next sweep."""
-    with warnings.catch_warnings():
-        # loky replaces a worker whose memory has grown: malloc may keep freed memory, which is no leak
-        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        try:
-            yield
-        except BaseException:
-            get_reusable_executor().shutdown(wait=True, kill_workers=True)
-            raise
+    try:
+        yield
+    except BaseException:
+        crew.kill()
+        raise
+    crew.close()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Runs to be computed together. deaths: of processes that computed them. alone: while no other process works."""
+
+    block: Block
+    deaths: int = 0
+    alone: bool = False
+
+    def after(self, death: Death) -> list[Piece]:
+        """Return what is to be computed after a death; nothing if the run at fault is found.
+
+        A process may have been killed for want of memory, which others used: its block is tried again alone first.
+        """
+        deaths = self.deaths + 1
+        if len(self.block) > 1 and (self.alone or not death.killed):
+            half = len(self.block) // 2
+            return [replace(self, block=part, deaths=deaths) for part in (self.block[:half], self.block[half:])]
+        if len(self.block) == 1 and (death.late or deaths >= ATTEMPTS):
+            return []
+        return [Piece(self.block, deaths, alone=True)]
+
+
+class Desk:
+    """What is still to be computed: what deaths have left, then further blocks."""
+
+    def __init__(self, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._left: deque[Piece] = deque()
+        self._buried = 0
+
+    def next(self, running: Collection[Piece]) -> Piece | None:
+        """Return what to compute beside ``running``; None if nothing, or nothing yet."""
+        if any(piece.alone for piece in running) or (self._left and self._left[0].alone and running):
+            return None
+        if self._left:
+            return self._left.popleft()
+        block = next(self._blocks, None)
+        return Piece(block) if block else None
+
+    def bury(self, piece: Piece, death: Death) -> pa.Table | None:
+        """Return the rows of runs that are given up; None if more is to be computed first."""
+        again = piece.after(death)
+        given_up = self._buried >= MOST_DEATHS
+        if again and not given_up:
+            self._left.extend(again)
+            return None
+        self._buried += 1
+        many = f"; not split, as {MOST_DEATHS} runs had done so before" if again else ""
+        return failures(piece.block, f"{death.reason}{many}", death.words and bounded(death.words))

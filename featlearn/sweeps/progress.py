@@ -74,7 +74,7 @@ def _bar(report: SweepReport, name: str, under_way: NDArray[np.float64]) -> Iter
         def show() -> None:
             """Advance the bar, never back: a block that has just ended is not counted for a moment."""
             nonlocal most
-            most = max(most, min(report.done + report.failed + running(under_way), total))
+            most = max(most, min(report.done + report.failed + report.unsaved + running(under_way), total))
             bar.update(task, completed=most, report=report, note=COMPILES if compiles(under_way) else "")
 
         yield show
@@ -104,18 +104,20 @@ def _compiler(name: str, under_way: NDArray[np.float64]) -> Callable[[], None]:
 
 
 def _lines(report: SweepReport, name: str) -> Callable[[], None]:
-    """Print a line at the first result, then every few seconds, and at the end."""
-    first: tuple[float, int] | None = None  # time and number of runs of the first result: earlier time is start-up
-    due = 0.0
+    """Print a line at the first commit, then every few seconds, and at the end."""
+    first: tuple[float, int] | None = None  # time and number of runs of the first commit: earlier time is start-up
+    due, shown = 0.0, 0
 
     def show() -> None:
-        nonlocal first, due
+        nonlocal first, due, shown
         now, ended = time.monotonic(), report.done + report.failed
+        if ended == shown:
+            return
         first = first or (now, ended)
         if now >= due or not report.missing:
             speed = (ended - first[1]) / (now - first[0]) if ended > first[1] else None
             left = f", {report.missing / speed:.0f} s left" if speed and report.missing else ""
             print(f"{name}: {report}{left}", file=sys.stderr, flush=True)
-            due = now + LINE_SECONDS
+            due, shown = now + LINE_SECONDS, ended
 
     return show

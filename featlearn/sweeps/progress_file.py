@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featlearn.pace import COMPILING, reporting_to
+from featlearn.pace import COMPILING, Listener, reporting_to
 
 SLOTS = 4096  # more than the blocks that run at one time
 
 
-def _path(parent: int) -> Path:
+def progress_path(parent: int) -> Path:
+    """Return the file of a process."""
     return Path(tempfile.gettempdir()) / f"featlearn-{parent}.progress"
 
 
 @contextmanager
 def progress_file() -> Iterator[NDArray[np.float64]]:
     """Yield the number of runs completed by each running block, or COMPILING while it compiles."""
-    path = _path(os.getpid())
+    path = progress_path(os.getpid())
     np.zeros(SLOTS).tofile(path)
     try:
         yield np.memmap(path, np.float64, "r")
@@ -33,19 +34,29 @@ def progress_file() -> Iterator[NDArray[np.float64]]:
 
 
 @contextmanager
-def writing_progress(parent: int, number: int, n_runs: int) -> Iterator[None]:
-    """Write the progress of block ``number`` to the file of process ``parent``, if it has one."""
-    try:
-        slots = np.memmap(_path(parent), np.float64, "r+")
-    except (OSError, ValueError):
-        yield
-        return
+def writing_progress(parent: int, number: int, n_runs: int, also: Listener = lambda share: None) -> Iterator[None]:
+    """Write the progress of block ``number`` to the file of process ``parent``, if it has one, and tell ``also``."""
+    slots = _slots(parent)
 
     def note(share: float) -> None:
         slots[number % SLOTS] = COMPILING if share == COMPILING else share * n_runs
+        also(share)
 
     try:
         with reporting_to(note):
             yield
     finally:
         slots[number % SLOTS] = 0.0
+
+
+def forget_progress(number: int) -> None:
+    """Clear the progress of a block whose process has ended."""
+    _slots(os.getpid())[number % SLOTS] = 0.0
+
+
+def _slots(parent: int) -> NDArray[np.float64]:
+    """Return the numbers in the file of a process; numbers that nobody reads if it has none."""
+    try:
+        return np.memmap(progress_path(parent), np.float64, "r+")
+    except (OSError, ValueError):
+        return np.zeros(SLOTS)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal
 
 from featlearn.calls import Settings, loaded
 from featlearn.provenance import provenance
-from featlearn.store import Store, concat
+from featlearn.store import Store
 from featlearn.sweeps.blocks import Plan, Shard
-from featlearn.sweeps.checks import check_backend, checked_device, checked_jobs, device_name
+from featlearn.sweeps.checks import check_options, checked_device, checked_jobs, device_name
+from featlearn.sweeps.claims import Claims
+from featlearn.sweeps.cluster import ClusterLost
+from featlearn.sweeps.commits import Commits
+from featlearn.sweeps.ends import Ends, part_files
 from featlearn.sweeps.pool import results
 from featlearn.sweeps.progress import showing
 from featlearn.sweeps.report import SweepInterrupted, SweepReport
+from featlearn.sweeps.sharing import passes
+from featlearn.sweeps.signals import receiving
 
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
 
-COMMIT_SECONDS = 5.0
+MOST_FAILURES = 3  # of a run, after which it is not tried again
 
 
 def sweep(
@@ -37,84 +39,85 @@ def sweep(
     backend: str = "loky",
     scheduler: str | None = None,
     shard: str | None = None,
+    time_limit: float | None = None,
+    retry: Literal["failed"] | None = None,
     progress: bool = True,
 ) -> SweepReport:
     """Compute the runs of a config that the store ``out`` does not have yet, and save them there.
 
     The store may have runs of other configs: the hash of all its numbers identifies a run, so configs share runs.
-    ``load`` and ``summary`` read those of the latest sweep.
+    ``load`` and ``summary`` read those of the latest sweep. Several sweeps into one store at a time share the work.
 
-    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted. If the call, the config or the folder is
-    invalid, nothing is written (SweepError, ConfigError, StoreError).
+    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted; a second one does not interrupt the commit. A
+    run that raises, or ends its process, is recorded as failed with a traceback, and takes no other along; code of
+    yours runs in processes of its own. If the call, the config or the folder is invalid, nothing is written
+    (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one per core; a GPU always has one.
     device: cpu, cuda, or auto: cuda if there is one.
+    backend, scheduler: "dask" computes on the workers of the scheduler at an address such as tcp://host:8786, or of one
+        that is started here with n_jobs workers; needs the extra featlearn[dask].
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
+    time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
+        that takes longer fails. The compilation of loops does not count.
+    retry: "failed" computes failed runs again, up to three times in all; otherwise they stay failed.
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
-    check_backend(backend, scheduler)
-    share = Shard.parse(shard) if shard else Shard()
+    check_options(backend, scheduler, time_limit, retry)
+    share = Shard() if shard is None else Shard.parse(shard)
     device = checked_device(device)
     jobs = checked_jobs(n_jobs, device)
     config = loaded(config, set)
-    found = Store.find(out)
-    if found:
-        found.mend()
-    finished = found.finished() if found else frozenset[str]()
-    plan = Plan.of(config.runs(), share, finished)
-
-    store = Store.create(out, config.name)
-    run_ids = plan.run_ids.tolist()
-    store.add_plan(run_ids, config.to_json(), plan.given)
-    footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
-    reused, others = int((plan.mine & ~plan.todo).sum()), len(finished.difference(run_ids))
-    report = SweepReport(total=int(plan.mine.sum()), reused=reused, others=others)
-    tables = results(plan.blocks(config.runs(), device, jobs), jobs, device)
-    try:
-        with _sigterm_as_interrupt(), closing(tables), showing(report, config.name, progress) as show:
-            _keep(tables, store, footer, report, show)
-    except KeyboardInterrupt:
-        raise SweepInterrupted(report, out) from None
+    with receiving() as signals:
+        with signals.open():
+            found = Store.find(out)
+            if found:
+                found.mend()
+            ends = Ends(Path(out), part_files(Path(out)))
+            before = Earlier.of(found, ends, retry)
+            plan = Plan.of(config.runs(), share, before.finished | before.left)
+        store = Store.create(out, config.name)
+        store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
+        footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
+        report = before.report(plan)
+        claims = Claims(store.path, ends)
+        where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "time_limit": time_limit}
+        try:
+            with closing(claims), showing(report, config.name, progress) as show:
+                commits = Commits(store, footer, report, ends, signals, show)
+                for part in passes(plan, claims, report, signals, config.name if progress else None):
+                    blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
+                    commits.keep(results(blocks, jobs, device, signals, sources=plan.sources, **where))
+            signals.check()
+        except (KeyboardInterrupt, ClusterLost) as error:
+            raise SweepInterrupted(report, out, str(error)) from None
     return report
 
 
-def _keep(
-    tables: Iterator[pa.Table], store: Store, footer: dict[str, Any], report: SweepReport, show: Callable[[], None]
-) -> None:
-    """Commit the tables every few seconds, and the rest at the end, also after an error."""
-    pending: list[pa.Table] = []
-    committed = time.monotonic()
-    try:
-        for table in tables:
-            pending.append(table)
-            report.count(table["status"].to_pylist())
-            show()
-            if time.monotonic() - committed > COMMIT_SECONDS:
-                _commit(store, pending, footer)
-                committed = time.monotonic()
-    finally:
-        _commit(store, pending, footer)
+@dataclass(frozen=True)
+class Earlier:
+    """Runs that ended in earlier sweeps: with a result, and with failures that are ``left`` as they are."""
 
+    finished: frozenset[str]
+    left: frozenset[str]
+    retried: bool
 
-def _commit(store: Store, pending: list[pa.Table], footer: dict[str, Any]) -> None:
-    if pending:
-        store.add_part(concat(pending), footer)
-        pending.clear()
+    @classmethod
+    def of(cls, store: Store | None, ends: Ends, retry: str | None) -> Earlier:
+        """Read them; with retry all failed runs are tried again that have not failed MOST_FAILURES times."""
+        finished = store.finished() if store else frozenset[str]()
+        failures = ends.failures()
+        left = {run_id for run_id, times in failures.items() if retry is None or times >= MOST_FAILURES}
+        return cls(finished, frozenset(left - finished), retry is not None)
 
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does; only the main thread can handle signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: Any) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def report(self, plan: Plan) -> SweepReport:
+        """Return the report of a sweep that begins."""
+        failed = int(plan.among(self.left).todo.sum())
+        return SweepReport(
+            total=int(plan.mine.sum()),
+            reused=int((plan.mine & ~plan.todo).sum()) - failed,
+            others=len(self.finished.difference(plan.run_ids.tolist())),
+            failed=failed,
+            given_up=failed if self.retried else 0,
+        )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sysconfig
-import threading
-import time
 import traceback
-from functools import cache
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,33 +14,58 @@ from featlearn.custom import FAILURES, is_own_file
 from featlearn.simulation import simulate_block
 from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
+from featlearn.sweeps.faults import watched
+from featlearn.sweeps.process import settle
 from featlearn.sweeps.progress_file import writing_progress
 
 PACKAGE = Path(__file__).parents[1]
-POLL_SECONDS = 0.2
+LONGEST = 4000  # characters of a traceback that are kept: its end, which has the cause
+Errors = tuple[type[BaseException], ...]
 
 
-def run_block(block: Block, device: str) -> pa.Table:
+def run_block(
+    block: Block,
+    device: str,
+    errors: Errors = FAILURES,
+    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> pa.Table:
     """Simulate a block and return its rows.
 
-    If the block raises, or calls sys.exit, its halves are computed instead, recursively, so that only the failing run
-    is recorded as failed: a run's numbers do not depend on the others.
+    If the block raises, its halves are computed instead, recursively, so that only the failing run is recorded as
+    failed: a run's numbers do not depend on the others.
+
+    errors: those that fail a run; any other ends the sweep.
+    limited: the context of each simulation.
     """
     try:
-        return rows(simulate_block(block, device=device))
-    except FAILURES as error:
+        with limited():
+            trajectories = simulate_block(block, device=device)
+        return rows(trajectories)
+    except errors as error:
         if len(block) == 1:
-            return failed_rows(block, describe(error))
+            return failures(block, describe(error), traceback_text(error))
     half = len(block) // 2
-    halves = [run_block(block[:half], device), run_block(block[half:], device)]
+    halves = [run_block(part, device, errors, limited) for part in (block[:half], block[half:])]
     return concat(halves)
 
 
-def run_block_in_worker(number: int, block: Block, device: str, parent: int) -> tuple[int, pa.Table]:
-    """Call ``run_block`` in a worker process; return the block's number with the rows."""
-    _settle(parent)
-    with writing_progress(parent, number, len(block)):
-        return number, run_block(block, device)
+def run_block_in_worker(
+    number: int, block: Block, device: str, parent: int, faults: Path, limit: float | None
+) -> pa.Table:
+    """Call ``run_block`` in a worker process of ``parent``, where Ctrl-C does not come from the user.
+
+    faults: the file for the last words of this process. limit: seconds after which it ends itself.
+    """
+    settle(parent, faults.parent)
+    with watched(faults, limit) as watch, writing_progress(parent, number, len(block), watch.note):
+        return run_block(block, device, (BaseException,), watch.limited)
+
+
+def failures(block: Block, message: str, trace: str | None) -> pa.Table:
+    """Return the rows of failed runs, with the traceback if there is one."""
+    table = failed_rows(block, message)
+    after = table.column_names.index("message") + 1
+    return table.add_column(after, "traceback", pa.array([trace] * len(block), pa.string()))
 
 
 def describe(error: BaseException) -> str:
@@ -55,38 +77,52 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} ({_short(filename)}:{line})"
 
 
+def traceback_text(error: BaseException) -> str:
+    """Return the end of an error's traceback, with its causes, from the first line of user code if there is one."""
+    whole = traceback.TracebackException.from_exception(error)
+    part: traceback.TracebackException | None = whole
+    while part is not None:
+        kept = next((i for i, frame in enumerate(part.stack) if _is_users(frame.filename)), 0)
+        shown = [
+            traceback.FrameSummary(_short(f.filename), f.lineno, f.name, lookup_line=False, line=f.line)
+            for f in part.stack[kept:]
+        ]
+        part.stack = traceback.StackSummary.from_list(shown)
+        part = part.__cause__ or part.__context__
+    return bounded("".join(whole.format()))
+
+
+def bounded(text: str) -> str:
+    """Return the end of a text, of at most LONGEST characters."""
+    return text if len(text) <= LONGEST else f"...{text[-LONGEST + 3 :]}"
+
+
 def _place(error: BaseException) -> tuple[str, int | None]:
     frames = traceback.extract_tb(error.__traceback__)
-    libraries = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
     ours = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
-    users = [frame for frame in frames if not frame.filename.startswith(libraries) and frame not in ours]
+    users = [frame for frame in frames if _is_users(frame.filename)]
     owned = [frame for frame in frames if is_own_file(frame.filename)]
     at = (owned or users or ours or frames)[-1]
     return at.filename, at.lineno
 
 
-@cache
-def _settle(parent: int) -> None:
-    """Ignore Ctrl-C, which the parent handles, and exit when the parent does, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+def _is_users(filename: str) -> bool:
+    """Whether a file belongs neither to featlearn, nor to Python, nor to an installed package."""
+    return not filename.startswith((*_libraries(), "<")) and not Path(filename).is_relative_to(PACKAGE)
 
 
-def _follow(parent: int) -> None:
-    """End this process when its parent has ended.
-
-    The kernel's signal for this (PR_SET_PDEATHSIG) also comes when only the thread that started the process ends, and
-    joblib reuses its processes for later calls.
-    """
-    while os.getppid() == parent:
-        time.sleep(POLL_SECONDS)
-    os._exit(1)
+def _libraries() -> list[str]:
+    return [sysconfig.get_path(kind) for kind in ("purelib", "platlib", "stdlib")]
 
 
 def _short(filename: str) -> str:
-    """Return a path relative to the package's parent or to the working directory, if it is inside."""
+    """Return a path relative to the package's parent, the working directory or the library that has it.
+
+    Of a user's file elsewhere only the name: where it lies says who runs it.
+    """
     path = Path(filename)
-    for root in (PACKAGE.parent, Path.cwd()):
+    roots: list[str | Path] = [PACKAGE.parent, Path.cwd(), *_libraries()]
+    for root in roots:
         if path.is_relative_to(root):
             return str(path.relative_to(root))
-    return filename
+    return path.name if is_own_file(filename) else filename

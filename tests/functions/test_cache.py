@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import cached_caller
 import numba
 import pytest
 from cached_caller import outcome
+from numba.core.caching import UserProvidedCacheLocator
 
 from featlearn.functions import cache, compiled
 
@@ -55,3 +57,44 @@ def test_another_process_loads_the_compiled_function(declare, tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "caller.py"), SQUARE]
     done = subprocess.run(command, env=os.environ | own, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["10.0", "True"]
+
+
+@pytest.fixture
+def unwritable(tmp_path, monkeypatch):
+    """No locator of numba finds a folder; the folder for temporary files is empty."""
+    monkeypatch.setattr(cache._Stamped, "_locator_classes", [UserProvidedCacheLocator])
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cache._elsewhere.cache_clear()
+    yield tmp_path
+    cache._elsewhere.cache_clear()
+
+
+def test_without_a_folder_that_can_be_written_to_the_cache_is_a_temporary_one_and_it_is_said_once(unwritable):
+    folder = unwritable / f"featlearn-numba-{os.getuid()}"
+    with pytest.warns(UserWarning, match=f"loops are cached in {folder}") as said:
+        cache.check_cache()
+        cache.check_cache()
+    assert len(said) == 1 and os.environ["NUMBA_CACHE_DIR"] == str(folder)
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_others_can_write_to_is_not_trusted(unwritable):
+    taken = unwritable / f"featlearn-numba-{os.getuid()}"
+    taken.mkdir()
+    taken.chmod(0o777)
+    with pytest.warns(UserWarning, match=f"loops are cached in {taken.parent}/featlearn-numba-") as said:
+        cache.check_cache()
+    assert not str(said[0].message).endswith(str(taken))
+
+
+def test_without_any_folder_there_is_no_cache(unwritable, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(unwritable / "absent"))
+    with pytest.warns(UserWarning, match="compiled anew in every process"):
+        cache.check_cache()
+
+
+def test_functions_of_others_are_refused_as_ever(unwritable):
+    with pytest.raises(RuntimeError, match="no locator available"):
+        numba.njit(cache=True)(outcome)

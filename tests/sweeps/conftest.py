@@ -2,9 +2,8 @@
 
 import fakes
 import pytest
-from joblib.externals.loky import get_reusable_executor
 
-from featlearn.sweeps import pool, worker
+from featlearn.sweeps import crew, worker
 
 
 @pytest.fixture
@@ -17,7 +16,7 @@ def fake(monkeypatch):
 @pytest.fixture
 def fake_workers(fake, monkeypatch):
     """The same in worker processes, which start and end with the test."""
-    monkeypatch.setattr(pool, "run_block_in_worker", fakes.run_block_in_worker)
-    get_reusable_executor().shutdown()  # workers keep the environment that they started with
+    monkeypatch.setattr(crew, "run_block_in_worker", fakes.run_block_in_worker)
+    crew.end_idle()  # workers keep the environment that they started with
     yield
-    get_reusable_executor().shutdown()  # and what they call
+    crew.end_idle()  # and what they call

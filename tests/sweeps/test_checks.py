@@ -15,9 +15,12 @@ from featlearn.sweeps.checks import checked_jobs, device_name
         ({"shard": "4/3"}, "i/n"),
         ({"shard": "half"}, "i/n"),
         ({"n_jobs": 0}, "at least 1"),
+        ({"time_limit": 0}, "a number of seconds > 0"),
+        ({"time_limit": float("inf")}, "at most 1e"),
+        ({"retry": "all"}, "retry is failed, or not given; found 'all'"),
         ({"device": "tpu"}, "auto, cpu or cuda"),
         ({"backend": "ray"}, "ray"),
-        ({"scheduler": "tcp://here"}, "dask"),
+        ({"scheduler": "tcp://here"}, "needs the backend dask"),
         ({"set": ["seed=1"]}, "load_config"),
     ],
 )

@@ -1,6 +1,8 @@
 """A sweep loses nothing, repeats nothing, and its bits do not depend on blocks, shards or interruptions."""
 
+import os
 import shutil
+import signal
 
 import fakes
 import pandas as pd
@@ -9,7 +11,8 @@ from fakes import DIVERGES, RAISES, FakeConfig, quiet, started
 
 import featlearn as fl
 from featlearn.store import Store, StoreError, StoreWarning, failed_rows, status, summary
-from featlearn.sweeps import SweepInterrupted, worker
+from featlearn.sweeps import SweepInterrupted, commits, worker
+from featlearn.sweeps.sweep import MOST_FAILURES
 
 
 def numbers(report):
@@ -46,12 +49,18 @@ def test_a_run_named_twice_by_the_grid_is_computed_once(tmp_path):
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_failed_run_is_tried_again(tmp_path):
+def test_a_failed_run_is_tried_again_only_on_request_and_only_so_often(tmp_path):
     out, config = tmp_path / "s", FakeConfig((1, 2))
-    store = Store.create(out, "fake")
-    store.add_part(failed_rows(list(config.runs()), "the disk was full"), {})
-    assert numbers(quiet(config, out))["done"] == 2
-    assert summary(out)["status"].tolist() == ["ok", "ok"]
+    store, (one, two) = Store.create(out, "fake"), config.runs()
+    store.add_part(failed_rows([one, two], "the disk was full"), {})
+    assert (numbers(quiet(config, out))["done"], quiet(config, out).failed) == (0, 2)
+    for _ in range(MOST_FAILURES - 1):
+        store.add_part(failed_rows([two], "the disk was full"), {})
+    report = quiet(config, out, retry="failed")
+    assert (report.done, report.failed, report.given_up) == (1, 1, 1)
+    assert summary(out)["status"].tolist() == ["ok", "failed"]
+    report = quiet(FakeConfig((1,)), out, retry="failed")
+    assert (report.reused, report.failed, report.given_up) == (1, 0, 0)
 
 
 @pytest.mark.usefixtures("fake")
@@ -110,3 +119,32 @@ def test_an_interruption_is_a_keyboard_interrupt_with_a_report(tmp_path, monkeyp
     with pytest.raises(SweepInterrupted) as interruption:
         quiet(FakeConfig(tuple(range(RAISES - 5, RAISES + 6))), tmp_path / "s")
     assert (interruption.value.report.done, interruption.value.report.failed) == (4, 0)
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_a_commit_once_begun_is_finished_and_nothing_counts_that_is_not_on_disk(
+    tmp_path, monkeypatch, capfd, number, times
+):
+    """Signals while the last part is flushed to disk."""
+    monkeypatch.setattr(commits, "COMMIT_SECONDS", 1e9)
+    add_part, fsync, parts, signalled = Store.add_part, os.fsync, [], []
+
+    def adding(*part):
+        parts.append(part)
+        return add_part(*part)
+
+    def flushing(file):
+        if len(parts) == 2 and not signalled:
+            for _ in range(times):
+                signalled.append(signal.raise_signal(number))
+        fsync(file)
+
+    monkeypatch.setattr(Store, "add_part", adding)
+    monkeypatch.setattr(os, "fsync", flushing)
+    before = signal.getsignal(number)
+    with pytest.raises(SweepInterrupted, match=r"interrupted: 12 done, 0 reused, 0 failed; the same call") as ended:
+        quiet(FakeConfig(tuple(range(12))), tmp_path / "s")
+    assert len(parts) == 2 and signal.getsignal(number) is before
+    assert ended.value.report.done == status(tmp_path / "s").done == 12
+    assert capfd.readouterr().err == "interrupted: writing 8 finished runs first\n" * times

@@ -1,15 +1,13 @@
-"""A block returns rows, whatever error occurs in it; a worker ends with its parent."""
+"""A block returns rows, whatever error occurs in it."""
 
-import os
-import sys
-import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
-from fakes import RAISES, FakeConfig, quiet, started
+from fakes import RAISES, FakeConfig, quiet
 
 from featlearn.store import summary
-from featlearn.sweeps.worker import describe
+from featlearn.sweeps.worker import LONGEST, bounded, describe, traceback_text
 
 
 @pytest.mark.usefixtures("fake")
@@ -20,6 +18,9 @@ def test_a_run_that_raises_is_recorded_and_takes_no_neighbour_along(tmp_path):
     last = summary(tmp_path / "s").set_index("seed")
     assert last.index[last["status"] == "failed"].tolist() == [RAISES]
     assert last.loc[RAISES, "message"].startswith("ArithmeticError: thirteen (tests/fakes.py:")
+    trace = last.loc[RAISES, "traceback"]
+    assert trace.startswith('Traceback (most recent call last):\n  File "tests/fakes.py", line ')
+    assert trace.endswith("in fake_block\n    raise errors[run.seed]\nArithmeticError: thirteen\n")
 
 
 def test_an_error_is_described_by_the_users_line_not_the_librarys():
@@ -29,20 +30,22 @@ def test_an_error_is_described_by_the_users_line_not_the_librarys():
         assert describe(error).startswith("KeyError: 'b' (tests/sweeps/test_worker.py:")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-def test_workers_die_with_a_killed_parent(tmp_path):
-    process = started(tmp_path / "s", 2)
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    process.kill()
-    process.communicate()
-    for _ in range(100):
-        if not any(os.path.exists(f"/proc/{pid}") for pid in workers):
-            return
-        time.sleep(0.1)
-    raise AssertionError("a worker outlives its parent")
+def test_a_traceback_has_its_causes_and_no_path_outside_the_project(monkeypatch, tmp_path):
+    own = tmp_path / "home" / "rules.py"
+    monkeypatch.setattr("featlearn.sweeps.worker.is_own_file", lambda name: name == str(own))
+    names = {}
+    exec(compile("def fail():\n    raise ValueError('own')", str(own), "exec"), names)
+    try:
+        try:
+            names["fail"]()
+        except ValueError as error:
+            raise RuntimeError("mine") from error
+    except RuntimeError as error:
+        text = traceback_text(error)
+    assert 'File "rules.py", line 2, in fail' in text and 'File "tests/sweeps/test_worker.py"' in text
+    assert "direct cause" in text and str(Path.cwd()) not in text and str(tmp_path) not in text
 
 
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return file.read().split()
+def test_of_a_long_traceback_the_end_is_kept():
+    assert bounded("short") == "short"
+    assert bounded("x" * LONGEST + "end") == "..." + "x" * (LONGEST - 6) + "end"

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM during a sweep: they end it where it computes or waits, never while it writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Signals:
+    """The signals received by a sweep.
+
+    The first raises KeyboardInterrupt at once within ``open``, otherwise at the next ``check``. Later ones only print
+    what the sweep still does, so that a commit once begun is finished.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._open = False
+        self._doing = "ending its processes"
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has been received."""
+        if self.received:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Let a signal interrupt what is inside."""
+        self._open = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._open = False
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Name what a signal has to wait for."""
+        before, self._doing = self._doing, what
+        try:
+            yield
+        finally:
+            self._doing = before
+
+    def handle(self, *_: Any) -> None:
+        """Handle a signal."""
+        self.received += 1
+        if self._open and self.received == 1:
+            raise KeyboardInterrupt
+        if not self._open:
+            os.write(2, f"interrupted: {self._doing} first\n".encode())  # print is not allowed to a signal's handler
+
+
+@contextmanager
+def receiving() -> Iterator[Signals]:
+    """Yield the signals received from now on; none outside the main thread, and none that the process ignores."""
+    signals = Signals()
+    before: dict[signal.Signals, Any] = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    before[number] = signal.signal(number, signals.handle)
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
