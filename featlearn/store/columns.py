@@ -62,6 +62,8 @@ def series(column: pa.ChunkedArray, field: pa.Field, nullable: bool = False) -> 
         return series(longer, field).iloc[:-1]
     if is_marked(field):
         return pd.Series([None if text is None else json.loads(text) for text in column.to_pylist()], dtype=object)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.large_string())  # what pandas keeps
     if pa.types.is_null(column.type):
         return pd.Series(np.full(len(column), np.nan))
     if pa.types.is_integer(column.type) and column.null_count and _large(column):

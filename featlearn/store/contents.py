@@ -71,12 +71,13 @@ def read_part(
     rows: np.ndarray | None = None,
     nullable: bool = False,
     verify: bool = False,
+    dictionaries: Sequence[str] = (),
 ) -> Part:
     """Read columns of a part, given its schema, at some rows or all. Raises Damage.
 
-    verify: check every byte, but of files of older versions those read alone.
+    verify: check every byte, but of files of older versions those read alone. dictionaries: see ``opened``.
     """
-    with opened(entry.path) as file:
+    with opened(entry.path, dictionaries) as file:
         pieces = _pieces(file, entry)
         if verify and file.sums is not None:
             file.verify()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featlearn.lookup import require_names, selected
-from featlearn.store.columns import completed, concat, elements, series
+from featlearn.store.columns import completed, concat, elements, is_marked, series
 from featlearn.store.contents import read_part
 from featlearn.store.files import StoreWarning, damage_text
 from featlearn.store.folder import Store
@@ -154,9 +154,12 @@ class _Runs:
     def _read(self, rows: np.ndarray, columns: Collection[str] | None) -> pa.Table:
         """Return some rows as stored. Parts without any of them are not read, and have their say in types alone."""
         pieces = self.runs.split(rows)
-        read = [read_part(part.entry, lambda _: columns, rows=at).table for part, at in pieces]
+        read = [
+            read_part(part.entry, lambda _: columns, rows=at, dictionaries=_texts(part.schema)).table
+            for part, at in pieces
+        ]
         there = {part.entry for part, _ in pieces}
-        others = [part.schema.empty_table() for part in self.parts if part.entry not in there]
+        others = [_with_dictionaries(part.schema).empty_table() for part in self.parts if part.entry not in there]
         tables = [ROW.empty_table(), *others]
         return concat([*(_chosen(table, columns) for table in tables), *read])
 
@@ -197,6 +200,19 @@ class _Runs:
 
 def _chosen(table: pa.Table, columns: Collection[str] | None) -> pa.Table:
     return table if columns is None else table.select([name for name in table.column_names if name in columns])
+
+
+def _texts(schema: pa.Schema) -> list[str]:
+    """Return the settings that are text."""
+    texts = (field for field in schema if pa.types.is_string(field.type) and not is_marked(field))
+    return [field.name for field in texts if field.name not in ROW.names]
+
+
+def _with_dictionaries(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a part that is read with dictionaries."""
+    for name in _texts(schema):
+        schema = schema.set(schema.get_field_index(name), pa.field(name, pa.dictionary(pa.int32(), pa.string())))
+    return schema
 
 
 def _refuse_unknown(runs: Snapshot, read: list[str], asked: list[str]) -> None:

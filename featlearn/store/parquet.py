@@ -15,7 +15,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +165,11 @@ class File:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[File]:
-    """Open a file for reading. A ValueError and the like in the body or here becomes a Damage that names the file."""
+def opened(path: Path, dictionaries: Sequence[str] = ()) -> Iterator[File]:
+    """Open a file for reading. A ValueError and the like in the body or here becomes a Damage that names the file.
+
+    dictionaries: columns of text that are read as dictionaries: settings have few values, and take less memory so.
+    """
     rows: int | None = None
     try:
         with open(path, "rb") as raw:
@@ -177,7 +180,8 @@ def opened(path: Path) -> Iterator[File]:
             if named and _digest(footer) != named[1]:
                 raise ValueError("its footer has changed, or its name")
             source = pa.BufferReader(file.getvalue()) if isinstance(file, io.BytesIO) else path
-            with pq.ParquetFile(source, page_checksum_verification=named is None) as parquet:
+            old = named is None
+            with pq.ParquetFile(source, read_dictionary=dictionaries, page_checksum_verification=old) as parquet:
                 metadata = parquet.metadata
                 rows, end = metadata.num_rows, file.seek(0, os.SEEK_END) - END - len(footer)
                 yield File(parquet, parquet.schema_arrow, file, end, _sums(metadata, end) if named else None)
