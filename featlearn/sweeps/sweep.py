@@ -48,10 +48,9 @@ def sweep(
     The store may have runs of other configs: the hash of all its numbers identifies a run, so configs share runs.
     ``load`` and ``summary`` read those of the latest sweep. Several sweeps into one store at a time share the work.
 
-    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted; a second one does not interrupt the commit. A
-    run that raises, or ends its process, is recorded as failed with a traceback, and takes no other along; code of
-    yours runs in processes of its own. If the call, the config or the folder is invalid, nothing is written
-    (SweepError, ConfigError, StoreError).
+    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted. A run that raises, or ends its process, is
+    recorded as failed with a traceback, and takes no other along. If the call, the config or the folder is invalid,
+    nothing is written (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one per core; a GPU always has one.
@@ -65,17 +64,11 @@ def sweep(
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
     check_options(backend, scheduler, time_limit, retry)
-    share = Shard() if shard is None else Shard.parse(shard)
-    device = checked_device(device)
-    jobs = checked_jobs(n_jobs, device)
-    config = loaded(config, set)
+    share, device = Shard() if shard is None else Shard.parse(shard), checked_device(device)
+    jobs, config = checked_jobs(n_jobs, device), loaded(config, set)
     with receiving() as signals:
         with signals.open():
-            found = Store.find(out)
-            if found:
-                found.mend()
-            ends = Ends(Path(out), part_files(Path(out)))
-            before = Earlier.of(found, ends, retry)
+            ends, before = _earlier(Path(out), retry)
             plan = Plan.of(config.runs(), share, before.finished | before.left)
         store = Store.create(out, config.name)
         store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
@@ -93,6 +86,15 @@ def sweep(
         except (KeyboardInterrupt, ClusterLost) as error:
             raise SweepInterrupted(report, out, str(error)) from None
     return report
+
+
+def _earlier(out: Path, retry: str | None) -> tuple[Ends, Earlier]:
+    """Mend the store, if there is one, and return how runs in it have ended."""
+    found = Store.find(out)
+    if found:
+        found.mend()
+    ends = Ends(out, part_files(out))
+    return ends, Earlier.of(found, ends, retry)
 
 
 @dataclass(frozen=True)
