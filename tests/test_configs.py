@@ -34,6 +34,11 @@ SIZES = {
     "sde_saddle_sam": 18,
     "sde_saddle_usam": 6000,
     "sde_saddle_variance": 24576,
+    "weak_order_breast_cancer": 4096,
+    "weak_order_cnn": 8192,
+    "weak_order_iris": 4096,
+    "weak_order_quadratic": 16384,
+    "weak_order_students": 4096,
     "xor": 850,
 }
 

@@ -1,0 +1,233 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does the SDE of SAM converge to SAM at order 1?
+#
+# Compagnoni et al. 2023 (arXiv 2301.08203): at a fixed time T = lr * steps and with rho = O(sqrt(lr)) the weak error
+# |E g(SDE) - E g(rule)| of the SDE of SAM is O(lr) for smooth test functions g. The SDE of SGD, which has no term in
+# rho, is then off by O(sqrt(lr)); with rho = O(lr) it is of order 1 too. Here both are compared with SAM, on a
+# quadratic and on students of a teacher (gradients with the noise s Z, the same in rule and SDE), on Iris with a linear
+# network, Breast Cancer with tanh, and the signal-noise CNN with softplus, relu^3 and ReLU (mini-batches without
+# replacement; rule and SDE of a seed share the initial state and the data, not the batches).
+#
+# Statistic, fixed before the runs of full size. **Step sizes**: four, each half of the one before, in
+# `configs/weak_order_*.yaml`. **Test functions**: the train loss f; and |w - w0|^2, in place of which the CNN, whose
+# state are coefficients, has the mean signal coefficient gamma. **Order**: the slope of log(error) in log(lr) over all
+# four step sizes by `fl.tables.weak_order`, which weighs the points by their statistical errors, with its 95 %
+# bootstrap interval over seeds. **Order 1 holds** where the interval meets [.9, 1.1] and lies above .75; order 1/2 of the
+# SDE of SGD where it meets [.4, .6] and lies below .75. An interval that is wider than .5 decides nothing: unresolved.
+# A point is resolved if its 95 % interval excludes 0.
+#
+# The SDE takes k substeps in a step of the rule: with Gaussian noise k = 4 (quadratic) and 2 (students) of Strang's
+# splitting, of order 2 here; with mini-batches k = 8 of Euler-Maruyama, whose own error is an eighth of what is
+# measured, and of order 1 too. Controls: k doubled; k = 1 of Euler-Maruyama, which has the rule's own mean and
+# covariance in a step and must look too good; a fixed rho, where the error of first order in rho stays; the flow. A
+# flow is of order 1 for any fixed g, because the noise moves E g by O(lr): g that does not see the noise cannot tell it
+# from the SDE. What can is v = |w - m|^2 / lr, m the end of the flow: O(1), and 0 for the flow.
+
+# %%
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from matplotlib import pyplot as plt
+
+import featlearn as fl
+from featlearn.plots.style import GREY, INK, PALETTE, paper
+
+ROOT = next(p for p in [Path.cwd(), *Path.cwd().parents] if (p / "configs").is_dir())
+SEEDS = int(os.environ.get("FEATLEARN_SEEDS", "4096"))
+QUICK = SEEDS < 4096  # the test of this notebook takes fewer seeds, step sizes and steps
+STORE = Path(os.environ.get("FEATLEARN_RESULTS", ROOT / "results")) / f"weak_order_{SEEDS}"
+FIGURES = STORE if QUICK else ROOT / "analysis" / "figures"
+LR, RHO, STEPS = "optimizer.lr", "optimizer.rho", "train.n_steps"
+CNN, IN_LR = (
+    "network.activation",
+    {"sqrt": 0.5, "linear": 1.0, "fixed": 0.0},
+)  # power of lr to which rho is proportional
+PROBLEMS = {  # config, rule, radius at the largest step size, other keys
+    "USAM, quadratic": ("quadratic", "usam", 0.0707107, {}),
+    "SAM, quadratic": ("quadratic", "sam", 0.0707107, {}),
+    "students": ("students", "sam", 0.111803, {}),
+    "Iris": ("iris", "sam", 0.2, {}),
+    "Breast Cancer": ("breast_cancer", "sam", 0.2, {}),
+    "CNN, softplus": ("cnn", "sam", 0.02, {CNN: "softplus"}),
+    "CNN, relu3": ("cnn", "sam", 0.003, {CNN: "relu3"}),
+    "CNN, ReLU": ("cnn", "sam", 0.02, {CNN: "relu"}),
+}
+LIMITS = {
+    "rule": {"dynamics": "rule"},
+    "sde": {"dynamics": "sde"},
+    "flow": {"dynamics": "flow"},
+    "sgd": {"dynamics": "sde", "name": "sgd"},
+    "one": {"dynamics": "sde", "substeps": 1, "integrator": "euler_maruyama"},
+}
+
+
+def ends(problem, limit, scaling="sqrt", **settings):
+    """Run the rule, or a limit, at every step size; return one row per run, at its end, with the test functions."""
+    config, rule, rho, keys = PROBLEMS[problem]
+    path = ROOT / "configs" / f"weak_order_{config}.yaml"
+    read = yaml.safe_load(path.read_text())
+    zipped = {LR: read["sweep"]["zip"][LR], STEPS: read["sweep"]["zip"][STEPS]}
+    if QUICK:
+        zipped = {LR: zipped[LR][:2], STEPS: [1, 2]}
+    radii = {rate: rho * (rate / zipped[LR][0]) ** IN_LR[scaling] for rate in zipped[LR]}
+    optimizer = read["optimizer"] | {"name": rule} | LIMITS[limit] | settings
+    if limit == "sgd":
+        optimizer.pop("rho")
+    else:
+        zipped[RHO] = list(radii.values())
+    sweep = {"zip": zipped, "seed": {"range": [0, min(SEEDS, read["sweep"]["seed"]["range"][1])]}}
+    keys = {"optimizer": optimizer, "sweep": sweep} | keys
+    store = STORE / "_".join([*problem.replace(",", "").split(), limit, scaling, *map(str, settings.values())])
+    fl.sweep(fl.load_config(path, set=keys), store, n_jobs=1 if QUICK else 2)
+    runs = fl.summary(store)
+    print(f"{store.name}: {runs['status'].value_counts().to_dict()}")
+    runs = runs.assign(limit=limit, f=runs["train_loss"])
+    runs["moved"] = runs["signal_coef_mean"] if config == "cnn" else runs["distance"] ** 2
+    if config == "quadratic":  # the end of the flow of USAM, from (1, 1, 1)
+        rho, time = runs[LR].map(radii), runs[LR] * runs[STEPS]
+        runs["v"] = sum(
+            (runs[f"x{i}"] - np.exp(-lam * (1 + rho * lam) * time)) ** 2 / runs[LR]
+            for i, lam in enumerate((2.0, 1.0, 0.5))
+        )
+    return runs
+
+
+rows, points = [], {}
+
+
+def compared(problem, rule, limit, scaling="sqrt", tests=("f", "moved"), words=None):
+    """Keep the weak errors of a limit, and a row of the table of slopes."""
+    name = limit["limit"].iloc[0]
+    both = pd.concat([rule, limit], ignore_index=True)
+    half = name == "sgd" and scaling == "sqrt"
+    for test in tests:
+        errors = fl.tables.weak_errors(both, test, name, "rule", by=both["limit"])
+        order = fl.tables.weak_order(errors)
+        near = order.low <= (0.6 if half else 1.1) and order.high >= (0.4 if half else 0.9)
+        apart = order.high < 0.75 if half else order.low > 0.75
+        holds = "unresolved" if order.high - order.low > 0.5 else "yes" if near and apart else "no"
+        points[problem, scaling, words or name, test] = errors.points
+        row = {"problem": problem, "scaling": scaling, "limit": words or name, "test": test}
+        rows.append(row | order._asdict() | {"expected": 0.5 if half else 1.0, "holds": holds})
+
+
+# %% [markdown]
+# ## rho proportional to sqrt(lr)
+
+# %%
+SHOWN = list(PROBLEMS)[:: 2 if QUICK else 1]
+GAUSSIAN = [problem for problem in SHOWN if PROBLEMS[problem][0] in ("quadratic", "students")]
+rules, sdes, sgds = ({p: ends(p, limit) for p in SHOWN} for limit in ("rule", "sde", "sgd"))
+for problem in SHOWN:
+    compared(problem, rules[problem], sdes[problem])
+    compared(problem, rules[problem], sgds[problem])
+
+# %% [markdown]
+# ## Controls: the flow, k = 1, k doubled, rho proportional to lr, fixed rho
+
+# %%
+for problem in GAUSSIAN:
+    compared(problem, rules[problem], ends(problem, "flow"))
+for limit in (sdes, sgds):
+    compared(SHOWN[0], rules[SHOWN[0]], limit[SHOWN[0]], tests=["v"])
+compared(SHOWN[0], rules[SHOWN[0]], ends(SHOWN[0], "flow"), tests=["v"])
+for problem, substeps in (("students", 4), ("CNN, softplus", 16)):
+    if problem in SHOWN:
+        doubled = ends(problem, "sde", substeps=substeps)
+        compared(problem, rules[problem], doubled, words="sde, k doubled")
+
+# %%
+for problem in GAUSSIAN:
+    linear = ends(problem, "rule", "linear")
+    compared(problem, linear, ends(problem, "sde", "linear"), "linear")
+    compared(problem, linear, sgds[problem], "linear")
+compared("students", ends("students", "rule", "fixed"), ends("students", "sde", "fixed"), "fixed")
+
+# %% [markdown]
+# k = 1: the error, in units of its standard error and of the error of the SDE.
+
+# %%
+for problem in GAUSSIAN:
+    both = pd.concat([rules[problem], ends(problem, "one")], ignore_index=True)
+    for test in ("f", "moved"):
+        found = fl.tables.weak_errors(both, test, "one", "rule", by=both["limit"]).points
+        share = found["error"] / points[problem, "sqrt", "sde", test]["error"]
+        print(problem, test, "error", found["error"].map("{:.1e}".format).tolist(), "share", share.round(4).tolist())
+
+# %%
+table = pd.DataFrame(rows)
+COLUMNS = ["problem", "scaling", "limit", "test", "expected", "slope", "low", "high", "chi2", "n_unresolved", "holds"]
+print(table[COLUMNS].round(3).to_string())
+
+# %%
+sizes = pd.concat(points, names=["problem", "scaling", "limit", "test"]).reset_index().drop(columns="level_4")
+print(sizes[["problem", "scaling", "limit", "test", LR, "mean", "se", "n", "dropped"]].to_string())
+
+# %%
+STYLES = {  # scaling, limit: colour, mark, label
+    ("sqrt", "sgd"): (PALETTE[3], "s", "SDE of SGD"),
+    ("sqrt", "flow"): (PALETTE[2], "x", "flow of SAM"),
+    ("sqrt", "sde"): (PALETTE[0], "o", "SDE of SAM"),
+    ("fixed", "sde"): (GREY, "D", r"SDE of SAM, fixed $\rho$"),
+}
+
+
+def curve(ax, problem, key, test):
+    """Draw the errors of one limit with bars of one standard error, that error alone dotted, and the fitted line."""
+    found = points.get((problem, *key, test))
+    if found is None:
+        return
+    colour, mark, _ = STYLES[key]
+    row = table[(table["problem"] == problem) & (table["scaling"] == key[0]) & (table["limit"] == key[1])]
+    row = row[row["test"] == test].iloc[0]
+    lower = np.minimum(found["se"], 0.999 * found["error"])
+    ax.errorbar(found[LR], found["error"], [lower, found["se"]], fmt=mark, color=colour, ms=3.5, mfc="none", lw=0.8)
+    ax.plot(found[LR], row["factor"] * found[LR] ** row["slope"], color=colour, lw=0.8)
+    ax.plot(found[LR], found["se"], ":", color=colour, lw=0.8)
+
+
+def drawn(test, name, title):
+    """Draw the weak errors of one test function in all problems."""
+    with paper():
+        figure, axes = plt.subplots(2, 4, figsize=(6.9, 3.9), layout="constrained")
+        for ax, problem in zip(axes.flat, SHOWN, strict=False):
+            for key in STYLES:
+                curve(ax, problem, key, test)
+            slopes = table[(table["problem"] == problem) & (table["scaling"] == "sqrt") & (table["test"] == test)]
+            slopes = slopes.set_index("limit")["slope"]
+            words = f"{slopes['sde']:.2f} (SAM), {slopes['sgd']:.2f} (SGD)"
+            ax.set_title(f"{problem.replace('relu3', 'relu$^3$')}\n{words}", fontsize=8)
+            ax.set(xscale="log", yscale="log")
+            ax.minorticks_off()
+            rates = points[problem, "sqrt", "sde", test][LR]
+            ax.set_xticks(rates[:: len(rates) - 1], [f"{rate:g}" for rate in rates[:: len(rates) - 1]])
+        for ax in axes[-1]:
+            ax.set_xlabel(r"step size $\eta$")
+        for ax in axes[:, 0]:
+            ax.set_ylabel(title)
+        handles = [
+            plt.Line2D([], [], color=colour, marker=mark, ms=3.5, mfc="none", lw=0.8, label=label)
+            for colour, mark, label in STYLES.values()
+        ]
+        handles.append(plt.Line2D([], [], color=INK, ls=":", lw=0.8, label="1 standard error"))
+        figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7.5)
+        figure.savefig(FIGURES / f"{name}.png", metadata={"Software": None}, dpi=200)
+
+
+drawn("f", "weak_order", "weak error of $f$")
+drawn("moved", "weak_order_moved", r"of $|w - w_0|^2$; CNN: $\gamma$")
