@@ -36,6 +36,11 @@ SIZES = {
     "sde_saddle_usam": 6000,
     "sde_saddle_variance": 24576,
     "sde_signal_noise": 160,
+    "weak_order_breast_cancer": 6144,
+    "weak_order_cnn": 12288,
+    "weak_order_iris": 6144,
+    "weak_order_quadratic": 16384,
+    "weak_order_students": 4096,
     "xor": 850,
 }
 

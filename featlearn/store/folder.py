@@ -59,9 +59,10 @@ class Store:
         path = Path(path)
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path} is a file: give a folder")
-        if (path / MARKER).is_file() or is_recognised(path):
+        occupied = path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir())
+        if (path / MARKER).is_file() or is_recognised(path):  # looked for last: another sweep may create it right now
             return cls.open(path)
-        if path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir()):
+        if occupied:
             raise StoreError(f"{path} is not empty and not a featlearn store: give a new or an empty folder")
         return None
 
