@@ -41,8 +41,11 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """
     tables = list(tables)
     if any(table.schema != tables[0].schema for table in tables):
-        names = dict.fromkeys(name for table in tables for name in table.column_names)
-        mixed = [name for name in names if _is_mixed(name, [t for t in tables if name in t.column_names])]
+        holders: dict[str, list[pa.Table]] = {}
+        for table in tables:
+            for name in table.column_names:
+                holders.setdefault(name, []).append(table)
+        mixed = [name for name, those in holders.items() if _is_mixed(name, those)]
         tables = [_with_json(table, mixed) for table in tables]
     return pa.concat_tables(tables, promote_options="permissive")
 
