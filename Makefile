@@ -1,5 +1,5 @@
 # make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
-# make soak: random input in large numbers, other instruction sets.
+# make soak: random input in large numbers, other instruction sets, killed sweeps. Takes hours.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -36,6 +36,7 @@ test: lint
 
 soak: $(VENV)/.test
 	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
+	$(BIN)/python tests/soak/kills.py 300
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results
