@@ -6,15 +6,12 @@ everything at the first task whose worker dies; here its block is halved as on o
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -120,7 +117,7 @@ class Cluster:
 
 def run_on_worker(parcel: bytes, device: str, limit: float | None) -> pa.Table:
     """Compute a block in a worker of a cluster."""
-    with _alone, watched(Path(tempfile.gettempdir()) / f"featlearn-{os.getpid()}.fault", limit) as watch:
+    with _alone, watched(None, limit) as watch:
         return run_block(pickle.loads(parcel), device, (BaseException,), watch.limited)
 
 
