@@ -7,6 +7,7 @@ everything at the first task whose worker dies; here its block is halved as on o
 from __future__ import annotations
 
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -47,7 +48,11 @@ class Cluster:
         if scheduler is None:
             with unsignalled():
                 self._local = distributed.LocalCluster(
-                    n_workers=n_jobs, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+                    n_workers=n_jobs,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs="ERROR",
+                    preload=__name__,
                 )
             print(f"started a dask cluster on this machine: {self._local.scheduler_address}", file=sys.stderr)
         address = scheduler or self._local.scheduler_address
@@ -113,6 +118,11 @@ class Cluster:
                 part and part.close()
 
     kill = close
+
+
+def dask_setup(worker: Any) -> None:
+    """Ignore Ctrl-C in a worker that was started here: its parent handles it; called by dask as a worker starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def run_on_worker(parcel: bytes, device: str, limit: float | None) -> pa.Table:
