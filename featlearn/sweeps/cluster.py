@@ -6,6 +6,7 @@ everything at the first task whose worker dies; here its block is halved as on o
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import signal
 import sys
@@ -39,8 +40,7 @@ class Cluster:
     """The workers of a scheduler, or of a cluster of this machine with ``n_jobs`` of them if there is no address."""
 
     def __init__(self, scheduler: str | None, n_jobs: int, device: str, limit: float | None) -> None:
-        import distributed
-
+        distributed: Any = importlib.import_module("distributed")  # of which only some parts have types
         self._device, self._limit = device, limit
         self._local: Any = None
         self.broken: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
