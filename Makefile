@@ -1,10 +1,11 @@
 # make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
+# make soak: random input in large numbers, other instruction sets.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint soak bench clean
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,6 +33,9 @@ lint: $(VENV)/.test
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+soak: $(VENV)/.test
+	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results

@@ -541,3 +541,38 @@ with paper():
     axes[0].set_ylabel("share in the flat valley")
     axes[0].legend(fontsize=6.5)
     saved(figure, "valleys")
+
+# %% [markdown]
+# ## Results
+#
+# Measured with 1024 seeds on 2026-11-30, featlearn 0.1.0, CPU, float64. Loss is the training loss without noise.
+#
+# * **Stationary variances.** All 36 of the rules USAM and n-USAM lie within .4 % of the rule's law (half widths .5 to
+#   .9 %), none within 1 % of the SDE's: the ratio to it grows from 1.024 at lr a = .05 to 8.35 at 1.76. So the SDE's
+#   law holds as lr a -> 0 only. The simulated SDE has its own law, to .7 %; integrated with k = 1 it has the rule's.
+# * **Stationary loss**, in units of lr s^2 d / 4, at lr = .05, rho = .3: SGD 1.064, USAM 1.971 (law of the SDE
+#   1.700), n-USAM .686 (.616). USAM, which descends the loss regularised most, ends highest: its noise has the factor
+#   (1 + rho lambda)^2. n-USAM has the same drift without that factor, and ends below SGD. At lr = .2 n-USAM has lost
+#   that too: 1.87 against SGD's 1.34.
+# * **Noise that depends on the Hessian.** The variance of one step is (1 + rho lambda)^2 (lr s)^2 from rho lambda =
+#   -.8 (.0401 +- .0005, law .04) to 1.6 (6.77 +- .09, law 6.76). Truncated at first order it is 0 and 4.21 there. At
+#   rho lambda = 1.2 the stationary variance with truncated covariance is .705 +- .007 of that with the complete one.
+# * **SAM in d dimensions is USAM with the radius rho c(d) / s.** Variances agree to .25 % from d = 50 on, to 2.2 % at
+#   d = 10; at d = 1 and R = 2 SAM's is 24.5 % larger, as its own law says (.7 % off). The first-order SDE has USAM's
+#   variance at every d, to .7 %, also where SAM does not. The slope of the mean direction is within its interval of
+#   the law.
+# * **DNSAM's ring.** The median distance is .983 to 1.047 of the SDE's ring at d = 10, 1.004 to 1.017 at d = 50, for
+#   rule and SDE; within 3 % of the rule's own. In one dimension there is no ring to be seen: medians are 1.26 to 2.4
+#   of it, 1.3 to 1.9 of those of the SDE's own density, root mean squares 7 to 170 medians. The noise of order
+#   rho/|g| is not resolved by 4 or by 16 substeps.
+# * **Two valleys of equal loss** (share of the flat one, lr = .05). SGD .664 +- .019, SAM .713 +- .016, .752 +- .013
+#   and .712 +- .009 at rho = .1, .2 and .4: a small radius prefers the flat valley, a large one less so. The first-
+#   order law, .688, .697 and .694, shows less than half of it at rho = .2; exact in rho it is .706, .734 and .696.
+#   USAM (rho = .08) has .816, n-USAM (.2) .787; first order .698 and .693. At lr = .025 n-USAM is down to .710 +-
+#   .024, which agrees with both: the rest was of the step size.
+# * **At lr = .2** the rules occupy the flat valley more than any limit says, .783 without SAM, .871 with SAM of rho =
+#   .1. Paths that diverge are left out: 19 of 6144 of these, but 1348 of 2048 of n-USAM (rho = .2), whose .923 is
+#   therefore of the paths that stay. At lr = .05 it is 18 of 22528 for all rules.
+# * **Without noise** flow and rule (lr = .05) end where they started, on 61 % of the starts in the flat valley at
+#   every radius: the regularisation alone moves no path across. At lr = .4 some paths of USAM never come to rest: 37
+#   % at rho = .1, 17 % at .2.

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
-    from featlearn.store import load, summary
+    from featlearn.reruns import rerun
+    from featlearn.store import load, load_arrow, merge, summary
     from featlearn.sweeps import sweep
 
 __version__ = "0.1.0"
@@ -20,8 +21,11 @@ __all__ = [
     "ConfigError",
     "__version__",
     "load",
+    "load_arrow",
     "load_config",
+    "merge",
     "plots",
+    "rerun",
     "simulate",
     "summary",
     "sweep",
@@ -34,6 +38,9 @@ _HOMES = {
     "load_config": "config",
     "simulate": "calls",
     "load": "store",
+    "load_arrow": "store",
+    "merge": "store",
+    "rerun": "reruns",
     "summary": "store",
     "sweep": "sweeps",
 }

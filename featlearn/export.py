@@ -17,6 +17,7 @@ from featlearn.environment import fresh_environment
 from featlearn.geometry import Draw, draw_run
 from featlearn.loop import MiniBatches, train
 from featlearn.models import Landscape
+from featlearn.outputs import clear, refuse_overwriting
 from featlearn.runs import RunConfig
 from featlearn.simulation import build_engine, trajectories
 from featlearn.streams import stream
@@ -26,11 +27,12 @@ ENGINES = ("weights", "gram")
 MOST_NUMBERS = 2**30  # 8 GiB in float64
 
 
-def export(config: Any, path: str | Path, *, engine: Any = "weights") -> dict[str, np.ndarray]:
+def export(config: Any, path: str | Path, *, engine: Any = "weights", force: bool = False) -> dict[str, np.ndarray]:
     """Write the base run of ``config`` to an .npz file and return its arrays.
 
     config: a RunConfig, what ``load_config`` returns, the path of a YAML file, or its content as a mapping.
     engine: weights or gram; the one that trains the run.
+    force: overwrite a file that is no export, and a link.
 
     patches [n, P, d] (those of a sample in random order), labels and true_labels [n] (+-1, or classes 0, ..., C - 1),
     signal [d] (S signals: [S, d]), noise [R, d], init_weights and final_weights [2, m, d] (sign +1 first; with the
@@ -44,16 +46,21 @@ def export(config: Any, path: str | Path, *, engine: Any = "weights") -> dict[st
     The run is drawn from explicit vectors, so the dimension must fit in memory. Where the config draws Gram matrices
     from their law (sampling: gram), this is another draw from the same law.
 
-    Raises ValueError for another suffix or engine, a missing folder, arrays above 8 GiB, an engine that cannot run the
-    rule, or a dimension too low for the data vectors to be independent, so that coefficients are not unique.
+    Raises ValueError for another suffix or engine, a missing folder, a file in the way, arrays above 8 GiB, an engine
+    that cannot run the rule, or a dimension too low for the data vectors to be independent, so that coefficients are
+    not unique.
     """
     run: RunConfig = config if isinstance(config, RunConfig) else loaded(config).base_run()
-    _check(run, Path(path), engine)
+    path = Path(path)
+    _check(run, path, engine)
+    if not force:
+        refuse_overwriting(path, "export", lambda content: b"patches.npy" in content and b"config.npy" in content)
     run = replace(run, engine=engine, sampling="vectors")
     with fresh_environment():
         draw = draw_run(run.data, run.network, run.seed, keep=True)
         arrays = {**_drawn(run, draw), **_trained(run, draw), "config": np.array(json.dumps(run.columns()))}
-    with Path(path).open("wb") as file:
+    clear(path)
+    with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return arrays
 

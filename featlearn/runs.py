@@ -94,14 +94,30 @@ class RunConfig:
         if self.train.gradient_noise and not isinstance(self.network, Landscape):
             raise ValueError(f"train.gradient_noise: {NO_LANDSCAPE}")
 
+    def with_seed(self, seed: int) -> RunConfig:
+        """Return the run with another seed; what does not depend on the seed is computed once for all of these."""
+        other = object.__new__(RunConfig)  # its numbers are checked already
+        vars(other).update({name: vars(self)[name] for name in _FIELDS}, seed=seed, setting=self.setting)
+        return other
+
+    @cached_property
+    def setting(self) -> RunConfig:
+        """The run from which this one differs in its seed at most."""
+        return self
+
     @cached_property
     def run_id(self) -> str:
         """Hash of everything that determines the run's rows, and of the schema version of the store.
 
         It includes a rule's ``revision``, which is raised if its steps change while its parameters do not.
         """
+        return hashlib.sha256(f"{SCHEMA_VERSION} {self.seed} {self.setting.identity}".encode()).hexdigest()[:16]
+
+    @cached_property
+    def identity(self) -> str:
+        """What identifies a run but its seed, as text."""
         revision = getattr(type(self.optimizer), "revision", "")
-        head = f"{SCHEMA_VERSION} {self.seed} {self.engine} {self.sampling} {self.dtype}{revision and f' {revision}'}"
+        head = f"{self.engine} {self.sampling} {self.dtype}{revision and f' {revision}'}"
         sections = [
             _text(_data_numbers, self.data),
             _text(_network_columns, self.network, self.data.dim),
@@ -109,14 +125,14 @@ class RunConfig:
             _text(_train_numbers, self.train),
             _text(_record_columns, self.record),
         ]
-        return hashlib.sha256("\n".join([head, *sections]).encode()).hexdigest()[:16]
+        return "\n".join([head, *sections])
 
-    @property
+    @cached_property
     def sources(self) -> frozenset[Source]:
         """The sources of the user-defined classes of this run: data model, rule, base, schedules, trackers."""
         return _sources(self.data, self.optimizer, self.record.trackers)
 
-    @property
+    @cached_property
     def given(self) -> dict[str, float]:
         """The columns that say how numbers were given, such as a signal by its snr: they may differ where ids agree."""
         columns = _data_columns(self.data)
@@ -134,6 +150,9 @@ class RunConfig:
         }
         dotted = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
         return {**head, **dotted, **{f"{key}.theory": c for key, c in self.theory}}
+
+
+_FIELDS = tuple(field.name for field in fields(RunConfig))
 
 
 @lru_cache(maxsize=4096)

@@ -110,6 +110,14 @@ def block_key(run: RunConfig) -> Hashable:
 
     Real numbers of data, network and rule may differ, and in the Gram engine also the dimension.
     """
+    shared = vars(run.setting)
+    if "block_key" not in shared:
+        shared["block_key"] = _block_key(run)
+    key: Hashable = shared["block_key"]
+    return key
+
+
+def _block_key(run: RunConfig) -> Hashable:
     rest = (_shape(run.optimizer), run.train, run.record, run.engine, run.sampling, run.dtype)
     if isinstance(run.network, Landscape):
         return (_shape(run.data), _shape(run.network), *rest)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featlearn.config import Entry, Key, SweepConfig
     from featlearn.estimate import Trial
+    from featlearn.reruns import Rerun
     from featlearn.runs import RunConfig, Trajectory
     from featlearn.store import StoreStatus
 
 MOST_KINDS = 4  # listed in one line
+MOST_DIFFERENCES = 8  # columns that differ, listed one by one
 
 
 def trajectory_text(trajectory: Trajectory) -> str:
@@ -40,6 +42,22 @@ def config_text(config: SweepConfig, trial: Trial | None = None) -> str:
         lines["size"] = f"about {_bytes(trial.bytes)} before compression"
     head = f"{config.name}: {_count(config.n_runs, 'run')}; base run: {_route(run)}"
     return "\n".join([head, *_aligned(lines), *_rounded(config)])
+
+
+def rerun_text(found: Rerun, store: Path) -> str:
+    """Return whether a run has the same bits again, and else by how much it differs, and why it may."""
+    if found.equal:
+        return f"{found.run_id}: the same bits in all {found.n_columns} columns as in {store}"
+    lines = [f"{found.run_id}: other numbers than in {store}, in {len(found.differences)} of {found.n_columns} columns"]
+    lines += [f"  {name}: {old!r} in the store, {new!r} now" for name, (old, new) in found.ends.items()]
+    largest = sorted(found.differences.items(), key=lambda item: -item[1])
+    lines += [f"  {name}: by {size:.1e} of its largest number" for name, size in largest[:MOST_DIFFERENCES]]
+    if found.provenance:
+        lines.append("computed by another installation, on which sums may be rounded otherwise (about 1e-12 a column):")
+        lines += [f"  {name}: {old} in the store, {new} here" for name, (old, new) in found.provenance.items()]
+    else:
+        lines.append("on the same kind of processor with the same versions: this should not happen")
+    return "\n".join(lines)
 
 
 def _seconds(seconds: float) -> str:
@@ -95,6 +113,9 @@ def status_text(status: StoreStatus, store: Path) -> str:
     others = {"others": text} if status.others else {}
     reasons = [f"  {n} x {message}" for message, n in status.failures.items()]
     why = ["why runs failed:", *reasons] if reasons else []
+    if status.damaged:
+        files = [f"  {text}" for text in status.damaged]
+        why += ["left out as damaged; sweep again to set them aside and compute their runs anew:", *files]
     return "\n".join([str(store), *_aligned({**numbers, **others}), *why])
 
 

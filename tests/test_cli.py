@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
 import featlearn as fl
 from featlearn.cli import app
+from featlearn.store import StoreWarning
 from featlearn.sweeps import SweepInterrupted, SweepReport
 
 CONFIG = """\
@@ -369,3 +371,47 @@ def test_every_public_name_is_there():
     assert Path(fl.plots.__file__).name == "__init__.py"
     with pytest.raises(AttributeError, match="nonsense"):
         _ = fl.nonsense
+
+
+def test_shards_are_merged_into_the_store_of_one_sweep(config, store, tmp_path):
+    shards = [tmp_path / f"shard{i}" for i in (1, 2)]
+    for i, shard in enumerate(shards, start=1):
+        assert call("sweep", config, "--out", shard, "--shard", f"{i}/2").exit_code == 0
+    part = call("merge", shards[0], "-o", tmp_path / "part")
+    assert (part.exit_code, part.stdout) == (0, f"{tmp_path / 'part'}: 6 runs, 6 missing\n")
+    whole = call("merge", *shards, "-o", tmp_path / "whole")
+    assert (whole.exit_code, whole.stdout) == (0, f"{tmp_path / 'whole'}: 12 runs\n")
+    pd.testing.assert_frame_equal(fl.load(tmp_path / "whole"), fl.load(store), check_exact=True)
+    refused = call("merge", *shards, "-o", store)
+    assert refused.exit_code == 2 and refused.stderr == f"error: {store} is not empty: give a new or an empty folder\n"
+
+
+def test_a_store_is_compacted(config, tmp_path):
+    for i in (1, 2, 3):
+        assert call("sweep", config, "--out", tmp_path / "s", "--shard", f"{i}/3").exit_code == 0
+    whole = fl.load(tmp_path / "s")
+    done = call("compact", tmp_path / "s")
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 's'}: 6 parts, now 2\n")  # one a rule: columns differ
+    pd.testing.assert_frame_equal(fl.load(tmp_path / "s"), whole, check_exact=True)
+    assert call("sweep", config, "--out", tmp_path / "s").stdout.startswith("tiny: 0 done, 12 reused")
+
+
+def test_a_sweep_sets_damage_aside_and_computes_only_what_was_lost(config, store, tmp_path):
+    whole = fl.load(store)
+    part, *_ = sorted((store / "parts").iterdir())
+    lost = pq.read_metadata(part).num_rows
+    content = part.read_bytes()
+    assert call("sweep", config, "--out", store, "--set", "sweep.seed={range: [0, 4]}").exit_code == 0
+    part.write_bytes(content[:-1] + b"?")
+    (store / "featlearn.json").write_text("")
+    shown = call("status", store)
+    assert shown.exit_code == 0 and f"missing  {lost}" in shown.stdout
+    assert f"  featlearn.json: it is broken\n  parts/{part.name}: its end is missing\n" in shown.stdout
+    again = call("sweep", config, "--out", store)
+    texts = [line for line in again.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(texts) == 2 and f"moved into {store / 'damaged'}: {part}" in texts[0] and "made " in texts[1]
+    assert (
+        again.stdout.startswith(f"tiny: {lost} done, {12 - lost} reused") and (store / "damaged" / part.name).exists()
+    )
+    with pytest.warns(StoreWarning, match="left out 4 runs"):
+        pd.testing.assert_frame_equal(fl.load(store), whole, check_exact=True)

@@ -25,6 +25,7 @@ SIZES = {
     "edge_chebyshev": 120,
     "edge_digits": 45,
     "edge_valley": 80,
+    "sde_blind_spots": 72,
     "sde_saddle_autoencoder": 320,
     "sde_saddle_beale": 18,
     "sde_saddle_bump": 5024,
@@ -34,6 +35,12 @@ SIZES = {
     "sde_saddle_sam": 18,
     "sde_saddle_usam": 6000,
     "sde_saddle_variance": 24576,
+    "sde_signal_noise": 160,
+    "weak_order_breast_cancer": 6144,
+    "weak_order_cnn": 12288,
+    "weak_order_iris": 6144,
+    "weak_order_quadratic": 16384,
+    "weak_order_students": 4096,
     "xor": 850,
 }
 

@@ -22,7 +22,7 @@ from featlearn.optim import SAM, SGD
 from featlearn.runs import Trajectory
 from featlearn.simulation import simulate
 from featlearn.store import Store, StoreWarning, status
-from featlearn.store.files import FOOTER
+from featlearn.store.parquet import FOOTER
 from featlearn.sweeps import sweep
 
 RULES = '''

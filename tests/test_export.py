@@ -161,3 +161,15 @@ def test_an_invalid_export_is_refused_before_anything_is_drawn(tmp_path, name, c
     with pytest.raises(ValueError, match=message):
         export(make_run(**changes), tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_replaces_an_earlier_export_and_nothing_else(tmp_path):
+    run, path = make_run(), tmp_path / "run.npz"
+    export(run, path)
+    export(run, path)
+    np.savez(path, mine=np.zeros(3))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="exists, and is no export of featlearn"):
+        export(run, path)
+    assert path.read_bytes() == before
+    assert "patches" in export(run, path, force=True)

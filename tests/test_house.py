@@ -18,7 +18,7 @@ import featlearn
 ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
-    {"types", "streams", "environment", "theory", "imports", "tiles", "lookup", "devices", "pace"},
+    {"types", "streams", "environment", "theory", "imports", "tiles", "lookup", "devices", "pace", "outputs"},
     {"linalg"},
     {"custom", "independence"},
     {"provenance"},
@@ -33,7 +33,7 @@ FLOORS = [
     {"config", "simulation"},
     {"calls"},
     {"export", "store"},
-    {"sweeps", "estimate"},
+    {"sweeps", "estimate", "reruns"},
     {"tables"},
     {"plots"},
     {"report"},
@@ -62,7 +62,7 @@ SEES = {
     },  # theory, next to results
     "store": {"types", "lookup"},  # it knows rows, not runs
     "tables": {"theory", "types", "lookup"},
-    "plots": {"theory", "types", "tables", "lookup"},
+    "plots": {"theory", "types", "tables", "lookup", "outputs"},
 }
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines", "data"}, "store": {"runs"}}
 NO_TORCH = ["theory", "tables", "store", "plots"]

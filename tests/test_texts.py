@@ -76,6 +76,8 @@ def test_a_status_counts_runs_and_gives_reasons_for_failures():
     assert lines(text)[:2] == [["out"], ["runs", "9"]] and ["2", "x", "killed"] in lines(text)
     assert "5 (1 fitted, 1 diverged, 1 reused)" in text and "3 (of earlier sweeps" in text
     assert "why" not in status_text(StoreStatus(1, 1, 0, 0, 0, 0, 0, 0, {}), Path("out"))
+    damaged = StoreStatus(1, 0, 0, 0, 0, 0, 1, 0, {}, ("parts/1-a.parquet: it is empty",))
+    assert lines(status_text(damaged, Path("out")))[-1] == ["parts/1-a.parquet:", "it", "is", "empty"]
 
 
 def test_words_and_keys_are_listed_with_their_defaults_and_meanings():

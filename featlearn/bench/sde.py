@@ -17,7 +17,7 @@ from featlearn.models.quadratic import Quadratic
 from featlearn.optim import SAM, SGD, USAM
 from featlearn.runs import Record, RunConfig, Train
 from featlearn.sde import Settings
-from featlearn.simulation import simulate_seeds
+from featlearn.simulation import lanes, simulate_seeds
 
 SUBSTEPS, DIMS = 8, (10**3, 10**12)
 ALONE = 4  # paths of the loop over paths
@@ -83,8 +83,9 @@ def _against(rule: str, setting: Setting) -> dict[str, Any]:
 
 
 def _cnn(setting: Setting) -> list[dict[str, Any]]:
-    """Return a row for each dimension, with the ratio to the first."""
-    steps, n = setting.n_steps, max(setting.paths // 50, 2)
+    """Return a row for each dimension, with the ratio to the first. In full blocks: others have empty lanes."""
+    steps, full = setting.n_steps, lanes(cnn_path(DIMS[0], 1))
+    n = max(setting.paths // 10 // full, 1) * full
     calls = {dim: _simulate(cnn_path(dim, steps), n) for dim in DIMS}
     taken = {dim: t.per(n * steps * SUBSTEPS) for dim, t in interleave(calls, setting.repeats, setting.device).items()}
     first = taken[DIMS[0]]

@@ -72,6 +72,8 @@ def user_errors() -> Iterator[None]:
         end(str(interruption) or "interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise
+    except MemoryError:
+        end("error: this machine has not enough memory for that", WRONG)
     except OSError as error:
         end(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}", WRONG)
     except Exception as error:
@@ -88,7 +90,9 @@ def _is_the_users(error: Exception) -> bool:
 
 def end(message: str, code: int) -> NoReturn:
     """Print a message on standard error, and exit with a code."""
-    typer.echo(message, err=True)
+    from featlearn.config.problems import printable
+
+    typer.echo(printable(message), err=True)
     raise typer.Exit(code)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from featlearn.plots.kinds import Kind
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="A .png, .pdf or .svg file.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are no figure of featlearn.")]
 Dpi = Annotated[float | None, typer.Option(help="Dots in an inch; 300 if not given.")]
 AllSweeps = Annotated[bool, typer.Option("--all-sweeps", help="Runs of earlier sweeps too.")]
 
@@ -54,13 +55,15 @@ def command(name: str) -> Any:
     others = {key: option for kind in kinds.values() for key, option in kind.options.items() if key not in own}
 
     @user_errors()
-    def draw(store: StoreFolder, out: Out, dpi: Dpi = None, all_sweeps: AllSweeps = False, **given: Any) -> None:
+    def draw(
+        store: StoreFolder, out: Out, dpi: Dpi = None, all_sweeps: AllSweeps = False, force: Force = False, **given: Any
+    ) -> None:
         for key, option in others.items():
             if given.pop(key) is not None:
                 have = [kind for kind in kinds if key in kinds[kind].options]
                 raise ValueError(f"{name} has no option {flag(key, option)}; {_listed(have)} it")
         options = {key: read(own[key], value) for key, value in given.items() if value is not None}
-        _draw(kinds[name], store, out, options, dpi=dpi, all_sweeps=all_sweeps)
+        _draw(kinds[name], store, out, options, dpi=dpi, all_sweeps=all_sweeps, force=force)
 
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     alone.command(name, cls=Once, help=kinds[name].summary)(with_options(draw, own, others))
@@ -73,21 +76,23 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(first)} and {last} have" if first else f"{last} has"
 
 
-def _draw(kind: Kind, store: Path, out: Path, options: dict[str, Any], *, dpi: float | None, all_sweeps: bool) -> None:
+def _draw(
+    kind: Kind, store: Path, out: Path, options: dict[str, Any], *, dpi: float | None, all_sweeps: bool, force: bool
+) -> None:
     """Draw a figure of a store into a file, and its table next to it."""
     from matplotlib.pyplot import close
 
-    from featlearn.plots import check_suffix, save
+    from featlearn.plots import check_output, save
     from featlearn.store import StoreWarning, load, status, summary
 
-    check_suffix(out)
+    check_output(out, force=force)
     every_step = kind.over_steps or not options.keys().isdisjoint(["step", "at_train_loss"])
     with printed_warnings(StoreWarning):
         rows = (load if every_step else summary)(store, all_sweeps=all_sweeps)
     with printed_warnings(UserWarning):
         figure, table = kind(rows, options)
-    for path in save(figure, table, out, dpi):
+    for path in save(figure, table, out, dpi, force=force):
         typer.echo(path)
     close(figure)
-    if failed := status(store).failed:
+    if failed := status(store, verify=False).failed:
         typer.echo(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)

@@ -56,12 +56,13 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="An .npz file.", show_default=False)],
     changes: Settings = None,
     engine: Annotated[str, typer.Option(help="weights, or gram: with its coefficients over the patches.")] = "weights",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is no export of featlearn.")] = False,
 ) -> None:
     """Write the base run of a config as plain arrays."""
     loaded = load(config, changes)
     from featlearn.export import export
 
-    arrays = export(loaded, out, engine=engine)
+    arrays = export(loaded, out, engine=engine, force=force)
     typer.echo(f"{out}: {', '.join(arrays)}")
     if loaded.base_run().sampling == "gram":
         typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")

@@ -20,6 +20,7 @@ from featlearn.cli.app import (
     app,
     end,
     load,
+    printed_warnings,
     user_errors,
 )
 
@@ -84,11 +85,13 @@ def sweep(
 ) -> None:
     """Compute the runs of a config's grid that a store lacks; resumable."""
     loaded = load(config, changes)
+    from featlearn.store import StoreWarning
     from featlearn.sweeps import sweep
 
     options: dict[str, Any] = {"n_jobs": jobs, "device": device, "backend": backend, "time_limit": time_limit}
     options |= {"retry": retry}
-    report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
+    with printed_warnings(StoreWarning):
+        report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
     if not quiet:
         typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
     if report.others and not quiet:

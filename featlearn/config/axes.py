@@ -116,15 +116,23 @@ def _is_known(key: str, node: Node, known: Known, problems: list[Problem]) -> bo
 
 
 def _refuse_repeated(axes: list[tuple[str, Node]], problems: list[Problem]) -> None:
-    for i, (key, node) in enumerate(axes):
-        for other, first in axes[:i]:
-            if key == other or _inside(key, other) or _inside(other, key):
-                problems.append(node.problem(f"swept twice: {other} at {first.place} already"))
+    """Refuse a key that equals, contains or lies inside an earlier one; it may lie inside a whole section."""
+    swept: dict[str, tuple[str, Node]] = {}  # an axis by its key
+    within: dict[str, tuple[str, Node]] = {}  # an axis by every key that contains its own
+    for key, node in axes:
+        outer = [parent for parent in _parents(key) if parent not in SECTIONS]
+        earlier = [swept[k] for k in (key, *outer) if k in swept] + ([within[key]] if key in within else [])
+        for other, first in earlier[:1]:
+            problems.append(node.problem(f"swept twice: {other} at {first.place} already"))
+        swept.setdefault(key, (key, node))
+        for parent in outer:
+            within.setdefault(parent, (key, node))
 
 
-def _inside(key: str, other: str) -> bool:
-    """Whether ``key`` is inside the value of ``other``; a key of a section may be swept along with whole sections."""
-    return other not in SECTIONS and key.startswith(f"{other}.")
+def _parents(key: str) -> list[str]:
+    """Return the dotted keys that contain a key."""
+    parts = key.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
 def _axis(group: Mapping[str, Node], known: Known, problems: list[Problem]) -> Axis | None:
@@ -166,6 +174,9 @@ def _points(key: str, node: Node, known: Known, problems: list[Problem]) -> Iter
     for value in _values(known[key], node, problems):
         inside = value.value.items() if key in SECTIONS and isinstance(value.value, dict) else ()
         listed = {k: _values(known[f"{key}.{k}"], n, problems) for k, n in inside if _lists(known.get(f"{key}.{k}"), n)}
+        if (count := math.prod(map(len, listed.values()))) > MAX_VALUES:
+            problems.append(value.problem(f"{count} combinations are too many: the limit is {MAX_VALUES}"))
+            listed = {k: nodes[:1] for k, nodes in listed.items()}
         for choice in product(*listed.values()):
             chosen = dict(zip(listed, choice, strict=True))
             yield Node({**value.value, **chosen}, value.place, value.key) if listed else value

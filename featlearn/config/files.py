@@ -12,7 +12,7 @@ from typing import Any
 from featlearn.config.parsed import as_mapping, read_section
 from featlearn.config.problems import ConfigError, Problem, show
 from featlearn.config.sections import SECTIONS, Section
-from featlearn.config.source import Node, read_text, read_yaml
+from featlearn.config.source import DEEPEST, Node, read_text, read_yaml
 
 Settings = Mapping[str, Any] | Iterable[str]
 
@@ -26,16 +26,14 @@ def read_file(path: Path, problems: list[Problem], chain: tuple[Path, ...] = ())
     if root is None:
         raise ConfigError([*problems, Problem(str(path), "", "the file is empty")])
     if not isinstance(root.value, dict):
-        raise ConfigError([*problems, root.problem(f"expected a mapping of keys, found {show(root.plain)}")])
+        found = "text" if isinstance(root.value, str) else show(root.plain)  # which may be of no config at all
+        raise ConfigError([*problems, root.problem(f"expected a mapping of keys, found {found}")])
     return _completed(root, path.parent, problems, (*chain, path))
 
 
 def read_mapping(content: Mapping[str, Any], problems: list[Problem]) -> Node:
     """Read a config given as a Python mapping; what it extends is relative to the working directory."""
-    try:
-        return _completed(node_of(content, "", ""), Path(), problems, ())
-    except RecursionError:
-        raise ConfigError([Problem("", "", "the mapping is nested too deeply")]) from None
+    return _completed(node_of(content, "", ""), Path(), problems, ())
 
 
 def _completed(root: Node, folder: Path, problems: list[Problem], chain: tuple[Path, ...]) -> Node:
@@ -123,6 +121,9 @@ def _same_kind(name: str, old: Node, new: Node) -> bool:
 def apply_settings(tree: Node, settings: Settings, problems: list[Problem]) -> Node:
     """Return the tree with the settings of a call: a mapping of dotted keys, or texts "key=value" in YAML."""
     for key, node in _settings(settings, problems):
+        if key.count(".") >= DEEPEST:
+            problems.append(Problem("--set", key, f"a key has at most {DEEPEST} parts"))
+            continue
         if key == "extends":
             problems.append(node.problem("is allowed in a file only"))
             continue
@@ -147,14 +148,22 @@ def _settings(settings: Settings, problems: list[Problem]) -> Iterable[tuple[str
             problems += error.problems
 
 
-def node_of(value: Any, key: str, place: str = "--set") -> Node:
-    """Return a Python value as a node; arrays and ranges become lists, a path becomes text."""
+def node_of(value: Any, key: str, place: str = "--set", depth: int = 0) -> Node:
+    """Return a Python value as a node; arrays and ranges become lists, a path becomes text.
+
+    Raises ConfigError if it is nested too deeply, as a list inside itself is.
+    """
+    if depth >= DEEPEST:
+        raise ConfigError([Problem(place, key.partition("[")[0], "nested too deeply")])
     if isinstance(value, Mapping):
-        return Node({str(k): node_of(v, f"{key}.{k}" if key else str(k), place) for k, v in value.items()}, place, key)
+        inside = {str(k): v for k, v in value.items()}
+        return Node(
+            {k: node_of(v, f"{key}.{k}" if key else k, place, depth + 1) for k, v in inside.items()}, place, key
+        )
     if hasattr(value, "tolist"):
         value = value.tolist()  # numpy and pandas arrays, numpy scalars
     if isinstance(value, list | tuple | range):
-        return Node([node_of(v, f"{key}[{i}]", place) for i, v in enumerate(value)], place, key)
+        return Node([node_of(v, f"{key}[{i}]", place, depth + 1) for i, v in enumerate(value)], place, key)
     if isinstance(value, PurePath):
         return Node(str(value), place, key)
     if isinstance(value, Real) and not isinstance(value, bool):

@@ -15,13 +15,16 @@ from itertools import product
 from featlearn.config.axes import Axis
 from featlearn.config.checks import CAUTIONS, CHECKS, Check, config_name, conflicts
 from featlearn.config.files import put
+from featlearn.config.parameters import LARGEST
 from featlearn.config.parsed import ParsedSection, as_mapping, read_section
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections
 from featlearn.config.sections import SECTIONS, split
 from featlearn.config.source import Node
+from featlearn.runs import RunConfig
 
 Choice = Sequence[int | None]  # the point on every axis; None for the base
+MOST_SETTINGS = 2**14  # that are kept while their seeds vary
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Grid:
     def __init__(self, tree: Node, axes: Sequence[Axis]) -> None:
         self.axes = axes
         all_moves = moves(axes)
-        self._moves = {name: [move for move in all_moves if move.section == name] for name in SECTIONS}
+        self._seeds = next((number for number, axis in enumerate(axes) if _is_seeds(axis)), None)
+        reads = [move for move in all_moves if move.axis != self._seeds]
+        self._moves = {name: [move for move in reads if move.section == name] for name in SECTIONS}
         self._axes = {name: sorted({move.axis for move in self._moves[name]}) for name in SECTIONS}
         self._parsed: dict[tuple[str, tuple[int | None, ...]], ParsedSection] = {}
         for move in all_moves:
@@ -71,7 +76,25 @@ class Grid:
     def sections(self, choice: Choice) -> Sections:
         """Return the sections of one run."""
         parts = {name: tuple([choice[axis] for axis in axes]) for name, axes in self._axes.items()}
-        return Sections({name: self._read(name, part) for name, part in parts.items()})
+        return Sections({name: self._read(name, part) for name, part in parts.items()}, self._seed(choice))
+
+    def _seed(self, choice: Choice) -> int | None:
+        """Return the seed if an axis of its own varies it."""
+        point = None if self._seeds is None else choice[self._seeds]
+        return None if self._seeds is None or point is None else self.axes[self._seeds].points[point][0].value
+
+    def runs(self) -> Iterator[RunConfig]:
+        """Yield the run of every combination. Runs that differ in their seeds alone share all else."""
+        settings: dict[Choice, RunConfig] = {}
+        for choice in self.choices():
+            key = tuple(point for axis, point in enumerate(choice) if axis != self._seeds)
+            setting = settings.get(key)
+            if setting is None:
+                if len(settings) == MOST_SETTINGS:
+                    settings.clear()
+                setting = settings[key] = self.sections(choice).run()
+            seed = self._seed(choice)
+            yield setting if seed is None else setting.with_seed(seed)
 
     def base(self) -> Sections:
         """Return the sections of the base, with no axis applied."""
@@ -143,6 +166,12 @@ class Grid:
                     node = put(as_mapping(SECTIONS[name], node), move.path, move.nodes[point])
             parsed = self._parsed[name, part] = read_section(SECTIONS[name], node)
         return parsed
+
+
+def _is_seeds(axis: Axis) -> bool:
+    """Whether an axis varies the seed alone, and all its values are seeds: these need no reading one by one."""
+    seeds = (node.value for point in axis.points for node in point)
+    return axis.keys == ("seed",) and all(type(seed) is int and 0 <= seed < LARGEST for seed in seeds)
 
 
 def _touch(keys: Iterable[str], others: Iterable[str]) -> bool:

@@ -17,7 +17,7 @@ from featlearn.config.parameters import Parameter, Theory, leaves, parameters
 from featlearn.config.problems import Problem
 from featlearn.config.sections import dotted, wraps
 from featlearn.config.source import Node
-from featlearn.custom import CustomError, find_class, is_own, source_of
+from featlearn.custom import FAILURES, CustomError, find_class, is_own, source_of
 from featlearn.types import Numbers
 
 PLAIN = (int, float, bool, str, NoneType, Literal)
@@ -35,9 +35,13 @@ def own_class(
     """
     place = Problem(node.place, "", "").line[0]
     cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
-    reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)
+    try:
+        reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)
+        name = source_of(cls).name
+    except FAILURES as error:  # a metaclass is user code too
+        raise CustomError(f"{node.value} cannot be used here: {type(error).__name__}: {error}") from None
     if reason:
-        raise CustomError(f"{source_of(cls).name} {reason}")
+        raise CustomError(f"{name} {reason}")
     return cls
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from featlearn.config.own import own_class
 from featlearn.config.parameters import Parameter, parameters
-from featlearn.config.problems import Problem, choices, show, suggest
+from featlearn.config.problems import MOST_SHOWN, Problem, choices, show, suggest
 from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 from featlearn.config.source import BROKEN, Node
 from featlearn.custom import FAILURES, CustomError, is_own, raised_at
@@ -158,11 +158,11 @@ def _refuse_shared(cls: type, other: type | None) -> None:
 
 def _refuse_unknown(section: Section, kind: Kind, node: Node, problems: list[Problem]) -> None:
     beside = () if node.key else (*filter(None, SECTIONS), "sweep", "extends")  # other keys at the top level
-    for key in [key for key in node.value if key not in kind.keys]:
+    for i, key in enumerate([key for key in node.value if key not in kind.keys]):
         if key in section.keys:
             message = f"not a key of {kind.cls.__name__}, which has {', '.join(kind.keys)}"
-        else:
-            message = f"unknown key; {suggest(key, (*kind.keys, *beside), known_keys())}"
+        else:  # the first ones are shown, and a suggestion takes a millisecond
+            message = f"unknown key; {suggest(key, (*kind.keys, *beside), known_keys()) if i < MOST_SHOWN else ''}"
         problems.append(node.problem(message, key))
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+
+MOST_SHOWN = 100  # problems of a config that are listed one by one
+LONGEST = 200  # characters of a key in a message
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,14 @@ class Problem:
         return (name, int(line)) if line.isdigit() else (self.place, 0)
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.place, self.key, self.message) if part)
+        key = self.key if len(self.key) <= LONGEST else f"{self.key[: LONGEST - 3]}..."
+        return printable(": ".join(part for part in (self.place, key, self.message) if part))
 
 
 class ConfigError(Exception):
     """A config that cannot be run; ``problems`` has the reasons in file order, and str() prints one a line.
 
-    Cautions are left out.
+    Cautions are left out; of very many problems the first are listed, and the others counted.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -43,16 +48,23 @@ class ConfigError(Exception):
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        more = len(self.problems) - MOST_SHOWN
+        rest = [f"and {more} more problems"] if more > 0 else []
+        return "\n".join([*map(str, self.problems[:MOST_SHOWN]), *rest])
 
 
 class ConfigWarning(UserWarning):
     """A config that is valid but probably not intended; str() gives place and reason."""
 
 
+def printable(text: str) -> str:
+    """Return text with every character that a terminal would act on, or not show, as an escape, such as \\x1b."""
+    return re.sub(r"[^\n]", lambda c: c[0] if c[0].isprintable() else c[0].encode("unicode_escape").decode(), text)
+
+
 def show(value: Any, limit: int = 60) -> str:
-    """Write a value as JSON, truncated to ``limit`` characters."""
-    text = json.dumps(value, default=repr, ensure_ascii=False)
+    """Write a value as JSON, or as Python does without addresses in memory, truncated to ``limit`` characters."""
+    text = json.dumps(value, default=lambda x: re.sub(r" at 0x[0-9a-f]+", "", repr(x)), ensure_ascii=False)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 

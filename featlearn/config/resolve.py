@@ -23,10 +23,12 @@ from featlearn.sde import Dynamics
 class Sections:
     """The sections of one run, and values that depend on several of them."""
 
-    def __init__(self, parsed: Mapping[str, ParsedSection]) -> None:
+    def __init__(self, parsed: Mapping[str, ParsedSection], seed: int | None = None) -> None:
+        """Take the sections, and a seed in the place of that of the head."""
         self.parsed = parsed
         self.head, self.data, self.train = parsed[""].object, parsed["data"].object, parsed["train"].object
         self.record: RecordSection = parsed["record"].object
+        self._seed = seed
 
     @cached_property
     def batch_size(self) -> int:
@@ -122,7 +124,7 @@ class Sections:
         )
         return RunConfig(
             name=self.head.name,
-            seed=self.head.seed,
+            seed=self.head.seed if self._seed is None else self._seed,
             engine=self.engine,
             sampling=self.sampling,
             dtype=self.head.dtype,

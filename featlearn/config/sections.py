@@ -16,6 +16,7 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from featlearn.config.parameters import STRICT, Parameter, parameters
+from featlearn.config.problems import show
 from featlearn.data import DATA
 from featlearn.data.contract import MEMBERS, NUMBERS
 from featlearn.models import MODELS
@@ -146,6 +147,11 @@ class Head:
     engine: Literal["auto", "gram", "weights"] = "auto"
     sampling: Literal["auto", "vectors", "gram"] = "auto"
     dtype: Literal["float64", "float32"] = "float64"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a name that a terminal would act on."""
+        if not self.name.isprintable():
+            raise ValueError(f"name has characters that cannot be printed: {show(self.name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ import yaml
 
 from featlearn.config.problems import ConfigError, Problem
 
+DEEPEST = 32  # levels of a config, and parts of a dotted key
+LARGEST = 2**22  # bytes of a file: PyYAML reads about a million in 10 s
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})")
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
@@ -30,7 +32,7 @@ _WORDS: dict[str, Any] = {
 BROKEN = object()  # the value of a node whose problem has been reported; it causes no further message
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Node:
     """A value, its place ("configs/x.yaml:12") and its dotted key.
 
@@ -83,14 +85,16 @@ def read_yaml(text: str, name: str, key: str = "", problems: list[Problem] | Non
         raise ConfigError([Problem(reader.place(line), key, f"not YAML: {reason}")]) from None
     except yaml.YAMLError as error:
         raise ConfigError([Problem(name, key, f"not YAML: {str(error).splitlines()[0]}")]) from None
-    except RecursionError:
-        raise ConfigError([Problem(name, key, "not YAML: nested too deeply")]) from None
 
 
 def read_text(path: Path) -> str:
     """Return the text of a file. Raises ConfigError if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ConfigError([Problem(str(path), "", f"larger than {LARGEST} bytes: a config is a small text")])
+        return text.decode()
     except OSError as error:
         raise ConfigError([Problem(str(path), "", error.strerror or str(error))]) from None
     except ValueError:
@@ -98,14 +102,21 @@ def read_text(path: Path) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer, without anchors, aliases and tags."""
+    """PyYAML's composer, without anchors, aliases and tags, and to a limited depth."""
+
+    depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
+        if self.depth >= DEEPEST:
+            raise yaml.MarkedYAMLError(problem="nested too deeply", problem_mark=event.start_mark)
         if isinstance(event, yaml.AliasEvent) or event.anchor or getattr(event, "tag", None):
             problem = "anchors, aliases and tags (&, *, !) are not supported; use extends"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 @dataclass(frozen=True)

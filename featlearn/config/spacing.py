@@ -14,8 +14,10 @@ DIGITS = 50  # far more than a double has, so that only the final rounding matte
 
 def linspace(first: float, last: float, n: int) -> list[float]:
     """Return n numbers, equally spaced from first to last; first alone if n = 1."""
-    a, b = Fraction(repr(first)), Fraction(repr(last))
-    return [float(a + (b - a) * i / max(n - 1, 1)) for i in range(n)]
+    a, b, parts = Fraction(repr(first)), Fraction(repr(last)), max(n - 1, 1)
+    below = a.denominator * b.denominator * parts  # one denominator: Python rounds a quotient of integers once
+    start, step = int(a * below), int((b - a) * below) // parts
+    return [(start + step * i) / below for i in range(n)]
 
 
 def geomspace(first: float, last: float, n: int) -> list[float]:

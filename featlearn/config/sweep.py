@@ -61,7 +61,7 @@ class SweepConfig:
 
     def runs(self) -> Iterator[RunConfig]:
         """Yield the runs of the sweep, the last axis varying fastest."""
-        return (self.grid.sections(choice).run() for choice in self.grid.choices())
+        return self.grid.runs()
 
     def to_json(self) -> str:
         """Return the whole config as JSON text, for provenance."""

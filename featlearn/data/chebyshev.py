@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from featlearn.types import Bound
+from featlearn.types import Bound, SizeFromTwo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Chebyshev:
     dim: ClassVar[int] = 1
     n_outputs: ClassVar[int] = 1
 
-    n_samples: Annotated[int, Bound(ge=2)] = 20
+    n_samples: SizeFromTwo = 20
     degree: Annotated[int, Bound(ge=1, le=100)] = 5
 
     def draw(self, seed: int) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from featlearn.streams import stream
-from featlearn.types import Count, NonNegative
+from featlearn.types import NonNegative, Size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Gaussian:
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
 
-    n_samples: Count = 100
-    dim: Count = 10
+    n_samples: Size = 100
+    dim: Size = 10
     decay: NonNegative = 0.0
 
     def draw(self, seed: int) -> tuple[np.ndarray, ...]:

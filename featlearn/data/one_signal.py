@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featlearn.data.model import Draws, FreshPatch, Kind, Noise, Slot, TrainingSet, flipped
+from featlearn.types import MOST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,8 +51,14 @@ class OneSignal:
 
     @property
     def noises_per_sample(self) -> int:
-        """Distinct noise vectors of a sample: 1 if shared, P - 1 if independent."""
-        return {"shared": 1, "independent": self.n_patches - 1}[self.noise]
+        """Distinct noise vectors of a sample: 1 if shared, P - 1 if independent.
+
+        Raises ValueError if all samples together would have more than MOST.
+        """
+        each = {"shared": 1, "independent": self.n_patches - 1}[self.noise]
+        if each * self.n_samples > MOST:
+            raise ValueError(f"n_patches and n_samples make {each * self.n_samples} noise vectors, above {MOST}")
+        return each
 
     @property
     def noise_count(self) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, fair_signs
 from featlearn.data.one_signal import OneSignal
-from featlearn.types import Bound, NonNegative, Positive
+from featlearn.types import Bound, NonNegative, Positive, SizeFromTwo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class XOR(OneSignal):
     n_classes: ClassVar[int] = 2
     n_common: ClassVar[int] = 4
 
-    n_samples: Annotated[int, Bound(ge=2)] = 20
+    n_samples: SizeFromTwo = 20
     dim: Annotated[int, Bound(ge=3, le=10**15)] = 1000
-    n_patches: Annotated[int, Bound(ge=2)] = 2
+    n_patches: SizeFromTwo = 2
     signal_norm: NonNegative | None = None
     snr: NonNegative | None = None
     angle: Annotated[float, Bound(gt=0, lt=180)] = 90.0

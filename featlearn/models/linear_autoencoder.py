@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from featlearn.models.landscape import Arrays, Landscape, Tensors, gaussian, half_square, matmul
-from featlearn.types import Count, NonNegative
+from featlearn.types import NonNegative, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ class LinearAutoencoder(Landscape):
 
     sees: ClassVar[tuple[str, ...]] = ("gaussian",)
 
-    n_hidden: Count = 2
+    n_hidden: Size = 2
     init_std: NonNegative = 0.1
 
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:

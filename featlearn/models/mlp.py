@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
 
 from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, half_square, matmul
 from featlearn.streams import stream
-from featlearn.types import Count, Positive
+from featlearn.types import Bound, Positive, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,8 +31,8 @@ class MLP(Landscape):
 
     sees: ClassVar[tuple[str, ...]] = ("chebyshev", "digits", "iris", "breast_cancer")
 
-    width: Count = 40
-    n_hidden: Count = 1
+    width: Size = 40
+    n_hidden: Annotated[int, Bound(ge=1, le=1000)] = 1
     activation: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
     loss: Literal["half_square", "cross_entropy"] = "half_square"
     init_scale: Positive = 1.0

@@ -12,7 +12,7 @@ import numpy as np
 
 from featlearn.models.landscape import Arrays, Landscape, Tensors, activated, gaussian, matmul
 from featlearn.streams import stream
-from featlearn.types import Count, NonNegative
+from featlearn.types import NonNegative, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +30,8 @@ class TeacherStudent(Landscape):
 
     sees: ClassVar[tuple[str, ...]] = ("gaussian",)
 
-    n_hidden: Count = 4
-    n_teacher: Count = 2
+    n_hidden: Size = 4
+    n_teacher: Size = 2
     activation: Literal["erf", "tanh", "relu"] = "erf"
     init_std: NonNegative = 0.5
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from featlearn.functions import ACTIVATIONS, LOSSES, activation, loss
 from featlearn.streams import stream
-from featlearn.types import Bound, Count, TheoryScale
+from featlearn.types import Bound, Size, TheoryScale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class TwoLayerCNN:
 
     provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
-    n_filters: Count = 10
+    n_filters: Size = 10
     activation: Literal[*ACTIVATIONS] = "relu"  # type: ignore[valid-type]
     loss: Literal[*LOSSES] = "logistic"  # type: ignore[valid-type]
     second_layer: Literal["fixed", "trained"] = "fixed"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 
 from featlearn.models.landscape import Arrays, Landscape, Tensors
-from featlearn.types import Bound, Positive
+from featlearn.types import MOST, Bound, Positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class TwoValleys(Landscape):
     sharp: Positive = 4.0
     flat: Positive = 1.0
     distance: Positive = 1.0
-    n_transverse: Annotated[int, Bound(ge=0)] = 0
+    n_transverse: Annotated[int, Bound(ge=0, le=MOST)] = 0
     x: float = 0.0
 
     def shapes(self, data: Any) -> tuple[tuple[int, ...], ...]:

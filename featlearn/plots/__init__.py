@@ -11,7 +11,7 @@ from featlearn.plots.curve import curve, curve_figure
 from featlearn.plots.difference import difference, difference_figure
 from featlearn.plots.dynamics import dynamics, dynamics_figure
 from featlearn.plots.edge import edge, edge_figure
-from featlearn.plots.files import check_suffix, save
+from featlearn.plots.files import check_output, save
 from featlearn.plots.kinds import KINDS
 from featlearn.plots.phase import phase_diagram, phase_figure
 from featlearn.plots.style import paper
@@ -20,7 +20,7 @@ __all__ = [
     "KINDS",
     "boundary",
     "boundary_figure",
-    "check_suffix",
+    "check_output",
     "compare",
     "compare_figure",
     "curve",

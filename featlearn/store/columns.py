@@ -29,6 +29,11 @@ def settings_table(records: Sequence[dict[str, Any]]) -> pa.Table:
     return _table({name: _column([record.get(name) for record in records]) for name in names})
 
 
+def values_array(values: Sequence[Any]) -> pa.Array:
+    """Return values as an array, of JSON if they have several types."""
+    return _column(values)[0]
+
+
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """Return the rows of several tables; a missing column is null, and columns of different types become JSON.
 
@@ -36,8 +41,11 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """
     tables = list(tables)
     if any(table.schema != tables[0].schema for table in tables):
-        names = dict.fromkeys(name for table in tables for name in table.column_names)
-        mixed = [name for name in names if _is_mixed(name, [t for t in tables if name in t.column_names])]
+        holders: dict[str, list[pa.Table]] = {}
+        for table in tables:
+            for name in table.column_names:
+                holders.setdefault(name, []).append(table)
+        mixed = [name for name, those in holders.items() if _is_mixed(name, those)]
         tables = [_with_json(table, mixed) for table in tables]
     return pa.concat_tables(tables, promote_options="permissive")
 
@@ -47,10 +55,18 @@ def is_marked(field: pa.Field) -> bool:
     return bool(field.metadata and MARK.items() <= field.metadata.items())
 
 
-def series(column: pa.ChunkedArray, field: pa.Field) -> pd.Series[Any]:
-    """Return a column of single values as a pandas series; a column of nulls becomes NaN."""
+def series(column: pa.ChunkedArray, field: pa.Field, nullable: bool = False) -> pd.Series[Any]:
+    """Return a column of single values as a pandas series; a column of nulls becomes NaN.
+
+    nullable: take the type of a column that has missing values, even if this one has none.
+    """
+    if nullable and not column.null_count and not pa.types.is_floating(column.type):
+        longer = pa.chunked_array([*column.chunks, pa.nulls(1, column.type)], column.type)
+        return series(longer, field).iloc[:-1]
     if is_marked(field):
         return pd.Series([None if text is None else json.loads(text) for text in column.to_pylist()], dtype=object)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.large_string())  # what pandas keeps
     if pa.types.is_null(column.type):
         return pd.Series(np.full(len(column), np.nan))
     if pa.types.is_integer(column.type) and column.null_count and _large(column):

@@ -1,20 +1,16 @@
-"""Atomic file writing and checked reading."""
+"""Atomic file writing, and the errors of a store."""
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from featlearn.store.temporary import temporary_name
 
-TEMPORARY = ".tmp-"
-FOOTER = b"featlearn"
+MOST_NAMED = 3  # damaged files in a warning
 
 
 class StoreError(ValueError):
@@ -25,52 +21,52 @@ class StoreWarning(UserWarning):
     """Part of a store is left out; the message names it, and how to read it."""
 
 
-def write_table(path: Path, table: pa.Table, footer: dict[str, Any]) -> None:
-    """Write a Parquet file with a footer atomically."""
-    table = table.replace_schema_metadata({FOOTER: json.dumps(footer).encode()})
-    with writing(path) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+class Damage(StoreError):
+    """A file of a store that is damaged or foreign; ``rows`` it had, None if that cannot be read either."""
+
+    def __init__(self, path: Path, reason: str, rows: int | None = None) -> None:
+        super().__init__(f"cannot read {path}: {reason}; sweep again to compute its runs anew")
+        self.path, self.reason, self.rows = path, reason, rows
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that is flushed to disk and renamed to ``path`` once complete."""
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+def named(damaged: Sequence[Damage]) -> str:
+    """Return the names of damaged files with the reasons, or of the first few."""
+    texts = [f"{damage.path} ({damage.reason})" for damage in damaged[:MOST_NAMED]]
+    return ", ".join([*texts, *[f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)])
+
+
+def damage_text(damaged: Sequence[Damage]) -> str:
+    """Name damaged files, and say what they cost and how to mend it."""
+    known = [damage.rows for damage in damaged if damage.rows is not None]
+    least = "at least " * (len(known) < len(damaged))
+    rows = f" with {least}{sum(known)} rows" if known else ""
+    return f"left out what cannot be read: {named(damaged)}{rows}; sweep again to compute its runs anew"
+
+
+def write_file(folder: Path, write: Callable[[IO[bytes]], str]) -> Path:
+    """Let ``write`` fill a file and return its name; the file appears in ``folder`` complete and on disk, or not."""
+    temporary = folder / temporary_name()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            yield file
+            path = folder / write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(folder)
     except OSError as error:
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror or error}") from error
+        raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
+    return path
 
 
-def read_table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
-    """Read a Parquet file, or those of ``columns`` that it has. Raises StoreError with its name if it is damaged."""
-    with _reading(path) as file:
-        if columns is None:
-            return file.read()
-        names = [name for name in file.schema_arrow.names if name in columns]
-        return file.read(names).select(names)  # for a.b pyarrow also reads a.b.c
-
-
-def read_names(path: Path) -> list[str]:
-    """Return the names of the columns of a Parquet file."""
-    with _reading(path) as file:
-        names: list[str] = file.schema_arrow.names
-        return names
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[pq.ParquetFile]:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield file
-    except (OSError, ValueError) as error:
-        what = f"it is damaged or no part of a store ({' '.join(str(error).split())})"
-        raise StoreError(f"cannot read {path}: {what}; delete it and sweep again to compute its runs anew") from None
+def sync_folder(folder: Path) -> None:
+    """Flush the names of a folder's files to disk, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

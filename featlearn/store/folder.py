@@ -1,104 +1,85 @@
 """The folder of a store.
 
-    featlearn.json              the marker: schema version, name, time of creation
-    plans/<hash>.parquet        the run_ids of one sweep, in its order, and how it gives their numbers (see given.py);
-                                config in the footer
-    parts/<time>-<hex>.parquet  one row per run; config and provenance in the footer
+    featlearn.json   the marker (marker.py)
+    plans/           the run_ids of each sweep, in its order, and how it gives their numbers (given.py); its config in
+                     the footer
+    parts/           one row per run; config and provenance in the footer
+    damaged/         files that could not be read when a sweep began
 
-Files are created by a rename, and parts never change: a killed sweep leaves only complete files, and several processes
-may write at once. Other files are ignored.
+The names of the files are those of listing.py. Files are created by a rename and never change: a killed sweep leaves
+only complete files, and several processes may write at once. A file that is damaged or foreign is left out when the
+store is read, and set aside by the next sweep, which computes its runs anew. Other files are ignored.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from featlearn.store.columns import concat
-from featlearn.store.files import FOOTER, TEMPORARY, StoreError, read_names, read_table, write_table, writing
-from featlearn.types import SCHEMA_VERSION
+from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan, write_plan
+from featlearn.store.files import Damage, StoreError, StoreWarning, named
+from featlearn.store.joining import join, small_groups
+from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
+from featlearn.store.marker import MARKER, check_marker, is_recognised, write_marker
+from featlearn.store.parquet import verify, write_table
+from featlearn.store.snapshot import Snapshot, read_plans
+from featlearn.store.temporary import TEMPORARY, remove_left_over
 
-MARKER = "featlearn.json"
-ROW = pa.schema(  # columns of every row, whatever its config and trackers; null if the run failed
-    [
-        ("run_id", pa.string()),
-        ("status", pa.string()),
-        ("message", pa.string()),
-        ("stopped_step", pa.int64()),
-        ("step", pa.list_(pa.int64())),
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The runs of one sweep in its order, the sweep's config as JSON, and when it last began (ns).
-
-    given: the columns that record how the runs' numbers were given; empty in plans of older versions.
-    """
-
-    run_ids: list[str]
-    config: str
-    began: int
-    given: dict[str, np.ndarray] = field(default_factory=dict)
+DAMAGED = "damaged"
+SMALL_PARTS = 64  # commits of one process that become one part
 
 
 class Store:
     """An open store: ``Store.open`` requires that it exists, ``Store.create`` creates it if needed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, marker: str | None = None) -> None:
+        """Marker: what is wrong with the store's marker."""
+        self.path, self.marker = path, marker
+        self._last: int | None = None
+        self._small: list[Entry] = []
 
     @classmethod
     def open(cls, path: str | Path) -> Store:
-        """Open the store at ``path``. Raises StoreError if this version can read none there."""
-        path = Path(path)
-        try:
-            marker = json.loads((path / MARKER).read_bytes())
-            schema = marker["schema"]
-        except (FileNotFoundError, NotADirectoryError):
-            why = f"{path} is not a featlearn store: it has no {MARKER}" if path.exists() else f"no store at {path}"
-            raise StoreError(why) from None
-        except OSError as error:
-            raise StoreError(f"cannot read the store {path}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{path / MARKER} is not the marker of a featlearn store") from None
-        if schema != SCHEMA_VERSION:
-            raise StoreError(f"{path} has schema version {schema}, this featlearn reads and writes {SCHEMA_VERSION}")
-        return cls(path)
+        """Open the store at ``path``. Raises StoreError if this version can read none there.
+
+        A store that has lost its marker can be read; ``notes`` says so.
+        """
+        return cls(Path(path), check_marker(Path(path)))
 
     @classmethod
     def find(cls, path: str | Path) -> Store | None:
         """Open the store at ``path``; None if one can be created there, StoreError if the path is occupied."""
         path = Path(path)
-        if (path / MARKER).is_file():
-            return cls.open(path)
-        if path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir()):
-            raise StoreError(f"{path} is not empty and not a featlearn store: give a new or an empty folder")
         if path.exists() and not path.is_dir():
             raise StoreError(f"{path} is a file: give a folder")
+        occupied = path.is_dir() and any(not entry.name.startswith(TEMPORARY) for entry in path.iterdir())
+        if (path / MARKER).is_file() or is_recognised(path):  # looked for last: another sweep may create it right now
+            return cls.open(path)
+        if occupied:
+            raise StoreError(f"{path} is not empty and not a featlearn store: give a new or an empty folder")
         return None
 
     @classmethod
     def create(cls, path: str | Path, name: str) -> Store:
-        """Open the store at ``path``, or create it."""
-        path = Path(path)
+        """Open the store at ``path``, or create it; a lost marker is made again, with a StoreWarning."""
         found = cls.find(path)
-        if found is None:
-            marker = {"schema": SCHEMA_VERSION, "name": name, "created": datetime.now(UTC).isoformat()}
-            with writing(path / MARKER) as file:
-                file.write(json.dumps(marker, indent=2).encode())
-        return found or cls(path)
+        if found is None or found.marker:
+            write_marker(Path(path), name)
+        if found is not None and found.marker:
+            text = f"made {found.path / MARKER} again ({found.marker}): there are plans or parts of a store beside it"
+            warnings.warn(text, StoreWarning, stacklevel=2)
+        return cls(Path(path))
+
+    def notes(self) -> list[str]:
+        """Return warnings for who reads the store."""
+        return [f"{self.path / MARKER}: {self.marker}; the next sweep makes it again"] if self.marker else []
 
     def add_plan(self, run_ids: Sequence[str], config: str, given: Mapping[str, Sequence[float | None]] = {}) -> None:
         """Record the runs of a sweep; ``status`` and the order of rows follow from it.
@@ -106,66 +87,92 @@ class Store:
         given: the columns that record how the runs' numbers were given, which is not part of their ids.
         """
         digest = hashlib.sha256("".join(run_ids).encode()).hexdigest()[:16]
-        footer = {"config": config, "began": time.time_ns()}
         words = {name: pa.array(column, pa.float64()) for name, column in given.items()}
-        write_table(self.path / "plans" / f"{digest}.parquet", pa.table({"run_id": run_ids, **words}), footer)
+        table = pa.table({"run_id": pa.array(run_ids, pa.string()), **words})
+        before = [entry for entry in entries(self.path, PLANS)[0] if entry.hash == digest]
+        self._last = None
+        order = self._next_order()
+        write_plan(self.path, Entry(order, self.path, digest), table, config, order)
+        for entry in before:
+            entry.path.unlink(missing_ok=True)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
-        """Commit the rows of finished runs."""
-        name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
-        write_table(self.path / "parts" / name, table, footer)
+        """Commit the rows of finished runs; every so often join the last commits into a larger part."""
+        order = self._next_order()
+        path = write_table(self.path / PARTS, str(order), table, footer)
+        self._small.append(Entry(order, path, ""))
+        if len(self._small) == SMALL_PARTS:
+            join(self._small)
+            self._small.clear()
+
+    def compact(self) -> tuple[int, int]:
+        """Join small parts into few large ones, at any time; return the numbers of parts before and after.
+
+        A large part is on disk before the small ones go, and a row that is in both is read once. Rows that others have
+        replaced are dropped; the footers of the small parts are kept.
+        """
+        listed = entries(self.path, PARTS)[0]
+        for group in small_groups(listed):
+            join(group)
+        return len(listed), len(entries(self.path, PARTS)[0])
 
     def plans(self) -> list[Plan]:
         """Return the plans of all sweeps, latest last."""
-        plans = []
-        for file in self.path.glob("plans/*.parquet"):
-            table = read_table(file)
-            given = {name: table[name].to_numpy() for name in table.column_names if name != "run_id"}
-            plans.append(Plan(table["run_id"].to_pylist(), **json.loads(table.schema.metadata[FOOTER]), given=given))
-        return sorted(plans, key=lambda plan: plan.began)
-
-    def parts(self, columns: Collection[str] | None = None) -> Iterator[pa.Table]:
-        """Yield the rows of every part, earliest first.
-
-        columns: only these, if the part has them; None for all. ``committed`` is the time (ns) of the part.
-        """
-        for file in self._part_files():
-            yield _dated(read_table(file, columns), int(file.name.split("-")[0]))
-
-    def column_names(self) -> list[str]:
-        """Return the names of the columns of all parts."""
-        return [*dict.fromkeys(name for file in self._part_files() for name in read_names(file))]
-
-    def _part_files(self) -> list[Path]:
-        return sorted(self.path.glob("parts/[0-9]*-*.parquet"))
-
-    def read(self, columns: Collection[str] | None = None) -> pa.Table:
-        """Return the rows of all parts."""
-        return joined(self.parts(columns), columns)
-
-    def current(self, table: pa.Table, plans: Iterable[Plan]) -> list[int]:
-        """Return the positions of the current rows of ``table``, in the order of ``plans``, then the others.
-
-        A run that was committed several times has one current row: a result if there is one, else its latest failure.
-        """
-        ids, statuses = table["run_id"].to_pylist(), table["status"].to_pylist()
-        failures_first = sorted(range(len(ids)), key=lambda row: statuses[row] != "failed")
-        winner = {ids[row]: row for row in failures_first}
-        planned = dict.fromkeys(run_id for plan in plans for run_id in plan.run_ids)
-        return [winner.pop(run_id) for run_id in planned if run_id in winner] + list(winner.values())
+        return read_plans(self.path)[0]
 
     def finished(self) -> frozenset[str]:
         """Return the run_ids that have a result."""
-        table = self.read(["run_id", "status"])
-        pairs = zip(table["run_id"].to_pylist(), table["status"].to_pylist(), strict=True)
-        return frozenset(run_id for run_id, status in pairs if status != "failed")
+        return frozenset(self.finished_ids().to_pylist())
 
+    def finished_ids(self) -> pa.Array:
+        """Return the run_ids that have a result, each once, as Arrow's text; ``numpy.asarray`` makes an array."""
+        return steady(lambda known: Snapshot.of(self.path, plans=False, known=known)).finished()
 
-def joined(parts: Iterable[pa.Table], columns: Collection[str] | None = None) -> pa.Table:
-    """Return the rows of several parts, missing columns as null; the requested columns of ROW are always present."""
-    empty = _dated(ROW.empty_table().select([name for name in ROW.names if columns is None or name in columns]), 0)
-    return concat([empty, *parts])
+    def damaged(self) -> list[Damage]:
+        """Return the damaged and foreign files among plans and parts: every byte of each is read."""
 
+        def check_part(entry: Entry) -> None:
+            read_part(entry, lambda schema: TEXT)
+            verify(entry.path)
 
-def _dated(table: pa.Table, committed: int) -> pa.Table:
-    return table.append_column("committed", pa.array([committed] * table.num_rows, pa.int64()))
+        def check(known: Mapping[Path, Damage]) -> list[Damage]:
+            plans, parts = (read_each(self.path, kind, read, known)[1] for kind, read in checks)
+            return plans + parts
+
+        checks: tuple[tuple[str, Callable[[Entry], Any]], ...] = ((PLANS, read_plan), (PARTS, check_part))
+        return steady(check)
+
+    def mend(self) -> None:
+        """Prepare for a sweep: remove what killed processes left, set damaged files aside, with a warning."""
+        self.remove_left_over()
+        if found := self.set_aside_damaged():
+            text = f"moved into {self.path / DAMAGED}: {named(found)}; their runs are computed anew"
+            warnings.warn(text, StoreWarning, stacklevel=2)
+
+    def remove_left_over(self) -> list[Path]:
+        """Remove the temporary files of killed processes, never those of a live one; return them."""
+        return remove_left_over([self.path, self.path / PLANS, self.path / PARTS])
+
+    def set_aside_damaged(self) -> list[Damage]:
+        """Move damaged and foreign files into the folder ``damaged``, so that a sweep computes their runs anew."""
+        found = self.damaged()
+        aside = self.path / DAMAGED
+        for damage in found:
+            try:
+                aside.mkdir(exist_ok=True)
+                names = (f"{damage.path.name}{'' if n == 0 else f'-{n}'}" for n in count())
+                os.rename(damage.path, next(aside / name for name in names if not os.path.lexists(aside / name)))
+            except FileNotFoundError:
+                continue  # another sweep was first
+            except OSError as error:
+                raise StoreError(f"cannot set {damage.path} aside: {error.strerror or error}") from error
+        return found
+
+    def _next_order(self) -> int:
+        """Return an order above those of all files when this store was opened or a plan added, and of its own since."""
+        if self._last is None:
+            orders = [entry.order or 0 for entry in entries(self.path, PARTS)[0]]
+            plans = steady(lambda known: read_each(self.path, PLANS, order_of, known))[0]
+            self._last = max([*orders, *plans], default=0)
+        self._last = next_order(self._last)
+        return self._last

@@ -12,22 +12,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from featlearn.store.folder import Plan
+    from featlearn.store.contents import Plan
 
 
-def as_given(runs: pd.DataFrame, plans: Sequence[Plan]) -> pd.DataFrame:
-    """Return one row per run with the columns ``given`` of ``plans``, latest last; plans without any change nothing."""
+def as_given(runs: pd.DataFrame, run_ids: pa.Array, plans: Sequence[Plan]) -> pd.DataFrame:
+    """Return one row per run, of which ``run_ids`` are the ids, with the columns ``given`` of ``plans``, latest last.
+
+    Plans without any change nothing.
+    """
     for plan in plans:
         if not plan.given:
             continue
-        at = pd.DataFrame(dict(plan.given), index=plan.run_ids).reindex(columns=_names(runs, plan))
-        at = at[~at.index.duplicated()]
-        asked = runs["run_id"].isin(at.index)
-        for name in at:
+        places = pc.index_in(run_ids, value_set=plan.run_ids)
+        asked, at = places.is_valid().to_numpy(zero_copy_only=False), places.fill_null(0).to_numpy()
+        for name in _names(runs, plan):
+            given = plan.given[name][at] if name in plan.given else np.full(len(runs), np.nan)
             old = runs.get(name, pd.Series(np.nan, runs.index))
-            runs = runs.assign(**{str(name): old.mask(asked, runs["run_id"].map(at[name]))})
+            runs = runs.assign(**{name: pd.Series(given, runs.index) if asked.all() else old.mask(asked, given)})
     return runs
 
 

@@ -69,8 +69,8 @@ class Plan:
 
 def _collect(run: RunConfig, n: int, own: set[Source], given: dict[str, list[float | None]]) -> RunConfig:
     """Add the sources and ``given`` of the n-th run to the columns; return the run."""
-    own |= run.sources
-    words = run.given
+    own |= run.setting.sources
+    words = run.setting.given
     for name in (*given, *words):
         column = given.setdefault(name, [])
         column += [None] * (n - len(column))
@@ -91,10 +91,14 @@ def blocks(runs: Iterable[RunConfig], device: str, most: int = PATHS) -> Iterato
     The size of a full block depends on the device; it is at most ``most``.
     """
     waiting: dict[Hashable, Block] = {}
+    full: dict[Hashable, int] = {}
     for run in runs:
         key = block_key(run)
-        block = waiting.setdefault(key, [])
+        block = waiting.get(key)
+        if block is None:
+            block = waiting[key] = []
+            full[key] = min(lanes(run, device), most)
         block.append(run)
-        if len(block) == min(lanes(run, device), most):
+        if len(block) == full[key]:
             yield waiting.pop(key)
     yield from waiting.values()

@@ -64,14 +64,11 @@ def sweep(
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
     check_options(backend, scheduler, time_limit, retry)
-    share = Shard.parse(shard) if shard else Shard()
-    device = checked_device(device)
-    jobs = checked_jobs(n_jobs, device)
-    config = loaded(config, set)
+    share, device = Shard() if shard is None else Shard.parse(shard), checked_device(device)
+    jobs, config = checked_jobs(n_jobs, device), loaded(config, set)
     with receiving() as signals:
         with signals.open():
-            ends = Ends(Path(out), part_files(Path(out)))
-            before = Earlier.of(Store.find(out), ends, retry)
+            ends, before = _earlier(Path(out), retry)
             plan = Plan.of(config.runs(), share, before.finished | before.left)
         store = Store.create(out, config.name)
         store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
@@ -89,6 +86,15 @@ def sweep(
         except (KeyboardInterrupt, ClusterLost) as error:
             raise SweepInterrupted(report, out, str(error)) from None
     return report
+
+
+def _earlier(out: Path, retry: str | None) -> tuple[Ends, Earlier]:
+    """Mend the store, if there is one, and return how runs in it have ended."""
+    found = Store.find(out)
+    if found:
+        found.mend()
+    ends = Ends(out, part_files(out))
+    return ends, Earlier.of(found, ends, retry)
 
 
 @dataclass(frozen=True)

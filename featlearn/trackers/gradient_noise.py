@@ -13,7 +13,7 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from featlearn.trackers.fresh_samples import column
-from featlearn.types import Count
+from featlearn.types import Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,8 +46,8 @@ class GradientCovariance:
     n_batches: mini-batches to draw, the same at every step; if there are no more than these, all are enumerated.
     """
 
-    batch_size: Count = 1
-    n_batches: Count = 64
+    batch_size: Size = 1
+    n_batches: Size = 64
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the columns, each [b]."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from featlearn.types import Count, Positive
+from featlearn.types import Positive, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ class MSharpness:
     """
 
     radius: Positive = 0.05
-    m: Count = 1
+    m: Size = 1
 
     def __call__(self, view: View) -> dict[str, Tensor]:
         """Return the column, [b]."""

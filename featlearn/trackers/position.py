@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from featlearn.types import Count
+from featlearn.types import Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ class Position:
 
     needs: ClassVar[frozenset[str]] = frozenset({"coordinates"})
 
-    n_coordinates: Count = 1
+    n_coordinates: Size = 1
 
     @property
     def one_per_parameter(self) -> tuple[int, str]:

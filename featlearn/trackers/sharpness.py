@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from featlearn.types import Count
+from featlearn.types import Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ class Sharpness:
     batch: on the full training set, or on the next mini-batch.
     """
 
-    top: Count = 1
+    top: Size = 1
     batch: Literal["full", "batch"] = "full"
 
     @property

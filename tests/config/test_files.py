@@ -113,7 +113,9 @@ class TestExtends:
 
     def test_a_problem_names_the_file_that_has_it(self, write: Write) -> None:
         write(PARENT.replace("n_samples: 10", "n_samples: 1"), "parent.yaml")
-        with pytest.raises(ConfigError, match=r"^parent.yaml:3: data.n_samples: expected an integer >= 2, found 1$"):
+        with pytest.raises(
+            ConfigError, match=r"^parent.yaml:3: data.n_samples: expected an integer >= 2 and <= 1000000, found 1$"
+        ):
             load_config(write("extends: parent.yaml"))
 
     def test_a_circle_is_refused(self, write: Write) -> None:
@@ -127,7 +129,7 @@ class TestExtends:
         ("target", "message"),
         [
             ("none.yaml", "x.yaml:1: extends: no such file: none.yaml"),
-            ('"\\0"', "x.yaml:1: extends: no such file: \0"),
+            ('"\\0"', "x.yaml:1: extends: no such file: \\x00"),
             ("3", "x.yaml:1: extends: expected the name of a file, found 3"),
             ("[a, b]", 'x.yaml:1: extends: expected the name of a file, found ["a", "b"]'),
         ],
@@ -145,7 +147,7 @@ class TestUnreadable:
             ("", "x.yaml: the file is empty"),
             ("# only a comment\n", "x.yaml: the file is empty"),
             ("[1, 2]", "x.yaml:1: expected a mapping of keys, found [1, 2]"),
-            ("sam", 'x.yaml:1: expected a mapping of keys, found "sam"'),
+            ("sam", "x.yaml:1: expected a mapping of keys, found text"),
             (b"\xff\xfe\xfa", "x.yaml: not YAML: not UTF-8 text"),
         ],
     )

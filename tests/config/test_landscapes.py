@@ -79,7 +79,11 @@ def test_trackers_not_asked_for_are_those_that_the_network_serves(load: Load) ->
         ("quadratic", "network.spectrum=[1, x]", 'network.spectrum: expected a list (each a number), found [1, "x"]'),
         ("quadratic", "network.spectrum=3", "network.spectrum: expected a list (each a number), found 3"),
         ("quadratic", "network.start=[1, 2]", "network.start: start has 2 coordinates, and spectrum 3"),
-        ("two_valleys", "network.n_transverse=-1", "network.n_transverse: expected an integer >= 0, found -1"),
+        (
+            "two_valleys",
+            "network.n_transverse=-1",
+            "network.n_transverse: expected an integer >= 0 and <= 1000000, found -1",
+        ),
         ("iris", "data.n_samples=151", "data.n_samples: expected an integer >= 2 and <= 150, found 151"),
         ("digits", "data.n_samples=1798", "data.n_samples: expected an integer >= 2 and <= 1797, found 1798"),
         ("valley", "sampling=gram", "sampling: gram is a law of signal and noise; a landscape draws its own"),

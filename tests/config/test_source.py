@@ -107,7 +107,7 @@ def test_a_key_given_twice_is_reported_with_both_lines() -> None:
         ("a: *x", f"x.yaml:1: not YAML: {NO_TAGS}"),
         ("a: 1\n---\nb: 1", "x.yaml:2: not YAML: expected a single document in the stream, but found another document"),
         ("a: \x01", "x.yaml: not YAML: unacceptable character #x0001: special characters are not allowed"),
-        ("[" * 5000, "x.yaml: not YAML: nested too deeply"),
+        ("[" * 5000, "x.yaml:1: not YAML: nested too deeply"),
     ],
 )
 def test_invalid_yaml_is_reported_with_its_line(text: str, message: str) -> None:

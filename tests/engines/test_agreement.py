@@ -63,7 +63,8 @@ def in_engine(run, name):
 
 BY_SGD = [name for name, rule in RULES.items() if type(getattr(rule, "base", rule)) is SGD]
 THOROUGH = [name for name in BY_SGD if type(RULES[name]) in (SGD, SAM)]  # the others: where they differ most
-CASES = [(rule, setting, batch_size) for rule in THOROUGH for setting in SETTINGS for batch_size in (8, 3)]
+CASES = [(rule, setting, 3) for rule in THOROUGH for setting in SETTINGS]
+CASES += [(rule, setting, 8) for rule in THOROUGH for setting in TELLING]
 CASES += [(rule, setting, 3) for rule in GRAM_RULES if rule not in (*THOROUGH, *IN_LAW) for setting in TELLING]
 CASES += [("sam around muon", "relu3, calm", 3)]  # small singular values, step after step the same ones
 

@@ -46,3 +46,27 @@ def test_another_suffix_is_refused_before_anything_is_written(rows, tmp_path, na
     with pytest.raises(ValueError, match=r"a figure is a \.png, \.pdf or \.svg file"):
         save(*phase_figure(rows), tmp_path / "new" / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_figure_replaces_an_earlier_figure_and_nothing_else(rows, tmp_path, suffix):
+    drawn, path, beside = phase_figure(rows), tmp_path / f"mine{suffix}", tmp_path / "mine.csv"
+    beside.write_text("my own numbers")
+    with pytest.raises(ValueError, match=r"mine\.csv exists, and is no table"):
+        save(*drawn, path)
+    assert not path.exists() and beside.read_text() == "my own numbers"
+    beside.unlink()
+    save(*drawn, path)
+    save(*drawn, path)  # again: both are ours
+    path.write_bytes(b"a photograph")
+    with pytest.raises(ValueError, match=f"mine{suffix} exists, and is no figure"):
+        save(*drawn, path)
+    assert path.read_bytes() == b"a photograph"
+    target = tmp_path / "target"
+    target.write_bytes(b"behind a link")
+    path.unlink()
+    path.symlink_to(target)
+    with pytest.raises(ValueError, match="is a link"):
+        save(*drawn, path)
+    save(*drawn, path, force=True)
+    assert target.read_bytes() == b"behind a link" and not path.is_symlink()

@@ -9,7 +9,7 @@ from stores import trajectory
 
 from featlearn.store import Store, StoreError, failed_rows, load, rows, summary
 from featlearn.store.columns import concat, series, settings_table
-from featlearn.store.files import read_table, write_table
+from featlearn.store.parquet import read_table, write_table
 from featlearn.tables.columns import varying
 from featlearn.types import LATER
 
@@ -31,9 +31,9 @@ PLAIN = [[1, 2], [1, None], [0.5, None], [True, False], ["a", None], [None, None
 
 def stored(path, *parts):
     """The column x of several tables, written and read again."""
-    for i, values in enumerate(parts):
-        write_table(path / f"{i}.parquet", settings_table([{"run_id": "a", "x": value} for value in values]), {})
-    table = concat([read_table(path / f"{i}.parquet") for i in range(len(parts))])
+    tables = (settings_table([{"run_id": "a", "x": value} for value in values]) for values in parts)
+    files = [write_table(path, str(i), table, {}) for i, table in enumerate(tables)]
+    table = concat(map(read_table, files))
     return series(table["x"], table.schema.field("x"))
 
 

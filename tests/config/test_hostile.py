@@ -1,0 +1,188 @@
+"""Hostile input: any text is a config, or has problems, in bounded time and memory; there is no third way.
+
+Soak: FEATLEARN_FUZZ sets the number of random inputs.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from featlearn.cli import app
+from featlearn.config import ConfigError, SweepConfig, load_config
+from featlearn.config.sections import known_keys
+from featlearn.config.source import DEEPEST, LARGEST
+
+Problems = Callable[..., list[str]]
+Write = Callable[..., Path]
+FUZZED = int(os.environ.get("FEATLEARN_FUZZ", "150"))
+BASE = """
+data: {n_samples: 4, dim: 100, signal_norm: 5.0}
+network: {n_filters: 2, init_std: 0.001}
+optimizer: {name: sam, lr: 0.01, rho: 0.03}
+train: {n_steps: 3}
+record: {every: 1, trackers: [loss]}
+sweep: {seed: [0, 1], optimizer.rho: {linspace: [0.1, 0.2, 2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("x: " + "[" * 400 + "]" * 400, "not YAML: nested too deeply"),
+        ("x: " + "{a: " * 40 + "1" + "}" * 40, "not YAML: nested too deeply"),
+        ("a: &a [1]\nb: *a", "anchors, aliases and tags"),
+        ('name: "a\\e[31m"', 'name has characters that cannot be printed: "a\\u001b[31m"'),
+        ('name: "a\\nb"', "name has characters that cannot be printed"),
+        ("sweep: {seed: {range: [0, 1000001]}}", "more than 1000000 values"),
+        ("sweep: {seed: {range: [0, 1000]}, optimizer.lr: {linspace: [1, 2, 10000]}}", "10000000 runs are too many"),
+        (
+            "sweep: {optimizer: [{name: sam, lr: {linspace: [1, 2, 10000]}, rho: {linspace: [1, 2, 10000]}}]}",
+            "100000000 combinations are too many",
+        ),
+        ("seed: " + "9" * 99, "expected an integer below 2**63"),
+        ('"\\e]0;title\\a": 1', "\\x1b]0;title\\x07: unknown key"),
+    ],
+)
+def test_text_that_would_explode_is_refused(problems: Problems, more: str, message: str) -> None:
+    base = BASE if "sweep" not in more else BASE[: BASE.index("sweep")]
+    assert any(message in problem for problem in problems(f"{base}{more}\n" if base == BASE else f"{base}{more}"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (".".join(["a"] * 3000) + "=1", f"a key has at most {DEEPEST} parts"),
+        ("data.n_samples=1000000000000", "expected an integer >= 2 and <= 1000000"),
+        ("network.n_filters=1000000000000", "expected an integer >= 1 and <= 1000000"),
+        ("data.n_patches=1000000", None),  # shared noise: a number, and no array
+        ("network={model: mlp, n_hidden: 100000000000000000}", "expected an integer >= 1 and <= 1000"),
+    ],
+)
+def test_settings_that_would_explode_are_refused(
+    load: Callable[..., SweepConfig], problems: Problems, change: str, message: str | None
+) -> None:
+    if message is None:
+        assert load(set=[change]).n_runs == 1
+    else:
+        (found, *_) = problems(set=[change])
+        assert message in found and len(found) < 400
+
+
+def test_vectors_of_all_samples_are_bounded(problems: Problems) -> None:
+    (found,) = problems(set=["data.n_patches=200000", "data.noise=independent", "data.n_samples=20"])
+    assert "make 3999980 noise vectors, above 1000000" in found
+
+
+def test_a_list_inside_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_config({"x": endless})
+
+
+def test_no_address_in_memory_is_shown() -> None:
+    with pytest.raises(ConfigError, match=r"found \"<object object>\"$"):
+        load_config({"optimizer": {"name": "sgd", "lr": object()}, "train": {"n_steps": 1}, "data": {"signal_norm": 1}})
+
+
+def test_of_many_problems_the_first_are_listed_and_the_others_counted(write: Write) -> None:
+    write(BASE + "".join(f"k{i}: 1\n" for i in range(2000)))
+    with pytest.raises(ConfigError) as caught:
+        load_config("x.yaml")
+    *_, last = str(caught.value).splitlines()
+    assert last == "and 1900 more problems" and len(caught.value.problems) == 2000
+
+
+def test_a_key_swept_many_times_is_refused_once_each(write: Write) -> None:
+    zipped = "".join(f"    - {{optimizer.lr: [{i + 1}]}}\n" for i in range(300))
+    write(BASE[: BASE.index("sweep")] + "sweep:\n  zip:\n" + zipped)
+    with pytest.raises(ConfigError) as caught:
+        load_config("x.yaml")
+    assert len(caught.value.problems) == 299
+
+
+def test_a_file_that_is_no_config_is_not_quoted(write: Write) -> None:
+    write("root:x:0:0:secret", "passwd")
+    with pytest.raises(ConfigError, match=r"^passwd:1: expected a mapping of keys, found text$"):
+        load_config(write("extends: passwd"))
+
+
+def test_a_large_file_is_refused_unread(write: Write) -> None:
+    with pytest.raises(ConfigError, match="larger than 4194304 bytes"):
+        load_config(write("#" * (LARGEST + 1)))
+
+
+@pytest.mark.parametrize("attribute", ["__mro__", "__dict__", "drift"])
+def test_a_class_whose_metaclass_raises_is_refused(write: Write, problems: Problems, attribute: str) -> None:
+    write(
+        "class Meta(type):\n"
+        "    def __getattribute__(cls, name):\n"
+        f"        if name == {attribute!r}:\n"
+        "            raise RuntimeError('no ' + name)\n"
+        "        return super().__getattribute__(name)\n"
+        "class Rule(metaclass=Meta):\n    pass\n",
+        "meta.py",
+    )
+    (found,) = problems(base=BASE.replace("name: sam", 'name: "meta.py:Rule"'))
+    assert "meta.py:Rule cannot be used here: RuntimeError: no" in found
+
+
+# random input
+
+KEYS = sorted(known_keys())
+WORDS = st.sampled_from(["null", "true", "[]", "{}", "sgd", "sam", "full", "auto", "{theory: 1}", "{log: 3}", "1e400"])
+SPACED = st.builds(
+    "{{{}: [{}, {}, {}]}}".format,
+    st.sampled_from(["linspace", "geomspace", "range", "zip"]),
+    *[st.integers(-3, 10**7)] * 2,
+    st.integers(-3, 12),
+)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+SCALAR = st.one_of(st.integers().map(str), st.floats().map(repr), WORDS, SPACED, TEXT)
+LISTS = st.lists(SCALAR, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+KEY = st.sampled_from([*KEYS, "sweep", "extends", "sweep.seed", "sweep.zip"]) | TEXT
+
+
+def validated(*args: str) -> None:
+    """Validate: a config that loads again as the mapping that it is, or exit code 2 with a message and no traceback."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = CliRunner().invoke(app, ["validate", *args])
+        assert found.exit_code in (0, 2), (args, found.output, found.exception)
+        if found.exit_code:
+            assert found.exception is None or isinstance(found.exception, SystemExit), (args, found.exception)
+            assert "error: " in found.output and "Traceback" not in found.output
+        elif len(args) == 1:
+            config = load_config(args[0])
+            again = load_config({**config.base, "sweep": config.sweep})
+            assert [run.run_id for run in again.runs()] == [run.run_id for run in config.runs()]
+
+
+@settings(max_examples=FUZZED, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(KEY, SCALAR | LISTS), min_size=1, max_size=3))
+def test_any_setting_is_valid_or_refused(write: Write, changes: list[tuple[str, str]]) -> None:
+    path = str(write(BASE))
+    validated(path, *(part for key, value in changes for part in ("--set", f"{key}={value}")))
+
+
+@settings(max_examples=FUZZED, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_text_is_a_config_or_refused(write: Write, data: Any) -> None:
+    """The base with some lines cut, doubled, or with characters and whole values put in."""
+    lines = BASE.strip().splitlines()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(lines) - 1))
+        line, place = lines[at], data.draw(st.integers(0, len(lines[at])))
+        insert = data.draw(TEXT | SCALAR | LISTS)
+        new = [line[:place], f"{line[:place]}{insert}{line[place:]}", line, f"{line.partition(':')[0]}: {insert}"]
+        lines[at : at + 1] = [data.draw(st.sampled_from(new))] * data.draw(st.sampled_from([1, 1, 2]))
+    validated(str(write("\n".join(lines))))
