@@ -6,15 +6,14 @@ everything at the first task whose worker dies; here its block is halved as on o
 
 from __future__ import annotations
 
-import os
+import importlib
 import pickle
+import signal
 import sys
-import tempfile
 import threading
 import time
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,8 +40,7 @@ class Cluster:
     """The workers of a scheduler, or of a cluster of this machine with ``n_jobs`` of them if there is no address."""
 
     def __init__(self, scheduler: str | None, n_jobs: int, device: str, limit: float | None) -> None:
-        import distributed
-
+        distributed: Any = importlib.import_module("distributed")  # of which only some parts have types
         self._device, self._limit = device, limit
         self._local: Any = None
         self.broken: tuple[type[BaseException], ...] = (distributed.KilledWorker,)
@@ -50,7 +48,11 @@ class Cluster:
         if scheduler is None:
             with unsignalled():
                 self._local = distributed.LocalCluster(
-                    n_workers=n_jobs, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR"
+                    n_workers=n_jobs,
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs="ERROR",
+                    preload=__name__,
                 )
             print(f"started a dask cluster on this machine: {self._local.scheduler_address}", file=sys.stderr)
         address = scheduler or self._local.scheduler_address
@@ -118,9 +120,14 @@ class Cluster:
     kill = close
 
 
+def dask_setup(worker: Any) -> None:
+    """Ignore Ctrl-C in a worker that was started here: its parent handles it; called by dask as a worker starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def run_on_worker(parcel: bytes, device: str, limit: float | None) -> pa.Table:
     """Compute a block in a worker of a cluster."""
-    with _alone, watched(Path(tempfile.gettempdir()) / f"featlearn-{os.getpid()}.fault", limit) as watch:
+    with _alone, watched(None, limit) as watch:
         return run_block(pickle.loads(parcel), device, (BaseException,), watch.limited)
 
 

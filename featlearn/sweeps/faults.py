@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import re
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,15 +61,16 @@ class Watch:
 
 
 @contextmanager
-def watched(path: Path, limit: float | None) -> Iterator[Watch]:
-    """Write the last words of this process to a file, which is removed if there are none."""
-    with open(path, "w", encoding="utf-8") as file:
+def watched(path: Path | None, limit: float | None) -> Iterator[Watch]:
+    """Write the last words of this process to a file, which is removed if there are none; without a path nowhere."""
+    with open(path, "w", encoding="utf-8") if path else tempfile.TemporaryFile("w") as file:
         faulthandler.enable(file)
         try:
             yield Watch(file, limit)
         finally:
             faulthandler.disable()
-    path.unlink()
+    if path:
+        path.unlink()
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ def sweep(
     The store may have runs of other configs: the hash of all its numbers identifies a run, so configs share runs.
     ``load`` and ``summary`` read those of the latest sweep. Several sweeps into one store at a time share the work.
 
-    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted. A run that raises, or ends its process, is
-    recorded as failed with a traceback, and takes no other along. If the call, the config or the folder is invalid,
-    nothing is written (SweepError, ConfigError, StoreError).
+    Ctrl-C and SIGTERM commit finished runs and raise SweepInterrupted; a second one does not interrupt the commit. A
+    run that raises, or ends its process, fails alone; code of yours runs in processes of its own. If the call, the
+    config or the folder is invalid, nothing is written (SweepError, ConfigError, StoreError).
 
     config: from ``load_config``, or the path of a YAML file or its content as a mapping, then changed by ``set``.
     n_jobs: processes, -1 for one per core; a GPU always has one.

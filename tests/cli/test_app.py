@@ -40,6 +40,7 @@ def test_the_package_runs_as_a_module():
 def test_help_is_short_and_long_and_names_what_works(command):
     short, long = call(*command, "-h"), call(*command, "--help")
     assert short.exit_code == 0 and short.stdout == long.stdout
+    assert ("--backend" in short.stdout) == ("--scheduler" in short.stdout) == (command == ["sweep"])
 
 
 def test_jobs_has_a_short_form_and_quiet_prints_nothing(config, tmp_path):

@@ -1,6 +1,8 @@
 """A sweep on a scheduler and two workers, started as a user would: it loses and doubles nothing, whatever dies."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import pytest
 import featlearn as fl
 from featlearn.store import Store
 from featlearn.sweeps import SweepError, SweepInterrupted, sweep
+from featlearn.sweeps.cluster import dask_setup
 from featlearn.sweeps.ends import Ends, part_files
 
 pytest.importorskip("distributed", reason="the extra dask is not installed")
@@ -39,7 +42,7 @@ class Mine(Perturbed):
         if once.exists():
             once.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        if scheduler.exists() and loss.inner(w, w).shape[0] > 0 and len(list(Path("FOLDER/s/parts").glob("*"))):
+        if scheduler.exists() and list(Path("FOLDER/s/parts").glob("*")):
             os.kill(int(scheduler.read_text()), signal.SIGKILL)
         return self.radius(t) * loss.unit(loss.gradient(w)), memory.own
 '''
@@ -92,8 +95,6 @@ def scheduler(start):
     while not Path("scheduler.json").exists() and time.monotonic() < late:
         time.sleep(0.05)
     start("worker", "--nthreads", "1", "--local-directory", "one")
-    import json
-
     return process, json.loads(Path("scheduler.json").read_text())["address"]
 
 
@@ -129,6 +130,15 @@ def test_a_lost_scheduler_ends_the_sweep_with_what_is_done_and_the_same_call_res
 def test_without_an_address_a_cluster_of_this_machine_is_started_and_said(lab, capfd):
     assert swept("s", backend="dask", n_jobs=2).done == 12
     assert "started a dask cluster on this machine: tcp://127.0.0.1:" in capfd.readouterr().err
+
+
+def test_workers_started_here_leave_ctrl_c_to_their_parent():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        dask_setup(None)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_where_no_scheduler_answers_the_call_is_wrong(lab, monkeypatch):

@@ -64,7 +64,9 @@ def test_an_exit_code_is_named(tmp_path, codes, how):
     assert death == Death(f"the process computing it {how}", killed="SIGKILL" in codes)
 
 
-def test_without_last_words_there_is_no_file(tmp_path):
+def test_without_last_words_or_a_path_there_is_no_file(tmp_path):
+    with watched(None, 60) as watch, watch.limited():
+        assert os.listdir(tmp_path) == []
     with watched(tmp_path / "f", None) as watch, watch.limited():
         assert os.listdir(tmp_path) == ["f"]
         watch.note(0.5)
