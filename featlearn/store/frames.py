@@ -28,6 +28,7 @@ ROW = pa.schema(  # columns of every row, whatever its config and trackers; null
         ("run_id", pa.string()),
         ("status", pa.string()),
         ("message", pa.string()),
+        ("traceback", pa.string()),
         ("stopped_step", pa.int64()),
         ("step", pa.list_(pa.int64())),
     ]
@@ -63,7 +64,7 @@ def load(
     start = runs.ends[runs.current] - lengths
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     rows = runs.frame(np.repeat(runs.current, lengths), np.repeat(start, lengths) + within)
-    return rows.drop(columns="message") if columns is None else rows
+    return rows.drop(columns=["message", "traceback"]) if columns is None else rows
 
 
 def summary(
@@ -75,14 +76,15 @@ def summary(
 ) -> pd.DataFrame:
     """Return one row per run, at its last recorded step, in the order of the sweep.
 
-    Runs, columns and options are those of ``load``; ``message`` describes how the run ended. The numbers of a failed
+    Runs, columns and options are those of ``load``; ``message`` describes how the run ended, and ``traceback`` where, if any run failed. The numbers of a failed
     run are NaN.
     """
     runs = _Runs.of(store, all_sweeps, _names(columns), _conditions(where))
     for note in runs.notes():
         warnings.warn(note, StoreWarning, stacklevel=2)
     recorded = runs.lengths[runs.current] > 0
-    return runs.frame(runs.current, np.where(recorded, runs.ends[runs.current] - 1, -1))
+    frame = runs.frame(runs.current, np.where(recorded, runs.ends[runs.current] - 1, -1))
+    return frame.drop(columns="traceback") if columns is None and frame["traceback"].isna().all() else frame
 
 
 def _conditions(where: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 A join may be killed, and others may read, write and join, at any time. The new part is on disk before the old ones go;
 a run that is in both has one current row (snapshot.py), and who reads a part that goes lists the parts anew
-(listing.py). Rows are only dropped in favour of rows of the same new part.
+(listing.py). Rows are only dropped in favour of rows of the same new part; failed attempts are kept, for
+they are counted.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _batches(parts: list[Part]) -> Iterator[list[Part]]:
 def _replace(parts: list[Part]) -> None:
     runs = Snapshot(parts, [], [])
     tables, pieces = list[pa.Table](), list[Piece]()
-    for part, rows in runs.split(np.sort(runs.current([])[1])):
+    for part, rows in runs.split(np.union1d(runs.current([])[1], np.flatnonzero(runs.failed))):
         whole = len(rows) == part.table.num_rows
         tables.append(part.table if whole else part.table.take(pa.array(rows)))
         pieces += some_rows(part.pieces, rows)

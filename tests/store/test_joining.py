@@ -149,3 +149,24 @@ def test_damaged_and_large_parts_stay_as_they_are(store, monkeypatch):
     assert file.exists() and torn.exists() and len(entries(store.path, "parts")[0]) == 5
     monkeypatch.setattr(joining, "LARGE", 10)
     assert [*joining.small_groups(entries(store.path, "parts")[0])] == [[]]
+
+
+def test_failed_attempts_are_kept_for_they_are_counted(tmp_path):
+    store, run = Store.create(tmp_path / "s", "test"), make_run(seed=1)
+    store.add_plan([run.run_id], "{}")
+    for part in (failed_rows([run], "one"), failed_rows([run], "two"), rows([trajectory(1)]), rows([trajectory(1)])):
+        store.add_part(part, {})
+    store.compact()
+    statuses = [read_part(entry).table["status"].to_pylist() for entry in entries(store.path, "parts")[0]]
+    assert sorted(sum(statuses, [])) == ["failed", "failed", "ok"]
+    assert summary(tmp_path / "s")["status"].tolist() == ["ok"]
+
+
+def test_a_traceback_is_a_column_where_a_run_has_failed(tmp_path):
+    store, run = Store.create(tmp_path / "s", "test"), make_run(seed=1)
+    store.add_part(rows([trajectory(2)]), {})
+    assert "traceback" not in summary(tmp_path / "s")
+    assert summary(tmp_path / "s", columns=["message", "traceback"])["traceback"].isna().all()
+    failed = failed_rows([run], "no")
+    store.add_part(failed.append_column("traceback", [["line 1"]]), {})
+    assert summary(tmp_path / "s")["traceback"].tolist()[-1] == "line 1" and "traceback" not in load(tmp_path / "s")
