@@ -76,8 +76,8 @@ def summary(
 ) -> pd.DataFrame:
     """Return one row per run, at its last recorded step, in the order of the sweep.
 
-    Runs, columns and options are those of ``load``; ``message`` describes how the run ended, and ``traceback`` where, if any run failed. The numbers of a failed
-    run are NaN.
+    Runs, columns and options are those of ``load``; ``message`` describes how the run ended, and, if any run failed,
+    ``traceback`` where. The numbers of a failed run are NaN.
     """
     runs = _Runs.of(store, all_sweeps, _names(columns), _conditions(where))
     for note in runs.notes():
@@ -119,7 +119,11 @@ class _Runs:
         fields = {field for schema in {part.schema for part in self.parts} for field in schema}
         lists = {field.name for field in fields if pa.types.is_list(field.type)}
         if len(rows):
-            known = [*(field.name for field in fields), *(name for plan in self.plans for name in plan.given)]
+            known = [
+                *ROW.names,
+                *(field.name for field in fields),
+                *(name for plan in self.plans for name in plan.given),
+            ]
             _refuse_unknown(runs, known, [*(names or ()), *where])
             rows = self._that_meet({name: value for name, value in where.items() if name not in lists}, rows)
         self.where = {name: value for name, value in where.items() if name in lists}

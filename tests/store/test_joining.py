@@ -157,8 +157,8 @@ def test_failed_attempts_are_kept_for_they_are_counted(tmp_path):
     for part in (failed_rows([run], "one"), failed_rows([run], "two"), rows([trajectory(1)]), rows([trajectory(1)])):
         store.add_part(part, {})
     store.compact()
-    statuses = [read_part(entry).table["status"].to_pylist() for entry in entries(store.path, "parts")[0]]
-    assert sorted(sum(statuses, [])) == ["failed", "failed", "ok"]
+    parts = [read_part(entry).table for entry in entries(store.path, "parts")[0]]
+    assert sorted(status for part in parts for status in part["status"].to_pylist()) == ["failed", "failed", "ok"]
     assert summary(tmp_path / "s")["status"].tolist() == ["ok"]
 
 
