@@ -37,6 +37,7 @@ test: lint
 soak: $(VENV)/.test
 	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
 	$(BIN)/python tests/soak/kills.py 300
+	$(BIN)/python tests/soak/dask_workers.py 50
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results
