@@ -1,7 +1,7 @@
 """Kills workers of a dask scheduler during sweeps, and compares the stores with that of an undisturbed sweep.
 
-``python tests/soak/dask_workers.py 50`` kills 50 times: a random one of two workers, with SIGKILL, and starts another. A
-block that loses its worker is computed again elsewhere, so every sweep must end with all runs, none of them failed.
+``python tests/soak/dask_workers.py 50`` kills 50 times: a random one of two workers, with SIGKILL, and starts another.
+A block that loses its worker is computed again elsewhere: every sweep must end with all runs, none of them failed.
 """
 
 from __future__ import annotations
