@@ -180,7 +180,7 @@ def test_a_rule_of_a_package_is_known_by_the_modules_that_it_reaches(package):
 
 def test_the_store_keeps_the_modules_of_a_package(package):
     swept()
-    (part,) = Path("store/parts").glob("*.parquet")
+    part, *_ = Path("store/parts").glob("*.parquet")
     (own,) = json.loads(pq.read_schema(part).metadata[FOOTER])["provenance"]["own"]
     named = ["", "lab_rules", "lab_rules.factors", "lab_rules.size"]
     files = ["mine", "__init__", "factors", "size"]
@@ -242,7 +242,7 @@ def test_an_edited_rule_is_computed_anew_and_a_store_keeps_both(lab):
 
 def test_the_store_keeps_the_source(lab):
     swept()
-    (part,) = Path("store/parts").glob("*.parquet")
+    part, *_ = Path("store/parts").glob("*.parquet")
     footer = json.loads(pq.read_schema(part).metadata[FOOTER])
     (own,) = footer["provenance"]["own"]
     digest = fl.summary("store")["optimizer.source"].unique()
