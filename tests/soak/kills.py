@@ -120,8 +120,8 @@ def main(n_kills: int, seed: int) -> int:
                 faults.append(f"other rows: {error}")
             faults += [f"stray files: {names}" for names in [strays(store)] if names]
             wrong += [f"after {dict(found)}: {fault}" for fault in faults]
+            print(*wrong[len(wrong) - len(faults) :], sep="\n", end="\n" * bool(faults))
             print(f"{sum(kills.values())} kills, {n_stores} stores, {len(wrong)} faults", flush=True)
-    print(*wrong, sep="\n")
     runs = f"{n_stores} stores of {whole['run_id'].nunique()} runs"
     print(f"{sum(kills.values())} kills ({dict(kills)}), {runs}: {len(wrong)} faults")
     return bool(wrong)
