@@ -31,7 +31,17 @@ def failed_rows(runs: Sequence[RunConfig], message: str) -> pa.Table:
 
 
 def _settings(runs: Sequence[RunConfig], ends: Sequence[dict[str, Any]]) -> pa.Table:
-    return settings_table([{"run_id": run.run_id, **end, **run.columns()} for run, end in zip(runs, ends, strict=True)])
+    """Return the columns of single values. Those of runs that differ in their seeds alone are made once."""
+    settings = {id(run.setting): run.setting for run in runs}
+    place = {key: i for i, key in enumerate(settings)}
+    shared = settings_table([setting.columns() for setting in settings.values()])
+    table = shared.take(pa.array([place[id(run.setting)] for run in runs]))
+    seeds = pa.array([run.seed for run in runs], pa.int64())
+    table = table.set_column(table.schema.get_field_index("seed"), "seed", seeds)
+    own = settings_table([{"run_id": run.run_id, **end} for run, end in zip(runs, ends, strict=True)])
+    for i, name in enumerate(own.column_names):
+        table = table.add_column(i, own.schema.field(name), own[name])
+    return table
 
 
 def _tracked(arrays: Sequence[np.ndarray]) -> pa.ListArray:

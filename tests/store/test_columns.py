@@ -70,7 +70,7 @@ def with_words(*cuts):
 
     class Run:
         def __init__(self, seed, cut):
-            self.seed, self.run_id, self.cut = seed, f"run{seed}", cut
+            self.seed, self.run_id, self.cut, self.setting = seed, f"run{seed}", cut, self
 
         def columns(self):
             return {**make_run(seed=self.seed).columns(), "optimizer.cut": self.cut}

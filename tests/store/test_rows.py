@@ -32,3 +32,11 @@ def test_a_failed_run_has_its_settings_and_no_step():
     run = make_run(seed=5)
     (row,) = failed_rows([run], "ValueError: no").to_pylist()
     assert row == {"run_id": run.run_id, "status": "failed", "message": "ValueError: no", **run.columns()}
+
+
+def test_runs_that_differ_in_their_seeds_alone_have_the_rows_that_they_have_alone():
+    first, other = make_run(seed=5), make_run(seed=7, data__dim=50)
+    runs = [first, other.with_seed(3), first.with_seed(2**62), other, first.with_seed(0)]
+    table = failed_rows(runs, "no")
+    assert table.to_pylist() == [row for run in runs for row in failed_rows([run], "no").to_pylist()]
+    assert table["seed"].to_pylist() == [5, 3, 2**62, 7, 0] and table["data.dim"].to_pylist()[1:4:2] == [50, 50]
