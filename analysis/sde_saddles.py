@@ -301,7 +301,7 @@ with paper():
 #   9.19, 5.51, 11.9 and never. It is exact for USAM; for SAM it is 10 % too long at .3 and 33 % at .4 (18.8 [18.0,
 #   19.6]), because the pull of SAM weakens as |g| grows.
 # * **"Never" depends on T.** No path of USAM(.9) leaves by T = 30, yet .9 is below its threshold: with T = 120 all
-#   leave, after 53.2 [51.7, 54.7] (rule) and 53.2 [51.7, 54.6] (SDE), linear theory 54.0.
+#   leave, after 53.24 [51.71, 54.68] (rule) and 53.21 [51.69, 54.65] (SDE), linear theory 53.98.
 # * **Here the SDE fails.** With s = .3 a radius of .3 is no small one. The SDE has the rule's drift, but its
 #   covariance is of first order in the response of u: (I + rho H J) Sigma (I + rho H J)' leaves out the rest of rho^2
 #   Cov(u). At SAM(.4) it escapes after 25.5 [24.3, 26.8] (rule 18.8), and at SAM(.5) the paths that stay have a
