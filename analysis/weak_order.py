@@ -192,19 +192,21 @@ compared(RELU, relu, ends(RELU, "exact"))
 # %% [markdown]
 # For relu^3 at the largest step size one path in 1536 makes the error bar of gamma: an excursion of the SDE, or of its
 # Euler steps? Other substeps draw other noise, so that this path cannot be refined. What can be compared is how often
-# paths go astray: with |gamma - gamma of the rule| > .02, fixed before new seeds were run, with k = 8 and 64.
+# paths go astray: with |gamma - gamma of the rule| > .02, fixed before new seeds were run, with k = 8 and 64. A path that
+# diverges is counted (decided afterwards: none had), and left out of the means.
 
 # %%
 LARGEST = {"network.activation": "relu3"} | ({"train.n_steps": 2} if QUICK else {})
 
 
 def paths(k, *seeds):
-    """Run relu^3 at the largest step size, k = 0 the rule; return gamma at the end, by seed."""
+    """Run relu^3 at the largest step size, k = 0 the rule; return gamma at the end by seed, nan where it diverged."""
     kind = {"dynamics": "sde", "substeps": k} if k else {"dynamics": "rule"}
     keys = {"optimizer": {"name": "sam", "lr": 0.01, "rho": 0.006} | kind, "sweep": {"seed": {"range": list(seeds)}}}
     store = STORE / f"paths_{k}_{seeds[0]}"
     fl.sweep(fl.load_config(ROOT / "configs" / "weak_order_cnn.yaml", set=keys | LARGEST), store, n_jobs=1)
-    return fl.summary(store).set_index("seed")["signal_coef_mean"]
+    runs = fl.summary(store).set_index("seed")
+    return runs["signal_coef_mean"].mask(runs["status"] == "diverged")
 
 
 for seeds in ((0, 3),) if QUICK else ((0, 1536), (1536, 12288)):
@@ -214,10 +216,10 @@ for seeds in ((0, 3),) if QUICK else ((0, 1536), (1536, 12288)):
         gap = gamma - of_rule
         far = gap.abs().nlargest(2).index
         rest = gap.drop(far[0])
-        print(
-            f"k = {k}: {(gap.abs() > 0.02).sum()} of {len(gap)} astray; farthest: seeds {far.tolist()}, gamma", end=" "
-        )
-        print(f"{gamma[far].round(4).tolist()}, rule {of_rule[far].round(4).tolist()}")
+        lost = gap.isna().sum()
+        astray = lost + (gap.abs() > 0.02).sum()
+        print(f"k = {k}: {astray} of {len(gap)} astray, {lost} diverged; farthest: seeds {far.tolist()}", end=" ")
+        print(f"with gamma {gamma[far].round(4).tolist()}, rule {of_rule[far].round(4).tolist()}")
         print(
             f"    mean gap {gap.mean():.2e} +- {gap.sem():.1e}, without the first {rest.mean():.2e} +- {rest.sem():.1e}"
         )
@@ -330,6 +332,11 @@ drawn("moved", "weak_order_moved")
 #   .880 [.730, 1.085], and the errors 2.5 to 12 times smaller for f, 3.1 to 5.5 times for gamma. So most of the error
 #   is that of the expansion, whose Hessian of almost everywhere does not see the kinks that a perturbation crosses. By
 #   the criteria above neither slope passes: that of f lies above 1.1, that of gamma reaches below .75.
+# * **relu^3, lr = .01: one path makes the error bar of gamma.** Seed 274 of 1536 ends at .1149, in the rule at .0036;
+#   without it the error is -2.05e-4 +- .09e-4 in place of -1.32e-4 +- .73e-4 (standard errors). Coarse Euler steps are
+#   not the cause: of 12288 paths 3 go astray with k = 8, and 4 with k = 64, of which 2 diverge; of the other 10752 seeds
+#   one with k = 8 ends at gamma = 2552. The coefficients of this SDE grow faster than linearly, and the rule has no such
+#   path. So the order .95 is that of the paths but for such rare ones.
 # * **rho = c lr**: both are of order 1, that of SAM .94 to .97 and 1.02 to 1.07, that of SGD .93 to .97 and .98 to
 #   1.01.
 # * **k = 1 looks too good**: for USAM on the quadratic its law is the rule's (error below 3e-17), for SAM there it is
