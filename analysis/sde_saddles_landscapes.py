@@ -115,8 +115,9 @@ print(coder.groupby([NAME, KIND, RHO]).agg(means | {"diverged": "sum"}).round(3)
 
 # %%
 STRONG = {"sweep.optimizer": [{"name": "usam", "lr": 0.1, "rho": [8.0], "dynamics": ["rule", "sde"], "substeps": 4}]}
-_, strong = ends(swept("autoencoder", "strong", SEEDS, **STRONG, **{"train.gradient_noise": 0.05}))
-print(strong.groupby(KIND)["status"].value_counts())
+strong = swept("autoencoder", "strong", SEEDS, **STRONG, **{"train.gradient_noise": 0.05})
+strong = strong.groupby(["run_id", NAME, KIND, RHO])[strong.columns].apply(first_component).reset_index()
+print(strong.groupby([NAME, KIND, RHO]).agg(means | {"diverged": "sum"}).round(3).to_string())
 shares = coder.groupby([NAME, KIND, RHO])["component"].value_counts(normalize=True, dropna=False).unstack().fillna(0)
 shares
 
@@ -164,7 +165,7 @@ with paper():
     a, b, c, d = axes.flat
     moving = coder[(coder[KIND] != "flow") & (coder["left"] > 0)]
     for (name, kind), part in moving.groupby([NAME, KIND]):
-        cell = part.groupby("radius")
+        cell = part[part.groupby("radius")["left"].transform("size") >= min(SEEDS, 5)].groupby("radius")
         colour, shift = (BLUE, -0.04) if name == "usam" else (RED, 0.04)
         word = f"{name.upper()} {kind.replace('sde', 'SDE')}"
         points(a, cell["component"].mean().index + shift, cell["component"].mean(), kind, colour, label=word)
