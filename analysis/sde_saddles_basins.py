@@ -213,7 +213,7 @@ with paper():
     for x in (hallucinated_points(2 * np.pi, 4.0)[0], hallucinated_points(0.0, 4.0)[1]):
         line = d.axvline(float(x), color=BLUE, lw=0.8, ls=":")
     line.set_label(r"theory, $x_{\min} \mp \rho$")
-    d.legend(fontsize=7, loc="lower center")
+    d.legend(fontsize=7, loc="lower center", frameon=True, facecolor="white", edgecolor="none", framealpha=1)
     d.set(xlabel="$x$", ylabel=r"$1 - \cos x$", title=r"(d) where SAM stops, $\rho$ = 4", xlim=(0, 2 * np.pi))
     figure.savefig(FIGURES / "sde_saddles_basins.png", metadata={"Software": None}, dpi=200)
 
