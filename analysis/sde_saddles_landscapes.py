@@ -178,7 +178,7 @@ with paper():
         ax.axvline(limit, color=GREY, lw=0.8, ls="--", label=r"$1/\mu_3$")
         ax.set(xlabel=r"$\rho$ (USAM), $\rho\,c(6)/s$ (SAM)")
     a.set(ylabel="component learned first", title="(a) linear autoencoder from 0")
-    a.legend(fontsize=7)
+    a.legend(fontsize=7, loc=(0.3, 0.02))
     b.set(ylabel="time until it is learned", title="(b) and when", yscale="log")
     b.set_yticks([5, 10, 20, 50, 100], ["5", "10", "20", "50", "100"])
     b.minorticks_off()
