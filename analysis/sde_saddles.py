@@ -216,7 +216,7 @@ print(embedded.groupby([NAME, KIND, RHO])["deeper"].mean().unstack().round(2).to
 # %%
 BLUE, RED = PALETTE[0], PALETTE[3]
 with paper():
-    figure, axes = plt.subplots(2, 3, figsize=(6.9, 4.5), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(6.9, 4.8), layout="constrained")
     a, b, c, d, e, f = axes.flat
     for (kind, x), rate in rates.items():
         points(a, rate.index, rate.mean(axis=1), kind, BLUE if x == "x2" else RED)
@@ -229,7 +229,7 @@ with paper():
         height = part[["ratio", "low", "high"]].mul(part["theory"] / NOISE, axis=0)
         shifted = part["d"] * (1.08 if kind == "sde" else 0.93)
         b.vlines(shifted, height["low"], height["high"], color=INK, lw=0.8)
-        points(b, shifted, height["ratio"], kind, label=kind.replace("sde", "SDE"))
+        points(b, shifted, height["ratio"], kind)
     grid = np.geomspace(0.9, 60)
     b.plot(grid, 1 / mean_unit_slope(grid), color=INK, lw=0.9, label="$1/c(d)$")
     b.set(
@@ -239,6 +239,8 @@ with paper():
         ylabel=r"threshold of $\rho|\lambda|/s$",
         title="(b) noisy SAM",
     )
+    b.set_yticks([2, 4, 6], ["2", "4", "6"])
+    b.set_yticks([], minor=True)
     for name, colour, scale, dash in (("usam", BLUE, 1.0, "-"), ("sam", RED, SLOPE, "--")):
         for kind, part in times[times[NAME] == name].groupby("kind"):
             points(c, part[RHO] * scale, part["median"].clip(upper=30), kind, colour, clip_on=False)
@@ -249,16 +251,18 @@ with paper():
         ylim=(0, 31),
         xlabel=r"$\rho$ (USAM), $\rho\,c/s$ (SAM)",
         ylabel="median escape time",
-        title="(c) escape; top: not by $T$ = 30",
+        title="(c) escape; top: after $T$ = 30",
     )
     grid = np.linspace(0, 1)
     for rho, colour in ((0.2, BLUE), (0.5, RED)):
-        points(d, law.loc[rho].index, law.loc[rho, "rule"] * 1e4, "rule", colour, label=rf"$\rho$ = {rho:g}")
+        points(d, law.loc[rho].index, law.loc[rho, "rule"] * 1e4, "rule", colour)
         points(d, law.loc[rho].index, law.loc[rho, "sde"] * 1e4, "sde", colour)
-        d.plot(grid, saddle_variance(grid, 0.001, rho, -1.0, 8) * 1e4, color=colour, lw=0.9)
-        d.plot(grid, kim_variance(grid, 0.001, rho, -1.0, 8) * 1e4, "--", color=colour, lw=0.9)
-    d.set(xlabel="time $t$", ylabel=r"variance $\times\,10^4$", title="(d) USAM; dashed: published")
-    points(e, gap.index, gap["rule"], "rule", label="rule")
+        derived = saddle_variance(grid, 0.001, rho, -1.0, 8)
+        d.plot(grid, derived * 1e4, color=colour, lw=0.9, label=rf"$\rho$ = {rho:g}, derived")
+        published = kim_variance(grid, 0.001, rho, -1.0, 8)
+        d.plot(grid, published * 1e4, "--", color=colour, lw=0.9, label=rf"$\rho$ = {rho:g}, published")
+    d.set(xlabel="time $t$", ylabel=r"variance $\times\,10^4$", title="(d) variance, USAM")
+    points(e, gap.index, gap["rule"], "rule")
     e.plot(gap.index, gap["derived"], color=INK, lw=0.9, label="derived")
     e.plot(gap.index, gap["published"], "--", color=INK, lw=0.9, label="published")
     e.set(xscale="log", yscale="log", xlabel="time $t$", ylabel=r"variance, SGD $-$ USAM(.2)", title="(e) gap to SGD")
@@ -268,10 +272,15 @@ with paper():
         colour = BLUE if name == "usam" else RED
         points(f, known.index / thresholds[name], known, kind, colour)
         f.plot(known.index / thresholds[name], known, "-" if name == "usam" else "--", color=colour, lw=0.6)
+    f.plot([], [], "-", color=BLUE, lw=0.9, label="USAM")
+    f.plot([], [], "--", color=RED, lw=0.9, label="SAM")
     f.axvline(1, color=GREY, lw=0.8, ls="--")
     f.set(xlabel=r"$\rho$ / threshold", ylabel="share that stays", title="(f) embedded saddle", xlim=(-0.1, 2.1))
-    for ax in (a, b, c, d, e):
-        ax.legend(fontsize=7)
+    for ax, place in zip(axes.flat, ("best", "best", "best", "upper left", "best", (0.03, 0.52)), strict=True):
+        ax.legend(fontsize=7 if ax is not d else 6.5, loc=place)
+    names = {"rule": "rule", "flow": "flow", "sde": "SDE", "sde, sampled": "SDE, covariance sampled"}
+    marks = [plt.Line2D([], [], ls="", marker=MARKS[k], ms=4, mfc="none", mew=0.8, color=INK) for k in names]
+    figure.legend(marks, names.values(), loc="outside lower center", ncols=4, fontsize=7.5)
     figure.savefig(FIGURES / "sde_saddles.png", metadata={"Software": None}, dpi=200)
 
 # %% [markdown]
@@ -291,7 +300,8 @@ with paper():
 #   5.74], SAM(.3) after 10.8 [10.4, 11.1]; no path of SAM(.5) or larger leaves by T = 30. Linear theory gives 4.25,
 #   9.19, 5.51, 11.9 and never. It is exact for USAM; for SAM it is 10 % too long at .3 and 33 % at .4 (18.8 [18.0,
 #   19.6]), because the pull of SAM weakens as |g| grows.
-# * **"Never" depends on T.** No path of USAM(.9) leaves by T = 30, yet .9 is below its threshold: FAR.
+# * **"Never" depends on T.** No path of USAM(.9) leaves by T = 30, yet .9 is below its threshold: with T = 120 all
+#   leave, after 53.24 [51.71, 54.68] (rule) and 53.21 [51.69, 54.65] (SDE), linear theory 53.98.
 # * **Here the SDE fails.** With s = .3 a radius of .3 is no small one. The SDE has the rule's drift, but its
 #   covariance is of first order in the response of u: (I + rho H J) Sigma (I + rho H J)' leaves out the rest of rho^2
 #   Cov(u). At SAM(.4) it escapes after 25.5 [24.3, 26.8] (rule 18.8), and at SAM(.5) the paths that stay have a

@@ -185,23 +185,35 @@ with paper():
     a.contour(rule.columns, rule.index, rule, levels=[0.5], colors=[INK], linewidths=0.9)
     a.add_patch(plt.Circle((0, 0), 1, fill=False, ls="--", lw=0.9, color=RED))
     a.set(xlabel=r"$x/\rho$", ylabel=r"$y/\rho$", title=r"(a) basin of SAM, $(x^2 - y^2)/2$", xlim=(-3, 3))
+    a.set_ylim(-1.2, 2.2)
+    a.set_yticks([-1, 0, 1])
+    keys = [plt.Rectangle((0, 0), 1, 1, fc=LIGHT), plt.Line2D([], [], color=INK, lw=0.9)]
+    keys.append(plt.Line2D([], [], color=RED, ls="--", lw=0.9))
+    a.legend(
+        keys,
+        ["held by the flow", "border of the rule", r"bound $|Hw| = \rho|\lambda|$"],
+        loc="upper center",
+        fontsize=7,
+    )
     for kind, part in noisy.items():
         points(b, part.index, part, kind, label=kind.replace("sde", "SDE"))
-    b.axvline(1, color=RED, lw=0.9, ls="--")
+    b.axvline(1, color=RED, lw=0.9, ls="--", label=r"$|x| = \rho$")
     b.set(xlabel=r"start $x/\rho$", ylabel="share held", title=r"(b) $-x^2/2$, noise $s = \rho/6$", xlim=(0.85, 1.15))
     b.legend()
-    for rho, colour, mark in ((1.0, BLUE, "rule"), (2.0, RED, "sde, sampled")):
-        points(c, late.index, late[rho], mark, colour, label=rf"$\rho$ = {rho:g}")
+    for rho, colour in ((1.0, BLUE), (2.0, RED)):
+        points(c, late.index, late[rho], "rule", colour, label=rf"rule, $\rho$ = {rho:g}")
         grid = np.linspace(0, max(STEPS))
-        c.plot(grid, share(rho, grid), color=colour, lw=0.9)
+        c.plot(grid, share(rho, grid), color=colour, lw=0.9, label=rf"formula, $\rho$ = {rho:g}")
     c.set(xlabel="steps of GD before SAM", ylabel="share at the maximum", title=r"(c) $1 - \cos x$")
     c.legend()
     stopped = bump[(bump[RHO] == 4.0) & (bump["kind"] == "rule")]
     x = np.linspace(0, 2 * np.pi, 200)
     d.plot(x, 1 - np.cos(x), color=INK, lw=0.9)
-    points(d, stopped["x0"], 1 - np.cos(stopped["x0"]), "rule", RED)
+    points(d, stopped["x0"], 1 - np.cos(stopped["x0"]), "rule", RED, label="ends of the rule")
     for x in (hallucinated_points(2 * np.pi, 4.0)[0], hallucinated_points(0.0, 4.0)[1]):
-        d.axvline(float(x), color=BLUE, lw=0.8, ls=":")
+        line = d.axvline(float(x), color=BLUE, lw=0.8, ls=":")
+    line.set_label(r"theory, $x_{\min} \mp \rho$")
+    d.legend(fontsize=7, loc="lower center", frameon=True, facecolor="white", edgecolor="none", framealpha=1)
     d.set(xlabel="$x$", ylabel=r"$1 - \cos x$", title=r"(d) where SAM stops, $\rho$ = 4", xlim=(0, 2 * np.pi))
     figure.savefig(FIGURES / "sde_saddles_basins.png", metadata={"Software": None}, dpi=200)
 

@@ -228,9 +228,11 @@ with paper():
     for kind, (_, colour, dash) in STYLES.items():
         path = paths["sam", kind]
         b.plot(path.index, path, dash, color=colour, lw=1, label=f"SAM, {kind.replace('sde', 'SDE')}")
-    b.plot(paths["sgd", "rule"].index, paths["sgd", "rule"], ":", color=INK, lw=1.2, label="SGD, rule")
-    b.axvline(STOP * 0.02, ymax=0.72, color=GREY, lw=0.8, ls="--")
-    b.set(ylim=(-0.2, 7.4), xlabel="time $t$", ylabel=r"mean noise coefficient", title=r"(b) ReLU, $\eta$ = .02")
+    for kind, colour, dash in (("rule", INK, ":"), ("flow", PALETTE[4], "-"), ("sde", PALETTE[4], "--")):
+        path = paths["sgd", kind]
+        b.plot(path.index, path, dash, color=colour, lw=1.2, label=f"SGD, {kind.replace('sde', 'SDE')}")
+    b.axvline(STOP * 0.02, ymax=0.6, color=GREY, lw=0.8, ls="--")
+    b.set(ylim=(-0.2, 8.2), xlabel="time $t$", ylabel=r"mean noise coefficient", title=r"(b) ReLU, $\eta$ = .02")
     b.legend(fontsize=6.5, ncols=2, loc="upper left")
     for kind, (mark, colour, dash) in STYLES.items():
         for activation, fill in (("relu", colour), ("softplus", "none")):
@@ -276,7 +278,9 @@ with paper():
 # * **ReLU: the suppression is in the exact flow, and not in the first-order flow.** SAM's noise over SGD's at time .08,
 #   .4, .8: rule .046, .101, .147; exact flow .008, .010, .013; first-order flow 1.455, 1.264, 1.215. SGD - SAM at time
 #   .4 is 2.50 [2.45, 2.55], 2.66 [2.62, 2.69], -.71 [-.72, -.69]. The SDEs side with their flows: exact .015, .016,
-#   .018, first order 1.37, 1.21, 1.16. So the continuous limit does see the mechanism; the expansion in rho does not.
+#   .018, first order 1.37, 1.21, 1.16. (In the figure the first-order SDE of SAM lies below the rule of SGD; its
+#   control is SGD's own SDE, above which it lies.) So the continuous limit does see the mechanism; the expansion in
+#   rho does not.
 # * **The finite step does not make the suppression, it weakens it.** At time .4 the rule's .101 falls to .014 at lr/4
 #   and .0097 at lr/16, where the exact flow has .007 to .010. At lr = .02 the rule's LARGEST noise coefficient is even
 #   1.46 times SGD's (14.2 against 9.7), at lr/4 and lr/16 .40 and .36 times (flow .28 to .43).

@@ -24,11 +24,11 @@
 # `configs/weak_order_*.yaml`. **Test functions**: the train loss f; and |w - w0|^2, in place of which the CNN, whose
 # state are coefficients, has the mean signal coefficient gamma. **Order**: the slope of log(error) in log(lr) over all
 # four step sizes by `fl.tables.weak_order`, which weighs the points by their statistical errors, with its 95 %
-# bootstrap interval over seeds. **Order 1 holds** where the interval meets [.9, 1.1] and lies above .75; order 1/2 of
-# the SDE of SGD where it meets [.4, .6] and lies below .75, and order 0 likewise. An interval that is wider than .5
-# decides nothing: unresolved. A point is resolved if its 95 % interval excludes 0.
+# bootstrap interval over seeds. **Order 1 holds** where the interval meets [.9, 1.1], be it with its end only, and lies
+# above .75; order 1/2 of the SDE of SGD where it meets [.4, .6] and lies below .75, and order 0 likewise. An interval
+# that is wider than .5 decides nothing: unresolved. A point is resolved if its 95 % interval excludes 0.
 # Losses, times, step sizes and radii come from pilots with other seeds, chosen so that terms of higher order are small:
-# at larger step sizes or radii the slopes of the pilots were farther from theory.
+# at larger step sizes or radii the slopes of the pilots were farther from theory. Those slopes were not kept.
 #
 # The SDE takes k substeps in a step of the rule: with Gaussian noise k = 4 (quadratic) and 2 (students) of Strang's
 # splitting, of order 2 for additive noise; with mini-batches k = 8 of Euler-Maruyama, whose own error is about an
@@ -67,12 +67,14 @@ PROBLEMS = {  # config, rule, radius at the largest step size, other keys
     "CNN, softplus": ("cnn", "sam", 0.02, {CNN: "softplus"}),
     "CNN, relu3": ("cnn", "sam", 0.006, {CNN: "relu3"}),
     "CNN, ReLU": ("cnn", "sam", 0.02, {CNN: "relu"}),
+    "DNSAM, quadratic": ("quadratic", "dnsam", 0.0707107, {}),  # added after the full run, as is "exact" below
 }
 LIMITS = {
     "rule": {"dynamics": "rule"},
     "sde": {"dynamics": "sde"},
     "flow": {"dynamics": "flow"},
     "sgd": {"dynamics": "sde", "name": "sgd"},
+    "exact": {"dynamics": "sde", "expansion": "exact"},
     "one": {"dynamics": "sde", "substeps": 1, "integrator": "euler_maruyama"},
 }
 
@@ -133,7 +135,7 @@ def compared(problem, rule, limit, scaling="sqrt", tests=("f", "moved"), words=N
 # ## rho proportional to sqrt(lr)
 
 # %%
-SHOWN = list(PROBLEMS)[:: 2 if QUICK else 1]
+SHOWN = list(PROBLEMS)[: -1 : 2 if QUICK else 1]
 GAUSSIAN = [problem for problem in SHOWN if PROBLEMS[problem][0] in ("quadratic", "students")]
 rules, sdes, sgds = ({p: ends(p, limit) for p in SHOWN} for limit in ("rule", "sde", "sgd"))
 for problem in SHOWN:
@@ -173,6 +175,55 @@ for problem in GAUSSIAN:
         share = found["error"] / points[problem, "sqrt", "sde", test]["error"]
         print(problem, test, "error", found["error"].map("{:.1e}".format).tolist(), "share", share.round(4).tolist())
 
+# %% [markdown]
+# ## Added after the full run: DNSAM, and ReLU without an expansion in rho
+#
+# DNSAM on the quadratic of USAM and SAM, with their radii. For ReLU the SDE whose drift and covariance are not
+# expanded in rho but drawn, with the rule's own perturbed gradients: does the expansion fail, or the SDE?
+
+# %%
+DNSAM, RELU = "DNSAM, quadratic", "CNN, ReLU"
+dnsam = ends(DNSAM, "rule")
+for limit in ("sde", "sgd"):
+    compared(DNSAM, dnsam, ends(DNSAM, limit))
+relu = ends(RELU, "rule")
+compared(RELU, relu, ends(RELU, "exact"))
+
+# %% [markdown]
+# For relu^3 at the largest step size one path in 1536 makes the error bar of gamma: an excursion of the SDE, or of its
+# Euler steps? Other substeps draw other noise, so that this path cannot be refined. What can be compared is how often
+# paths go astray: with |gamma - gamma of the rule| > .02, fixed before new seeds were run, with k = 8 and 64. Paths
+# that diverge count as astray (decided afterwards: none had) and are left out of the means.
+
+# %%
+LARGEST = {"network.activation": "relu3"} | ({"train.n_steps": 2} if QUICK else {})
+
+
+def paths(k, *seeds):
+    """Run relu^3 at the largest step size, k = 0 the rule; return gamma at the end by seed, nan where it diverged."""
+    kind = {"dynamics": "sde", "substeps": k} if k else {"dynamics": "rule"}
+    keys = {"optimizer": {"name": "sam", "lr": 0.01, "rho": 0.006} | kind, "sweep": {"seed": {"range": list(seeds)}}}
+    store = STORE / f"paths_{k}_{seeds[0]}"
+    fl.sweep(fl.load_config(ROOT / "configs" / "weak_order_cnn.yaml", set=keys | LARGEST), store, n_jobs=1)
+    runs = fl.summary(store).set_index("seed")
+    return runs["signal_coef_mean"].mask(runs["status"] == "diverged")
+
+
+for seeds in ((0, 3),) if QUICK else ((0, 1536), (1536, 12288)):
+    of_rule = paths(0, *seeds)
+    for k in (8, 64):
+        gamma = paths(k, *seeds)
+        gap = gamma - of_rule
+        far = gap.abs().nlargest(2).index
+        rest = gap.drop(far[0])
+        lost = gap.isna().sum()
+        astray = lost + (gap.abs() > 0.02).sum()
+        print(f"k = {k}: {astray} of {len(gap)} astray, {lost} diverged; farthest: seeds {far.tolist()}", end=" ")
+        print(f"with gamma {gamma[far].round(4).tolist()}, rule {of_rule[far].round(4).tolist()}")
+        print(
+            f"    mean gap {gap.mean():.2e} +- {gap.sem():.1e}, without the first {rest.mean():.2e} +- {rest.sem():.1e}"
+        )
+
 # %%
 table = pd.DataFrame(rows)
 COLUMNS = ["problem", "scaling", "limit", "test", "expected", "slope", "low", "high", "chi2", "n_unresolved", "holds"]
@@ -182,11 +233,24 @@ print(table[COLUMNS].round(3).to_string())
 sizes = pd.concat(points, names=["problem", "scaling", "limit", "test"]).reset_index().drop(columns="level_4")
 print(sizes[["problem", "scaling", "limit", "test", LR, "mean", "se", "n", "dropped"]].to_string())
 
+# %% [markdown]
+# How many times the error of one SDE is that of another, from the smallest step size to the largest:
+
+# %%
+for (problem, scaling, limit, test), found in points.items():
+    over = {"sgd": "sde", "exact": "sde"}.get(limit)
+    if over and scaling == "sqrt" and (problem, scaling, over, test) in points:
+        ratio = found["error"] / points[problem, scaling, over, test]["error"]
+        if limit == "exact" or RELU in problem:
+            print(f"{problem}, {test}: {over} / {limit}", (1 / ratio).round(2).tolist())
+        print(f"{problem}, {test}: {limit} / {over}", ratio.round(2).tolist())
+
 # %%
 STYLES = {  # scaling, limit: colour, mark, label
     ("sqrt", "sgd"): (PALETTE[3], "s", "SDE of SGD"),
     ("sqrt", "flow"): (PALETTE[2], "x", "flow of SAM"),
     ("sqrt", "sde"): (PALETTE[0], "o", "SDE of SAM"),
+    ("sqrt", "exact"): (PALETTE[1], "^", r"SDE of SAM, exact in $\rho$"),
     ("large", "sde"): (GREY, "D", r"SDE of SAM, $\rho$ = .8"),
 }
 
@@ -208,7 +272,7 @@ def curve(ax, problem, key, test):
 def drawn(test, name):
     """Draw the weak errors of one test function in all problems."""
     with paper():
-        figure, axes = plt.subplots(2, 4, figsize=(6.9, 4.1), layout="constrained")
+        figure, axes = plt.subplots(2, 4, figsize=(6.9, 4.3), layout="constrained")
         for ax, problem in zip(axes.flat, SHOWN, strict=False):
             for key in STYLES:
                 curve(ax, problem, key, test)
@@ -218,8 +282,9 @@ def drawn(test, name):
             words = f"{'$f$' if test == 'f' else moved}: SAM {slopes['sde']:.2f}, SGD {slopes['sgd']:.2f}"
             ax.set_title(f"{problem.replace('relu3', 'relu$^3$')}\n{words}", fontsize=8)
             shown = points[problem, "sqrt", "sde", test]
+            drawn_too = points.get((problem, "sqrt", "exact", test), shown)
             ax.set(xscale="log", yscale="log")
-            ax.set_ylim(bottom=0.5 * min(shown["error"].min(), shown["se"].min()))
+            ax.set_ylim(bottom=0.5 * min(part[key].min() for part in (shown, drawn_too) for key in ("error", "se")))
             ax.minorticks_off()
             rates = shown[LR].iloc[[0, -1]]
             ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
@@ -232,7 +297,7 @@ def drawn(test, name):
             for colour, mark, label in STYLES.values()
         ]
         handles.append(plt.Line2D([], [], color=INK, ls=":", lw=0.8, label="1 standard error"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7.5)
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7.5)
         figure.savefig(FIGURES / f"{name}.png", metadata={"Software": None}, dpi=200)
 
 
@@ -249,18 +314,29 @@ drawn("moved", "weak_order_moved")
 # * **The SDE of SAM is of order 1 on smooth losses**, rho = c sqrt(lr): USAM on the quadratic .94 [.93, .95] and 1.02
 #   [1.02, 1.03], SAM there .95 [.94, .97] and 1.02 [1.01, 1.03], students .99 [.98, .99] and 1.06 [1.05, 1.06], CNN
 #   with softplus .97 [.91, 1.04] and 1.01 [.97, 1.06]. With real data and with relu^3 only the second function
-#   decides: Iris 1.15 [1.03, 1.30], Breast Cancer 1.08 [.97, 1.21], relu^3 .95 [.85, 1.06]; f is unresolved, .98
-#   [.32, 2.20], 1.42 [.86, 2.80], .81 [.41, 1.54]: on Iris and Breast Cancer the two smallest errors are within their
-#   noise. For f on the quadratic chi2 is 15: its errors, known to 1 %, bend towards slope 1.
+#   decides: Iris 1.15 [1.03, 1.30], which passes because its interval meets [.9, 1.1], Breast Cancer 1.08 [.97, 1.21],
+#   relu^3 .95 [.85, 1.06]. **f is unresolved** there, .98 [.32, 2.20], 1.42 [.86, 2.80], .81 [.41, 1.54]: at the two
+#   smallest step sizes the errors on Iris, 4e-5 +- 6e-5 and 13e-5 +- 8e-5 (standard errors), and on Breast Cancer,
+#   1e-5 +- 7e-5 and 11e-5 +- 9e-5, are within their noise. For f on the quadratic chi2 is 15: its errors, known to 1 %,
+#   bend towards slope 1.
+# * **DNSAM** on the quadratic (added after the full run) is of order 1 too, .932 [.925, .940] and 1.020 [1.013,
+#   1.026]; the SDE of SGD is of order 1/2 there, .47 and .53, and at the smallest lr 21 to 22 times as far off.
 # * **The SDE of SGD is of order 1/2, where that is tested cleanly**: .47 and .53, .53 and .57 (quadratic), .53 and
 #   .57 (students), .41 and .53 (Iris), .38 [.36, .40] and .53 (Breast Cancer), .55 and .56 (softplus). It misses: f
 #   on Breast Cancer by a hair; relu^3 with .70 [.63, .76], which crosses .75, and .65 [.63, .67]: there the O(lr)
 #   part is not small yet. At the smallest lr it is 10 to 27 times as far off as the SDE of SAM in |w - w0|^2, 14 to
 #   15 times on the softplus CNN.
-# * **ReLU is outside the theorem, and the SDE of SAM fails there**: .41 [.40, .43] and .58 [.54, .62]. For f it is
-#   even 2.3 to 2.9 times worse than the SDE of SGD (.30 [.25, .35]; .52 for gamma, where SGD's is 3.0 to 3.3 times
-#   worse). The likely reason: the Hessian that exists almost everywhere does not see the kinks that a perturbation
-#   crosses.
+# * **ReLU is outside the theorem, and the first-order SDE fails**: .41 [.40, .43] and .58 [.54, .62]. For f it is even
+#   2.3 to 2.9 times worse than the SDE of SGD (.30 [.25, .35]; .52 for gamma, where SGD's is 3.0 to 3.3 times worse).
+#   Without the expansion in rho (`expansion: exact`, added after the full run) the slopes are 1.178 [1.115, 1.249] and
+#   .880 [.730, 1.085], and the errors 2.5 to 12 times smaller for f, 3.1 to 5.5 times for gamma. So most of the error
+#   is that of the expansion, whose Hessian of almost everywhere does not see the kinks that a perturbation crosses. By
+#   the criteria above neither slope passes: that of f lies above 1.1, that of gamma reaches below .75.
+# * **relu^3, lr = .01: one path makes the error bar of gamma.** Seed 274 of 1536 ends at .1149, in the rule at .0036;
+#   without it the error is -2.05e-4 +- .09e-4 in place of -1.32e-4 +- .73e-4 (standard errors). Coarse Euler steps are
+#   not what makes such paths: of 10752 other seeds 2 go astray with k = 8 (one to gamma = 2552), and 4 with k = 64, of
+#   which 2 diverge. Whether seed 274 itself would, cannot be told. The coefficients of this SDE grow faster than
+#   linearly, and such rare paths can decide its mean; the fit gives this point little weight.
 # * **rho = c lr**: both are of order 1, that of SAM .94 to .97 and 1.02 to 1.07, that of SGD .93 to .97 and .98 to
 #   1.01.
 # * **k = 1 looks too good**: for USAM on the quadratic its law is the rule's (error below 3e-17), for SAM there it is
