@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from featlearn.config.critical import starts_at_rest
 from featlearn.config.resolve import Sections
+from featlearn.optim import DNSAM
 from featlearn.sde import Dynamics
 from featlearn.sde.conflicts import Setting, cautions, refusals
 
@@ -32,6 +34,6 @@ def _found(check: Callable[[Dynamics, Setting], Conflicts], s: Sections) -> Conf
         gradient_noise=s.train.gradient_noise,
         n_parameters=network.n_parameters(s.data),
         smooth=network.smooth,
-        at_rest=getattr(network, "init_std", None) == 0,
+        at_rest=isinstance(rule.rule, DNSAM) and starts_at_rest(s.network, s.data, s.head.seed),
     )
     yield from ((f"optimizer.{key}", reason) for key, reason in check(rule, setting))

@@ -24,7 +24,8 @@ Conflicts = Iterator[tuple[str, str]]
 class Setting:
     """The run in which a limit is computed.
 
-    smooth: whether the loss has continuous third derivatives. at_rest: whether all parameters start at 0.
+    smooth: whether the loss has continuous third derivatives. at_rest: whether the start of DNSAM is a critical
+    point.
     """
 
     n_samples: int
@@ -104,7 +105,10 @@ def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
             "twice the sets or the substeps halve that",
         )
     if word == "DNSAM" and s.at_rest:
-        yield "dynamics", "DNSAM starts at w = 0; at a critical point its SDE is not defined, and has no perturbation"
+        yield (
+            "dynamics",
+            "DNSAM starts at a critical point, where its SDE is not defined; flow and SDE have no perturbation there",
+        )
 
 
 def drawn_share(dynamics: Dynamics, s: Setting) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,8 +88,26 @@ def test_what_is_probably_not_intended_is_warned_of(load: Load) -> None:
     with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: the SDE is that of independent mini-batches"):
         load(base=CNN, set=["train.batch_sampling=epochs"])
     at_rest = NOISY.replace("start: [1, 1]", "init_std: 0")
-    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at w = 0"):
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at a critical point"):
         load(base=at_rest, set=["optimizer.name=dnsam"])
+
+
+AT_REST = [
+    ("quadratic", "start: [0, 0], spectrum: [2, 1]"),
+    ("beale", "x: 0, y: 1"),  # the saddle
+    ("valley", "x: 0"),
+    ("bump", "x: 3.141592653589793"),
+]
+
+
+@pytest.mark.parametrize("dynamics", ["flow", "sde"])
+@pytest.mark.parametrize(("model", "start"), AT_REST)
+def test_a_start_of_dnsam_at_a_critical_point_is_warned_of(load: Load, model: str, start: str, dynamics: str) -> None:
+    base = re.sub("network: .*", f"network: {{model: {model}, {start}}}", NOISY).replace("usam", "dnsam")
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at a critical point"):
+        load(base=base, set=[f"optimizer.dynamics={dynamics}"])
+    load(base=base, set=["optimizer.dynamics=rule"])  # without a word
+    load(base=base.replace("dnsam", "usam"))
 
 
 def test_the_third_derivative_needs_the_weights(load: Load) -> None:

@@ -129,7 +129,7 @@ CALLED = [
     ),
     (SAM_, {}, replace(SUBSETS, batch_size=5), DRAWN + "adds 6% to the variance"),
     (SAM_, {"sets": 4, "substeps": 2}, RESAMPLED, DRAWN + "adds 12% to the variance"),
-    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at w = 0; at a critical point its SDE"),
+    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at a critical point"),
 ]
 SILENT = [
     (SAM_, {"dynamics": "flow"}, FULL),
