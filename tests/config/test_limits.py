@@ -67,6 +67,12 @@ def test_every_key_of_a_limit_is_part_of_its_id(load: Load) -> None:
         (CNN, ["optimizer.integrator=milstein"], "optimizer.integrator: expected one of euler_maruyama, rk4, strang, "),
         (CNN, ["optimizer.expansion=second"], "optimizer.expansion: second needs third derivatives of the loss"),
         (CNN, ["optimizer.expansion=second", "network.activation=relu3"], "optimizer.expansion: second needs third"),
+        (
+            CNN,
+            ["optimizer.expansion=second", "network.activation=softplus", "data.dim=1000000000"],
+            "optimizer.expansion: second computes third derivatives on explicit weights only, at a cost that grows "
+            "with data.dim, here 447 GiB of weights and data: use exact, or engine: weights",
+        ),
         (CNN, ["optimizer.integrator=platen"], "optimizer.integrator: platen needs exact coefficients; over mini-bat"),
         (CNN, ["optimizer.covariance=truncated"], "optimizer.covariance: truncated is for the perturbed gradients of"),
         (NOISY, ["optimizer.name=sgd", "optimizer.covariance=truncated"], "optimizer.covariance: truncated is for the"),
@@ -113,7 +119,11 @@ def test_a_start_of_dnsam_at_a_critical_point_is_warned_of(load: Load, model: st
 def test_the_third_derivative_needs_the_weights(load: Load) -> None:
     smooth = ["network.activation=softplus"]
     assert load(base=CNN, set=smooth).base_run().engine == "gram"
-    assert load(base=CNN, set=[*smooth, "optimizer.expansion=second"]).base_run().engine == "weights"
+    second = [*smooth, "optimizer.expansion=second"]
+    with pytest.warns(ConfigWarning, match=r"optimizer\.expansion: second computes third .* explicit weights only"):
+        assert load(base=CNN, set=second).base_run().engine == "weights"
+    assert load(base=CNN, set=[*second, "engine=weights"]).base_run().engine == "weights"  # without a word
+    assert load(base=CNN, set=[*second, "optimizer.base=signsgd"]).base_run().engine == "weights"  # needs them anyway
     assert load(base=CNN, set=["optimizer.base=signsgd"]).base_run().engine == "weights"
 
 
