@@ -44,7 +44,7 @@ def test_ids_of_rules_are_those_of_earlier_versions(load: Load) -> None:
 
 def test_every_key_of_a_limit_is_part_of_its_id(load: Load) -> None:
     changes = ["dynamics=flow", "substeps=4", "integrator=rk4", "expansion=exact", "covariance=truncated", "sets=3"]
-    changes += ["dynamics=rule", "rho=0.2", "lr=0.2", "name=dnsam"]
+    changes += ["dynamics=rule", "rho=0.2", "lr=0.2", "name=n_usam"]
     ids = [load(base=NOISY).base_run().run_id]
     ids += [load(base=NOISY, set=[f"optimizer.{change}"]).base_run().run_id for change in changes]
     assert len(set(ids)) == len(ids)
@@ -96,6 +96,8 @@ def test_what_is_probably_not_intended_is_warned_of(load: Load) -> None:
     at_rest = NOISY.replace("start: [1, 1]", "init_std: 0")
     with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at a critical point"):
         load(base=at_rest, set=["optimizer.name=dnsam"])
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: the SDE of DNSAM is inaccurate .* few dimensions"):
+        load(base=NOISY, set=["optimizer.name=dnsam"])
 
 
 AT_REST = [

@@ -138,6 +138,7 @@ CALLED = [
     (SAM_, {}, replace(SUBSETS, batch_size=5), DRAWN + "adds 6% to the variance"),
     (SAM_, {"sets": 4, "substeps": 2}, RESAMPLED, DRAWN + "adds 12% to the variance"),
     (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at a critical point"),
+    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, n_parameters=9), "the SDE of DNSAM is inaccurate near critical"),
 ]
 SILENT = [
     (SAM_, {"dynamics": "flow"}, FULL),
@@ -150,6 +151,8 @@ SILENT = [
     (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_size=5)),
     (SHARDS, {}, FULL),  # the split into micro-batches is random
     (SAM_, {}, replace(NOISY, at_rest=True)),
+    (DNSAM(rho=0.1, base=BASE), {}, NOISY),
+    (DNSAM(rho=0.1, base=BASE), {"dynamics": "flow"}, replace(NOISY, n_parameters=1)),
     (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_sampling="epochs")),
     (Own(), {}, FULL),
 ]
