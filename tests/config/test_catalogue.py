@@ -58,5 +58,5 @@ def test_an_own_drift_and_diffusion_are_listed(tmp_path, monkeypatch) -> None:
     assert entry.doc == "Gradient flow at a temperature." and entry.engines == ("weights",)
     assert [parameter.name for parameter in entry.parameters] == ["lr", "temperature"]
     (tmp_path / "half.py").write_text(text.replace("def diffusion", "def spread"))
-    with pytest.raises(CustomError, match="half.py:Langevin cannot be used here: it lacks the method diffusion"):
+    with pytest.raises(CustomError, match=r"half\.py:Langevin cannot be used here: it lacks the method diffusion"):
         describe("optimizers", "half.py:Langevin")
