@@ -201,11 +201,10 @@ def _notes(shown: list[Comparison], band: str, log_y: bool | None) -> list[str]:
 
 def _minus(shown: list[Comparison]) -> str:
     """Return which differences are drawn: `flow and SDE minus rule`."""
-    kinds = {
-        dynamics: LIMITS[dynamics].strip() for c in shown for dynamics in (line.dynamics for line in [*c.lines][1:])
-    }
+    there = {line.dynamics for c in shown for line in [*c.lines][1:]}
+    kinds = [LIMITS[dynamics].strip() for dynamics in ORDER if dynamics in there]
     firsts = dict.fromkeys(LIMITS[c.first.dynamics].strip() or "the rule" for c in shown)
-    return f"{' and '.join(kinds.values())} minus {' or '.join(firsts)}"
+    return f"{' and '.join(kinds)} minus {' or '.join(firsts)}"
 
 
 def _settings(runs: pd.DataFrame) -> list[str]:

@@ -115,6 +115,7 @@ def test_the_legend_has_rule_flow_and_sde_in_this_order(three):
     sgd = three[three["optimizer.dynamics"] != "flow"].assign(**{"optimizer.name": "sgd", "optimizer.rho": np.nan})
     figure = compare(pd.concat([sgd.assign(run_id="sgd" + sgd["run_id"]), three])).figure
     assert legend(figure) == ["rule", "flow", "SDE"]
+    assert "Below: flow and SDE minus the rule" in words(figure)
     assert r"All at $\eta$ = 0.1; SAM at $\rho$ = 0.05." in words(figure)
 
 
