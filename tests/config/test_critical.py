@@ -46,3 +46,11 @@ def test_zero_weights_are_critical_where_the_activation_is_flat():
 def test_data_and_tensors_of_a_landscape_count():
     assert starts_at_rest(LinearAutoencoder(init_std=0.0), Gaussian(n_samples=6, dim=3), 0)
     assert not starts_at_rest(MLP(width=2, n_hidden=1), Chebyshev(n_samples=5, degree=3), 0)
+
+
+def test_data_that_cannot_be_drawn_are_no_matter_here(monkeypatch):
+    def missing(*_):
+        raise ImportError("scikit-learn")
+
+    monkeypatch.setattr(Chebyshev, "draw", missing)
+    assert not starts_at_rest(MLP(width=3, n_hidden=1), Chebyshev(n_samples=4, degree=2), 0)
