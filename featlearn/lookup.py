@@ -17,19 +17,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 FEWEST, MOST = 6, 17  # digits of a number in a message; 17 distinguish any two floats
+FEWEST_LETTERS, MOST_NEAR = 3, 3  # of a name that is sought inside others, and how many of these are named
 NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition does not read as text
 SAME = 1e-9  # relative tolerance for equal numbers: they may have been computed differently
 
 
 def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
-    """Raise ValueError for the first of ``names`` that is not ``known``, with the nearest one."""
+    """Raise ValueError for the first of ``names`` that is not ``known``, with those that may be meant."""
     there = [str(name) for name in known]
-    for name in names:
+    for name in map(str, names):
         if name not in there:
-            ends = [other for other in there if other.endswith(f".{name}")]  # dim means data.dim
-            inside = [*ends, *(other for other in there if other in (f"{name}.name", f"{name}.model"))]
-            near = inside or get_close_matches(str(name), there, n=1)
-            raise ValueError(f"no column {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            near = _near(name, there)
+            meant = " or ".join(filter(None, [", ".join(map(repr, near[:-1])), *map(repr, near[-1:])]))
+            raise ValueError(f"no column {name!r}" + (f"; did you mean {meant}?" if near else ""))
+
+
+def _near(name: str, there: Collection[str]) -> list[str]:
+    """Return what may be meant by a name: a key of a section, columns that contain it, else the one most alike."""
+    ends = [other for other in there if other.endswith(f".{name}")]  # dim means data.dim
+    inside = [*ends, *(other for other in there if other in (f"{name}.name", f"{name}.model"))]
+    part = [other for other in there if "." not in other and name in other] if len(name) >= FEWEST_LETTERS else []
+    return [*inside[:1], *part[:MOST_NEAR]] or get_close_matches(name, there, n=1)
 
 
 def selected(df: pd.DataFrame, where: Mapping[str, Any]) -> NDArray[np.bool_]:

@@ -57,6 +57,7 @@ from featlearn.simulation import Block, _problem, build_engine
 from featlearn.trackers import TRACKERS
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=50)  # the same examples in every session
+OF_DNSAM = "ignore:.*the SDE of DNSAM is inaccurate:featlearn.config.ConfigWarning"  # of the config that shows it
 FEW = {"gradient_covariance": {"n_batches": 2}}  # of what takes long
 ALL_TRACKERS = tuple(  # every tracker that the Gram engine serves for any rule
     cls(**FEW.get(word, {}))

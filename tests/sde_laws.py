@@ -1,17 +1,21 @@
 """The law of one step of a rule and of its limit: every mini-batch, or every noise, is one run of a block."""
 
+import math
 from copy import copy
 from itertools import permutations, product
 
+import numpy as np
 import torch
+from scipy.linalg import expm
 
-from featlearn.data import Chebyshev
+from featlearn.data import Chebyshev, NoData
 from featlearn.engines.batches import batch_weights
 from featlearn.engines.explicit.landscape import LandscapeEngine
 from featlearn.engines.protocol import Loss
 from featlearn.models.mlp import MLP
 from featlearn.sde import INTEGRATORS, Dynamics, Settings
 from featlearn.sde.draws import draw
+from featlearn.sde.gaussian import Shifted
 
 NET = MLP(width=2, n_hidden=1, activation="tanh")
 DATA = Chebyshev(n_samples=5, degree=3)
@@ -92,3 +96,56 @@ def moments(system_of, n_noises, data=DATA, model=NET, at=None):
 def apart(a, b):
     """The largest difference, relative to the largest number of b."""
     return float((a - b).abs().max() / b.abs().max())
+
+
+# where rule and limit are linear: their Gaussian laws, exactly
+
+
+def linear_rule(rule, model, noise):
+    """F and G of one step w <- F w + G Z of a rule on a quadratic, with gradients + noise Z."""
+    at, z = _units(model)
+    engine = block(len(at), model, NoData())
+    loss, w = Shifted(loss_of(engine, None), noise * engine.unflattened(z)), engine.unflattened(at)
+    return _halves(flat(rule.step(loss, w, rule.init(w), 0)[0]))
+
+
+def linear_limit(dynamics, model, noise):
+    """A and G of dw = A w dt + G dW in steps, from the increments of the system."""
+    at, dw = _units(model)
+    engine = block(len(at), model, NoData())
+    system, w = first_system(dynamics, loss_of(engine, None, noise=noise)), engine.unflattened(at)
+    return _halves(flat(system.increment(w, 1.0, dw)))
+
+
+def _units(model):
+    """Points and noises: the unit vectors of w without noise, then those of the noise at w = 0."""
+    one = torch.eye(model.n_parameters(None), dtype=F64)
+    return torch.cat([one, 0 * one]), torch.cat([0 * one, one])
+
+
+def _halves(rows):
+    return tuple(half.T.numpy() for half in rows.chunk(2))
+
+
+def after_steps(start, factor, noise, n_steps):
+    """Mean and second moment of w <- F w + G Z after n_steps from a point."""
+    mean, covariance = start, np.zeros_like(factor)
+    for _ in range(n_steps):
+        mean, covariance = factor @ mean, factor @ covariance @ factor.T + noise @ noise.T
+    return mean, covariance + np.outer(mean, mean)
+
+
+def step_of(drift, noise):
+    """F and G of one step of time of dw = A w dt + G dW, in closed form (Van Loan 1978, IEEE Trans. Autom. Control)."""
+    d = len(drift)
+    both = expm(np.block([[-drift, noise @ noise.T], [np.zeros((d, d)), drift.T]]))
+    factor = both[d:, d:].T
+    return factor, np.linalg.cholesky(factor @ both[:d, d:])
+
+
+def euler_step(drift, noise, k):
+    """F and G of k steps of Euler-Maruyama in one step of time; their noise is a sum of k shares."""
+    one, shares = np.eye(len(drift)) + drift / k, []
+    for j in range(k):
+        shares.append(np.linalg.matrix_power(one, j) @ noise / math.sqrt(k))
+    return np.linalg.matrix_power(one, k), np.hstack(shares)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import OF_DNSAM
 
 import featlearn as fl
 
@@ -45,6 +46,7 @@ SIZES = {
 }
 
 
+@pytest.mark.filterwarnings(OF_DNSAM)
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_valid_and_runs(path):
     config = fl.load_config(path)
@@ -57,6 +59,7 @@ def test_config_is_valid_and_runs(path):
     assert all(np.isfinite(values).all() for values in trajectory.values.values())
 
 
+@pytest.mark.filterwarnings(OF_DNSAM)
 @pytest.mark.parametrize("name, n_runs", SIZES.items())
 def test_published_grids_have_their_published_size(name, n_runs):
     config = fl.load_config(Path(__file__).parents[1] / "configs" / f"{name}.yaml")

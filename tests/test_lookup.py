@@ -1,5 +1,7 @@
 """What a message spells can be copied into a condition; several values are a union; nothing is chosen in silence."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,3 +109,21 @@ def test_a_table_without_rows_has_none_and_lists_are_no_values():
 def test_a_section_is_meant_by_its_word():
     with pytest.raises(ValueError, match=r"no column 'optimizer'; did you mean 'optimizer\.name'\?"):
         require_names(["optimizer.lr", "optimizer.name"], ["optimizer"])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("loss", "; did you mean 'network.loss', 'train_loss' or 'test_loss'?"),
+        ("grad", "; did you mean 'grad_norm'?"),
+        ("coef", "; did you mean 'a_coef', 'b_coef' or 'c_coef'?"),  # the first three
+        ("dim", "; did you mean 'data.dim'?"),
+        ("gard_norm", "; did you mean 'grad_norm'?"),
+        ("ad", ""),  # too short
+        ("position", ""),
+    ],
+)
+def test_names_that_contain_an_unknown_one_are_suggested(name, meant):
+    names = ["data.dim", "network.loss", "train_loss", "grad_norm", "test_loss", "a_coef", "b_coef", "c_coef", "d_coef"]
+    with pytest.raises(ValueError, match=f"^{re.escape(f'no column {name!r}{meant}')}$"):
+        require_names(names, [name])

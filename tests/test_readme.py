@@ -65,6 +65,7 @@ def test_every_command_runs_and_python_follows(folder, monkeypatch):
         if not is_file(block):
             exec(compile(block, "README.md", "exec"), names)
     assert len(names["last"]) == 5 * 3 * 2 * 4
+    assert [round(x, 2) for x in names["order"][:3]] == [0.92, 0.91, 0.94]
     assert names["model"][1].num_batches_tracked == 10 and names["loss"].isfinite()
 
 

@@ -19,6 +19,7 @@ from featlearn.config.source import Node
 from featlearn.custom import is_own
 from featlearn.engines import ENGINES
 from featlearn.optim.schedules import RADIUS_SCHEDULES
+from featlearn.sde.limits import has_own_limit
 
 ENGINE_ROOMS = {"gram": "span", "weights": "explicit"}
 KINDS = {
@@ -53,9 +54,9 @@ def describe(kind: str, word: str | None = None) -> list[Entry]:
     if kind not in (*KINDS, "engines"):
         raise ValueError(f"there are no {kind}; {suggest(kind, [*KINDS, 'engines'])}")
     if kind != "engines" and KINDS[kind].methods and is_own(word):
-        return [
-            _entry(str(word), own_class(Node(word, "--set"), KINDS[kind].methods, KINDS[kind].numbers), KINDS[kind])
-        ]
+        section = KINDS[kind]
+        cls = own_class(Node(word, "--set"), section.methods, section.numbers, section.instead)
+        return [_entry(str(word), cls, section)]
     entries = {entry.name: entry for entry in _entries(kind)}
     if word is not None and word not in entries:
         raise ValueError(f"there is no {word} among the {kind}; {suggest(word, entries)}")
@@ -74,6 +75,8 @@ def _entries(kind: str) -> Iterator[Entry]:
 def _entry(name: str, cls: type, section: Section) -> Entry:
     bases = section.bases if wraps(cls) else {}
     needed = needs(cls).union(*map(needs, list(bases.values())[:1]))
+    if has_own_limit(cls) and not hasattr(cls, "step"):
+        needed |= {"coordinates"}  # of the noise
     engines = tuple(engine for engine, provides in ENGINES.items() if needed <= provides)
     return Entry(name, first_line(cls.__doc__), _reference(cls), engines, tuple(parameters(cls).values()), tuple(bases))
 

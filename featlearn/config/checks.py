@@ -227,7 +227,7 @@ CHECKS: tuple[Check, ...] = (
     (("engine", "data", "network", "optimizer", "record.trackers"), _span),
     (("network", "optimizer", "record.trackers"), _edges),
     (("engine", "sampling", "data", "network", "optimizer", "record.trackers"), _sampling),
-    (("data", "network", "optimizer", "train"), limit_refusals),
+    (("engine", "dtype", "data", "network", "optimizer", "train", "record.trackers"), limit_refusals),
 )
 
 
@@ -252,5 +252,5 @@ def _derivation(s: Sections) -> Conflicts:
 CAUTIONS: tuple[Check, ...] = (  # valid, but probably not intended
     (("data", "network", "optimizer"), _derivation),
     (("train", "data.n_samples", "optimizer"), _full_batch),
-    (("data", "network", "optimizer", "train"), limit_cautions),
+    (("engine", "dtype", "data", "network", "optimizer", "train", "record.trackers"), limit_cautions),
 )

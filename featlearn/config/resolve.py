@@ -91,10 +91,14 @@ class Sections:
         """The engine: for ``auto`` the first that provides everything needed, or explicit weights where these are
         cheaper (see automatic.py) and nothing needs coefficients over the vectors, which then are not unique.
         """
+        return self.engine_of(self.parsed["optimizer"].object)
+
+    def engine_of(self, rule: Any) -> Any:
+        """Return the engine of the run with this rule in the place of its own."""
         if self.head.engine != "auto":
             return self.head.engine
         network = self.parsed["network"].object
-        needed = frozenset().union(*map(needs, (self.parsed["optimizer"].object, network, *self.trackers)))
+        needed = frozenset().union(*map(needs, (rule, network, *self.trackers)))
         if "span" not in needed and self.fits and self.frame is not None and weights_cheaper(self.data, network):
             return "weights"
         return next((name for name, provides in ENGINES.items() if needed <= provides), "weights")

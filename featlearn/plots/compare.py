@@ -17,7 +17,7 @@ from featlearn.plots.mesh import geometric, log_steps, log_ticks, scale_values
 from featlearn.plots.panels import STACKED, SheetOptions, finish, heading, legend_inside, refuse_sheet, stacked
 from featlearn.plots.style import LIMITS, label, paper, setting, title
 from featlearn.tables.columns import COUNTED, select
-from featlearn.tables.continuous import FLOW, OWN, SDE
+from featlearn.tables.continuous import FLOW, ORDER, SDE, used_settings
 from featlearn.tables.labels import Label, texts
 
 
@@ -107,7 +107,10 @@ def _figure(
         _scale(pairs, shown, scales)
         _label_outer(pairs, in_a_row, several)
         figure.align_ylabels()
-        finish([ax for pair in pairs for ax in pair], _notes(shown, band, scales[1]), sheet, columns=3, alike=False)
+        lines = sorted((line for c in shown for line in c.lines), key=lambda line: ORDER.index(line.dynamics))
+        words = [] if alone else list(dict.fromkeys(_word(line, alone) for line in lines))
+        panels, notes = [ax for pair in pairs for ax in pair], _notes(shown, band, scales[1])
+        finish(panels, notes, sheet, columns=3, alike=False, order=words)
     return figure
 
 
@@ -198,23 +201,28 @@ def _notes(shown: list[Comparison], band: str, log_y: bool | None) -> list[str]:
 
 def _minus(shown: list[Comparison]) -> str:
     """Return which differences are drawn: `flow and SDE minus rule`."""
-    kinds = {
-        dynamics: LIMITS[dynamics].strip() for c in shown for dynamics in (line.dynamics for line in [*c.lines][1:])
-    }
+    there = {line.dynamics for c in shown for line in [*c.lines][1:]}
+    kinds = [LIMITS[dynamics].strip() for dynamics in ORDER if dynamics in there]
     firsts = dict.fromkeys(LIMITS[c.first.dynamics].strip() or "the rule" for c in shown)
-    return f"{' and '.join(kinds.values())} minus {' or '.join(firsts)}"
+    return f"{' and '.join(kinds)} minus {' or '.join(firsts)}"
 
 
 def _settings(runs: pd.DataFrame) -> list[str]:
-    """Return the rate and the radius that all runs share, and how the limits are integrated."""
-    shared = [(c, texts(runs[c].dropna().drop_duplicates())) for c in ("optimizer.lr", "optimizer.rho") if c in runs]
-    at = [setting(c.removeprefix("optimizer."), str(found[0])) for c, found in shared if len(found) == 1]
+    """Return the rate and the radius that all runs share, or all of the rules that have one, and the integration."""
+    at: dict[str, list[str]] = {}
+    for column in (c for c in ("optimizer.lr", "optimizer.rho") if c in runs):
+        having = runs[runs[column].notna()]
+        if len(found := texts(having[column].drop_duplicates())) == 1:
+            names = [title(Label(name)) for name in having["optimizer.name"].drop_duplicates()]
+            who = "All" if len(having) == len(runs) else " and ".join(names)
+            at.setdefault(who, []).append(setting(column.removeprefix("optimizer."), str(found[0])))
+    shared = "; ".join(f"{who} at {', '.join(words)}" for who, words in at.items())
     limits = {LIMITS[d].strip(): _integration(runs[runs["optimizer.dynamics"] == d]) for d in (FLOW, SDE)}
     how = [f"{kind[0].upper()}{kind[1:]}: {words}." for kind, words in limits.items() if words]
-    return [f"All at {', '.join(at)}." if at else "", *how]
+    return [f"{shared}." if shared else "", *how]
 
 
 def _integration(runs: pd.DataFrame) -> str:
-    """Return the settings of an integration that runs have, several values of one with commas."""
-    found = {c.removeprefix("optimizer."): texts(runs[c].dropna().drop_duplicates()) for c in OWN if c in runs}
+    """Return the settings of an integration that matter, several values of one with commas."""
+    found = {c.removeprefix("optimizer."): texts(x.drop_duplicates()) for c, x in used_settings(runs).items()}
     return ", ".join(setting(key, ", ".join(map(str, values))) for key, values in found.items() if values)

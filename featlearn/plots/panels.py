@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -94,21 +95,27 @@ def colour_bar(mesh: ScalarMappable, axes: list[Axes], label: str) -> Colorbar:
 
 
 def finish(
-    axes: list[Axes], sentences: list[str], sheet: SheetOptions, *, columns: int = 2, alike: bool = True
+    axes: list[Axes],
+    sentences: list[str],
+    sheet: SheetOptions,
+    *,
+    columns: int = 2,
+    alike: bool = True,
+    order: Sequence[str] = (),
 ) -> None:
     """Write one legend and a caption below all panels, a title above; the sheet grows to hold them.
 
     The panels keep their height unless the sheet has a size of its own. The legend has as many columns as fit, up to
-    `columns`. What all panels share is written once: an entry of the legend and, where they are `alike`, the labels of
-    the axes. The layout is final: what is drawn later does not move it. Raises ValueError if the size is too small for
-    the panels.
+    `columns`, its entries in this `order`, or as they were drawn. What all panels share is written once: an entry of
+    the legend and, where they are `alike`, the labels of the axes. The layout is final: what is drawn later does not
+    move it. Raises ValueError if the size is too small for the panels.
     """
     figure, grid, size = _figure(axes), _grid(axes), sheet.get("size")
     tall = figure.get_figheight()
     if size is not None:
         figure.set_figwidth(size[0])
     words = [caption(figure, [sheet.get("kept", ""), *sentences])] if sheet.get("caption", True) else []
-    legends = _legend(axes, columns, (figure.get_figwidth() - 0.1) * figure.dpi)
+    legends = _legend(axes, columns, order, (figure.get_figwidth() - 0.1) * figure.dpi)
     below: list[Artist] = [*words, *legends]
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
     above = 0.3 if sheet.get("title") else 0.0
@@ -167,9 +174,10 @@ def _label_once(axes: list[Axes], x: str, y: str) -> None:
     first.yaxis.set_label_coords(beside, height / 2, transform=figure.transFigure)
 
 
-def _legend(axes: list[Axes], columns: int, width: float) -> list[Legend]:
+def _legend(axes: list[Axes], columns: int, order: Sequence[str], width: float) -> list[Legend]:
     """Draw one legend at most `width` pixels wide, in fewer columns, or with broken lines, if it has to be."""
     found = {word: handle for ax in axes for handle, word in zip(*ax.get_legend_handles_labels(), strict=True)}
+    found = {word: found[word] for word in order or found}
     if not found:
         return []
     place = _figure(axes) if len(axes) > 1 else axes[0]

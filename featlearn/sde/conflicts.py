@@ -14,9 +14,12 @@ from featlearn.sde.signsgd import SignLimit
 if TYPE_CHECKING:
     from featlearn.sde.dynamics import Dynamics
 
+FEWEST_PARAMETERS = 10  # of DNSAM's SDE: with one, medians were 1.3 to 1.9 of its own density's
 MOST_PARAMETERS = 64  # of a truncated covariance, a matrix
 MOST_DRAWN = 0.02  # share of the noise's variance that sampled means may add without a word
+MOST_BYTES = 4 * 2**30  # of explicit weights and data that a config did not ask for
 MOST_NOISES = 64  # of an integrator that evaluates the diffusion of every noise by itself (Integrator.by_noise)
+EXPLICIT = "second computes third derivatives on explicit weights only, at a cost that grows with data.dim"
 Conflicts = Iterator[tuple[str, str]]
 
 
@@ -24,7 +27,8 @@ Conflicts = Iterator[tuple[str, str]]
 class Setting:
     """The run in which a limit is computed.
 
-    smooth: whether the loss has continuous third derivatives. at_rest: whether all parameters start at 0.
+    smooth: whether the loss has continuous third derivatives. at_rest: whether the start of DNSAM is a critical
+    point. n_bytes: of explicit weights and data, where only the expansion needs them; else 0.
     """
 
     n_samples: int
@@ -34,6 +38,7 @@ class Setting:
     n_parameters: int
     smooth: bool
     at_rest: bool
+    n_bytes: int = 0
 
     @property
     def whole(self) -> bool:
@@ -51,6 +56,9 @@ def refusals(dynamics: Dynamics, s: Setting) -> Conflicts:
     limit = None if own else limit_of(dynamics.rule, settings.expansion)
     if settings.expansion == "second" and not s.smooth:
         yield "expansion", "second needs third derivatives of the loss, which have jumps here: use a smooth activation"
+    if s.n_bytes > MOST_BYTES:
+        gib = f"{s.n_bytes / 2**30:.0f} GiB of weights and data"
+        yield "expansion", f"{EXPLICIT}, here {gib}: use exact, or engine: weights to compute it all the same"
     if settings.expansion == "second" and own:
         yield "expansion", "a drift of your own is not expanded"
     if limit and s.gradient_noise and s.split(limit):
@@ -89,6 +97,8 @@ def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
     word = type(dynamics.rule).__name__
     if has_own_limit(dynamics.rule):
         return
+    if s.n_bytes:
+        yield "expansion", f"{EXPLICIT}: use first or exact, or engine: weights if that is meant"
     if dynamics.noisy and not s.gradient_noise and not s.split(limit_of(dynamics.rule, dynamics.settings.expansion)):
         yield "dynamics", "sde on the full batch without gradient noise has no noise: it is the flow"
     if dynamics.noisy and not s.whole and s.batch_sampling == "epochs":
@@ -104,7 +114,16 @@ def cautions(dynamics: Dynamics, s: Setting) -> Conflicts:
             "twice the sets or the substeps halve that",
         )
     if word == "DNSAM" and s.at_rest:
-        yield "dynamics", "DNSAM starts at w = 0; at a critical point its SDE is not defined, and has no perturbation"
+        yield (
+            "dynamics",
+            "DNSAM starts at a critical point, where its SDE is not defined; flow and SDE have no perturbation there",
+        )
+    elif word == "DNSAM" and dynamics.noisy and s.n_parameters < FEWEST_PARAMETERS:
+        yield (
+            "dynamics",
+            f"the SDE of DNSAM is inaccurate near critical points in few dimensions, here {s.n_parameters}: its noise "
+            "grows like rho / |gradient|, which 4 to 16 substeps do not resolve (analysis/sde_regularization.py)",
+        )
 
 
 def drawn_share(dynamics: Dynamics, s: Setting) -> float:

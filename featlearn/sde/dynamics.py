@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from featlearn.optim.answers import number
 from featlearn.sde.integrators import INTEGRATORS
 from featlearn.sde.limit import Expansion
 from featlearn.sde.limits import has_own_limit, refusal
@@ -88,7 +89,7 @@ class Dynamics:
     def rate(self, t: int) -> Scalar:
         """Return the learning rate of step t."""
         mover = getattr(self.rule, "base", self.rule)
-        rate: Scalar = mover.rate(t) if hasattr(mover, "rate") else mover.lr
+        rate: Scalar = number(mover.rate, t) if hasattr(mover, "rate") else mover.lr
         return rate
 
     def active(self, t: int) -> bool:

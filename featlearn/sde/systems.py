@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from featlearn.optim.answers import vector
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -170,11 +172,11 @@ class Own(System):
         return n_parameters(self.loss)
 
     def increment(self, w: Vector, h: float, dw: Tensor | None) -> Vector:
-        """Return lr h drift + sqrt(lr) diffusion(dw)."""
-        moved: Vector = (h * self.rate) * self.rule.drift(self.loss, w, self.t)
+        """Return lr h drift + sqrt(lr) diffusion(dw). Raises AnswerError for what is no Vector such as w."""
+        moved: Vector = (h * self.rate) * vector(self.rule.drift, self.loss, w, self.t)
         if dw is None:
             return moved
-        noise: Vector = self.rule.diffusion(self.loss, w, self.loss.engine.unflattened(dw), self.t)
+        noise = vector(self.rule.diffusion, self.loss, w, self.loss.engine.unflattened(dw), self.t)
         return moved + torch.as_tensor(self.rate, dtype=dw.dtype, device=dw.device).sqrt() * noise
 
 

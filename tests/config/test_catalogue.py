@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING
+from pathlib import Path
 
 import pytest
 
 from featlearn.config import describe
 from featlearn.config.catalogue import KINDS
+from featlearn.custom import CustomError
 from featlearn.engines import ENGINES
 from featlearn.optim import OPTIMIZERS
 from featlearn.trackers import TRACKERS
@@ -43,3 +46,17 @@ def test_a_source_is_read_from_the_file_where_the_class_names_none() -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^there are no tracker; did you mean 'trackers'\?$"):
         describe("tracker")
+
+
+def test_an_own_drift_and_diffusion_are_listed(tmp_path, monkeypatch) -> None:
+    """The example of the README."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (text,) = re.findall(r"^```python\n(# my_sde\.py\n.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_sde.py").write_text(text)
+    (entry,) = describe("optimizers", "my_sde.py:Langevin")
+    assert entry.doc == "Gradient flow at a temperature." and entry.engines == ("weights",)
+    assert [parameter.name for parameter in entry.parameters] == ["lr", "temperature"]
+    (tmp_path / "half.py").write_text(text.replace("def diffusion", "def spread"))
+    with pytest.raises(CustomError, match=r"half\.py:Langevin cannot be used here: it lacks the method diffusion"):
+        describe("optimizers", "half.py:Langevin")

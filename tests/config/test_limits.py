@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_ids_of_rules_are_those_of_earlier_versions(load: Load) -> None:
 
 def test_every_key_of_a_limit_is_part_of_its_id(load: Load) -> None:
     changes = ["dynamics=flow", "substeps=4", "integrator=rk4", "expansion=exact", "covariance=truncated", "sets=3"]
-    changes += ["dynamics=rule", "rho=0.2", "lr=0.2", "name=dnsam"]
+    changes += ["dynamics=rule", "rho=0.2", "lr=0.2", "name=n_usam"]
     ids = [load(base=NOISY).base_run().run_id]
     ids += [load(base=NOISY, set=[f"optimizer.{change}"]).base_run().run_id for change in changes]
     assert len(set(ids)) == len(ids)
@@ -66,6 +67,12 @@ def test_every_key_of_a_limit_is_part_of_its_id(load: Load) -> None:
         (CNN, ["optimizer.integrator=milstein"], "optimizer.integrator: expected one of euler_maruyama, rk4, strang, "),
         (CNN, ["optimizer.expansion=second"], "optimizer.expansion: second needs third derivatives of the loss"),
         (CNN, ["optimizer.expansion=second", "network.activation=relu3"], "optimizer.expansion: second needs third"),
+        (
+            CNN,
+            ["optimizer.expansion=second", "network.activation=softplus", "data.dim=1000000000"],
+            "optimizer.expansion: second computes third derivatives on explicit weights only, at a cost that grows "
+            "with data.dim, here 447 GiB of weights and data: use exact, or engine: weights",
+        ),
         (CNN, ["optimizer.integrator=platen"], "optimizer.integrator: platen needs exact coefficients; over mini-bat"),
         (CNN, ["optimizer.covariance=truncated"], "optimizer.covariance: truncated is for the perturbed gradients of"),
         (NOISY, ["optimizer.name=sgd", "optimizer.covariance=truncated"], "optimizer.covariance: truncated is for the"),
@@ -87,14 +94,38 @@ def test_what_is_probably_not_intended_is_warned_of(load: Load) -> None:
     with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: the SDE is that of independent mini-batches"):
         load(base=CNN, set=["train.batch_sampling=epochs"])
     at_rest = NOISY.replace("start: [1, 1]", "init_std: 0")
-    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at w = 0"):
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at a critical point"):
         load(base=at_rest, set=["optimizer.name=dnsam"])
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: the SDE of DNSAM is inaccurate .* few dimensions"):
+        load(base=NOISY, set=["optimizer.name=dnsam"])
+
+
+AT_REST = [
+    ("quadratic", "start: [0, 0], spectrum: [2, 1]"),
+    ("beale", "x: 0, y: 1"),  # the saddle
+    ("valley", "x: 0"),
+    ("bump", "x: 3.141592653589793"),
+]
+
+
+@pytest.mark.parametrize("dynamics", ["flow", "sde"])
+@pytest.mark.parametrize(("model", "start"), AT_REST)
+def test_a_start_of_dnsam_at_a_critical_point_is_warned_of(load: Load, model: str, start: str, dynamics: str) -> None:
+    base = re.sub("network: .*", f"network: {{model: {model}, {start}}}", NOISY).replace("usam", "dnsam")
+    with pytest.warns(ConfigWarning, match=r"optimizer\.dynamics: DNSAM starts at a critical point"):
+        load(base=base, set=[f"optimizer.dynamics={dynamics}"])
+    load(base=base, set=["optimizer.dynamics=rule"])  # without a word
+    load(base=base.replace("dnsam", "usam"))
 
 
 def test_the_third_derivative_needs_the_weights(load: Load) -> None:
     smooth = ["network.activation=softplus"]
     assert load(base=CNN, set=smooth).base_run().engine == "gram"
-    assert load(base=CNN, set=[*smooth, "optimizer.expansion=second"]).base_run().engine == "weights"
+    second = [*smooth, "optimizer.expansion=second"]
+    with pytest.warns(ConfigWarning, match=r"optimizer\.expansion: second computes third .* explicit weights only"):
+        assert load(base=CNN, set=second).base_run().engine == "weights"
+    assert load(base=CNN, set=[*second, "engine=weights"]).base_run().engine == "weights"  # without a word
+    assert load(base=CNN, set=[*second, "optimizer.base=signsgd"]).base_run().engine == "weights"  # needs them anyway
     assert load(base=CNN, set=["optimizer.base=signsgd"]).base_run().engine == "weights"
 
 

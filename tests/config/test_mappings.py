@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from helpers import OF_DNSAM
 
 from featlearn.config import ConfigError, SweepConfig, load_config
 
@@ -26,6 +27,7 @@ def ids(config: SweepConfig) -> list[str]:
     return [run.run_id for _, run in zip(range(20), config.runs(), strict=False)]
 
 
+@pytest.mark.filterwarnings(OF_DNSAM)
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_content_of_a_file_gives_its_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that extends a file, relative to the working folder."""

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from helpers import OF_DNSAM
 
 from featlearn.config import load_config, schema
 
@@ -34,6 +35,7 @@ class TestSchema:
     def test_it_is_a_schema_itself(self) -> None:
         jsonschema.Draft202012Validator.check_schema(schema())
 
+    @pytest.mark.filterwarnings(OF_DNSAM)
     @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
     def test_configs_that_load_are_valid(self, path: Path) -> None:
         load_config(path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helpers import OF_DNSAM
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ class TestSweepConfig:
             config.name = "other"
 
 
+@pytest.mark.filterwarnings(OF_DNSAM)
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_configs_of_the_package_are_sound(path: Path) -> None:
     config = load_config(path)

@@ -108,3 +108,27 @@ def test_several_rules_share_their_values(three):
     assert figure.axes[0].get_shared_y_axes().joined(*figure.axes[:2])
     assert [ax.get_ylabel() for ax in figure.axes] == ["train loss", "", "difference", ""]
     assert len(comparisons(pd.concat([sgd, three]), ["train_loss"], "sam", "se")) == 1
+
+
+def test_the_legend_has_rule_flow_and_sde_in_this_order(three):
+    """Also where the first rule has no flow."""
+    sgd = three[three["optimizer.dynamics"] != "flow"].assign(**{"optimizer.name": "sgd", "optimizer.rho": np.nan})
+    figure = compare(pd.concat([sgd.assign(run_id="sgd" + sgd["run_id"]), three])).figure
+    assert legend(figure) == ["rule", "flow", "SDE"]
+    assert "Below: flow and SDE minus the rule" in words(figure)
+    assert r"All at $\eta$ = 0.1; SAM at $\rho$ = 0.05." in words(figure)
+
+
+def test_settings_of_no_use_are_no_part_of_the_caption(three):
+    """Of Gaussian noise, of mini-batches, and of a drift of one's own; what differs from a default is told."""
+    limits = three["optimizer.dynamics"] != "rule"
+    usual = {"optimizer.expansion": "first", "optimizer.covariance": "complete", "optimizer.sets": 2}
+    three = three.assign(**{key: three["seed"].astype(object).where(~limits, value) for key, value in usual.items()})
+    three.loc[~limits, [*usual]] = np.nan
+    assert words(compare(three).figure).endswith("SDE: substeps = 8, integrator = euler_maruyama, expansion = first.")
+    batches = three.assign(**{"train.batch_size": 5, "data.n_samples": 20})
+    assert words(compare(batches).figure).endswith("expansion = first, sets = 2.")
+    truncated = three.assign(**{"optimizer.covariance": three["optimizer.covariance"].where(~limits, "truncated")})
+    assert words(compare(truncated).figure).endswith("expansion = first, covariance = truncated.")
+    own = batches.assign(**{"optimizer.name": "my_sde.py:Langevin"})
+    assert words(compare(own).figure).endswith("SDE: substeps = 8, integrator = euler_maruyama.")

@@ -42,6 +42,7 @@ TWO = "train.gradient_noise and "
 MEANT = "truncated is for the perturbed gradients of sam, usam and dnsam with train.gradient_noise"
 REFUSED = [
     (SAM_, SECOND, replace(FULL, smooth=False), "expansion", "second needs third derivatives of the loss"),
+    (SAM_, SECOND, replace(FULL, n_bytes=5 * 2**30), "expansion", "second computes third derivatives on explicit weig"),
     (Own(), SECOND, FULL, "expansion", "a drift of your own is not expanded"),
     (BASE, {}, replace(SUBSETS, gradient_noise=0.1), "dynamics", TWO + "mini-batches together have no limit"),
     (BASE, {}, replace(RESAMPLED, gradient_noise=0.1), "dynamics", TWO + "mini-batches together have no limit"),
@@ -91,6 +92,7 @@ REFUSED = [
     ),
 ]
 VALID = [
+    (SAM_, SECOND, replace(FULL, n_bytes=2**30)),
     (SAM_, SECOND, FULL),
     (SAM_, {}, replace(FULL, smooth=False)),
     (SAM_, TRUNCATED, NOISY),
@@ -120,6 +122,12 @@ def test_what_can_be_computed_is_not(rule, settings, setting):
 
 DRAWN = "the drift is a mean over drawn mini-batches, which "
 CALLED = [
+    (
+        SAM_,
+        SECOND,
+        replace(SUBSETS, n_bytes=1),
+        "second computes third derivatives on explicit weights only, at a cost",
+    ),
     (SAM_, {}, FULL, "sde on the full batch without gradient noise has no noise: it is the flow"),
     (
         BASE,
@@ -129,7 +137,8 @@ CALLED = [
     ),
     (SAM_, {}, replace(SUBSETS, batch_size=5), DRAWN + "adds 6% to the variance"),
     (SAM_, {"sets": 4, "substeps": 2}, RESAMPLED, DRAWN + "adds 12% to the variance"),
-    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at w = 0; at a critical point its SDE"),
+    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, at_rest=True), "DNSAM starts at a critical point"),
+    (DNSAM(rho=0.1, base=BASE), {}, replace(NOISY, n_parameters=9), "the SDE of DNSAM is inaccurate near critical"),
 ]
 SILENT = [
     (SAM_, {"dynamics": "flow"}, FULL),
@@ -142,6 +151,8 @@ SILENT = [
     (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_size=5)),
     (SHARDS, {}, FULL),  # the split into micro-batches is random
     (SAM_, {}, replace(NOISY, at_rest=True)),
+    (DNSAM(rho=0.1, base=BASE), {}, NOISY),
+    (DNSAM(rho=0.1, base=BASE), {"dynamics": "flow"}, replace(NOISY, n_parameters=1)),
     (SAM_, {"dynamics": "flow"}, replace(SUBSETS, batch_sampling="epochs")),
     (Own(), {}, FULL),
 ]
@@ -150,7 +161,9 @@ SILENT = [
 @pytest.mark.parametrize(("rule", "settings", "setting", "message"), CALLED)
 def test_what_is_probably_not_intended_is_warned_of(rule, settings, setting, message):
     ((key, reason),) = cautions(limit(rule, **settings), setting)
-    assert key == ("sets" if message.startswith(DRAWN) else "dynamics") and reason.startswith(message)
+    assert key == {"the drift": "sets", "second co": "expansion"}.get(message[:9], "dynamics") and reason.startswith(
+        message
+    )
 
 
 @pytest.mark.parametrize(("rule", "settings", "setting"), SILENT)

@@ -14,6 +14,7 @@ from featlearn.config.resolve import needs
 from featlearn.models.quadratic import Quadratic
 from featlearn.models.two_valleys import TwoValleys
 from featlearn.optim import DNSAM, NSAM, NUSAM, SAM, SGD, USAM, SignSGD
+from featlearn.optim.answers import AnswerError
 from featlearn.optim.schedules import Cosine, FollowLR
 from featlearn.simulation import simulate, simulate_block, simulate_seeds
 
@@ -177,3 +178,38 @@ def test_time_is_lr_for_a_step():
     assert torch.allclose(flat(system.increment(w, 0.5, None)), -0.2 * flat(w), rtol=1e-15, atol=0)
     noise = flat(system.increment(w, 0.0, dw))
     assert torch.allclose(noise, torch.full_like(noise, 0.5 * math.sqrt(0.2)), rtol=1e-15, atol=0)
+
+
+def flattened(w):
+    return w.map(lambda leaf: leaf[:, :1])
+
+
+WRONG = [
+    ("drift", lambda w: 1.0, "a Vector a combination of the parameters and their gradients; found float"),
+    ("drift", lambda w: w.leaves[0], r"a Vector a combination of .*; found Tensor of shape \(\d+, 2\)"),
+    ("drift", flattened, r"a Vector with parts of shape \[\(\d+, 2\)\]; found \[\(\d+, 1\)\]"),
+    ("diffusion", lambda w: 1.0, "a Vector a combination of .*; found float"),
+    ("diffusion", lambda w: None, "a Vector a combination of .*; found NoneType"),
+    ("diffusion", flattened, r"a Vector with parts of shape .*; found \[\(\d+, 1\)\]"),
+    ("rate", lambda t: "0.1", "a number; found str"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
+def test_a_wrong_answer_names_the_method(name, answer, message):
+    """With its file and line; a number would be broadcast, and a shape fail in code that its author did not write."""
+
+    class Wrong(OrnsteinUhlenbeck):
+        def drift(self, loss, w, t):
+            return answer(w) if name == "drift" else super().drift(loss, w, t)
+
+        def diffusion(self, loss, w, z, t):
+            return answer(z) if name == "diffusion" else z
+
+        def rate(self, t):
+            return answer(t) if name == "rate" else self.lr
+
+    with pytest.raises(AnswerError, match=rf"Wrong\.{name} must return {message}") as caught:
+        simulate(path(QUADRATIC, limit(Wrong()), 1))
+    method = getattr(Wrong, name).__code__
+    assert caught.value.place == (__file__, method.co_firstlineno)

@@ -13,7 +13,7 @@ from featlearn.tables import (
     select,
     varying,
 )
-from featlearn.tables.continuous import DYNAMICS, OWN, optimizer_names, parted
+from featlearn.tables.continuous import DYNAMICS, OWN, optimizer_names, parted, used_settings
 from featlearn.tables.dtypes import plain
 
 RULE = {"optimizer.name": "sam", "optimizer.lr": 0.1, "optimizer.rho": 0.1, DYNAMICS: "rule"}
@@ -103,3 +103,22 @@ def test_stores_without_limits_are_unchanged(runs):
 def test_a_rule_of_any_name_is_parted():
     assert parted("my rules.py:Sde sde") == ("my rules.py:Sde", "sde") and parted("sam flow") == ("sam", "flow")
     assert parted("gsam") == ("gsam", "rule") and parted("sde") == ("sde", "rule")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets"),
+    [
+        ({}, False),
+        ({"train.gradient_noise": 0.1}, False),  # in closed form
+        ({"train.gradient_noise": 0.1, "optimizer.expansion": "exact"}, True),
+        ({"train.batch_size": 20, "data.n_samples": 20}, False),
+        ({"train.batch_size": 20, "data.n_samples": 20, "train.batch_sampling": "with_replacement"}, True),
+        ({"train.batch_size": 5, "data.n_samples": 20}, True),
+        ({"train.batch_size": 5, "data.n_samples": 20, "optimizer.name": "n_sam"}, False),
+        ({"train.batch_size": 20, "data.n_samples": 20, "optimizer.name": "msam"}, True),
+        ({"optimizer.sets": 4}, True),
+    ],
+)
+def test_sets_are_those_of_drawn_mini_batches(changes, sets):
+    found = used_settings(pd.DataFrame([SDE | changes, SDE | changes]))
+    assert [len(values) for values in found.values()] == [2, 2, 2, 0, 2 * sets]
