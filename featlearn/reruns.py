@@ -92,7 +92,7 @@ def _run_of(stored: StoredRun) -> RunConfig:
         run = next((run for run in config.runs() if run.run_id == stored.run_id), None)
     if run is None:
         raise StoreError(
-            f"the config of {stored.run_id} describes no such run here: its own code has changed since, or featlearn's"
+            f"the config of {stored.run_id} describes no such run here: own code has moved or changed, or featlearn's"
         )
     return run
 

@@ -105,7 +105,7 @@ def test_code_of_ones_own_is_that_of_the_sweep(tmp_path, monkeypatch):
     run_id = fl.summary("store")["run_id"].iloc[0]
     assert rerun("store", run_id).equal
     rules.write_text(OWN + "# another\n")
-    with pytest.raises(StoreError, match="describes no such run here: its own code has changed since"):
+    with pytest.raises(StoreError, match="describes no such run here: own code has moved or changed"):
         rerun("store", run_id)
 
 

@@ -98,12 +98,16 @@ def end(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def printed_warnings(category: type[Warning]) -> Iterator[None]:
-    """Print warnings of a category on standard error, in one line each."""
-    with warnings.catch_warnings(record=True) as caught:
+    """Print warnings of a category on standard error when they come, in one line each."""
+    from featlearn.config.problems import printable
+
+    def say(message: Warning | str, *_: Any) -> None:
+        typer.echo(printable(f"warning: {message}"), err=True)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always", category)
+        warnings.showwarning = say  # type: ignore[assignment]  # of all that it is given it needs the message
         yield
-    for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
 
 
 def load(path: Path, changes: list[str] | None) -> SweepConfig:

@@ -17,6 +17,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -97,13 +98,17 @@ class Store:
             entry.path.unlink(missing_ok=True)
 
     def add_part(self, table: pa.Table, footer: dict[str, Any]) -> None:
-        """Commit the rows of finished runs; every so often join the last commits into a larger part."""
+        """Commit the rows of finished runs; every so often join the last commits into a larger part.
+
+        A join that fails, as on a full disk, leaves the small parts as they are: the rows are committed.
+        """
         order = self._next_order()
         path = write_table(self.path / PARTS, str(order), table, footer)
         self._small.append(Entry(order, path, ""))
-        if len(self._small) == SMALL_PARTS:
-            join(self._small)
-            self._small.clear()
+        if len(self._small) >= SMALL_PARTS:
+            small, self._small = self._small, []
+            with suppress(StoreError):
+                join(small)
 
     def compact(self) -> tuple[int, int]:
         """Join small parts into few large ones, at any time; return the numbers of parts before and after.

@@ -40,7 +40,8 @@ def merge(stores: Sequence[str | Path], out: str | Path, *, all_sweeps: bool = F
     half = out.absolute().with_name(f".{out.absolute().name}.merging")
     runs = Snapshot([part for store in found for part in store.parts], [], [])
     rows = runs.current([])[1]
-    wanted = {_copied(part, at, half / PARTS) for part, at in runs.split(rows)}
+    kept = np.union1d(rows, np.flatnonzero(runs.failed))  # failed attempts are counted
+    wanted = {_copied(part, at, half / PARTS) for part, at in runs.split(kept)}
     for entry in entries(half, PARTS)[0]:
         if entry.path not in wanted:  # of an interrupted call with other stores
             entry.path.unlink()

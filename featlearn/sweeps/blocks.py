@@ -13,6 +13,7 @@ from featlearn.runs import RunConfig
 from featlearn.simulation import PATHS, block_key, lanes
 
 Block = list[RunConfig]
+MOST_DIGITS = 9  # of the number of shards
 LITTLE = 2048  # runs of a landscape whose calls take as long as those of fewer
 
 
@@ -27,8 +28,9 @@ class Shard:
     def parse(cls, text: str) -> Shard:
         """Read "i/n"; ValueError unless 1 <= i <= n."""
         index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
-            raise ValueError(f"shard must be i/n with 1 <= i <= n, such as 1/4; found {text!r}")
+        digits = index.isdecimal() and count.isdecimal() and text.isascii() and len(count) <= MOST_DIGITS
+        if not (slash and digits and 1 <= int(index) <= int(count)):
+            raise ValueError(f"shard must be i/n with 1 <= i <= n, such as 1/4; found {text[:40]!r}")
         return cls(int(index), int(count))
 
 

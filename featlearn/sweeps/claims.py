@@ -54,14 +54,20 @@ class Claims:
         threading.Thread(target=self._show_life, daemon=True).start()
 
     def _opened(self) -> IO[str]:
-        self._folder.mkdir(exist_ok=True)
-        file = open(self._path, "x", encoding="utf-8")  # noqa: SIM115  # it stays open for the sweep
+        while True:
+            self._folder.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # a sweep that ended has removed the folder
+                file = open(self._path, "x", encoding="utf-8")  # noqa: SIM115  # it stays open for the sweep
+                break
         print(json.dumps(vars(Holder.this())), file=file, flush=True)
         return file
 
     def take(self, block: Block) -> Block:
         """Claim the runs of a block that no other sweep computes or has committed; return these."""
         run_ids = [run.run_id for run in block]
+        if not self._path.exists():  # another sweep took this one for dead
+            self._file.close()
+            self._file = self._opened()
         with self._lock():
             self._write("+", run_ids)
             lost = self._claimed(run_ids)
@@ -88,7 +94,10 @@ class Claims:
 
     def _claimed(self, run_ids: Collection[str]) -> set[str]:
         """Return those that other sweeps claim; files of sweeps that have ended are removed."""
-        files = {Path(entry.path) for entry in os.scandir(self._folder)} - {self._path}
+        try:
+            files = {Path(entry.path) for entry in os.scandir(self._folder)} - {self._path}
+        except FileNotFoundError:
+            files = set[Path]()
         self._others = {file: self._others.get(file, Other()) for file in files}
         for file, other in list(self._others.items()):
             with suppress(OSError, ValueError):

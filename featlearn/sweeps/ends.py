@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from featlearn.store.contents import Part, read_part
+from featlearn.store.files import Damage
+from featlearn.store.listing import PARTS, entries
 
 COLUMNS = ["run_id", "status"]
 
@@ -29,6 +34,7 @@ class Ends:
     def __init__(self, store: Path, files: Sequence[str]) -> None:
         self._store = store
         self._known = set(files)
+        self._start = max((entry.order or 0 for entry in entries(store, PARTS)[0]), default=0)
         self._own = set[str]()  # committed by this sweep, in files not seen yet
         self.others: dict[str, str] = {}  # status by run_id
 
@@ -45,14 +51,21 @@ class Ends:
 
     def refresh(self) -> None:
         """Read the files that are new."""
-        new = [file for file in part_files(self._store) if file not in self._known]
-        self._known.update(new)
-        for table in _tables(new):
-            ends = dict(zip(*(table[name].to_pylist() for name in COLUMNS), strict=True))
-            if self._own.isdisjoint(ends):
-                self.others |= ends
-            else:
-                self._own.difference_update(ends)
+        new = [entry for entry in entries(self._store, PARTS)[0] if str(entry.path) not in self._known]
+        self._known.update(str(entry.path) for entry in new)
+        for entry in new:
+            with suppress(Damage, FileNotFoundError):
+                self._add(read_part(entry, lambda _: COLUMNS))
+
+    def _add(self, part: Part) -> None:
+        """Add the ends in a part. It may be one of earlier parts joined: their failures are no news."""
+        failed = pc.equal(part.table["status"], "failed").to_numpy()
+        table = part.table.filter(pa.array(~failed | (part.committed > self._start)))
+        ends = dict(zip(*(table[name].to_pylist() for name in COLUMNS), strict=True))
+        if self._own.isdisjoint(ends):
+            self.others |= ends
+        else:
+            self._own.difference_update(ends)
 
 
 def _tables(files: Sequence[str]) -> Iterator[pa.Table]:

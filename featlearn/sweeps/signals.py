@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a sweep: they end it where it computes or waits, never while it writes."""
+"""Ctrl-C, SIGTERM and SIGHUP during a sweep: they end it where it computes or waits, never while it writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NAMES = "SIGINT", "SIGTERM", "SIGHUP"  # Ctrl-C, the end of a job, a terminal that goes
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class Signals:

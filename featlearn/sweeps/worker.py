@@ -6,6 +6,7 @@ import sysconfig
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,8 +58,17 @@ def run_block_in_worker(
     faults: the file for the last words of this process. limit: seconds after which it ends itself.
     """
     settle(parent, faults.parent)
+    if limit is not None:
+        _import_late_modules()
     with watched(faults, limit) as watch, writing_progress(parent, number, len(block), watch.note):
         return run_block(block, device, (BaseException,), watch.limited)
+
+
+@cache
+def _import_late_modules() -> None:
+    """Import what runs import when they need it: in a new process it takes seconds, which are not a run's."""
+    import scipy.special
+    import scipy.stats  # noqa: F401
 
 
 def failures(block: Block, message: str, trace: str | None) -> pa.Table:

@@ -35,7 +35,7 @@ def test_every_shard_is_disjoint_and_all_are_everything():
     assert (sum(mask.astype(int) for mask in masks) == 1).all()
 
 
-@pytest.mark.parametrize("text", ["1", "1/", "/2", "0/2", "3/2", "-1/2", "1.0/2", "1/2/3"])
+@pytest.mark.parametrize("text", ["1", "1/", "/2", "0/2", "3/2", "-1/2", "1.0/2", "1/2/3", "1/" + "9" * 30, "\u0661/2"])
 def test_a_shard_is_i_of_n(text):
     assert Shard.parse("2/5") == Shard(2, 5)
     with pytest.raises(ValueError, match="shard must be i/n with 1 <= i <= n"):

@@ -154,3 +154,11 @@ def test_three_sweeps_at_once_compute_each_run_once_and_all_end_with_the_whole_s
         assert report.missing == 0 and report.done + report.shared + report.reused == 40
     assert summary(tmp_path / "s")["status"].eq("ok").sum() == 40
     assert not (tmp_path / "s" / "claims").exists()
+
+
+def test_a_sweep_whose_claim_was_removed_claims_anew(store, claims):
+    mine, other = claims(), claims()
+    assert mine.take(RUNS[:1]) == RUNS[:1]
+    mine._path.unlink()
+    assert mine.take(RUNS[1:]) == RUNS[1:] and mine._path.exists()
+    assert other.take(RUNS[1:]) == []

@@ -42,3 +42,15 @@ def test_a_file_that_cannot_be_read_is_passed_over(tmp_path):
     ends.refresh()
     assert list(ends.others) == [IDS[0]]
     Ends(tmp_path / "nowhere", []).refresh()
+
+
+def test_earlier_failures_in_a_joined_part_are_no_news(tmp_path):
+    """Another process compacts the store while their runs are tried again; what it adds at the same time is news."""
+    store = Store.create(tmp_path, "fake")
+    store.add_part(failed_rows(RUNS[:2], "no"), {})
+    store.add_part(failed_rows(RUNS[:1], "no"), {})
+    ends = Ends(tmp_path, part_files(tmp_path))
+    store.add_part(failed_rows(RUNS[3:4], "no"), {})
+    assert Store.open(tmp_path).compact() == (3, 1)
+    ends.refresh()
+    assert ends.others == {IDS[3]: "failed"}
