@@ -32,7 +32,7 @@ def same(a, b):
 
 
 def test_shards_become_the_store_of_one_sweep(tmp_path):
-    """A failure in one of them was computed in another, and kept, for it is counted; a run is in two; given numbers are kept."""
+    """A failure in one was computed in another, and is kept; a run is in two; given numbers are kept."""
     given = {"data.snr": [0.1 * seed or None for seed in range(9)]}
     shards = [
         shard(tmp_path / "1", *ALL[:4], failed=[5], given=given),
