@@ -19,6 +19,7 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 import featlearn as fl
 
@@ -119,6 +120,8 @@ def main(n_kills: int, seed: int) -> int:
             except AssertionError as error:
                 faults.append(f"other rows: {error}")
             faults += [f"stray files: {names}" for names in [strays(store)] if names]
+            rows = sum(pq.read_metadata(part).num_rows for part in store.glob("parts/*.parquet"))
+            faults += [f"{rows} rows on disk"] if rows != whole["run_id"].nunique() else []
             wrong += [f"after {dict(found)}: {fault}" for fault in faults]
             print(*wrong[len(wrong) - len(faults) :], sep="\n", end="\n" * bool(faults))
             print(f"{sum(kills.values())} kills, {n_stores} stores, {len(wrong)} faults", flush=True)
