@@ -21,7 +21,7 @@
 #
 # Statistic, fixed before the runs at full size. **Variance**: the mean square over the records after the burn-in, over
 # coordinates of one eigenvalue and over paths, divided by the law of theory/stationary.py; the interval is the 95 %
-# normal interval over paths. A law holds if the ratio lies in [.99, 1.01], and is told from another law where the
+# normal interval over paths. A law holds if the ratio lies in [.99, 1.01], and differs from another law where the
 # interval excludes that. For an SDE the law includes the known bias of the integrator. **Ring** of DNSAM: the median
 # distance from the minimum, within 5 %. **Valley**: half of the paths start in either; p and q are the shares of the
 # flat side, means over the records of the second half, of those from the sharp and from the flat one. In between they

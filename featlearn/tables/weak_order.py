@@ -8,7 +8,7 @@ The order is the slope of log(error) against log(lr), by least squares with the 
 (error / se)^2, the inverse variance of log(error) at first order. Its interval is the percentile interval of a
 bootstrap over pairs (Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13): seeds are drawn with
 replacement, the same draw for all step sizes, because the runs of one seed may share their luck; the weights stay. So
-it carries the statistical errors, and those only: whether a line fits is told by `chi2`.
+it carries the statistical errors, and those only: `chi2` says whether a line fits.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def test_the_legend_has_rule_flow_and_sde_in_this_order(three):
 
 
 def test_settings_of_no_use_are_no_part_of_the_caption(three):
-    """Of Gaussian noise, of mini-batches, and of a drift of one's own; what differs from a default is told."""
+    """Of Gaussian noise, of mini-batches, and of a drift of one's own; what differs from a default is named."""
     limits = three["optimizer.dynamics"] != "rule"
     usual = {"optimizer.expansion": "first", "optimizer.covariance": "complete", "optimizer.sets": 2}
     three = three.assign(**{key: three["seed"].astype(object).where(~limits, value) for key, value in usual.items()})
