@@ -150,6 +150,14 @@ def multiply_all(left: Array, right: Array, out: Array) -> None:
     width = (n + lanes - 1) // lanes * lanes
     columns, found = np.zeros((right.shape[1], width), out.dtype), np.empty((m, width), out.dtype)
     for lane in range(b):
-        columns[:, :n] = right[lane]
+        _copy(right[lane], columns)
         multiply(left[lane], columns, found)
-        out[lane] = found[:, :n]
+        _copy(found, out[lane])
+
+
+@njit(error_model="numpy")
+def _copy(x: Array, out: Array) -> None:
+    """Write the columns that x and ``out`` both have; an assignment would also compile the error for other shapes."""
+    for i in range(len(out)):
+        for j in range(min(x.shape[1], out.shape[1])):
+            out[i, j] = x[i, j]

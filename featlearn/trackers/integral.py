@@ -214,11 +214,12 @@ class Integral:
         return self.group.n_gaussians * self.gram.shape[1] / 2
 
     def _compiled_errors(self) -> Tensor:
-        from featlearn.trackers.integral_loops import errors
+        from featlearn.trackers.integral_loops import errors, errors_of_classes
 
         out = self.fixed.new_empty(*self.fixed.shape[:2], self.n_scrambles)
         arrays = self.fixed.contiguous().numpy(), self.noise.contiguous().numpy(), np.array(self.labels)
-        errors(*arrays, self.n_points, self.degree, self._half, out.numpy())
+        loop = errors_of_classes if self.noise.shape[2] > 2 else errors
+        loop(*arrays, self.n_points, self.degree, self._half, out.numpy())
         return out
 
     def _plain_errors(self) -> Tensor:

@@ -101,7 +101,7 @@ def noise_outputs(
         semidefinite_cholesky(gram[lane], lower, 1e-12)
         for patch in range(len(times)):
             multiply(lower, turns[lane, numbers[patch]], factors[patch])
-            factors[patch] *= stds[lane, patch]
+            scale(factors[patch], stds[lane, patch])
         for scramble in range(out.shape[1]):
             total = out[lane, scramble]
             total[:] = 0.0
@@ -116,6 +116,14 @@ def noise_outputs(
                         total[c, i] += times[patch] * part[c, i]
 
 
+@njit(error_model="numpy")
+def scale(matrix: Array, factor: float) -> None:
+    """Multiply a matrix by a number, in place; an array expression would take seconds to compile."""
+    for r in range(len(matrix)):
+        for i in range(matrix.shape[1]):
+            matrix[r, i] *= factor
+
+
 @njit(error_model="numpy", fastmath={"contract"})
 def place(z: Array, shift: Array, lengths: Array) -> None:
     """Turn directions [f, width] into pre-activations of the given lengths."""
@@ -126,7 +134,7 @@ def place(z: Array, shift: Array, lengths: Array) -> None:
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int, half: float, out: Array) -> None:
-    """Write the error of every run, kind of sample and scramble into ``out`` [b, K, s].
+    """Write the error of every run, kind of sample and scramble into ``out`` [b, K, s], for one or two outputs.
 
     fixed [b, K, C]: the outputs' part from patches without noise. noise [b, s, C, width]: that from the others. labels
     [K]: +-1 with one output, else classes. degree: of the noise part in the length r ~ chi, with 2 ``half`` degrees of
@@ -134,22 +142,36 @@ def errors(fixed: Array, noise: Array, labels: Array, n_points: int, degree: int
     """
     fixed, noise, labels, out = without_reference_counts((fixed, noise, labels, out))
     n_outputs = noise.shape[2]
-    points = np.empty((6, n_points))
+    points = np.empty((4, n_points))
     powers = np.empty(n_points, np.int64)
     for lane in range(len(out)):
         for kind in range(out.shape[1]):
             start, label = fixed[lane, kind], int(labels[kind])
             for scramble in range(out.shape[2]):
                 part = noise[lane, scramble]
-                if n_outputs > 2:
-                    total = several_leads(start, part, label, degree, half, points, powers)
-                elif n_outputs == 2:
+                if n_outputs == 2:
                     lead = points[3]
                     for i in range(n_points):
                         lead[i] = part[label, i] - part[1 - label, i]
                     total = one_lead(start[label] - start[1 - label], lead, 1.0, degree, half, points, powers)
                 else:
                     total = one_lead(label * start[0], part[0], float(label), degree, half, points, powers)
+                out[lane, kind, scramble] = total / n_points
+
+
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def errors_of_classes(
+    fixed: Array, noise: Array, labels: Array, n_points: int, degree: int, half: float, out: Array
+) -> None:
+    """Do as ``errors`` does, for more than two outputs; apart, since most networks have fewer, and it compiles long."""
+    fixed, noise, labels, out = without_reference_counts((fixed, noise, labels, out))
+    points = np.empty((6, n_points))
+    powers = np.empty(n_points, np.int64)
+    for lane in range(len(out)):
+        for kind in range(out.shape[1]):
+            start, label = fixed[lane, kind], int(labels[kind])
+            for scramble in range(out.shape[2]):
+                total = several_leads(start, noise[lane, scramble], label, degree, half, points, powers)
                 out[lane, kind, scramble] = total / n_points
 
 

@@ -23,7 +23,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.engines.cpu.operators import SPAN, Buffers, Operator, add_multiple, of_run, product, project_out
-from featlearn.engines.cpu.sums import dot
+from featlearn.engines.cpu.sums import copy, dot
 from featlearn.engines.cpu.tridiagonal import above, end, vector
 from featlearn.engines.lanczos import TIE
 from featlearn.tiles import multiply
@@ -65,7 +65,7 @@ def deflate(a: Array, values: Array, vectors: Array, out: Array) -> None:
 def begin(form: int, operator: Operator, start: Array, known: int, vectors: Array, c: Array, a: Array) -> None:
     """Write the unit vector along the component of ``start`` orthogonal to the first ``known`` unit eigenvectors."""
     metric = operator.metric
-    c[:] = start.reshape(-1)
+    copy(start.reshape(-1), c)
     if form == SPAN:
         project_out(c.reshape(start.shape), operator.kernel)
     measure(form, metric, c.reshape(start.shape), a.reshape(start.shape))
@@ -198,7 +198,7 @@ def next_of_run(
 def longer(rows: Array) -> Array:
     """Return twice as many rows, which begin with those given."""
     found = np.empty((2 * len(rows), rows.shape[1]))
-    found[: len(rows)] = rows
+    copy(rows.reshape(-1), found.reshape(-1)[: rows.size])
     return found
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featlearn.engines.cpu.loops import inner_of
 from featlearn.engines.cpu.network import Buffers, Data, Network, gradient_of, mean_loss_of, of_run, place
-from featlearn.engines.cpu.sums import add
+from featlearn.engines.cpu.sums import add, copy
 from featlearn.engines.tape import CODES, DIVERGED, FITTED
 from featlearn.tiles import without_reference_counts
 
@@ -69,13 +69,6 @@ def operate(
     else:
         place(vectors[places[u]], numbers[a], vectors[places[max(v, 0)]], v >= 0, network, buffers)
         gradient_of(buffers, data, batch if code == _GRADIENT else work.full, network, vectors[places[out]])
-
-
-@njit(error_model="numpy")
-def copy(x: Array, out: Array) -> None:
-    """Write x into ``out``; an array assignment would also compile the error for different sizes."""
-    for i in range(len(out)):
-        out[i] = x[i]
 
 
 @njit(cache=True, error_model="numpy")

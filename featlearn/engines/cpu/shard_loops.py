@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from featlearn.engines.cpu.network import Network
-from featlearn.engines.cpu.sums import combine, dot
+from featlearn.engines.cpu.sums import combine, copy, dot
 from featlearn.functions.compiled import loss_seconds, loss_slopes, seconds, slopes, values
 from featlearn.tiles import multiply, without_reference_counts
 
@@ -105,7 +105,7 @@ def gradient(
     sums, block = np.empty(n_patches, dtype), np.empty((n_patches, n_patches), dtype)
     outputs, layer = np.empty((1, labels.shape[1]), dtype), np.empty(n_patches * width, dtype)
     for c in range(n_patches):
-        layer[c * width : (c + 1) * width] = second
+        copy(second, layer[c * width : (c + 1) * width])
     for lane in range(n_lanes):
         combine(start[lane].reshape(-1), factors[lane], part[lane].reshape(-1), shifted, z)
         values(network.activation, z, active)
@@ -114,7 +114,8 @@ def gradient(
         gather(sums, shown[lane], times, outputs[0])
         if parts.slope.size:
             loss_seconds(network.loss, outputs, labels[lane], parts.bent[lane])
-            parts.bent[lane] *= batch[lane]
+            for i in range(labels.shape[1]):
+                parts.bent[lane, i] *= batch[lane, i]
         loss_slopes(network.loss, outputs, labels[lane], batch[lane], outputs)
         share_out(outputs[0], shown[lane], times, sums)
         for c in range(n_patches):

@@ -32,6 +32,13 @@ def combine(u: Array, factor: float, v: Array, shifted: bool, out: Array) -> Non
             out[i] = u[i]
 
 
+@njit(error_model="numpy")
+def copy(x: Array, out: Array) -> None:
+    """Write x into ``out``. An array assignment would take two seconds to compile: its error for other sizes."""
+    for i in range(len(out)):
+        out[i] = x[i]
+
+
 @njit(error_model="numpy", fastmath={"contract", "reassoc"})
 def dot(u: Array, v: Array) -> Any:
     """Return sum_i u_i v_i."""
