@@ -13,22 +13,37 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from featlearn.lookup import spelled
-from featlearn.plots.style import GREY, label, setting
+from featlearn.plots.style import label, page, setting
 from featlearn.tables.columns import cell_columns, counted, last_rows
 
-GLUE = "\0"  # in place of the spaces of a formula and of those around its sign of equality, which do not break
+GLUE = "\0"  # in place of the spaces around a sign of equality, which do not break
+FORMULA = r"\$[^$]+\$"
 EARLY = 0.8  # records that end before this share of a run's steps leave out a part that may matter
 
 
 def caption(figure: Figure, sentences: list[str]) -> Text:
     """Write sentences below a figure, wrapped to its width, and return the text; empty sentences are left out."""
-    text = re.sub(r"\$[^$]+\$| = ", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
-    words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
+    text = " ".join(s for s in sentences if s).replace(" = ", f"{GLUE}={GLUE}")
+    formulas = re.findall(FORMULA, text)
+    text = re.sub(FORMULA, lambda formula: "\1" * _letters(formula[0]), text)
+    words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=page().grey)
     for letters in range(int(21 * figure.get_figwidth()), 20, -2):
-        words.set_text(textwrap.fill(text, letters, break_on_hyphens=False).replace(GLUE, " "))
+        words.set_text(_filled(text, formulas, letters).replace(GLUE, " "))
         if words.get_window_extent().width < 0.96 * figure.bbox.width:
             break
     return words
+
+
+def _filled(text: str, formulas: list[str], letters: int) -> str:
+    """Return a text in lines of so many letters, with its formulas in their places."""
+    there = iter(formulas)
+    return re.sub("\1+", lambda _: next(there), textwrap.fill(text, letters, break_on_hyphens=False))
+
+
+def _letters(formula: str) -> int:
+    """Return how many letters of text are about as wide as a formula."""
+    symbols = re.sub(r"\\(?:overline|sqrt|[,;!])", "", formula)
+    return max(1, len(re.sub(r"[{}^_$ \0]", "", re.sub(r"\\[a-zA-Z]+", "x", symbols))))
 
 
 def kept(where: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from featlearn.plots.caption import loss_range, moment, seeds
 from featlearn.plots.mesh import geometric, log_ticks, require_numbers, scale_values, shifted
 from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import PALETTE, fresh, label, paper, title
+from featlearn.plots.style import DASHES, MARKERS, fresh, label, marker, on_dark, paper, title
 from featlearn.tables.columns import (
     COUNTED,
     by_optimizer,
@@ -32,9 +32,9 @@ from featlearn.tables.dtypes import refuse_names
 from featlearn.tables.intervals import half_width, limits
 from featlearn.tables.labels import Label
 
-MARKERS = "osD^vPX<>h"
 COLUMNS = ("mean", "se", "n", "low", "high", "lost")
 Floats = NDArray[np.float64]
+LEVELS = ((0, (4, 2)), *DASHES[2:])  # dashes of level lines
 DODGE = 2.0  # points between the bars of two lines at one x
 
 
@@ -50,13 +50,13 @@ class Line:
         x, mean, *_, low, high, _ = (self.points[c].to_numpy(dtype=float) for c in self.points)
         style: dict[str, Any] = {"color": colour, "label": new_word(ax, title(self.optimizer))}
         for at in np.flatnonzero(np.isnan(x)):
-            ax.axhline(mean[at], ls=(0, (4, 2)), **style)
+            ax.axhline(mean[at], ls=LEVELS[MARKERS.index(marker(colour)) % len(LEVELS)], **style)
             ax.axhspan(low[at], high[at], color=colour, alpha=0.15, lw=0)
             style["label"] = "_nolegend_"
         known = ~np.isnan(x)
         if known.any():
             line = np.where(np.isfinite(mean), mean, np.nan)
-            ax.plot(x[known], line[known], marker=MARKERS[PALETTE.index(colour)], ms=3.5, **style)
+            ax.plot(x[known], line[known], marker=marker(colour), ms=3.5, **style)
             _bars(ax, x, mean, low, high, colour, aside)
             _signs(ax, x, mean, colour)
 
@@ -100,7 +100,7 @@ def curve(
     if ax is None:
         return _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet).axes[0]
     refuse_sheet(sheet)
-    with paper():
+    with paper(on_dark(ax)):
         _draw(lines, ax, x, value, log_y)
         legend_inside(ax)
     return ax
@@ -185,8 +185,8 @@ def _refuse_cells(runs: pd.DataFrame, x: str) -> None:
 def _figure(
     runs: pd.DataFrame, lines: list[Line], x: str, value: str, log_y: bool | None, sheet: SheetOptions
 ) -> Figure:
-    with paper():
-        figure, axes = panels(1)
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1, sheet)
         _draw(lines, axes[0], x, value, log_y)
         finish(axes, _notes(runs, pd.concat([line.points for line in lines]), x, value, log_y), sheet)
     return figure

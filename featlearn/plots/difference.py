@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
@@ -14,14 +15,16 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
 from featlearn.plots.caption import at_one_loss, moment, seeds, swept
-from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, require_numbers
+from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, panels, refuse_sheet
-from featlearn.plots.style import INK, diverging, label, paper, title
+from featlearn.plots.style import diverging, label, on_dark, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, listed, main_axes, optimizer_labels, select, varying
 from featlearn.tables.continuous import optimizer_names
 from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
 from featlearn.tables.pairs import difference_grid, paired_difference
+
+PLUS, MINUS = "+", "_"  # markers of a cell above and below zero: both are dark in print without colour
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,23 @@ class Contrast:
         clear: pd.DataFrame = self.grid[(self.grid["low"] > 0) | (self.grid["high"] < 0)]
         return clear
 
+    @property
+    def signed(self) -> pd.DataFrame:
+        """Return the cells that carry their sign: the clear ones, or all where no cell has an interval."""
+        return self.clear if self.grid["n"].max() > 1 else self.grid
+
+    @property
+    def _sign_size(self) -> float:
+        """Return the area of a sign, in square points, half as wide as a cell where cells are small."""
+        across, up = (self.grid.iloc[:, axis].nunique() for axis in (0, 1))
+        return float(np.clip(0.5 * min(170 / across, 110 / up), 1.5, 5.0)) ** 2  # a panel is about 170 x 110 points
+
     def draw(self, ax: Axes, log_y: bool | None) -> QuadMesh:
-        """Draw the cells and dot the clear ones; return the mesh, for a colour bar."""
+        """Draw the cells and the signs of the clear ones; return the mesh, for a colour bar."""
         norm = CenteredNorm(0.0, float(finite(self.grid["mean"]).abs().max()) or 1.0)
         mesh = draw_cells(self.grid, ax, cmap=diverging(), norm=norm, lost=self.lost, log_y=log_y)
-        x, y = (self.clear[c] for c in self.clear.columns[:2])
-        ax.scatter(x, y, s=5, facecolor="white", edgecolor=INK, linewidths=0.5, zorder=3)  # seen on dark and pale
+        for sign, cells in ((PLUS, self.signed["mean"] > 0), (MINUS, self.signed["mean"] < 0)):
+            mark_cells(self.signed[cells], ax, sign, size=self._sign_size)
         heading(ax, f"{title(self.first)} minus {title(self.second)}", seeds(self.grid["n"], "pair"))
         return mesh
 
@@ -64,7 +78,7 @@ class Contrast:
         return [
             f"Means over pairs of runs on the same data, initial weights and batches, {moment(self.runs)}.",
             matched if factor or not at_one_loss(self.runs) else "",
-            _dots(len(self.clear)) if several else "One pair has no interval.",
+            _signs(len(self.clear)) if several else "Signs: of the one pair, which has no interval.",
             f"Dropped: {dropped}." if dropped else "",
             "Grey: no pair left." if self.lost.any() else "",
             f"Hatched: no run ({empty} cells)." if empty else "",
@@ -90,15 +104,15 @@ def difference(
 
     Above zero (red) the second has the smaller value. `first` and `second` are names, or labels of
     `featlearn.tables.optimizer_labels` where a name is not enough; if not given, SGD comes first, and the other of
-    two second. Cells whose 95% t interval excludes zero are dotted. For `train_loss_tol` see
-    `featlearn.tables.paired_difference`, for `sheet` see `phase_diagram`. Raises ValueError if there are more to choose
-    from, or if the pairing is ambiguous or leaves nothing.
+    two second. Cells whose 95% t interval excludes zero carry their sign, which shows in grey print too; of
+    one pair all do. For `train_loss_tol` see `featlearn.tables.paired_difference`, for `sheet` see `phase_diagram`.
+    Raises ValueError if there are more to choose from, or if the pairing is ambiguous or leaves nothing.
     """
     contrast = _contrast(last_rows(table), x, y, value, first, second, train_loss_tol)
     if ax is None:
         return _figure(contrast, value, log_y, sheet).axes[0]
     refuse_sheet(sheet)
-    with paper():
+    with paper(on_dark(ax)):
         _cut(ax.figure.colorbar(contrast.draw(ax, log_y), ax=ax, label=_label(value)), contrast)
     return ax
 
@@ -186,8 +200,8 @@ def _within(grid: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def _figure(contrast: Contrast, value: str, log_y: bool | None, sheet: SheetOptions) -> Figure:
-    with paper():
-        figure, axes = panels(1)
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1, sheet)
         _cut(colour_bar(contrast.draw(axes[0], log_y), axes, _label(value)), contrast)
         finish(axes, contrast.notes(), sheet)
     return figure
@@ -200,8 +214,8 @@ def _cut(bar: Colorbar, contrast: Contrast) -> None:
         bar.ax.set_ylim(min(means.min(), 0.0), max(means.max(), 0.0))
 
 
-def _dots(n: int) -> str:
-    return "Dotted: the 95% t interval of the cell excludes zero." if n else "No cell's 95% t interval excludes zero."
+def _signs(n: int) -> str:
+    return "Signs: the cell's 95% t interval excludes zero." if n else "No cell's 95% t interval excludes zero."
 
 
 def _label(value: str) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, require_numbers, scale_values
 from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import DASHES, GREY, fresh, label, paper, title
+from featlearn.plots.style import DASHES, fresh, label, marker, on_dark, page, paper, title
 from featlearn.tables.columns import COUNTED, by_optimizer, counted, last_rows, listed, require, select, varying
 from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
@@ -52,7 +52,7 @@ class Curves:
             ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **style)
             ax.fill_between(curve["step"], low, high, color=style["color"], alpha=0.2, linewidth=0)
         for step in self.phase:
-            ax.axvline(step, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
+            ax.axvline(step, color=page().grey, lw=0.8, ls=(0, (4, 3)), zorder=0)
 
 
 def dynamics(
@@ -86,7 +86,7 @@ def dynamics(
     refuse_sheet(sheet)
     if len(shown) > 1 and not overlay:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(c.optimizer for c in shown)}, or overlay")
-    with paper():
+    with paper(on_dark(ax)):
         _draw_over(shown, ax, columns, band)
         _scale([ax], shown, columns, scales)
         legend_inside(ax)
@@ -157,14 +157,14 @@ def _figure(
     overlay: bool,
     sheet: SheetOptions,
 ) -> Figure:
-    with paper():
-        figure, axes = panels(1 if overlay else len(shown))
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1 if overlay else len(shown), sheet)
         if overlay:
             _draw_over(shown, axes[0], columns, band)
             axes[0].set_title(seeds(pd.concat([curves.table["n"] for curves in shown])), loc="right", fontsize=8)
         else:
             for curves, ax in zip(shown, axes, strict=True):
-                styles = [{"color": colour} for colour in fresh(ax)]
+                styles = [{"color": colour, "ls": dash} for colour, dash in zip(fresh(ax), cycle(DASHES))]
                 curves.draw(ax, styles, {c: label(c) for c in columns}, band)
                 heading(ax, title(curves.optimizer), seeds(curves.table["n"]))
         _scale(axes, shown, columns, scales)
@@ -180,16 +180,17 @@ def _draw_over(shown: list[Curves], ax: Axes, columns: Sequence[str], band: str)
     alone, several = len(shown) == 1, len(columns) > 1
     for curves, colour in zip(shown, cycle(colours := fresh(ax))):
         name = title(curves.optimizer)
-        styles: list[Mapping[str, Any]] = [{"color": c} for c in colours]
+        styles: list[Mapping[str, Any]] = [{"color": c, "ls": dash} for c, dash in zip(colours, cycle(DASHES))]
         words = {column: f"{name}: {label(column)}" if several else name for column in columns}
         if not alone:
-            styles = [{"color": colour, "ls": dash} for dash in DASHES]
+            marked = {"color": colour, "marker": marker(colour), "ms": 3.5, "markevery": 0.15}
+            styles = [{**marked, "ls": dashes} for dashes in DASHES]
             words = dict.fromkeys(columns, "_nolegend_") | {columns[0]: name}
         curves.draw(ax, styles, words, band)
     if several and not alone:
         for column, dash in zip(columns, cycle(DASHES)):
             if label(column) not in ax.get_legend_handles_labels()[1]:
-                ax.plot([], [], color=GREY, ls=dash, label=label(column))
+                ax.plot([], [], color=page().grey, ls=dash, label=label(column))
 
 
 def _scale(

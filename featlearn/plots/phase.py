@@ -17,7 +17,7 @@ from featlearn.plots.caption import loss_range, moment, seeds, swept
 from featlearn.plots.law import RADIUS, LawLine, Overlay
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels, refuse_sheet
-from featlearn.plots.style import INK, label, paper, sequential, title
+from featlearn.plots.style import INK, label, on_dark, paper, sequential, title
 from featlearn.tables.cells import phase_grid
 from featlearn.tables.columns import by_optimizer, last_rows, main_axes, of_optimizer, select
 from featlearn.tables.labels import Label
@@ -97,7 +97,7 @@ def phase_diagram(
     refuse_sheet(sheet)
     if len(shown) > 1:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(p.optimizer for p in shown)}")
-    with paper():
+    with paper(on_dark(ax)):
         mesh = shown[0].draw(ax, _norm(shown, value), log_y)
         legend_inside(ax)
         ax.figure.colorbar(mesh, ax=ax, label=label(value))
@@ -159,8 +159,8 @@ def _measure(
 
 def _figure(runs: pd.DataFrame, shown: list[Panel], value: str, log_y: bool | None, sheet: SheetOptions) -> Figure:
     """Draw the panels on one colour scale, with a caption."""
-    with paper():
-        figure, axes = panels(len(shown))
+    with paper(sheet.get("dark")):
+        figure, axes = panels(len(shown), sheet)
         norm = _norm(shown, value)
         for panel, ax in zip(shown, axes, strict=True):
             mesh = panel.draw(ax, norm, log_y, f"{title(panel.optimizer)}: " * (len(shown) > 1))
