@@ -62,7 +62,7 @@ def draw_cells(
     if log_y and matrix.index[0] <= 0:
         raise ValueError(f"{y} has no logarithm at {matrix.index[0]:g}")
     logs = geometric(matrix.columns), geometric(matrix.index) if log_y is None else log_y
-    ax.patch.set(facecolor=page().ground, edgecolor=page().grey, hatch="//////")
+    hatch(ax)
     corners = edges(matrix.columns, log=logs[0]), edges(matrix.index, log=logs[1])
     means = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     mesh = ax.pcolormesh(*corners, means, cmap=cmap, norm=norm, rasterized=True)  # vector cells show seams
@@ -79,6 +79,11 @@ def draw_cells(
             axis.set_major_locator(FixedLocator([*map(float, values)]))
     ax.set(xlabel=label(x), ylabel=label(y))
     return mesh
+
+
+def hatch(ax: Axes) -> None:
+    """Hatch the ground of an axes, where no cell covers it."""
+    ax.patch.set(facecolor=page().ground, edgecolor=page().grey, hatch="//////")
 
 
 def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0) -> None:

@@ -21,7 +21,7 @@ from featlearn.plots.caption import caption
 
 ROOM = 1.8, 1.3  # inches that a panel should have, in width and in height
 COLUMN, PAGE = 3.4, 6.9  # widths in inches of one column of a paper, and of two
-HEIGHTS = {1: 2.5, 2: 2.5, 3: 2.1, 4: 1.75}  # inches of a row of so many panels, with its labels
+HEIGHTS = {1: 2.5, 2: 2.5, 3: 2.1, 4: 2.1}  # inches of a row of so many panels, with its labels
 GAP = 0.07  # inches, below caption and legend
 STACK = 1.9  # inches of each of several panels above each other
 STACKED = 1.5  # of the height of a panel, with the lower panel below it
@@ -59,16 +59,25 @@ def columns_for(n: int, most: int, sheet: SheetOptions, height: float = 1.0) -> 
     return min(n, most)
 
 
-def panels(n: int, sheet: SheetOptions | None = None, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
+def panels(
+    n: int, sheet: SheetOptions | None = None, *, in_a_row: int | None = None, fixed: bool = False
+) -> tuple[Figure, list[Axes]]:
     """Return a figure of n panels on shared axes, as wide as its sheet, a column or a page; at most so many in a row.
 
-    Tick labels stand at the outer panels.
+    Just so many with `fixed`, whatever the width, and as high as suits it. Tick labels stand at the outer panels.
     """
     sheet = sheet or {}
-    columns = columns_for(n, in_a_row or {4: 2}.get(n, 3), sheet)
+    most = min(n, in_a_row or {4: 2}.get(n, 3))
+    columns = most if fixed else columns_for(n, most, sheet)
     rows = -(-n // columns)
     width = (sheet.get("size") or (COLUMN if n == 1 else PAGE,))[0]
-    height = HEIGHTS[columns] if rows == 1 or columns > 1 else STACK
+    height = (
+        min(0.8 * width / columns + 0.35, HEIGHTS[3])
+        if fixed
+        else HEIGHTS[columns]
+        if rows == 1 or columns > 1
+        else STACK
+    )
     figure, grid = plt.subplots(rows, columns, figsize=(width, height * rows), sharex=True, sharey=True, squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.08)
     axes = list(np.ravel(grid))

@@ -89,6 +89,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "data.n_samples": r"training samples $n$",
         "data.n_patches": r"patches $P$",
         "data.noise_std": r"noise level $\sigma_p$",
+        "data.angle": "angle between the axes (degrees)",
         "data.flip_prob": r"share of flipped labels $p$",
         "network.n_filters": r"filters per sign $m$",
         "network.init_std": r"initial standard deviation $\sigma_0$",
@@ -157,9 +158,15 @@ def on_dark(ax: Axes) -> bool:
 
 
 def label(column: str) -> str:
-    """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory."""
+    """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory.
+
+    `test_error.u` is the label of `test_error` with the kind of sample after it.
+    """
     if column.endswith(".theory"):
         return f"{label(column.removesuffix('.theory'))}, in units of theory"
+    head, dot, kind = column.partition(".")
+    if dot and head in LABELS:
+        return f"{LABELS[head]}, {_plain(kind)}"
     return LABELS.get(column, _plain(column if "." in column else column.replace("_", " ")))
 
 
