@@ -1,7 +1,8 @@
 """A picture of one run for a terminal: loss, test error and coefficients over the recorded steps, one line each.
 
 A line runs from the least to the greatest value, with its first and its last beside it; the coefficients share one
-scale, so that signal and noise can be compared. Characters are two rows of blocks, or one of ASCII where the terminal knows no others.
+scale, so that signal and noise can be compared. Characters are two rows of blocks, or one of ASCII where the terminal
+knows no others.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def picture(trajectory: Trajectory, console: Console) -> Text | None:
         return None
     plain = console.is_dumb_terminal or not _encodes(BLOCKS, console.encoding)
     text, ranges = Text(), {name: trajectory.values[name] for name, _ in shown}
-    shared = np.concatenate([values for name, values in ranges.items() if "coef" in name] or [[0.0]])
+    shared = np.concatenate([values for name, values in ranges.items() if "coef" in name] or [np.zeros(1)])
     for name, colour in shown:
         first, last = ends[name]
         rows = _rows(trajectory, name, shared if "coef" in name else ranges[name], width, plain)

@@ -11,6 +11,13 @@ from typer.testing import CliRunner
 from featlearn.cli import app
 from featlearn.cli.picture import picture
 
+CONFIG = """\
+data: {n_samples: 4, dim: 50, signal_norm: 2.0}
+network: {n_filters: 2, init_std: 0.05}
+optimizer: {name: sgd, lr: 0.1}
+train: {n_steps: 6}
+record: {every: 2, trackers: [loss]}
+"""
 COLUMNS = ("train_loss", "test_error", "signal_coef_mean", "noise_coef_pos_mean")
 
 
@@ -73,7 +80,7 @@ def test_constant_values_are_drawn(ended):
 
 
 def test_output_that_goes_elsewhere_has_no_picture_and_quiet_prints_nothing(tmp_path):
-    (tmp_path / "x.yaml").write_text("data: {n_samples: 4, dim: 20, signal_norm: 2.0}\ntrain: {n_steps: 4}\n")
+    (tmp_path / "x.yaml").write_text(CONFIG)
     result = CliRunner().invoke(app, ["run", str(tmp_path / "x.yaml")])
     assert result.exit_code == 0 and result.stdout.isascii() and "train_loss" in result.stdout
     assert result.stdout.count("train_loss") == 1 and "\x1b" not in result.stdout
