@@ -282,7 +282,7 @@ def _notes(shown: list[Curves], band: str, log_y: bool | None, overlay: bool, ma
         if table["n"].max() > 1
         else "Lines: one run each.",
         BANDS[band] if table["n"].max() > 1 else "",
-        f"Dashed{' upright' * overlay}: SAM starts or stops." if any(curves.phase for curves in shown) else "",
+        "Dashed upright: SAM starts or stops." if any(curves.phase for curves in shown) else "",
         shown[0].settings,
         f"Runs that stopped when fitted ({fitted}) stay at their last value." if fitted else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",

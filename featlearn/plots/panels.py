@@ -166,6 +166,8 @@ def finish(
     if alike:
         _label_outer(axes, y, grid.ncols)
     _lay_out(figure, below, sum(heights) / height)
+    if _broken_labels(figure):
+        _lay_out(figure, below, sum(heights) / height)
     if alike and len(axes) > 1:
         _label_once(axes, x, y)
 
@@ -187,6 +189,14 @@ def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
     figure.set_layout_engine("none")
     for artist in below:
         artist.set_in_layout(True)
+
+
+def _broken_labels(figure: Figure) -> bool:
+    """Break the labels of vertical axes that are longer than the figure before a bracket; return whether any was."""
+    long = [ax for ax in figure.axes if ax.yaxis.label.get_window_extent().height > 0.9 * figure.bbox.height]
+    for ax in long:
+        ax.set_ylabel(ax.get_ylabel().replace(" (", "\n(", 1))
+    return bool(long)
 
 
 def _label_once(axes: list[Axes], x: str, y: str) -> None:

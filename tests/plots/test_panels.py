@@ -126,6 +126,17 @@ def test_the_contents_decide_the_height_of_a_given_width(drawn):
     assert figure.get_figwidth() == 3.25 and 4 < figure.get_figheight() < 5
 
 
+def test_a_label_longer_than_a_low_figure_is_broken():
+    with paper():
+        figure, axes = panels(2, {"size": (3.25, 1.5)})
+        colour_bar(axes[0].pcolormesh([[0.0, 1.0]]), axes, "test error (observed labels)")
+        finish(axes, [], {"size": (3.25, 1.5), "caption": False})
+        figure.draw_without_rendering()
+    label = figure.axes[2].yaxis.label
+    assert label.get_text() == "test error\n(observed labels)"
+    assert figure.bbox.y0 <= label.get_window_extent().y0 and label.get_window_extent().y1 <= figure.bbox.y1
+
+
 def test_words_of_a_second_call_differ_from_those_of_the_first():
     _, (ax,) = panels(1)
     for words in ("SAM", "SAM (2)", "SAM (3)"):
