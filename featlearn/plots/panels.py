@@ -192,8 +192,9 @@ def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
 
 
 def _broken_labels(figure: Figure) -> bool:
-    """Break the labels of vertical axes that are longer than the figure before a bracket; return whether any was."""
-    long = [ax for ax in figure.axes if ax.yaxis.label.get_window_extent().height > 0.9 * figure.bbox.height]
+    """Break the labels of vertical axes that leave the figure, before a bracket; return whether any does."""
+    boxes = {ax: ax.yaxis.label.get_window_extent() for ax in figure.axes}
+    long = [ax for ax, box in boxes.items() if box.y0 < figure.bbox.y0 or box.y1 > figure.bbox.y1]
     for ax in long:
         ax.set_ylabel(ax.get_ylabel().replace(" (", "\n(", 1))
     return bool(long)
