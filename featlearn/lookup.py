@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 FEWEST, MOST = 6, 17  # digits of a number in a message; 17 distinguish any two floats
 FEWEST_LETTERS, MOST_NEAR = 3, 3  # of a name that is sought inside others, and how many of these are named
 NO_TEXT = ("null", "true", "false", "True", "False")  # what a condition does not read as text
+HEAD = ("run_id", "step", "status", "stopped_step", "message", "name", "seed", "engine", "sampling", "dtype")
+MOST_THERE = 20  # columns listed where none is near
 SAME = 1e-9  # relative tolerance for equal numbers: they may have been computed differently
 
 
@@ -29,7 +31,14 @@ def require_names(known: Iterable[Any], names: Iterable[str]) -> None:
         if name not in there:
             near = _near(name, there)
             meant = " or ".join(filter(None, [", ".join(map(repr, near[:-1])), *map(repr, near[-1:])]))
-            raise ValueError(f"no column {name!r}" + (f"; did you mean {meant}?" if near else ""))
+            raise ValueError(f"no column {name!r}" + (f"; did you mean {meant}?" if near else _there(name, there)))
+
+
+def _there(name: str, there: Collection[str]) -> str:
+    """Return the columns among which a name without a likely one may be: of its section, or those of trackers."""
+    section, dot, _ = name.partition(".")
+    found = [c for c in there if (c.startswith(f"{section}.") if dot else "." not in c and c not in HEAD)]
+    return f"; there are {', '.join(found[:MOST_THERE])}" + ", ..." * (len(found) > MOST_THERE) if found else ""
 
 
 def _near(name: str, there: Collection[str]) -> list[str]:

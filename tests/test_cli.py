@@ -145,7 +145,7 @@ def test_a_plot_has_a_sheet_of_its_own(store, tmp_path):
     bad = call(*plot, "--size", "6,4")
     assert (bad.exit_code, bad.stderr) == (
         2,
-        "error: --size expects WIDTHxHEIGHT in inches, such as 6.9x3, found '6,4'\n",
+        "error: --size expects WIDTH or WIDTHxHEIGHT in inches, such as 3.25 or 6.9x3, found '6,4'\n",
     )
     bad = call(*plot, "--overlay")
     assert (bad.exit_code, bad.stderr) == (2, "error: curve has no option --overlay; dynamics and edge have it\n")

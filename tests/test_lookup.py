@@ -111,6 +111,9 @@ def test_a_section_is_meant_by_its_word():
         require_names(["optimizer.lr", "optimizer.name"], ["optimizer"])
 
 
+LISTED = "; there are train_loss, grad_norm, test_loss, a_coef, b_coef, c_coef, d_coef"
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -119,8 +122,9 @@ def test_a_section_is_meant_by_its_word():
         ("coef", "; did you mean 'a_coef', 'b_coef' or 'c_coef'?"),  # the first three
         ("dim", "; did you mean 'data.dim'?"),
         ("gard_norm", "; did you mean 'grad_norm'?"),
-        ("ad", ""),  # too short
-        ("position", ""),
+        ("ad", LISTED),  # too short
+        ("position_1", LISTED),
+        ("data.sharpness", "; there are data.dim"),
     ],
 )
 def test_names_that_contain_an_unknown_one_are_suggested(name, meant):

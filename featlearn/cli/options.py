@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, signature
-from math import inf, nan
+from math import inf
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from featlearn.plots.kinds import Option
 
 
-def read_inches(size: str) -> tuple[float, float]:
-    """Read "6.9x3"."""
+def read_inches(size: str) -> tuple[float, float | None]:
+    """Read "6.9x3", or the width alone."""
     try:
-        width, height = map(float, size.lower().split("x"))
+        inches = [*map(float, size.lower().split("x"))]
     except ValueError:
-        width = height = nan
-    if not 0 < min(width, height) <= max(width, height) < inf:
-        raise ValueError(f"--size expects WIDTHxHEIGHT in inches, such as 6.9x3, found {size!r}")
-    return width, height
+        inches = []
+    if not (1 <= len(inches) <= 2 and all(0 < length < inf for length in inches)):
+        raise ValueError(f"--size expects WIDTH or WIDTHxHEIGHT in inches, such as 3.25 or 6.9x3, found {size!r}")
+    return inches[0], inches[1] if len(inches) > 1 else None
 
 
 def read_conditions(texts: list[str]) -> dict[str, list[Any]]:
@@ -67,7 +67,7 @@ class Spelling:
 
 SPELLINGS: Mapping[type, Spelling] = {
     Mapping: Spelling(list[str], "KEY=VALUE,...", read_conditions),
-    tuple: Spelling(str, "WIDTHxHEIGHT", read_inches),
+    tuple: Spelling(str, "WIDTH[xHEIGHT]", read_inches),
     Collection: Spelling(list[str], "NAME"),
     Sequence: Spelling(list[str], "NAME"),
 }

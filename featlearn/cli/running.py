@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,11 +24,14 @@ from featlearn.cli.app import (
     user_errors,
 )
 
+if TYPE_CHECKING:
+    from featlearn.runs import Trajectory
+
 
 @app.command(cls=Once)
 @user_errors()
-def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -> None:
-    """Simulate the base run of a config; print how it ended."""
+def run(config: ConfigFile, changes: Settings = None, device: Device = "auto", quiet: Quiet = False) -> None:
+    """Simulate the base run of a config; print how it ended, and draw it where the output is a terminal."""
     base = load(config, changes).base_run()
     from featlearn.custom import FAILURES
     from featlearn.pace import reporting_to
@@ -43,7 +46,20 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto") -
             trajectory = simulate(base, device=device)
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
-    typer.echo(trajectory_text(trajectory))
+    if not quiet:
+        typer.echo(trajectory_text(trajectory))
+        _draw(trajectory)
+
+
+def _draw(trajectory: Trajectory) -> None:
+    """Draw a run in the terminal; output that goes elsewhere stays as it is."""
+    from rich.console import Console
+
+    from featlearn.cli.picture import picture
+
+    console = Console(highlight=False)
+    if console.is_terminal and (drawn := picture(trajectory, console)):
+        console.print(drawn, no_wrap=True, crop=True)
 
 
 def _announce_once() -> Callable[[float], None]:

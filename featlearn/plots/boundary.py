@@ -20,7 +20,7 @@ from featlearn.plots.caption import loss_range, moment, seeds
 from featlearn.plots.law import default_level, own_law, why_no_law
 from featlearn.plots.mesh import log_ticks, require_numbers, shifted
 from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import fresh, label, paper, title
+from featlearn.plots.style import fresh, label, marker, on_dark, page, paper, title
 from featlearn.tables.columns import by_optimizer, last_rows, select
 from featlearn.tables.labels import Label
 from featlearn.tables.scaling import Scaling, boundary_scaling, fitted
@@ -57,31 +57,26 @@ class Curve:
         """Draw the points with their intervals, `aside` points from their x, and the fitted law."""
         x, fit, shift = self._points()[0], self.scaling.exponent, partial(shifted, ax, aside)
         self._draw_intervals(ax, colour, shift)
-        for side, edge, marker in (("below", "first", "v"), ("above", "last", "^")):
+        for side, edge, triangle in (("below", "first", "v"), ("above", "last", "^")):
             points = self.scaling.points
             lost = points.loc[points["beyond"] == side, [points.columns[0], edge]].to_numpy(dtype=float)
-            ax.plot(*lost.T, marker, ms=4, mfc="white", mew=0.9, color=colour, transform=shift(0))
+            ax.plot(*lost.T, triangle, ms=4, mfc=page().ground, mew=0.9, color=colour, transform=shift(0))
             ax.update_datalim(lost)
         words = f"fitted: {self._power(f'{fit.exponent:.3f}')}{_interval(fit.low, fit.high)}"
-        ax.plot(
-            x,
-            fit.factor * x**fit.exponent,
-            color=colour,
-            lw=1.2,
-            label=new_word(ax, f"{title(self.optimizer)}, {words}"),
-        )
+        named: dict[str, Any] = {"label": new_word(ax, f"{title(self.optimizer)}, {words}")}
+        named |= {"marker": marker(colour), "ms": 3.5, "mfc": page().ground, "markevery": []}  # in the legend alone
+        ax.plot(x, fit.factor * x**fit.exponent, color=colour, lw=1.2, zorder=1.5, **named)
 
     def _draw_intervals(self, ax: Axes, colour: Any, shift: Callable[[float], Transform]) -> None:
-        """Draw circles and bars: a cap closes an end, an arrow at the end of the sweep leaves it open."""
+        """Draw points and bars: a cap closes an end, an arrow at the end of the sweep leaves it open."""
         x, y, low, high, first, last = self._points()
         ends = np.clip([low, high], first, last)
-        ax.errorbar(
-            x, y, abs(y - ends), fmt="o", ms=3.5, mfc="white", mew=0.9, lw=0.9, color=colour, transform=shift(0)
-        )
-        for end, edge, marker, up in ((low, first, "v", -2), (high, last, "^", 2)):
+        style = {"fmt": marker(colour), "ms": 3.5, "mfc": page().ground, "mew": 0.9, "lw": 0.9, "color": colour}
+        ax.errorbar(x, y, abs(y - ends), transform=shift(0), **style)
+        for end, edge, arrow, up in ((low, first, "v", -2), (high, last, "^", 2)):
             shut, far = (first <= end) & (end <= last), (end < first) | (last < end)
             ax.plot(x[shut], end[shut], "_", ms=4, mew=0.9, color=colour, transform=shift(0))
-            ax.plot(x[far], edge[far], marker, ms=3, mew=0, color=colour, transform=shift(up))
+            ax.plot(x[far], edge[far], arrow, ms=3, mew=0, color=colour, transform=shift(up))
         ax.update_datalim(np.column_stack([np.tile(x, 2), ends.ravel()]))  # matplotlib ignores shifted artists
 
     def draw_theory(self, ax: Axes, colour: Any) -> None:
@@ -128,7 +123,7 @@ def boundary(
     if ax is None:
         return _figure(runs, curves, value, level, sheet).axes[0]
     refuse_sheet(sheet)
-    with paper():
+    with paper(on_dark(ax)):
         _draw(curves, ax)
         legend_inside(ax)
     return ax
@@ -191,8 +186,8 @@ def law_exponent(law: str, argument: str) -> float:
 
 
 def _figure(runs: pd.DataFrame, curves: list[Curve], value: str, level: float, sheet: SheetOptions) -> Figure:
-    with paper():
-        figure, axes = panels(1)
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1, sheet)
         _draw(curves, axes[0])
         finish(axes, _notes(runs, curves, value, level), sheet)
     return figure
@@ -220,10 +215,10 @@ def _notes(runs: pd.DataFrame, curves: list[Curve], value: str, level: float) ->
     open_ends = any(c.open for c in curves)
     over = seeds(pd.concat([c.seeds for c in curves]))
     return [
-        f"Circles: where the mean {label(value)} over {over} crosses {level:g}.",
+        f"Points: where the mean {label(value)} over {over} crosses {level:g}.",
         f"Means {moment(runs)}.",
         "Those at one place are drawn side by side." if len(curves) > 1 else "",
-        "Bars (some within the circles) and brackets: 95% bootstrap over seeds."
+        "Bars (some within the points) and brackets: 95% bootstrap over seeds."
         if several
         else "One seed has no interval.",
         "Arrows, $\\infty$: over 2.5% of the draws do not cross within the sweep." if open_ends else "",

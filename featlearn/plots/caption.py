@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,22 +13,38 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from featlearn.lookup import spelled
-from featlearn.plots.style import GREY, label, setting
-from featlearn.tables.columns import cell_columns, counted, last_rows
+from featlearn.plots.style import label, page, setting, title
+from featlearn.tables.columns import by_optimizer, cell_columns, counted, last_rows
+from featlearn.tables.labels import Label, texts
 
-GLUE = "\0"  # in place of the spaces of a formula and of those around its sign of equality, which do not break
+GLUE = "\0"  # in place of the spaces around a sign of equality, which do not break
+FORMULA = r"\$[^$]+\$"
 EARLY = 0.8  # records that end before this share of a run's steps leave out a part that may matter
 
 
 def caption(figure: Figure, sentences: list[str]) -> Text:
     """Write sentences below a figure, wrapped to its width, and return the text; empty sentences are left out."""
-    text = re.sub(r"\$[^$]+\$| = ", lambda formula: formula[0].replace(" ", GLUE), " ".join(s for s in sentences if s))
-    words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=GREY)
+    text = " ".join(s for s in sentences if s).replace(" = ", f"{GLUE}={GLUE}")
+    formulas = re.findall(FORMULA, text)
+    text = re.sub(FORMULA, lambda formula: "\1" * _letters(formula[0]), text)
+    words = figure.supxlabel("", x=0.02, ha="left", fontsize=7.5, color=page().grey)
     for letters in range(int(21 * figure.get_figwidth()), 20, -2):
-        words.set_text(textwrap.fill(text, letters, break_on_hyphens=False).replace(GLUE, " "))
+        words.set_text(_filled(text, formulas, letters).replace(GLUE, " "))
         if words.get_window_extent().width < 0.96 * figure.bbox.width:
             break
     return words
+
+
+def _filled(text: str, formulas: list[str], letters: int) -> str:
+    """Return a text in lines of so many letters, with its formulas in their places."""
+    there = iter(formulas)
+    return re.sub("\1+", lambda _: next(there), textwrap.fill(text, letters, break_on_hyphens=False))
+
+
+def _letters(formula: str) -> int:
+    """Return how many letters of text are about as wide as a formula."""
+    symbols = re.sub(r"\\(?:overline|sqrt|[,;!])", "", formula)
+    return max(1, len(re.sub(r"[{}^_$ \0]", "", re.sub(r"\\[a-zA-Z]+", "x", symbols))))
 
 
 def kept(where: Mapping[str, Any]) -> str:
@@ -44,6 +60,34 @@ def seeds(n: pd.Series[int], word: str = "seed") -> str:
         return f"no {word}"
     low, high = int(n[n > 0].min()), int(n.max())
     return f"{low} to {high} {word}s" if low < high else f"{high} {word}{'s' * (high > 1)}"
+
+
+def settings(runs: pd.DataFrame, axes: Sequence[str] = ()) -> str:
+    """Return the learning rate and the radius where they are constant: `All at lr = 0.01; SAM at rho = 0.03.`
+
+    What an axis or the label of an optimizer says is left out.
+    """
+    parts, said = by_optimizer(runs, ignore=axes), dict[str, list[str]]()
+    for column in (c for c in ("optimizer.lr", "optimizer.rho") if not {c, f"{c}.theory"} & {*axes}):
+        found: dict[str, list[str]] = {}
+        for name, part in parts.items():
+            if words := _constant(column, name, part):
+                found.setdefault(words, []).append(title(Label(name.name)))
+        for words, names in found.items():
+            who = "All" if len(names) == len(parts) else " and ".join(dict.fromkeys(names))
+            said.setdefault(who, []).append(words)
+    text = "; ".join(f"{who} at {', '.join(words)}" for who, words in said.items())
+    return f"{text}." if text else ""
+
+
+def _constant(column: str, name: Label, part: pd.DataFrame) -> str:
+    """Return the one value of a column as `rho = 0.03`, as that of theory where it is given so; "" if it is not one."""
+    key, theory = column.removeprefix("optimizer."), f"{column}.theory"
+    given = theory if theory in part and part[theory].notna().all() else column
+    if given not in part or {key, f"{key}.theory"} & {*name.settings}:
+        return ""
+    values = texts(part[given].drop_duplicates())
+    return setting(given.removeprefix("optimizer."), str(values[0])) if len(values) == 1 and values[0] else ""
 
 
 def at_one_loss(runs: pd.DataFrame) -> bool:

@@ -14,8 +14,17 @@ from featlearn.plots.caption import seeds
 from featlearn.plots.comparison import Comparison, comparisons
 from featlearn.plots.dynamics import BANDS
 from featlearn.plots.mesh import geometric, log_steps, log_ticks, scale_values
-from featlearn.plots.panels import STACKED, SheetOptions, finish, heading, legend_inside, refuse_sheet, stacked
-from featlearn.plots.style import LIMITS, label, paper, setting, title
+from featlearn.plots.panels import (
+    STACKED,
+    SheetOptions,
+    columns_for,
+    finish,
+    heading,
+    legend_inside,
+    refuse_sheet,
+    stacked,
+)
+from featlearn.plots.style import LIMITS, label, on_dark, paper, setting, title
 from featlearn.tables.columns import COUNTED, select
 from featlearn.tables.continuous import FLOW, ORDER, SDE, used_settings
 from featlearn.tables.labels import Label, texts
@@ -52,7 +61,7 @@ def compare(
     if len(shown) * len(columns) > 1:
         rules = ", ".join(comparison.rule for comparison in shown)
         raise ValueError(f"one Axes shows one column of one rule: there are {', '.join(columns)} of {rules}")
-    with paper():
+    with paper(on_dark(ax)):
         lower = _place_below(ax)
         _draw_pair(shown[0], columns[0], (ax, lower), band, {line: title(line) for line in shown[0].lines})
         _scale([(ax, lower)], shown, (log, log_y))
@@ -95,17 +104,18 @@ def _figure(
     scales: tuple[bool | None, bool | None],
     sheet: SheetOptions,
 ) -> Figure:
-    with paper():
+    with paper(sheet.get("dark")):
         alone, several = len(shown) == 1, len(columns) > 1
-        in_a_row = min(len(columns), 3) if several else {4: 2}.get(len(shown), 3)
-        figure, pairs = stacked(len(shown) * len(columns), in_a_row=in_a_row, share_y=not several)
+        n, most = len(shown) * len(columns), min(len(columns), 3) if several else {4: 2}.get(len(shown), 3)
+        row = columns_for(n, most, sheet, STACKED)
+        figure, pairs = stacked(n, sheet, columns=row, share_y=not several)
         cells = [(comparison, column) for comparison in shown for column in columns]
         for (comparison, column), pair in zip(cells, pairs, strict=True):
             _draw_pair(comparison, column, pair, band, {line: _word(line, alone) for line in comparison.lines})
             if not alone:
                 heading(pair[0], title(comparison.rule), "")
         _scale(pairs, shown, scales)
-        _label_outer(pairs, in_a_row, several)
+        _label_outer(pairs, row, several)
         figure.align_ylabels()
         lines = sorted((line for c in shown for line in c.lines), key=lambda line: ORDER.index(line.dynamics))
         words = [] if alone else list(dict.fromkeys(_word(line, alone) for line in lines))
@@ -152,12 +162,12 @@ def _scale(pairs: list[tuple[Axes, Axes]], shown: list[Comparison], scales: tupl
             ax.margins(x=0)
 
 
-def _label_outer(pairs: list[tuple[Axes, Axes]], in_a_row: int, several: bool) -> None:
+def _label_outer(pairs: list[tuple[Axes, Axes]], row: int, several: bool) -> None:
     """Leave the labels at the outer panels; of several columns each has its own."""
     for i, (upper, lower) in enumerate(pairs):
-        if i < len(pairs) - in_a_row:
+        if i < len(pairs) - row:
             lower.set_xlabel("")
-        if i % in_a_row:
+        if i % row:
             lower.set_ylabel("")
             upper.set_ylabel(upper.get_ylabel() if several else "")
 

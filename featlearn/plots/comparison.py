@@ -15,21 +15,21 @@ from matplotlib.axes import Axes
 from featlearn.plots.caption import ends_early
 from featlearn.plots.dynamics import BANDS, band_ends, refuse_cells
 from featlearn.plots.mesh import require_numbers
-from featlearn.plots.style import DASHES, GREY, INK, PALETTE
+from featlearn.plots.style import DASHES, page, toned
 from featlearn.tables.columns import by_optimizer, counted, last_rows
 from featlearn.tables.continuous import DYNAMICS, FLOW, ORDER, OWN, RULE, SDE
 from featlearn.tables.labels import Label
 from featlearn.tables.times import paired_over_steps, seed_quantiles
 
 NAME = "optimizer.name"  # in the tables of this module the label of the optimizer
-STYLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(  # black, pale and middle in grey, and dashes
+STYLES: Mapping[str, Mapping[str, Any]] = MappingProxyType(  # tone: a place in the palette, or ink
     {
-        RULE: {"color": INK, "lw": 1.6},
-        FLOW: {"color": PALETTE[1], "lw": 1.4, "ls": (0, (4, 1.5))},
-        SDE: {"color": PALETTE[0], "lw": 1.4, "ls": (0, (1.6, 1.2))},
+        RULE: {"tone": None, "lw": 1.6},
+        FLOW: {"tone": 1, "lw": 1.4, "ls": (0, (4, 1.5))},
+        SDE: {"tone": 0, "lw": 1.4, "ls": (0, (1.6, 1.2))},
     }
 )
-MORE = (PALETTE[3], PALETTE[2], PALETTE[4], PALETTE[5])  # of the second and further limits of one kind
+MORE = (3, 2, 4, 5)  # of the second and further limits of one kind
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Comparison:
 
     def draw_differences(self, ax: Axes, column: str) -> None:
         """Draw the mean differences with their intervals, and zero."""
-        ax.axhline(0, color=GREY, lw=0.8, zorder=0)
+        ax.axhline(0, color=page().grey, lw=0.8, zorder=0)
         for line in [*self.lines][1:]:
             curve = self.differences[(self.differences["column"] == column) & (self.differences[NAME] == line)]
             _draw(ax, curve, curve["low"], curve["high"], self.lines[line])
@@ -119,7 +119,7 @@ def _styled(lines: Sequence[Label]) -> dict[Label, Mapping[str, Any]]:
     before = [sum(other.dynamics == line.dynamics for other in lines[:i]) for i, line in enumerate(lines)]
     spare = iter(MORE * len(lines))
     return {
-        line: {**STYLES[line.dynamics], **({"color": next(spare), "ls": DASHES[3]} if n else {})}
+        line: {**STYLES[line.dynamics], **({"tone": next(spare), "ls": DASHES[3]} if n else {})}
         for line, n in zip(lines, before, strict=True)
     }
 
@@ -128,5 +128,6 @@ def _draw(
     ax: Axes, curve: pd.DataFrame, low: pd.Series[float], high: pd.Series[float], style: Mapping[str, Any]
 ) -> None:
     """Draw a line with a band; what is infinite is a gap."""
+    style = toned(style)
     ax.plot(curve["step"], curve["mean"].where(np.isfinite(curve["mean"])), **style)
     ax.fill_between(curve["step"], low, high, color=style["color"], alpha=0.15, linewidth=0)

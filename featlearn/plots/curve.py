@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any, Unpack
@@ -13,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from featlearn.plots.caption import loss_range, moment, seeds
+from featlearn.plots.caption import loss_range, moment, seeds, settings
 from featlearn.plots.mesh import geometric, log_ticks, require_numbers, scale_values, shifted
+from featlearn.plots.multiples import as_list, told_apart
 from featlearn.plots.panels import SheetOptions, finish, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import PALETTE, fresh, label, paper, title
+from featlearn.plots.style import DASHES, MARKERS, fresh, label, marker, on_dark, paper, title
 from featlearn.tables.columns import (
     COUNTED,
     by_optimizer,
@@ -32,9 +33,9 @@ from featlearn.tables.dtypes import refuse_names
 from featlearn.tables.intervals import half_width, limits
 from featlearn.tables.labels import Label
 
-MARKERS = "osD^vPX<>h"
 COLUMNS = ("mean", "se", "n", "low", "high", "lost")
 Floats = NDArray[np.float64]
+LEVELS = ((0, (4, 2)), *DASHES[2:])  # dashes of level lines
 DODGE = 2.0  # points between the bars of two lines at one x
 
 
@@ -50,13 +51,13 @@ class Line:
         x, mean, *_, low, high, _ = (self.points[c].to_numpy(dtype=float) for c in self.points)
         style: dict[str, Any] = {"color": colour, "label": new_word(ax, title(self.optimizer))}
         for at in np.flatnonzero(np.isnan(x)):
-            ax.axhline(mean[at], ls=(0, (4, 2)), **style)
+            ax.axhline(mean[at], ls=LEVELS[MARKERS.index(marker(colour)) % len(LEVELS)], **style)
             ax.axhspan(low[at], high[at], color=colour, alpha=0.15, lw=0)
             style["label"] = "_nolegend_"
         known = ~np.isnan(x)
         if known.any():
             line = np.where(np.isfinite(mean), mean, np.nan)
-            ax.plot(x[known], line[known], marker=MARKERS[PALETTE.index(colour)], ms=3.5, **style)
+            ax.plot(x[known], line[known], marker=marker(colour), ms=3.5, **style)
             _bars(ax, x, mean, low, high, colour, aside)
             _signs(ax, x, mean, colour)
 
@@ -83,6 +84,7 @@ def curve(
     x: str | None = None,
     value: str = "test_error",
     *,
+    by: str | Sequence[str] | None = None,
     optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
     ax: Axes | None = None,
@@ -90,17 +92,19 @@ def curve(
 ) -> Axes:
     """Draw the mean of `value` at the last step over x, with 95% t intervals over seeds; return the Axes.
 
-    An optimizer that has no x, as SGD has no radius, is a level line. x is what varies if one column does. `log_y` puts
+    An optimizer that has no x, as SGD has no radius, is a level line. The values of a column `by`, such as
+    `network.loss`, get lines of their own. x is what varies if one column does. `log_y` puts
     the value on a logarithm. The last step is the last that the table holds. On an `ax` that holds curves, these take
     other colours. For `sheet` see `phase_diagram`. Raises ValueError if there are more, or if cells would be mixed:
     select them first.
     """
-    runs, x = _runs(table, x, value)
-    lines = _lines(runs, x, value, optimizer)
+    by = as_list(by)
+    runs, x = _runs(table, x, value, by)
+    lines = _lines(runs, x, value, optimizer, by)
     if ax is None:
-        return _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x,), by), lines, x, value, log_y, sheet).axes[0]
     refuse_sheet(sheet)
-    with paper():
+    with paper(on_dark(ax)):
         _draw(lines, ax, x, value, log_y)
         legend_inside(ax)
     return ax
@@ -111,6 +115,7 @@ def curve_figure(
     *,
     x: str | None = None,
     value: str = "test_error",
+    by: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     optimizer: str | Collection[str] | None = None,
     log_y: bool | None = None,
@@ -122,25 +127,29 @@ def curve_figure(
 
     x: column of the horizontal axis; the one that varies if not given.
     value: column of the vertical axis.
+    by: column whose values get lines of their own.
     where: keep the runs with this value of a column, or with one of these values.
     optimizer: draw this optimizer only.
     log_y: whether the vertical axis is logarithmic.
     """
-    runs, x = _runs(select(rows, where or {}), x, value)
-    lines = _lines(runs, x, value, optimizer)
-    points = pd.concat([line.points.assign(optimizer=str(line.optimizer)) for line in lines], ignore_index=True)
-    figure = _figure(of_optimizer(runs, optimizer, (x,)), lines, x, value, log_y, sheet)
-    return figure, points[["optimizer", x, *COLUMNS]]
+    by = as_list(by)
+    runs, x = _runs(select(rows, where or {}), x, value, by)
+    lines = _lines(runs, x, value, optimizer, by)
+    points = pd.concat([line.points.assign(**told_apart(line.optimizer, by)) for line in lines], ignore_index=True)
+    figure = _figure(of_optimizer(runs, optimizer, (x,), by), lines, x, value, log_y, sheet)
+    return figure, points[["optimizer", *by, x, *COLUMNS]]
 
 
-def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame, str]:
+def _runs(table: pd.DataFrame, x: str | None, value: str, by: Sequence[str]) -> tuple[pd.DataFrame, str]:
     """Return one row per run, and the axis: the one number that varies within an optimizer if none is given."""
     runs = last_rows(table)
     require_numbers(runs, [value])
     if x is None:
         within = runs.groupby("optimizer.name")
         free = [c for c in cell_columns(runs) if pd.api.types.is_numeric_dtype(runs[c])]
-        numbers = [c for c in free if within[c].nunique().max() > 1]  # what varies between optimizers alone is no axis
+        numbers = [
+            c for c in free if within[c].nunique().max() > 1 and c not in by
+        ]  # what varies between optimizers alone is no axis
         if len(numbers) != 1:
             found = f"these vary: {', '.join(numbers)}" if numbers else "nothing varies but optimizers and seeds"
             raise ValueError(f"choose the column x; {found}")
@@ -149,10 +158,12 @@ def _runs(table: pd.DataFrame, x: str | None, value: str) -> tuple[pd.DataFrame,
     return runs, x
 
 
-def _lines(runs: pd.DataFrame, x: str, value: str, optimizer: str | Collection[str] | None) -> list[Line]:
+def _lines(
+    runs: pd.DataFrame, x: str, value: str, optimizer: str | Collection[str] | None, by: Sequence[str]
+) -> list[Line]:
     """Compute one line per optimizer."""
     refuse_names([x], ["optimizer", *COLUMNS])
-    parts = by_optimizer(runs, optimizer, ignore=(x,)).items()
+    parts = by_optimizer(runs, optimizer, (x,), by).items()
     lines = [Line(name, _averaged(part, x, value)) for name, part in parts]
     if not any(line.points["n"].any() for line in lines):
         raise ValueError(f"no finished run whose {value} could be drawn: every run diverged or failed")
@@ -179,14 +190,16 @@ def _refuse_cells(runs: pd.DataFrame, x: str) -> None:
     """Raise ValueError if the runs of one line differ in more than x and the seed."""
     if free := mixed_columns(runs, [x]):
         takes = "; ".join(f"{c} takes {listed(runs[c])}" for c in free)
-        raise ValueError(f"several cells would be mixed over {x}: {takes}. Choose one, by `where`")
+        raise ValueError(
+            f"several cells would be mixed over {x}: {takes}. Choose one, by `where`, or give each a line, by `by`"
+        )
 
 
 def _figure(
     runs: pd.DataFrame, lines: list[Line], x: str, value: str, log_y: bool | None, sheet: SheetOptions
 ) -> Figure:
-    with paper():
-        figure, axes = panels(1)
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1, sheet)
         _draw(lines, axes[0], x, value, log_y)
         finish(axes, _notes(runs, pd.concat([line.points for line in lines]), x, value, log_y), sheet)
     return figure
@@ -206,6 +219,7 @@ def _notes(runs: pd.DataFrame, points: pd.DataFrame, x: str, value: str, log_y: 
         rf"$\infty$: infinite means ({infinite})." if infinite else "",
         f"Means at or below zero ({below}) have no place on a logarithm." if below else "",
         loss_range(runs) if value != "train_loss" else "",
+        settings(runs, (x,)),
     ]
 
 

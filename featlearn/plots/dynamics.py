@@ -13,11 +13,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import ends_early, seeds
+from featlearn.plots.caption import ends_early, seeds, settings
 from featlearn.plots.mesh import geometric, log_steps, require_numbers, scale_values
+from featlearn.plots.multiples import as_list, headed, told_apart
 from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import DASHES, GREY, fresh, label, paper, title
-from featlearn.tables.columns import COUNTED, by_optimizer, counted, last_rows, listed, require, select, varying
+from featlearn.plots.style import DASHES, fresh, label, marker, on_dark, page, paper, title
+from featlearn.tables.columns import (
+    COUNTED,
+    by_optimizer,
+    counted,
+    last_rows,
+    listed,
+    of_optimizer,
+    require,
+    select,
+    varying,
+)
 from featlearn.tables.intervals import limits
 from featlearn.tables.labels import Label
 from featlearn.tables.times import seed_quantiles
@@ -43,6 +54,7 @@ class Curves:
     status: pd.Series[str]
     phase: tuple[float, ...]
     early: str  # where its records end, if they end long before its runs
+    settings: str  # the rate and the radius that are constant in the figure
 
     def draw(self, ax: Axes, styles: Sequence[Mapping[str, Any]], words: Mapping[str, str], band: str) -> None:
         """Draw a line and a band for every column, each in its style, and mark where a SAM phase starts or stops."""
@@ -52,13 +64,14 @@ class Curves:
             ax.plot(curve["step"], mean, label=new_word(ax, words[str(column)]), **style)
             ax.fill_between(curve["step"], low, high, color=style["color"], alpha=0.2, linewidth=0)
         for step in self.phase:
-            ax.axvline(step, color=GREY, lw=0.8, ls=(0, (4, 3)), zorder=0)
+            ax.axvline(step, color=page().grey, lw=0.8, ls=(0, (4, 3)), zorder=0)
 
 
 def dynamics(
     table: pd.DataFrame,
     columns: str | Sequence[str] | None = None,
     *,
+    by: str | Sequence[str] | None = None,
     optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
     log: bool | None = None,
@@ -72,21 +85,22 @@ def dynamics(
     `table` has one row per run and recorded step (`featlearn.load`), of one cell: select it first. Without `columns`
     it is the mean signal and the mean noise coefficient, or the train loss where there are none.
     Several optimizers get one panel each on shared axes, and the first panel's Axes is returned (all are
-    in `ax.figure.axes`); with `overlay` they share one panel, a colour each. With `ax`, choose one by `optimizer`, or
+    in `ax.figure.axes`); with `overlay` they share one panel, a colour each. The values of a column
+    `by`, such as `network.loss`, are kept apart like optimizers. With `ax`, choose one by `optimizer`, or
     overlay them; on one that holds curves, these take other colours. `band` is `quantiles` (10% to 90%) or `se`. Steps
     are on a logarithm, with step 0 at its left, if `log`, by default where they were recorded so; values if `log_y`.
     For `sheet` see `phase_diagram`. Warns where the records end long before the runs do. Raises ValueError if cells
     would be mixed.
     """
     columns = _as_list(columns, table)
-    shown = _curves(table, columns, optimizer, band)
+    shown = _curves(table, columns, optimizer, band, by := as_list(by))
     scales = log, log_y
     if ax is None:
-        return _figure(shown, columns, band, scales, overlay, sheet).axes[0]
+        return _figure(shown, columns, band, scales, overlay, sheet, by).axes[0]
     refuse_sheet(sheet)
     if len(shown) > 1 and not overlay:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(c.optimizer for c in shown)}, or overlay")
-    with paper():
+    with paper(on_dark(ax)):
         _draw_over(shown, ax, columns, band)
         _scale([ax], shown, columns, scales)
         legend_inside(ax)
@@ -97,6 +111,7 @@ def dynamics_figure(
     rows: pd.DataFrame,
     *,
     columns: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     optimizer: str | Collection[str] | None = None,
     band: str = "quantiles",
@@ -110,6 +125,7 @@ def dynamics_figure(
     Return the figure of `dynamics` and its curves.
 
     columns: column to draw; by default the mean coefficients of signal and noise, or the train loss.
+    by: column whose values get panels, or lines, of their own.
     where: keep the runs with this value of a column, or with one of these values.
     optimizer: draw this optimizer only.
     band: what the bands show: quantiles (10% to 90%), or se (one standard error of the mean either way).
@@ -118,28 +134,33 @@ def dynamics_figure(
     overlay: draw all optimizers in one panel.
     """
     columns = _as_list(columns, rows)
-    shown = _curves(select(rows, where or {}), columns, optimizer, band)
-    table = pd.concat([curves.table.assign(optimizer=str(curves.optimizer)) for curves in shown], ignore_index=True)
-    return _figure(shown, columns, band, (log, log_y), overlay, sheet), table
+    shown = _curves(select(rows, where or {}), columns, optimizer, band, by := as_list(by))
+    table = pd.concat([curves.table.assign(**told_apart(curves.optimizer, by)) for curves in shown], ignore_index=True)
+    return _figure(shown, columns, band, (log, log_y), overlay, sheet, by), table
 
 
 def _curves(
-    rows: pd.DataFrame, columns: Sequence[str], optimizer: str | Collection[str] | None, band: str
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    optimizer: str | Collection[str] | None,
+    band: str,
+    by: Sequence[str],
 ) -> list[Curves]:
     """Compute what is shown of every optimizer."""
     if band not in BANDS:
         raise ValueError(f"no band {band!r}; there are {', '.join(BANDS)}")
     require(rows, columns)
     shown, lost = [], []
-    for name, part in by_optimizer(rows, optimizer).items():
+    constant = settings(of_optimizer(last_rows(rows), optimizer))
+    for name, part in by_optimizer(rows, optimizer, by=by).items():
         require_numbers(part, columns)
-        refuse_cells(part)
+        refuse_cells(part, "Choose one cell, by `where`, or keep them apart, by `by`")
         if counted(part).empty:
             lost.append(name)
             continue
         tables = {c: seed_quantiles(part, c, "optimizer.name").drop(columns="optimizer.name") for c in columns}
         table = pd.concat(tables, names=["column"]).reset_index("column").reset_index(drop=True)
-        shown.append(Curves(name, table, last_rows(part)["status"], _phase(part), ends_early(part)))
+        shown.append(Curves(name, table, last_rows(part)["status"], _phase(part), ends_early(part), constant))
     if not shown:
         raise ValueError(f"no finished run in which to follow {columns[0]}: every run diverged or failed")
     if lost:
@@ -156,19 +177,26 @@ def _figure(
     scales: tuple[bool | None, bool | None],
     overlay: bool,
     sheet: SheetOptions,
+    by: Sequence[str],
 ) -> Figure:
-    with paper():
-        figure, axes = panels(1 if overlay else len(shown))
+    with paper(sheet.get("dark")):
+        many = bool(by) and not overlay
+        if many:
+            figure, axes, pairs = headed([curves.optimizer for curves in shown], shown, by, sheet)
+        else:
+            figure, axes = panels(1 if overlay else len(shown), sheet)
+            pairs = [] if overlay else [*zip(axes, shown, strict=True)]
         if overlay:
             _draw_over(shown, axes[0], columns, band)
             axes[0].set_title(seeds(pd.concat([curves.table["n"] for curves in shown])), loc="right", fontsize=8)
         else:
-            for curves, ax in zip(shown, axes, strict=True):
-                styles = [{"color": colour} for colour in fresh(ax)]
+            for ax, curves in pairs:
+                styles = [{"color": colour, "ls": dash} for colour, dash in zip(fresh(ax), cycle(DASHES))]
                 curves.draw(ax, styles, {c: label(c) for c in columns}, band)
-                heading(ax, title(curves.optimizer), seeds(curves.table["n"]))
+                if not many:
+                    heading(ax, title(curves.optimizer), seeds(curves.table["n"]))
         _scale(axes, shown, columns, scales)
-        finish(axes, _notes(shown, band, scales[1], overlay), sheet, columns=3 if len(axes) > 1 else 2)
+        finish(axes, _notes(shown, band, scales[1], overlay, many), sheet, columns=3 if len(axes) > 1 else 2)
     return figure
 
 
@@ -180,16 +208,17 @@ def _draw_over(shown: list[Curves], ax: Axes, columns: Sequence[str], band: str)
     alone, several = len(shown) == 1, len(columns) > 1
     for curves, colour in zip(shown, cycle(colours := fresh(ax))):
         name = title(curves.optimizer)
-        styles: list[Mapping[str, Any]] = [{"color": c} for c in colours]
+        styles: list[Mapping[str, Any]] = [{"color": c, "ls": dash} for c, dash in zip(colours, cycle(DASHES))]
         words = {column: f"{name}: {label(column)}" if several else name for column in columns}
         if not alone:
-            styles = [{"color": colour, "ls": dash} for dash in DASHES]
+            marked = {"color": colour, "marker": marker(colour), "ms": 3.5, "markevery": 0.15}
+            styles = [{**marked, "ls": dashes} for dashes in DASHES]
             words = dict.fromkeys(columns, "_nolegend_") | {columns[0]: name}
         curves.draw(ax, styles, words, band)
     if several and not alone:
         for column, dash in zip(columns, cycle(DASHES)):
             if label(column) not in ax.get_legend_handles_labels()[1]:
-                ax.plot([], [], color=GREY, ls=dash, label=label(column))
+                ax.plot([], [], color=page().grey, ls=dash, label=label(column))
 
 
 def _scale(
@@ -229,12 +258,12 @@ def _together(columns: Sequence[str]) -> str:
     return "coefficient" if all("coef" in column for column in columns) else "value"
 
 
-def refuse_cells(rows: pd.DataFrame) -> None:
+def refuse_cells(rows: pd.DataFrame, advice: str = "Choose one cell, by `where`") -> None:
     """Raise ValueError if one optimizer's runs differ in more than the seed."""
     free = [c for c in varying(rows) if c != "seed"]
     if free:
         takes = "; ".join(f"{c} takes {listed(rows[c])}" for c in free)
-        raise ValueError(f"curves of several cells would be mixed: {takes}. Choose one cell, by `where`")
+        raise ValueError(f"curves of several cells would be mixed: {takes}. {advice}")
 
 
 def _phase(rows: pd.DataFrame) -> tuple[float, ...]:
@@ -243,15 +272,18 @@ def _phase(rows: pd.DataFrame) -> tuple[float, ...]:
     return tuple(float(end) for end in ends if pd.notna(end) and 0 < end < rows["step"].max())
 
 
-def _notes(shown: list[Curves], band: str, log_y: bool | None, overlay: bool) -> list[str]:
+def _notes(shown: list[Curves], band: str, log_y: bool | None, overlay: bool, many: bool) -> list[str]:
     """Return what the marks mean, and which runs and points are missing."""
     status, table = (pd.concat([getattr(curves, part) for curves in shown]) for part in ("status", "table"))
     fitted, lost = int((status == "fitted").sum()), int((~status.isin(COUNTED)).sum())
     infinite, below = int(np.isinf(table["mean"]).sum()), int((table["mean"] <= 0).sum()) if log_y else 0
     return [
-        "Lines: means over seeds." if table["n"].max() > 1 else "Lines: one run each.",
+        f"Lines: means over {seeds(table['n']) if many else 'seeds'}."
+        if table["n"].max() > 1
+        else "Lines: one run each.",
         BANDS[band] if table["n"].max() > 1 else "",
-        f"Dashed{' upright' * overlay}: SAM starts or stops." if any(curves.phase for curves in shown) else "",
+        "Dashed upright: SAM starts or stops." if any(curves.phase for curves in shown) else "",
+        shown[0].settings,
         f"Runs that stopped when fitted ({fitted}) stay at their last value." if fitted else "",
         f"Diverged or failed runs ({lost}) are left out." if lost else "",
         f"Infinite means ({infinite}) are gaps." if infinite else "",

@@ -16,16 +16,16 @@ from matplotlib.figure import Figure
 from featlearn.plots.caption import ends_early, seeds
 from featlearn.plots.mesh import geometric, log_steps, log_ticks
 from featlearn.plots.panels import SheetOptions, finish, heading, legend_inside, new_word, panels, refuse_sheet
-from featlearn.plots.style import GREY, INK, PALETTE, fresh, label, paper, setting, title
+from featlearn.plots.style import fresh, label, marker, on_dark, page, paper, setting, title, toned
 from featlearn.tables.columns import by_cell, cell_columns, counted, last_rows, of_optimizer, select
 from featlearn.tables.edge import OF_SAM, SAM_EDGE, SHARPNESS, STABILITY_EDGE, edge_in_use, require_recorded
 from featlearn.tables.labels import Label
 
 MOST = 24  # panels of one figure
 LINE_STYLES: Mapping[str, Mapping[str, Any]] = {
-    SHARPNESS: {"color": PALETTE[0], "lw": 0.9},
-    SAM_EDGE: {"color": PALETTE[3], "lw": 0.9, "ls": (0, (3, 2))},
-    STABILITY_EDGE: {"color": INK, "lw": 1.1, "ls": (0, (1, 1.5))},
+    SHARPNESS: {"tone": 0, "lw": 0.9},
+    SAM_EDGE: {"tone": 3, "lw": 0.9, "ls": (0, (3, 2))},
+    STABILITY_EDGE: {"tone": None, "lw": 1.1, "ls": (0, (1, 1.5))},
 }
 
 
@@ -78,7 +78,7 @@ def edge(
     refuse_sheet(sheet)
     if len(curves.cells) > 1 and not overlay:
         raise ValueError(f"one Axes shows one cell: choose of {'; '.join(curves.cells)}; or overlay")
-    with paper():
+    with paper(on_dark(ax)):
         _draw_over(curves, ax)
         _scale(curves, [ax], log_y)
         legend_inside(ax)
@@ -138,8 +138,8 @@ def _refuse(n: int) -> None:
 
 
 def _figure(curves: EdgeCurves, log_y: bool | None, overlay: bool, sheet: SheetOptions) -> Figure:
-    with paper():
-        figure, axes = panels(1 if overlay else len(curves.cells))
+    with paper(sheet.get("dark")):
+        figure, axes = panels(1 if overlay else len(curves.cells), sheet)
         if overlay:
             _draw_over(curves, axes[0])
         else:
@@ -159,11 +159,12 @@ def _draw_over(curves: EdgeCurves, ax: Axes) -> None:
         for column, style in LINE_STYLES.items():
             name = _short(curves, cell)
             words = f"{name}: {label(column)}" if alone else name if column == SHARPNESS else "_nolegend_"
-            _lines(ax, rows, column, words, style if alone and empty else {**style, "color": colour})
+            marked = {} if alone or column != SHARPNESS else {"marker": marker(colour), "ms": 3.5, "markevery": 0.2}
+            _lines(ax, rows, column, words, style if alone and empty else {**style, **marked, "color": colour})
     if not alone:
         for column in (SAM_EDGE, STABILITY_EDGE):
             if curves.rows[column].notna().any():
-                ax.plot([], [], **{**LINE_STYLES[column], "color": GREY}, label=label(column))
+                ax.plot([], [], **{**toned(LINE_STYLES[column]), "color": page().grey}, label=label(column))
 
 
 def _short(curves: EdgeCurves, cell: Label) -> str:
@@ -191,7 +192,7 @@ def _lines(ax: Axes, rows: pd.DataFrame, column: str, words: str, style: Mapping
     known = rows[rows[column].groupby(rows["run_id"]).transform("any")]
     words = new_word(ax, words)
     for _, run in known.groupby("run_id", sort=False):
-        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=words, **style)
+        ax.plot(run["step"], run[column].abs().replace(0, np.nan), label=words, **toned(style))
         words = "_nolegend_"
 
 

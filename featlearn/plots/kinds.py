@@ -50,7 +50,8 @@ def _described(source: Any, defaults: Mapping[str, Any]) -> dict[str, Option]:
     return {name: Option(hints[name], default, texts[name]) for name, default in defaults.items()}
 
 
-SHEET = _described(SheetOptions, dict.fromkeys(name for name in SheetOptions.__annotations__ if name != "kept"))
+NOT_GIVEN: dict[str, Any] = {"title": None, "size": None, "dark": False, "caption": None}
+SHEET = _described(SheetOptions, NOT_GIVEN)
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,22 @@ class LawLine:
     @property
     def label(self) -> str:
         """Return the formula and its constant, for a legend."""
-        end = "fitted" if self.fitted else "given"
-        return rf"theory $\|\mu\| = {FORMULAS[self.law]}$, $C = {self.c:.3g}$ {end}"
+        return f"{self.formula}, $C = {self.c:.3g}$ {'fitted' if self.fitted else 'given'}"
 
-    def draw(self, ax: Axes, whose: str = "") -> None:
-        """Draw the line, white between dark edges, without moving the limits of the axes; `whose` goes in its label."""
+    @property
+    def formula(self) -> str:
+        """Return the formula, for a legend."""
+        return rf"theory $\|\mu\| = {FORMULAS[self.law]}$"
+
+    def draw(self, ax: Axes, whose: str = "", *, one_of_many: bool = False) -> None:
+        """Draw the line, white between dark edges, without moving the limits of the axes; `whose` goes in its label.
+
+        The label of `one_of_many` has no constant.
+        """
+        words = self.formula if one_of_many else self.label
         limits = ax.get_xlim(), ax.get_ylim()
         edge = [withStroke(linewidth=2.4, foreground=INK)]
-        ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=whose + self.label, zorder=4)
+        ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=whose + words, zorder=4)
         ax.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -74,12 +82,15 @@ class Overlay:
     level: float | None = None
 
     def crossings(self, runs: pd.DataFrame, x: str, y: str, value: str) -> tuple[float | None, pd.DataFrame]:
-        """Return the level and where the seed mean crosses it along the signal axis (along x if none is)."""
+        """Return the level and where the seed mean crosses it along the signal axis (along x if none is).
+
+        The place between two cells is that of `featlearn.tables.boundary`.
+        """
         level = default_level(runs, value) if self.level is None else self.level
         if level is None:
             return None, pd.DataFrame(columns=[x, y])
         along, other = (y, x) if y in SIGNALS else (x, y)
-        points = boundary(runs, other, along, value, level, log=geometric(runs[along].dropna()))
+        points = boundary(runs, other, along, value, level)
         return level, points.dropna(subset=[x, y])
 
     def line(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> LawLine | None:

@@ -10,12 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap, ListedColormap, Normalize
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, SymmetricalLogLocator
 from matplotlib.transforms import ScaledTranslation, Transform
 from numpy.typing import ArrayLike, NDArray
 
-from featlearn.plots.style import GREY, INK, LIGHT, label
+from featlearn.plots.style import INK, label, page
 from featlearn.tables.columns import require
+
+ON_CELLS = [withStroke(linewidth=1.8, foreground="white")]  # seen on pale and on dark cells
 
 
 def geometric(values: ArrayLike) -> bool:
@@ -59,26 +62,34 @@ def draw_cells(
     if log_y and matrix.index[0] <= 0:
         raise ValueError(f"{y} has no logarithm at {matrix.index[0]:g}")
     logs = geometric(matrix.columns), geometric(matrix.index) if log_y is None else log_y
-    ax.patch.set(facecolor="white", edgecolor=GREY, hatch="//////")
+    hatch(ax)
     corners = edges(matrix.columns, log=logs[0]), edges(matrix.index, log=logs[1])
     means = np.ma.masked_invalid(matrix.to_numpy(dtype=float))
     mesh = ax.pcolormesh(*corners, means, cmap=cmap, norm=norm, rasterized=True)  # vector cells show seams
     at = pd.MultiIndex.from_frame(grid[[y, x]])
     grey = (lost | np.isinf(grid["mean"])).set_axis(at).astype(float).unstack().reindex_like(matrix)
     blank = np.ma.masked_not_equal(grey.to_numpy(dtype=float), 1.0)
-    ax.pcolormesh(*corners, blank, cmap=ListedColormap([LIGHT]))
+    ax.pcolormesh(*corners, blank, cmap=ListedColormap([page().light]))
     for sign, cells in (("$\\infty$", grid["mean"] == np.inf), ("$-\\infty$", grid["mean"] == -np.inf)):
         if cells.any():
             mark_cells(grid[cells], ax, sign, size=22.0)
     _scale(ax, *logs)
+    for axis, values in ((ax.xaxis, matrix.columns), (ax.yaxis, matrix.index)):
+        if len(values) == 1:
+            axis.set_major_locator(FixedLocator([*map(float, values)]))
     ax.set(xlabel=label(x), ylabel=label(y))
     return mesh
+
+
+def hatch(ax: Axes) -> None:
+    """Hatch the ground of an axes, where no cell covers it."""
+    ax.patch.set(facecolor=page().ground, edgecolor=page().grey, hatch="//////")
 
 
 def mark_cells(cells: pd.DataFrame, ax: Axes, marker: str, *, size: float = 9.0) -> None:
     """Put a marker at the centre of every row's cell."""
     x, y = cells.columns[:2]
-    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, zorder=3)
+    ax.scatter(cells[x], cells[y], s=size, marker=marker, color=INK, linewidths=0.7, zorder=3, path_effects=ON_CELLS)
 
 
 def infinite(grid: pd.DataFrame) -> str:

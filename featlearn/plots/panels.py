@@ -19,8 +19,11 @@ from matplotlib.legend import Legend
 
 from featlearn.plots.caption import caption
 
+ROOM = 1.8, 1.3  # inches that a panel should have, in width and in height
 COLUMN, PAGE = 3.4, 6.9  # widths in inches of one column of a paper, and of two
-HEIGHTS, GAP = {1: 2.5, 2: 2.5, 3: 2.1}, 0.07  # inches: of a row of so many panels with its labels; of the gaps below
+HEIGHTS = {1: 2.5, 2: 2.5, 3: 2.1, 4: 2.1}  # inches of a row of so many panels, with its labels
+GAP = 0.07  # inches, below caption and legend
+STACK = 1.9  # inches of each of several panels above each other
 STACKED = 1.5  # of the height of a panel, with the lower panel below it
 LEAST = 1.0  # inches of a panel with its labels, in width and in height
 
@@ -29,26 +32,53 @@ class SheetOptions(TypedDict, total=False):
     """Options of every figure that is drawn on a sheet of its own.
 
     title: text above the figure.
-    size: width and height in inches; by default the contents decide.
+    size: width and height in inches, or the width alone; by default the contents decide.
+    dark: draw for a dark page, in light ink on a dark ground.
     caption: whether a text below the figure explains it; by default one does.
     kept: the first sentence of the caption, which names the conditions that chose the rows.
     """
 
     title: str | None
-    size: tuple[float, float] | None
+    size: tuple[float, float | None] | None
+    dark: bool
     caption: bool
     kept: str
 
 
-def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
-    """Return a figure of n panels on shared axes, the width of a column or of a page; at most so many in a row.
+def columns_for(n: int, most: int, sheet: SheetOptions, height: float = 1.0) -> int:
+    """Return how many of n panels stand in a row: at most so many, fewer where the sheet is narrow.
 
-    Tick labels stand at the outer panels.
+    Where the sheet is not high enough for that many rows of such a height, relative to a panel's, there are more.
     """
-    columns = min(n, in_a_row or {4: 2}.get(n, 3))
+    size = sheet.get("size")
+    if size is None:
+        return min(n, most)
+    for columns in range(max(1, min(n, most, int(size[0] / ROOM[0]))), min(n, most)):
+        if size[1] is None or -(-n // columns) * height * ROOM[1] < size[1] - 1.0:  # an inch for legend and caption
+            return columns
+    return min(n, most)
+
+
+def panels(
+    n: int, sheet: SheetOptions | None = None, *, in_a_row: int | None = None, fixed: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of n panels on shared axes, as wide as its sheet, a column or a page; at most so many in a row.
+
+    Just so many with `fixed`, whatever the width, and as high as suits it. Tick labels stand at the outer panels.
+    """
+    sheet = sheet or {}
+    most = min(n, in_a_row or {4: 2}.get(n, 3))
+    columns = most if fixed else columns_for(n, most, sheet)
     rows = -(-n // columns)
-    size = (COLUMN if n == 1 else PAGE, HEIGHTS[columns] * rows)
-    figure, grid = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    width = (sheet.get("size") or (COLUMN if n == 1 else PAGE,))[0]
+    height = (
+        min(0.8 * width / columns + 0.35, HEIGHTS[3])
+        if fixed
+        else HEIGHTS[columns]
+        if rows == 1 or columns > 1
+        else STACK
+    )
+    figure, grid = plt.subplots(rows, columns, figsize=(width, height * rows), sharex=True, sharey=True, squeeze=False)
     figure.set_layout_engine("constrained", w_pad=0.08)
     axes = list(np.ravel(grid))
     for spare in axes[n:]:
@@ -58,14 +88,14 @@ def panels(n: int, *, in_a_row: int | None = None) -> tuple[Figure, list[Axes]]:
     return figure, axes[:n]
 
 
-def stacked(n: int, *, in_a_row: int, share_y: bool) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+def stacked(n: int, sheet: SheetOptions, *, columns: int, share_y: bool) -> tuple[Figure, list[tuple[Axes, Axes]]]:
     """Return a figure of n panels, each above a lower one of its own, and the pairs; steps are shared by all.
 
     The panels of a row share their values with `share_y`.
     """
-    columns = min(n, in_a_row)
     rows = -(-n // columns)
-    size = (COLUMN if columns == 1 else PAGE, STACKED * HEIGHTS[columns] * rows)
+    width = (sheet.get("size") or (COLUMN if columns == 1 else PAGE,))[0]
+    size = (width, STACKED * HEIGHTS[columns] * rows)
     figure, grid = plt.subplots(
         *(2 * rows, columns),
         figsize=size,
@@ -119,7 +149,7 @@ def finish(
     below: list[Artist] = [*words, *legends]
     heights = [artist.get_window_extent().height / figure.dpi + GAP for artist in below]
     above = 0.3 if sheet.get("title") else 0.0
-    height = tall + sum(heights) + above if size is None else size[1]
+    height = tall + sum(heights) + above if size is None or size[1] is None else size[1]
     space = figure.get_figwidth() / grid.ncols, (height - sum(heights) - above) / grid.nrows
     if min(space) < LEAST:
         least = LEAST * grid.ncols, math.ceil(10 * (LEAST * grid.nrows + sum(heights) + above)) / 10
@@ -136,6 +166,8 @@ def finish(
     if alike:
         _label_outer(axes, y, grid.ncols)
     _lay_out(figure, below, sum(heights) / height)
+    if _broken_labels(figure):
+        _lay_out(figure, below, sum(heights) / height)
     if alike and len(axes) > 1:
         _label_once(axes, x, y)
 
@@ -157,6 +189,15 @@ def _lay_out(figure: Figure, below: list[Artist], bottom: float) -> None:
     figure.set_layout_engine("none")
     for artist in below:
         artist.set_in_layout(True)
+
+
+def _broken_labels(figure: Figure) -> bool:
+    """Break the labels of vertical axes that leave the figure, before a bracket; return whether any does."""
+    boxes = {ax: ax.yaxis.label.get_window_extent() for ax in figure.axes}
+    long = [ax for ax, box in boxes.items() if box.y0 < figure.bbox.y0 or box.y1 > figure.bbox.y1]
+    for ax in long:
+        ax.set_ylabel(ax.get_ylabel().replace(" (", "\n(", 1))
+    return bool(long)
 
 
 def _label_once(axes: list[Axes], x: str, y: str) -> None:
@@ -195,7 +236,7 @@ def _legend(axes: list[Axes], columns: int, order: Sequence[str], width: float) 
 
 def refuse_sheet(sheet: SheetOptions) -> None:
     """Raise ValueError if options of a sheet are given for a caller's axes."""
-    if given := [name for name, value in sheet.items() if value is not None]:
+    if given := [name for name, value in sheet.items() if value is not None and (name, value) != ("dark", False)]:
         raise ValueError(f"{', '.join(given)}: options of a figure of its own, not to be given with ax")
 
 
@@ -216,7 +257,9 @@ def new_word(ax: Axes, words: str) -> str:
 
 def heading(ax: Axes, name: str, count: str) -> None:
     """Write a panel's name above its left end and its number of runs above its right; a long name is broken."""
-    width = 33 - len(count)
+    figure, place = _figure([ax]), ax.get_subplotspec()
+    share = figure.get_figwidth() / (place.get_gridspec().ncols if place else 1)
+    width = int(33 * min(share / 2.3, 1.0)) - len(count)
     words = _broken(name, width)
     beside = "" if _width(words.rpartition("\n")[2]) <= width else "\n"  # else the count would overlap the name
     ax.set_title(words + beside, loc="left")

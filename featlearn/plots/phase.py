@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import pandas as pd
@@ -13,11 +13,12 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from featlearn.plots.caption import loss_range, moment, seeds, swept
+from featlearn.plots.caption import loss_range, moment, seeds, settings, swept
 from featlearn.plots.law import RADIUS, LawLine, Overlay
 from featlearn.plots.mesh import draw_cells, finite, hatched, infinite, mark_cells, require_numbers
+from featlearn.plots.multiples import as_list, headed, without
 from featlearn.plots.panels import SheetOptions, colour_bar, finish, heading, legend_inside, panels, refuse_sheet
-from featlearn.plots.style import INK, label, paper, sequential, title
+from featlearn.plots.style import INK, label, on_dark, paper, sequential, title
 from featlearn.tables.cells import phase_grid
 from featlearn.tables.columns import by_optimizer, last_rows, main_axes, of_optimizer, select
 from featlearn.tables.labels import Label
@@ -35,6 +36,7 @@ class Panel:
     points: pd.DataFrame
     line: LawLine | None
     no_law: str  # why the optimizer's own law is not drawn
+    by: Mapping[str, Any] = field(default_factory=dict)  # further columns, whose values have panels of their own
 
     @property
     def blank(self) -> pd.Series[bool]:
@@ -48,13 +50,16 @@ class Panel:
 
     def table(self) -> pd.DataFrame:
         """Return the grid that is drawn, with the law and its constant."""
-        table = self.grid.assign(optimizer=self.optimizer)
+        table = self.grid.assign(optimizer=str(without(self.optimizer, self.by)), **self.by)
         if self.line is None:
             return table
         return table.assign(law=self.line.law, law_c=self.line.c, law_fitted=self.line.fitted)
 
-    def draw(self, ax: Axes, norm: Normalize, log_y: bool | None, whose: str = "") -> QuadMesh:
-        """Draw cells, marks, crossings and line (`whose` in the legend); return the mesh, for a colour bar."""
+    def draw(self, ax: Axes, norm: Normalize, log_y: bool | None, whose: str = "", *, many: bool = False) -> QuadMesh:
+        """Draw cells, marks, crossings and line (`whose` in the legend); return the mesh, for a colour bar.
+
+        One of `many` panels has its heading from them, and its constant stands in the caption.
+        """
         mesh = draw_cells(self.grid, ax, cmap=sequential(), norm=norm, lost=self.lost, log_y=log_y)
         mark_cells(self.grid[self.grid["diverged"] > 0], ax, "x")
         if len(self.points):
@@ -62,8 +67,9 @@ class Panel:
             text = f"measured: mean crosses {self.level:g}"
             ax.scatter(x, y, s=8, facecolor="white", edgecolor=INK, linewidths=0.5, label=text, zorder=5)
         if self.line is not None:
-            self.line.draw(ax, whose)
-        heading(ax, title(self.optimizer), seeds(self.grid["n"]))
+            self.line.draw(ax, whose, one_of_many=many)
+        if not many:
+            heading(ax, title(self.optimizer), seeds(self.grid["n"]))
         return mesh
 
 
@@ -73,6 +79,7 @@ def phase_diagram(
     y: str,
     value: str = "test_error",
     *,
+    by: str | Sequence[str] | None = None,
     optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
     constant: float | None = None,
@@ -84,20 +91,21 @@ def phase_diagram(
     """Draw the seed mean of `value` at the last step over x and y, with the theory boundary; return the Axes.
 
     Several optimizers get one panel each on one colour scale, and the first panel's Axes is returned (all
-    are in `ax.figure.axes`); with `ax`, choose one by `optimizer`, a name or a label of
-    `featlearn.tables.optimizer_labels`. For `theory`, `constant` and `level` see `Overlay`; the legend names a fitted
-    constant as such. The last step is the last in the table, and the caption gives it. An infinite mean is marked
-    and has no colour. `sheet` takes title, size (inches) and caption (False for none) of a figure of its own.
+    are in `ax.figure.axes`), and so do the values of a column `by`. With `ax`, choose one by `optimizer`, a name or a
+    label of `featlearn.tables.optimizer_labels`. For `theory`, `constant` and `level` see `Overlay`; the legend names
+    a fitted constant as such. The last step is the last in the table, and the caption gives it. An infinite mean is
+    marked and has no colour. `sheet` takes title, size (inches), dark and caption (False for none) of a figure of its
+    own.
     Raises ValueError where nothing can be drawn, or where a cell would mix several runs of one seed.
     """
-    runs = last_rows(table)
-    shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
+    runs, by = last_rows(table), as_list(by)
+    shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level), by)
     if ax is None:
-        return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet).axes[0]
+        return _figure(of_optimizer(runs, optimizer, (x, y), by), shown, value, log_y, sheet, by).axes[0]
     refuse_sheet(sheet)
     if len(shown) > 1:
         raise ValueError(f"one Axes shows one optimizer: choose of {', '.join(p.optimizer for p in shown)}")
-    with paper():
+    with paper(on_dark(ax)):
         mesh = shown[0].draw(ax, _norm(shown, value), log_y)
         legend_inside(ax)
         ax.figure.colorbar(mesh, ax=ax, label=label(value))
@@ -110,6 +118,7 @@ def phase_figure(
     x: str | None = None,
     y: str | None = None,
     value: str = "test_error",
+    by: str | Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     optimizer: str | Collection[str] | None = None,
     theory: str | None = "auto",
@@ -125,6 +134,7 @@ def phase_figure(
     x: column of the horizontal axis; the signal if it varies.
     y: column of the vertical axis; by default the dimension, or the other column that varies.
     value: column that the colour shows.
+    by: column whose values get panels of their own.
     where: keep the runs with this value of a column, or with one of these values.
     optimizer: draw this optimizer only.
     theory: law to draw over the cells: sgd, sam, power, none, or auto for the optimizer's own where it holds.
@@ -133,23 +143,31 @@ def phase_figure(
     log_y: whether the vertical axis is logarithmic; by default where its values are geometric.
     """
     runs = last_rows(select(rows, where or {}))
-    x, y = main_axes(runs, x, y)
-    shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level))
+    by = as_list(by)
+    x, y = main_axes(runs, x, y, by)
+    shown = _measure(runs, x, y, value, optimizer, Overlay(theory, constant, level), by)
     table = pd.concat([panel.table() for panel in shown], ignore_index=True)
-    return _figure(of_optimizer(runs, optimizer, (x, y)), shown, value, log_y, sheet), table
+    return _figure(of_optimizer(runs, optimizer, (x, y), by), shown, value, log_y, sheet, by), table
 
 
 def _measure(
-    runs: pd.DataFrame, x: str, y: str, value: str, optimizer: str | Collection[str] | None, overlay: Overlay
+    runs: pd.DataFrame,
+    x: str,
+    y: str,
+    value: str,
+    optimizer: str | Collection[str] | None,
+    overlay: Overlay,
+    by: Sequence[str],
 ) -> list[Panel]:
     """Compute what every panel shows."""
     require_numbers(runs, [x, y, value])
     shown = []
-    for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
+    for name, part in by_optimizer(runs, optimizer, (x, y), by).items():
         level, points = overlay.crossings(part, x, y, value)
         line = overlay.line(part, x, y, points)
         no_law = overlay.why_none(part, x, y, points)
-        shown.append(Panel(name, phase_grid(part, x, y, value), level, points, line, no_law))
+        of = {column: part[column].iloc[0] for column in by}
+        shown.append(Panel(name, phase_grid(part, x, y, value), level, points, line, no_law, of))
     if not any(panel.grid["n"].any() for panel in shown):
         raise ValueError(f"no finished run has a {value}: there is nothing to draw")
     if lost := [panel.optimizer for panel in shown if panel.grid.empty]:
@@ -157,35 +175,59 @@ def _measure(
     return [panel for panel in shown if len(panel.grid)]
 
 
-def _figure(runs: pd.DataFrame, shown: list[Panel], value: str, log_y: bool | None, sheet: SheetOptions) -> Figure:
+def _figure(
+    runs: pd.DataFrame,
+    shown: list[Panel],
+    value: str,
+    log_y: bool | None,
+    sheet: SheetOptions,
+    by: Sequence[str],
+) -> Figure:
     """Draw the panels on one colour scale, with a caption."""
-    with paper():
-        figure, axes = panels(len(shown))
-        norm = _norm(shown, value)
-        for panel, ax in zip(shown, axes, strict=True):
-            mesh = panel.draw(ax, norm, log_y, f"{title(panel.optimizer)}: " * (len(shown) > 1))
+    with paper(sheet.get("dark")):
+        names, many = [panel.optimizer for panel in shown], bool(by)
+        if many:
+            figure, axes, pairs = headed(names, shown, by, sheet)
+            whose = {name: title(Label(name.name)) for name in names}
+        else:
+            figure, axes = panels(len(shown), sheet)
+            pairs, whose = [*zip(axes, shown, strict=True)], {name: title(name) for name in names}
+        norm, several = _norm(shown, value), len({*whose.values()}) > 1
+        for ax, panel in pairs:
+            mesh = panel.draw(ax, norm, log_y, f"{whose[panel.optimizer]}: " * several, many=many)
         colour_bar(mesh, axes, label(value))
-        finish(axes, _notes(runs, shown, value), sheet)
+        finish(axes, _notes(runs, shown, value, by), sheet)
     return figure
 
 
-def _notes(runs: pd.DataFrame, shown: list[Panel], value: str) -> list[str]:
+def _notes(runs: pd.DataFrame, shown: list[Panel], value: str, by: Sequence[str]) -> list[str]:
     """Return what a cell is, and what the marks mean."""
     empty = sum(hatched(panel.grid, panel.lost) for panel in shown)
     blank = sum(int(panel.blank.sum()) for panel in shown)
     diverged = sum(int(panel.grid["diverged"].sum()) for panel in shown)
     lines = [panel.line for panel in shown if panel.line is not None]
+    over = f" over {seeds(pd.concat([panel.grid['n'] for panel in shown]))}" if by else ""
     return [
-        f"Means {moment(runs)}.",
+        f"Means{over} {moment(runs)}.",
         loss_range(runs) if value != "train_loss" else "",
+        settings(runs, (*shown[0].grid.columns[:2], *by)),
         f"Hatched: no finished run ({empty} cells)." if empty else "",
         swept(runs, shown[0].grid) if empty else "",
         f"Crosses: runs that diverged ({diverged}), left out of the means." if diverged else "",
         f"Grey without a cross: finished runs that have no such value ({blank} cells)." if blank else "",
         infinite(pd.concat([panel.grid for panel in shown])),
-        "The constant C of the theory is fitted to the circles." if any(line.fitted for line in lines) else "",
+        _constants([line for line in lines if line.fitted], many=bool(by)),
         *_laws(shown),
     ]
+
+
+def _constants(lines: list[LawLine], *, many: bool) -> str:
+    """Return that constants are fitted, and the range of those of many panels."""
+    if not lines:
+        return ""
+    low, high = (f"{end(line.c for line in lines):.3g}" for end in (min, max))
+    there = f" in every panel: {low if low == high else f'{low} to {high}'}" if many else ""
+    return f"The constant C of the theory is fitted to the circles{there}."
 
 
 def _laws(shown: list[Panel]) -> list[str]:

@@ -8,28 +8,51 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex, to_rgba
 
 from featlearn.tables.continuous import FLOW, RULE, SDE, parted
 from featlearn.tables.labels import Label
 
-INK, GREY, LIGHT = "#222222", "#707070", "#d9d9d9"
+INK = "#222222"  # of the light page, and of what is drawn on cells, whose colours are the same on every page
 
 # seaborn's palette "colorblind", and places of its colour map "mako_r": to import seaborn takes longer than to draw
 PALETTE: Sequence[str] = (
     *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
     *("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
 )
+GLOW: Sequence[str] = (  # the same colours, as light as a dark page needs them
+    *("#4aa8e0", "#f0a732", "#35c79b", "#f07a3c", "#e09ad0"),
+    *("#d8ab7c", "#fbc6ec", "#b5b5b5", "#ece133", "#9ad2f5"),
+)
+MARKERS = "osDPX^v<>h"  # beside the colours, for print in grey
 DASHES: Sequence[Any] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
 MAKO: Sequence[str] = (
     *("#def5e5", "#c0e9cc", "#99ddb6", "#6ad2ad", "#4cc3ad", "#3cb2ad", "#35a0ab", "#348fa7"),
     *("#357da3", "#366b9f", "#3b589a", "#40478b", "#3f3770", "#382a54", "#2e1e3b", "#201322"),
 )
+
+
+@dataclass(frozen=True)
+class Page:
+    """The colours of a page: ground, ink, the greys of text and of cells without a value, and those of lines."""
+
+    ground: str
+    ink: str
+    grey: str
+    light: str
+    palette: Sequence[str]
+
+
+WHITE = Page("white", INK, "#707070", "#d9d9d9", PALETTE)
+DARK = Page("#16191e", "#e8e8e8", "#a6a6a6", "#55585e", GLOW)
+_PAGE: ContextVar[Page] = ContextVar("page", default=WHITE)
 
 RC: Mapping[Any, Any] = MappingProxyType(
     {
@@ -43,11 +66,6 @@ RC: Mapping[Any, Any] = MappingProxyType(
         "legend.fontsize": 8,
         "legend.frameon": False,
         "axes.linewidth": 0.6,
-        "axes.edgecolor": INK,
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
         "xtick.major.width": 0.6,
         "ytick.major.width": 0.6,
         "xtick.major.size": 2.5,
@@ -71,6 +89,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "data.n_samples": r"training samples $n$",
         "data.n_patches": r"patches $P$",
         "data.noise_std": r"noise level $\sigma_p$",
+        "data.angle": "angle between the axes (degrees)",
         "data.flip_prob": r"share of flipped labels $p$",
         "network.n_filters": r"filters per sign $m$",
         "network.init_std": r"initial standard deviation $\sigma_0$",
@@ -107,19 +126,47 @@ SYMBOLS: Mapping[str, str] = MappingProxyType(  # the symbol at the end of a lab
 )
 
 
+INKED: Sequence[Any] = ("axes.edgecolor", "text.color", "axes.labelcolor", "xtick.color", "ytick.color", "hatch.color")
+GROUNDED: Sequence[Any] = ("figure.facecolor", "axes.facecolor")
+
+
 @contextmanager
-def paper() -> Iterator[None]:
-    """Set the style within a `with` block, whatever the caller's settings are, and restore these after it."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(RC)
-        yield
+def paper(dark: bool | None = False) -> Iterator[None]:
+    """Set the style within a `with` block, whatever the caller's settings are, and restore these after it.
+
+    `dark` is for a dark page: light ink on a dark ground. The colours of cells mean the same on both.
+    """
+    token = _PAGE.set(DARK if dark else WHITE)
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update({**RC, **dict.fromkeys(INKED, page().ink), **dict.fromkeys(GROUNDED, page().ground)})
+            yield
+    finally:
+        _PAGE.reset(token)
+
+
+def page() -> Page:
+    """Return the colours of the page that is drawn on."""
+    return _PAGE.get()
+
+
+def on_dark(ax: Axes) -> bool:
+    """Whether a caller's axes are on a dark ground."""
+    red, green, blue, alpha = to_rgba(ax.get_facecolor())
+    return alpha > 0.5 and 0.3 * red + 0.59 * green + 0.11 * blue < 0.4
 
 
 def label(column: str) -> str:
-    """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory."""
+    """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory.
+
+    `test_error.u` is the label of `test_error` with the kind of sample after it.
+    """
     if column.endswith(".theory"):
         return f"{label(column.removesuffix('.theory'))}, in units of theory"
+    head, dot, kind = column.partition(".")
+    if dot and head in LABELS:
+        return f"{LABELS[head]}, {_plain(kind)}"
     return LABELS.get(column, _plain(column if "." in column else column.replace("_", " ")))
 
 
@@ -176,7 +223,19 @@ def _plain(words: str) -> str:
 def fresh(ax: Axes) -> list[str]:
     """Return the palette, with the colours that no line of the axes has first."""
     used = {to_hex(line.get_color()) for line in ax.lines}
-    return sorted(PALETTE, key=lambda colour: colour in used)
+    return sorted(page().palette, key=lambda colour: colour in used)
+
+
+def marker(colour: str) -> str:
+    """Return the marker of a colour of the palette: together they tell lines apart in colour and in grey."""
+    return MARKERS[page().palette.index(colour)]
+
+
+def toned(style: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a style with the colour of its `tone`, a place in the palette or None for ink; a given colour stays."""
+    tone = style.get("tone")
+    colour = page().ink if tone is None else page().palette[tone]
+    return {"color": colour} | {key: value for key, value in style.items() if key != "tone"}
 
 
 def sequential() -> Colormap:

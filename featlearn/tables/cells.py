@@ -41,13 +41,16 @@ def phase_grid(summary: pd.DataFrame, x: str, y: str, value: str) -> pd.DataFram
     return table[list(dict.fromkeys([x, y, *GRID]))]
 
 
-def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *, log: bool = False) -> pd.DataFrame:
+def boundary(
+    summary: pd.DataFrame, x: str, y: str, value: str, level: float, *, log: bool | None = None
+) -> pd.DataFrame:
     """Find, for every x, the y at which the seed mean crosses `level`.
 
     The table has the columns x, y, `crossings`, and those of `data.*` that hold one value. The mean is
-    taken linear in y (in log y with `log`) between neighbouring cells that have one. The first crossing
+    taken linear in log y between neighbouring cells that have one and lie above zero, as power laws are fitted, and
+    linear in y beside a cell at or below zero; with `log` False everywhere in y. The first crossing
     from small y is taken; `crossings` counts them all, so that noise shows. y is NaN where there is none.
-    Raises ValueError for `log` where a y is not positive.
+    Raises ValueError where a y is not positive and `log` is True.
     """
     refuse_names([x, y], ["crossings"])
     summary = plain(summary)
@@ -57,7 +60,7 @@ def boundary(summary: pd.DataFrame, x: str, y: str, value: str, level: float, *,
     rows = []
     for place, column in grid.groupby(x):
         height = column["mean"].to_numpy(dtype=float) - level
-        found = np.exp(crossings(np.log(column[y]), height)) if log else crossings(column[y], height)
+        found = crossings(column[y], height, log=log is not False)
         rows.append((place, found[0] if len(found) else np.nan, len(found)))
     table = pd.DataFrame(rows, columns=[x, y, "crossings"])
     free = {x, y, *varying(summary)}
@@ -90,12 +93,19 @@ def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
     return {name: points[f"data.{name}"].to_numpy(dtype=float) for name in ARGUMENTS}
 
 
-def crossings(position: ArrayLike, height: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the places where the polyline (position, height) changes side of zero, in order.
+def crossings(position: ArrayLike, height: NDArray[np.float64], *, log: bool = True) -> NDArray[np.float64]:
+    """Return the places where a line through (position, height) changes side of zero, in order.
 
-    Beside an infinite height it is at the finite one, halfway between two.
+    It is straight in the logarithm of the position between two positive ones if `log`, elsewhere in the position.
+    Beside an infinite height the place is at the finite one, halfway between two.
     """
     at, height = np.asarray(position, dtype=float), np.nan_to_num(height, nan=np.nan, posinf=1e300, neginf=-1e300)
     left = np.flatnonzero((height[1:] > 0) != (height[:-1] > 0))
     share = height[left] / (height[left] - height[left + 1])
-    return np.asarray(at[left] + share * (at[left + 1] - at[left]))
+    first, second = at[left], at[left + 1]
+    found = first + share * (second - first)
+    if log:
+        above = first > 0
+        a, b = np.log(first[above]), np.log(second[above])
+        found[above] = np.exp(a + share[above] * (b - a))
+    return np.asarray(found)

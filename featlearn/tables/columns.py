@@ -79,16 +79,19 @@ def optimizer_labels(df: pd.DataFrame, ignore: Sequence[str] = ()) -> pd.Series[
     return pd.Series(_of_optimizers(plain(df), ignore), index=df.index, name="optimizer", dtype="str")
 
 
-def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str]) -> list[Label]:
-    """Return the label of every row's optimizer."""
-    require(df, ["run_id", "optimizer.name"])
+def _of_optimizers(df: pd.DataFrame, ignore: Sequence[str], by: Sequence[str] = ()) -> list[Label]:
+    """Return the label of every row's optimizer, with the values of the columns `by`."""
+    require(df, ["run_id", "optimizer.name", *by])
+    if wrong := {*by} & {"optimizer.name", DYNAMICS, *ignore}:
+        raise ValueError(f"{min(wrong)} has lines or panels of its own, or is an axis: choose another column `by`")
+    ignore = [*ignore, *by]
     ignore = [name for c in ignore for name in (c.removesuffix(".theory"), f"{c.removesuffix('.theory')}.theory")]
     runs = df.drop_duplicates("run_id")
     names = "optimizer.name", DYNAMICS
     free = [c for c in varying(runs) if c.startswith("optimizer.") and c not in (*ignore, *names)]
     cell = [*(c for c in names if c in runs), *(c for c in varying(runs) if c not in (*free, *names))]
     several = runs.groupby(cell, dropna=False)[free].nunique(dropna=False).max() > 1
-    return labels(df, optimizer_names(df), [c for c in free if several[c]])
+    return labels(df, optimizer_names(df), [*(c for c in free if several[c]), *by])
 
 
 def cell_columns(df: pd.DataFrame) -> list[str]:
@@ -179,9 +182,12 @@ def _of_cells(df: pd.DataFrame) -> list[Label]:
 
 
 def by_optimizer(
-    df: pd.DataFrame, optimizer: str | Collection[str] | None = None, ignore: Sequence[str] = ()
+    df: pd.DataFrame,
+    optimizer: str | Collection[str] | None = None,
+    ignore: Sequence[str] = (),
+    by: Sequence[str] = (),
 ) -> dict[Label, pd.DataFrame]:
-    """Split a table by optimizer label, in order of appearance.
+    """Split a table by optimizer label, in order of appearance; and by the columns `by`, whose values labels then hold.
 
     With `optimizer`, only that label, or all labels of that name; or of any of several. Raises ValueError, listing
     the labels, if there is no such optimizer.
@@ -189,7 +195,7 @@ def by_optimizer(
     if df.empty:
         raise ValueError("the table has no rows")
     df = plain(df)
-    parts = _split(df, _of_optimizers(df, ignore))
+    parts = _split(df, _of_optimizers(df, ignore, by))
     chosen = {*parts} if optimizer is None else {optimizer} if isinstance(optimizer, str) else {*optimizer}
     if unknown := chosen - {*parts} - {label.name for label in parts}:
         raise ValueError(f"no optimizer {min(unknown)!r}; there are {listed(pd.Series([*parts]))}")
@@ -204,19 +210,21 @@ def _split(df: pd.DataFrame, names: Sequence[Label]) -> dict[Label, pd.DataFrame
     return {name: df.iloc[rows] for name, rows in places.items()}
 
 
-def of_optimizer(df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = ()) -> pd.DataFrame:
+def of_optimizer(
+    df: pd.DataFrame, optimizer: str | Collection[str] | None, ignore: Sequence[str] = (), by: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the rows that ``by_optimizer`` keeps."""
-    return pd.concat(by_optimizer(df, optimizer, ignore).values())
+    return pd.concat(by_optimizer(df, optimizer, ignore, by).values())
 
 
-def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None) -> tuple[str, str]:
+def main_axes(df: pd.DataFrame, x: str | None = None, y: str | None = None, by: Sequence[str] = ()) -> tuple[str, str]:
     """Return the two axes of a sweep: x the signal and y the other column that varies, unless they are given.
 
-    If one is given, the other is found. Optimizers, seeds and numbers that follow from others are no axes: the
-    signal is `signal_norm` or `snr`, whichever takes fewer values, and y is the dimension if it varies.
+    If one is given, the other is found. Optimizers, seeds, the columns `by` and numbers that follow from others are no
+    axes: the signal is `signal_norm` or `snr`, whichever takes fewer values, and y is the dimension if it varies.
     Raises ValueError unless this leaves one choice, naming the candidates.
     """
-    df = plain(df)
+    df = plain(df).drop(columns=[c for c in by if c in df and c not in (x, y)])
     free = [c for c in varying(df) if c != "seed" and not c.startswith("optimizer.")]
     cells = cell_columns(df)
     signals = [] if {x, y} & {*SIGNALS} else [c for c in cells if c in SIGNALS]

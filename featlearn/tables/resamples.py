@@ -105,7 +105,7 @@ def _curves(heights: pd.DataFrame) -> list[Curve]:
 def _curve(y: Floats, height: Floats) -> Curve:
     if not len(y):
         return Curve(np.nan, 0, np.nan, np.nan, False)
-    found = np.exp(crossings(np.log(y), height))
+    found = crossings(y, height)
     return Curve(found[0] if len(found) else np.nan, len(found), y[0], y[-1], bool(height[0] > 0))
 
 

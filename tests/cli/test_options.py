@@ -73,7 +73,7 @@ def test_defaults_are_those_of_the_function_and_words_become_its_arguments():
 def test_the_help_shows_own_options_with_their_meaning_and_default():
     shown = " ".join(call("--help")[1].stdout.split())
     assert "Column of the horizontal axis." in shown and "Height." in shown and "[default: 3]" in shown
-    assert "WIDTHxHEIGHT" in shown and "Repeatable." in shown
+    assert "WIDTH[xHEIGHT]" in shown and "Repeatable." in shown
     assert "--band" not in shown and "--caption" not in shown
 
 
@@ -84,5 +84,5 @@ def test_options_of_others_take_any_words_so_that_they_can_be_refused():
 
 @pytest.mark.parametrize("size", ["6,4", "6x", "0x4", "6x-4", "infx4", "nanx4"])
 def test_a_size_is_two_positive_numbers(size):
-    with pytest.raises(ValueError, match=f"--size expects WIDTHxHEIGHT .*, found '{size}'"):
+    with pytest.raises(ValueError, match=f"--size expects WIDTH or WIDTHxHEIGHT .*, found '{size}'"):
         read(OPTIONS["size"], size)

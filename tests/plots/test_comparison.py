@@ -67,7 +67,7 @@ def test_integrations_are_lines_of_their_own(make_limits, three):
     k1 = three[three["optimizer.dynamics"] == "sde"].assign(**{"optimizer.substeps": 1})
     found = computed(pd.concat([three, k1.assign(run_id="k1" + k1["run_id"])]))
     assert [*found.lines] == ["sam", "sam flow", "sam sde substeps=8", "sam sde substeps=1"]
-    assert len({style["color"] for style in found.lines.values()}) == 4
+    assert len({style["tone"] for style in found.lines.values()}) == 4
 
 
 def test_cells_are_not_mixed(three):

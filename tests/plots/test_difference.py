@@ -33,19 +33,22 @@ def test_values_are_first_minus_second_and_turn_with_them(rows):
     assert turned["mean"].tolist() == pytest.approx((-table["mean"]).tolist())
 
 
-def test_cells_whose_interval_excludes_zero_are_dotted(rows):
+def test_cells_whose_interval_excludes_zero_carry_their_sign(rows):
     jitter = np.where(rows["seed"] == 0, 0.3, -0.15) * (rows["optimizer.name"] == "sam") * (rows[X] == 4)
     ax = difference(rows.assign(test_error=rows["test_error"] + jitter), X, Y)
-    dots = {tuple(place) for place in ax.collections[2].get_offsets().tolist()}
-    assert not {(4.0, d) for d in (1000, 2000, 4000, 8000)} & dots
-    assert {(6.0, 8000), (10.0, 8000)} <= dots
-    assert "Dotted: the 95% t interval of the cell excludes zero." in words(ax.figure)
+    plus, minus = ({tuple(place) for place in marks.get_offsets().tolist()} for marks in ax.collections[2:])
+    assert not {(4.0, d) for d in (1000, 2000, 4000, 8000)} & (plus | minus)
+    assert {(6.0, 8000), (10.0, 8000)} <= plus and not minus & plus
+    assert "Signs: the cell's 95% t interval excludes zero." in words(ax.figure)
+    _, other = (marks.get_offsets() for marks in difference(rows, X, Y, first="sam", second="sgd").collections[2:])
+    assert {(6.0, 8000), (10.0, 8000)} <= {tuple(place) for place in other.tolist()}
 
 
 def test_one_pair_has_no_interval(make_rows):
     ax = difference(make_rows(seeds=1), X, Y)
-    assert len(ax.collections[2].get_offsets()) == 0
-    assert "One pair has no interval." in words(ax.figure)
+    assert "Signs: of the one pair, which has no interval." in words(ax.figure)
+    means = np.ma.filled(ax.collections[0].get_array().astype(float), np.nan)
+    assert len(ax.collections[2].get_offsets()) == (means > 0).sum() > 0
 
 
 def test_pairs_can_be_gated_on_the_train_loss(rows):

@@ -54,7 +54,7 @@ def test_the_end_of_a_sam_phase_is_marked(make_rows):
     phases = {"optimizer.name": "sam", "optimizer.start": 0, "optimizer.stop": 50.0}
     ax = dynamics(make_rows((5.0,), (1000,), optimizers=[phases]))
     assert [line.get_xdata()[0] for line in ax.lines[2:]] == [50.0]
-    assert "Dashed: SAM starts or stops." in words(ax.figure)
+    assert "Dashed upright: SAM starts or stops." in words(ax.figure)
 
 
 def test_steps_on_a_logarithm_begin_at_step_zero(cell):

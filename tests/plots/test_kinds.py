@@ -3,10 +3,13 @@
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from featlearn import plots
 from featlearn.plots import KINDS, save
 from featlearn.plots.kinds import Option
+from featlearn.plots.style import DARK
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,6 +65,15 @@ def test_every_kind_has_a_sheet_and_takes_tables_of_any_kind(rows_of, kind):
     axes = {"phase": ("data.signal_norm", "data.dim")}
     with pytest.raises(ValueError, match="title: options of a figure of its own, not to be given with ax"):
         call(df, *axes.get(kind.replace("difference", "phase"), ()), ax=ax, title="mine")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn_for_a_dark_page_and_a_narrow_column(rows_of, kind):
+    figure, _ = KINDS[kind](rows_of(kind), {"dark": True, "size": (3.25, None)})
+    assert to_hex(figure.get_facecolor()) == DARK.ground and figure.get_figwidth() == 3.25
+    words = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert {to_hex(text.get_color()) for text in words} <= {DARK.ink, DARK.grey}
+    assert min(text.get_fontsize() for text in words) >= 6
 
 
 def test_kept_conditions_are_reported_and_in_the_table(rows):

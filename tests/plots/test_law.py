@@ -62,7 +62,7 @@ def test_a_law_is_drawn_for_the_data_model_it_is_stated_for_alone(rows, word):
     text = figure.get_supxlabel().replace("\n", " ")
     reason = "No law is drawn: the theorem supposes data.model = signal_noise, and here it is xor."
     drawn = word == "signal_noise"
-    assert text.count(reason) == (not drawn) and ("theory" in text) == ("law" in table) == drawn
+    assert text.count(reason) == (not drawn) and ("of the theory" in text) == ("law" in table) == drawn
     assert [len(ax.lines) for ax in figure.axes[:2]] == [drawn, drawn]
 
 

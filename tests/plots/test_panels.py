@@ -2,7 +2,7 @@
 
 import pytest
 
-from featlearn.plots.panels import colour_bar, finish, heading, legend_inside, new_word, panels
+from featlearn.plots.panels import colour_bar, columns_for, finish, heading, legend_inside, new_word, panels
 from featlearn.plots.style import paper, title
 from featlearn.tables.labels import Label
 
@@ -44,7 +44,7 @@ def drawn():
     """Return a function that draws n panels with the same two lines in each, and the words of both axes."""
 
     def draw(n, **sheet):
-        figure, axes = panels(n)
+        figure, axes = panels(n, sheet)
         for ax in axes:
             ax.plot([0, 1], label="line")
             ax.plot([1, 0], label="other")
@@ -108,6 +108,33 @@ def test_a_sheet_has_the_title_and_size_that_are_asked_for(drawn):
     assert drawn(1, caption=False)[0].get_figheight() < drawn(1)[0].get_figheight()
     with pytest.raises(ValueError, match="is too small for its panels: at least 3x"):
         drawn(3, size=(2.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("size", "columns"),
+    [(None, 3), ((3.25, None), 1), ((3.25, 6.0), 1), ((3.25, 2.5), 3), ((5.0, None), 2), ((9, 3), 3)],
+)
+def test_panels_stand_above_each_other_where_the_sheet_is_narrow_and_high(size, columns):
+    assert columns_for(3, 3, {"size": size}) == columns
+    figure, axes = panels(3, {"size": size})
+    assert axes[0].get_subplotspec().get_gridspec().ncols == columns
+    assert figure.get_figwidth() == (size[0] if size else 6.9)
+
+
+def test_the_contents_decide_the_height_of_a_given_width(drawn):
+    figure, _ = drawn(2, size=(3.25, None))
+    assert figure.get_figwidth() == 3.25 and 4 < figure.get_figheight() < 5
+
+
+def test_a_label_longer_than_a_low_figure_is_broken():
+    with paper():
+        figure, axes = panels(2, {"size": (3.25, 1.5)})
+        colour_bar(axes[0].pcolormesh([[0.0, 1.0]]), axes, "test error (observed labels)")
+        finish(axes, [], {"size": (3.25, 1.5), "caption": False})
+        figure.draw_without_rendering()
+    label = figure.axes[2].yaxis.label
+    assert label.get_text() == "test error\n(observed labels)"
+    assert figure.bbox.y0 <= label.get_window_extent().y0 and label.get_window_extent().y1 <= figure.bbox.y1
 
 
 def test_words_of_a_second_call_differ_from_those_of_the_first():

@@ -10,7 +10,21 @@ import seaborn as sns
 
 from featlearn.optim import OPTIMIZERS
 from featlearn.plots.panels import panels
-from featlearn.plots.style import NAMES, PALETTE, diverging, fresh, label, paper, sequential, title
+from featlearn.plots.style import (
+    DARK,
+    NAMES,
+    PALETTE,
+    WHITE,
+    diverging,
+    fresh,
+    label,
+    marker,
+    on_dark,
+    page,
+    paper,
+    sequential,
+    title,
+)
 from featlearn.tables.labels import Label
 
 COLUMNS = """
@@ -47,6 +61,38 @@ def test_the_colours_are_those_of_seaborn():
     assert np.abs(ours - theirs).max() < 0.02
     red, _, blue, _ = diverging()(0.95)
     assert red > 2 * blue
+
+
+def luminance(colours):
+    """The relative luminance of colours (WCAG 2), 0 to 1."""
+    c = np.asarray([mpl.colors.to_rgb(colour) for colour in colours])
+    return np.where(c <= 0.03928, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(a, b):
+    low, high = sorted(luminance([a, b]))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_colours_of_a_quantity_are_monotone_in_grey():
+    assert (np.diff(luminance(sequential()(np.linspace(0, 1, 64)))) < 0).all()
+
+
+@pytest.mark.parametrize("sheet", [WHITE, DARK])
+def test_words_and_lines_are_seen_on_their_page(sheet):
+    assert contrast(sheet.ink, sheet.ground) > 12 and contrast(sheet.grey, sheet.ground) > 4.5
+    assert min(contrast(colour, sheet.ground) for colour in sheet.palette[: 4 if sheet is WHITE else 10]) > 2.2
+    assert len({*sheet.palette}) == 10
+
+
+def test_a_dark_page_ends_with_its_block():
+    with paper(dark=True):
+        assert page() is DARK and mpl.rcParams["figure.facecolor"] == DARK.ground
+        _, (ax,) = panels(1)
+        assert on_dark(ax) and ax.xaxis.label.get_color() == DARK.ink
+        assert fresh(ax) == [*DARK.palette] and len({*map(marker, fresh(ax))}) == 10
+    with paper():
+        assert page() is WHITE and not on_dark(panels(1)[1][0])
 
 
 def test_lines_of_a_second_call_have_other_colours():

@@ -69,23 +69,31 @@ class TestPhaseGrid:
 
 class TestBoundary:
     @pytest.mark.parametrize(
-        ("heights", "place"), [([np.inf, 0.1], 3.0), ([0.1, np.inf], 1.0), ([-np.inf, np.inf], 2.0)]
+        ("heights", "place"), [([np.inf, 0.1], 3.0), ([0.1, np.inf], 1.0), ([-np.inf, np.inf], 3**0.5)]
     )
     def test_next_to_an_infinite_mean_it_is_at_the_finite_one(self, runs, heights, place):
         df = runs({X: 1.0, "test_error": heights[0]}, {X: 3.0, "test_error": heights[1]})
-        assert boundary(df, Y, X, "test_error", 0.2)[X].tolist() == [place]
+        assert boundary(df, Y, X, "test_error", 0.2)[X].tolist() == pytest.approx([place])
 
-    def test_linear_between_cells(self, runs):
+    def test_linear_beside_a_cell_at_zero_or_where_asked_for(self, runs):
+        df = runs({X: 0.0, "test_error": 0.5}, {X: 2.0, "test_error": 0.1}, {X: 8.0, "test_error": 0.5})
+        table = boundary(df, Y, X, "test_error", 0.2)
+        assert table[X].tolist() == pytest.approx([1.5])
+        assert table["crossings"].tolist() == [2]
+        assert table["data.n_samples"].tolist() == [20]
+
+    def test_one_convention_everywhere(self, runs):
         df = runs({X: 1.0, "test_error": 0.5}, {X: 3.0, "test_error": 0.1})
         table = boundary(df, Y, X, "test_error", 0.2)
-        assert table[X].tolist() == pytest.approx([2.5])
+        assert table[X].tolist() == pytest.approx([3**0.75])
+        assert boundary(df, Y, X, "test_error", 0.2, log=False)[X].tolist() == pytest.approx([2.5])
         assert table["crossings"].tolist() == [1]
         assert table["data.n_samples"].tolist() == [20]
 
     def test_logarithmic_between_cells(self, runs):
         df = runs({Y: 100, "test_error": 0.0}, {Y: 10_000, "test_error": 0.4})
-        assert boundary(df, X, Y, "test_error", 0.2, log=True)[Y].tolist() == pytest.approx([1000])
-        assert boundary(df, X, Y, "test_error", 0.2)[Y].tolist() == pytest.approx([5050])
+        assert boundary(df, X, Y, "test_error", 0.2)[Y].tolist() == pytest.approx([1000])
+        assert boundary(df, X, Y, "test_error", 0.2, log=False)[Y].tolist() == pytest.approx([5050])
 
     def test_no_crossing_is_missing_and_several_are_counted(self, runs):
         errors = {1000: [0.5, 0.4, 0.3], 2000: [0.5, 0.1, 0.5]}
@@ -134,6 +142,6 @@ class TestFitConstant:
         rows = []
         for d in (1000, 4000, 16000):
             edge = float(sgd_boundary(1.2, dim=d, n_samples=20, n_patches=2, noise_std=1.0))
-            rows += [{Y: d, X: x, "test_error": 0.2 - 0.01 * (x - edge)} for x in np.linspace(0, 20, 9)]
+            rows += [{Y: d, X: x, "test_error": 0.2 - 0.1 * np.log(x / edge)} for x in np.linspace(1, 20, 9)]
         table = boundary(runs(*rows), Y, X, "test_error", 0.2)
         assert fit_constant(table, sgd_boundary).c == pytest.approx(1.2)
