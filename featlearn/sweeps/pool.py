@@ -138,7 +138,11 @@ class Piece:
 
 
 class Desk:
-    """What is still to be computed: what deaths have left, then further blocks."""
+    """What is still to be computed: what deaths have left, then further blocks.
+
+    To find a run at fault costs some ten processes. After MOST_DEATHS such runs, blocks that end their process are not
+    searched any more: their runs, most of which are not at fault, stay missing, and the next call goes on with them.
+    """
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
@@ -155,12 +159,11 @@ class Desk:
         return Piece(block) if block else None
 
     def bury(self, piece: Piece, death: Death) -> pa.Table | None:
-        """Return the rows of runs that are given up; None if more is to be computed first."""
+        """Return the row of the run at fault, if it is found; None if more is to be computed first, or is left out."""
         again = piece.after(death)
-        given_up = self._buried >= MOST_DEATHS
-        if again and not given_up:
+        if not again:
+            self._buried += 1
+            return failures(piece.block, death.reason, death.words and bounded(death.words))
+        if self._buried < MOST_DEATHS:
             self._left.extend(again)
-            return None
-        self._buried += 1
-        many = f"; not split, as {MOST_DEATHS} runs had done so before" if again else ""
-        return failures(piece.block, f"{death.reason}{many}", death.words and bounded(death.words))
+        return None
