@@ -110,6 +110,13 @@ class Store:
             with suppress(StoreError):
                 join(small)
 
+    def tidy(self) -> None:
+        """Join small parts when there are many, as of many short sweeps; a join that fails leaves them as they are."""
+        groups = [group for group in small_groups(entries(self.path, PARTS)[0]) if len(group) >= SMALL_PARTS]
+        for group in groups:
+            with suppress(StoreError):
+                join(group)
+
     def compact(self) -> tuple[int, int]:
         """Join small parts into few large ones, at any time; return the numbers of parts before and after.
 

@@ -59,8 +59,8 @@ def sweep(
     backend, scheduler: "dask" computes on the workers of the scheduler at an address such as tcp://host:8786, or of one
         that is started here with n_jobs workers; needs the extra featlearn[dask].
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
-    time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
-        that takes longer fails. The compilation of loops does not count.
+    time_limit: seconds of the processor that a run may take, with the runs that are computed with it, but alone at
+        last; one that takes longer fails. What a new process has to compile, import and set up does not count.
     retry: "failed" computes failed runs again, up to three times in all; otherwise they stay failed.
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
@@ -71,21 +71,21 @@ def sweep(
         with signals.open():
             ends, before = _earlier(Path(out), retry)
             plan = Plan.of(config.runs(), share, before.finished | before.left)
-        cluster = None
-        if backend == "dask" and plan.todo.any():  # before there is a store, which a wrong address must not leave
-            cluster = Cluster(scheduler, jobs, device, plan.sources, time_limit)
+        there = backend == "dask" and plan.todo.any()  # connect before there is a store, for the address may be wrong
+        cluster = Cluster(scheduler, jobs, device, plan.sources, time_limit) if there else None
         with closing(cluster) if cluster else nullcontext():
             store = Store.create(out, config.name)
             store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
-            footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
+            origin = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
             report, claims = before.report(plan), Claims(store.path, ends)
             how: dict[str, Any] = {"sources": plan.sources, "time_limit": time_limit, "cluster": cluster}
             try:
                 with closing(claims), showing(report, config.name, progress) as show:
-                    commits = Commits(store, footer, report, ends, signals, show)
+                    commits = Commits(store, origin, report, ends, signals, show)
                     for part in passes(plan, claims, report, signals, config.name if progress else None):
                         blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
                         commits.keep(results(blocks, jobs, device, signals, **how))
+                    store.tidy()
                 signals.check()
             except (KeyboardInterrupt, ClusterLost) as error:
                 raise SweepInterrupted(report, out, str(error)) from None
