@@ -7,20 +7,20 @@ from featlearn.store import load_arrow
 
 
 @pytest.fixture
-def table(tmp_path):
+def runs(tmp_path):
     filled(tmp_path / "s", [trajectory(seed, columns=("a",)) for seed in range(3)])
     return load_arrow(tmp_path / "s")
 
 
-def test_polars_shares_the_numbers(table):
+def test_polars_shares_the_numbers(runs):
     polars = pytest.importorskip("polars")
-    frame = polars.from_arrow(table)
-    assert frame.columns == table.column_names and frame["a"].to_list() == table["a"].to_pylist()
-    assert frame["step"].to_arrow().buffers()[1].address == table["step"].chunk(0).buffers()[1].address
+    frame = polars.from_arrow(runs)
+    assert frame.columns == runs.column_names and frame["a"].to_list() == runs["a"].to_pylist()
+    assert frame["step"].to_arrow().buffers()[1].address == runs["step"].chunk(0).buffers()[1].address
 
 
-def test_duckdb_reads_the_table_where_it_is(table):
+def test_duckdb_reads_the_table_where_it_is(runs):
     duckdb = pytest.importorskip("duckdb")
-    found = duckdb.sql('select seed, count(*) as n from "table" group by seed order by seed').fetchall()
-    expected = table.group_by("seed").aggregate([("step", "count")]).sort_by("seed")
+    found = duckdb.sql('select seed, count(*) as n from runs group by seed order by seed').fetchall()
+    expected = runs.group_by("seed").aggregate([("step", "count")]).sort_by("seed")
     assert [n for _, n in found] == expected["step_count"].to_pylist() and len(found) == 3
