@@ -8,8 +8,10 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,7 +36,7 @@ FORKED.set_forkserver_preload(["featlearn.cli", "featlearn.sweeps", "distributed
 def command(words: list[str], errors: str, commit_seconds: float | None = None) -> None:
     """Run featlearn's command line in this process, in a group of its own, with its output in a file."""
     from featlearn import cli
-    from featlearn.sweeps import commits
+    from featlearn.sweeps import commits, crew
 
     os.setsid()
     file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -43,10 +45,18 @@ def command(words: list[str], errors: str, commit_seconds: float | None = None) 
     sys.argv = ["featlearn", *words]
     if commit_seconds is not None:
         commits.COMMIT_SECONDS = commit_seconds
+    code: object = 0
     try:
         cli.main()
-    finally:
-        atexit._run_exitfuncs()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    crew.end_idle()
+    atexit._run_exitfuncs()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 class Faults:

@@ -21,6 +21,6 @@ def test_polars_shares_the_numbers(runs):
 
 def test_duckdb_reads_the_table_where_it_is(runs):
     duckdb = pytest.importorskip("duckdb")
-    found = duckdb.sql('select seed, count(*) as n from runs group by seed order by seed').fetchall()
+    found = duckdb.sql("select seed, count(*) as n from runs group by seed order by seed").fetchall()
     expected = runs.group_by("seed").aggregate([("step", "count")]).sort_by("seed")
     assert [n for _, n in found] == expected["step_count"].to_pylist() and len(found) == 3
