@@ -27,7 +27,7 @@ network: {n_filters: 10, init_std: 0.01}
 optimizer: {name: sam, lr: 0.1, rho: 0.03}
 train: {n_steps: 400}
 record: {every: 100}
-sweep: {optimizer.rho: {linspace: [0.01, 0.1, 12]}, seed: {range: [0, 100]}}
+sweep: {optimizer.rho: {linspace: [0.01, 0.1, 12]}, seed: {range: [0, 50]}}
 """
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["featlearn.cli", "featlearn.sweeps", "distributed.cli.dask_worker", "scipy.stats"])
