@@ -35,9 +35,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(VENV)/.test
-	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
-	$(BIN)/python tests/soak/kills.py 300
-	$(BIN)/python tests/soak/dask_workers.py 50
+	$(BIN)/python tests/soak 300 50 10000
 
 bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results

@@ -103,6 +103,8 @@ def expanded_text(config: SweepConfig) -> str:
 
 def status_text(status: StoreStatus, store: Path) -> str:
     """Return the progress of the latest sweep into a store, and why runs failed."""
+    from featlearn.store.marker import MARKER
+
     numbers = {
         "runs": status.n_runs,
         "done": f"{status.done} ({status.fitted} fitted, {status.diverged} diverged, {status.reused} reused)",
@@ -113,9 +115,10 @@ def status_text(status: StoreStatus, store: Path) -> str:
     others = {"others": text} if status.others else {}
     reasons = [f"  {n} x {message}" for message, n in status.failures.items()]
     why = ["why runs failed:", *reasons] if reasons else []
-    if status.damaged:
-        files = [f"  {text}" for text in status.damaged]
+    marker = [text for text in status.damaged if text.startswith(f"{MARKER}: ")]
+    if files := [f"  {text}" for text in status.damaged if text not in marker]:
         why += ["left out as damaged; sweep again to set them aside and compute their runs anew:", *files]
+    why += [f"{text}; nothing is lost by that, and the next sweep writes it again" for text in marker]
     return "\n".join([str(store), *_aligned({**numbers, **others}), *why])
 
 

@@ -406,7 +406,7 @@ def test_a_sweep_sets_damage_aside_and_computes_only_what_was_lost(config, store
     (store / "featlearn.json").write_text("")
     shown = call("status", store)
     assert shown.exit_code == 0 and f"missing  {lost}" in shown.stdout
-    assert f"  featlearn.json: it is broken\n  parts/{part.name}: its end is missing\n" in shown.stdout
+    assert f"anew:\n  parts/{part.name}: its end is missing\nfeatlearn.json: it is broken; " in shown.stdout
     again = call("sweep", config, "--out", store)
     texts = [line for line in again.stderr.splitlines() if line.startswith("warning: ")]
     assert len(texts) == 2 and f"moved into {store / 'damaged'}: {part}" in texts[0] and "made " in texts[1]

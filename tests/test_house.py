@@ -19,7 +19,7 @@ ROOT = Path(featlearn.__file__).parent
 
 FLOORS = [
     {"types", "streams", "environment", "theory", "imports", "tiles", "lookup", "devices", "pace", "outputs"},
-    {"linalg"},
+    {"escapes", "linalg"},
     {"custom", "independence"},
     {"provenance"},
     {"functions"},
@@ -60,7 +60,7 @@ SEES = {
         "linalg",
         "theory",
     },  # theory, next to results
-    "store": {"types", "lookup"},  # it knows rows, not runs
+    "store": {"types", "lookup", "escapes"},  # it knows rows, not runs
     "tables": {"theory", "types", "lookup"},
     "plots": {"theory", "types", "tables", "lookup", "outputs"},
 }

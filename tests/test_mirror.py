@@ -33,6 +33,8 @@ WITHOUT = {
     "bench.figures": SECTIONS,
     "bench.machine": SECTIONS,
     "bench.plain_sde": "beside sde/ and closed forms: tests/bench/test_sde.py",
+    "sweeps.gate": "on a scheduler and workers: tests/sweeps/test_cluster.py",
+    "sweeps.remote": "on a scheduler and workers: tests/sweeps/test_cluster.py tests/sweeps/test_commits.py",
     "cli.measuring": "the command: tests/bench/test_bench.py",
     "cli.reading": COMMANDS,
     "cli.running": COMMANDS,

@@ -78,6 +78,10 @@ def test_a_status_counts_runs_and_gives_reasons_for_failures():
     assert "why" not in status_text(StoreStatus(1, 1, 0, 0, 0, 0, 0, 0, {}), Path("out"))
     damaged = StoreStatus(1, 0, 0, 0, 0, 0, 1, 0, {}, ("parts/1-a.parquet: it is empty",))
     assert lines(status_text(damaged, Path("out")))[-1] == ["parts/1-a.parquet:", "it", "is", "empty"]
+    markerless = StoreStatus(1, 1, 0, 0, 0, 0, 0, 0, {}, ("featlearn.json: it is missing",))
+    text = status_text(markerless, Path("out"))
+    assert "featlearn.json: it is missing; nothing is lost by that, and the next sweep writes it again" in text
+    assert "damaged" not in text
 
 
 def test_words_and_keys_are_listed_with_their_defaults_and_meanings():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand
 
+from featlearn.escapes import printable
+
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
 
@@ -88,25 +90,27 @@ def _is_the_users(error: Exception) -> bool:
     return isinstance(error, ConfigError | ValueError)
 
 
+def say(text: object, err: bool = False) -> None:
+    """Print text, of which a part may come from a user's code or files, without what a terminal would act on."""
+    typer.echo(printable(str(text)), err=err)
+
+
 def end(message: str, code: int) -> NoReturn:
     """Print a message on standard error, and exit with a code."""
-    from featlearn.config.problems import printable
-
-    typer.echo(printable(message), err=True)
+    say(message, err=True)
     raise typer.Exit(code)
 
 
 @contextmanager
 def printed_warnings(category: type[Warning]) -> Iterator[None]:
     """Print warnings of a category on standard error when they come, in one line each."""
-    from featlearn.config.problems import printable
 
-    def say(message: Warning | str, *_: Any) -> None:
-        typer.echo(printable(f"warning: {message}"), err=True)
+    def show(message: Warning | str, *_: Any) -> None:
+        say(f"warning: {message}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", category)
-        warnings.showwarning = say  # type: ignore[assignment]  # of all that it is given it needs the message
+        warnings.showwarning = show  # type: ignore[assignment]  # of all that it is given it needs the message
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import Device, Once, Quiet, app, own_backend, user_errors
+from featlearn.cli.app import Device, Once, Quiet, app, own_backend, say, user_errors
 
 
 @app.command(cls=Once)
@@ -37,8 +37,8 @@ def bench(
 
         draw(report, figures)
     if not quiet:
-        typer.echo(report_text(report))
+        say(report_text(report))
 
 
 def _announce(name: str) -> None:
-    typer.echo(f"{name} ...", err=True)
+    say(f"{name} ...", err=True)

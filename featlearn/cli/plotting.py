@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from featlearn.cli.app import Once, StoreFolder, app, own_backend, printed_warnings, user_errors
+from featlearn.cli.app import Once, StoreFolder, app, own_backend, printed_warnings, say, user_errors
 from featlearn.cli.options import flag, read, with_options
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _draw(
     with printed_warnings(UserWarning):
         figure, table = kind(rows, options)
     for path in save(figure, table, out, dpi, force=force):
-        typer.echo(path)
+        say(path)
     close(figure)
     if failed := status(store, verify=False).failed:
-        typer.echo(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)
+        say(f"warning: {failed} failed runs are not in it; `featlearn status` shows why", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featlearn.cli.app import RUNS_FAILED, ConfigFile, Device, Once, Settings, app, end, load, user_errors
+from featlearn.cli.app import RUNS_FAILED, ConfigFile, Device, Once, Settings, app, end, load, say, user_errors
 
 if TYPE_CHECKING:
     from featlearn.config import SweepConfig
@@ -31,9 +31,9 @@ def validate(
 
     loaded = load(config, changes)
     if expand:
-        typer.echo(expanded_text(loaded))
+        say(expanded_text(loaded))
     if trial or not expand:
-        typer.echo(config_text(loaded, _tried(loaded, device)) if trial else config_text(loaded))
+        say(config_text(loaded, _tried(loaded, device)) if trial else config_text(loaded))
 
 
 def _tried(config: SweepConfig, device: str) -> Trial:
@@ -63,9 +63,9 @@ def export(
     from featlearn.export import export
 
     arrays = export(loaded, out, engine=engine, force=force)
-    typer.echo(f"{out}: {', '.join(arrays)}")
+    say(f"{out}: {', '.join(arrays)}")
     if loaded.base_run().sampling == "gram":
-        typer.echo("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
+        say("drawn from explicit vectors: another draw of the same law than `run` makes (sampling: gram)")
 
 
 @app.command("list", cls=Once)
@@ -88,13 +88,13 @@ def list_(
     from featlearn.texts import brief_text, entry_text, words_text
 
     if kind == "config":
-        typer.echo(_keys(word))
+        say(_keys(word))
     elif kind:
         if kind not in (listed := [*KINDS, "engines", "config"]):
             raise ValueError(f"there are no {kind}; {suggest(kind, listed)}")
-        typer.echo("\n\n".join(map(entry_text if word else brief_text, describe(kind, word))))
+        say("\n\n".join(map(entry_text if word else brief_text, describe(kind, word))))
     else:
-        typer.echo("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
+        say("\n\n".join(words_text(kind, describe(kind)) for kind in (*KINDS, "engines")))
 
 
 def _keys(word: str | None) -> str:
@@ -112,4 +112,4 @@ def schema() -> None:
     """Print the JSON schema of a config, for editors."""
     from featlearn.config import schema
 
-    typer.echo(json.dumps(schema(), indent=2))
+    say(json.dumps(schema(), indent=2))

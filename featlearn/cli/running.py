@@ -21,6 +21,7 @@ from featlearn.cli.app import (
     end,
     load,
     printed_warnings,
+    say,
     user_errors,
 )
 
@@ -47,7 +48,7 @@ def run(config: ConfigFile, changes: Settings = None, device: Device = "auto", q
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
     if not quiet:
-        typer.echo(trajectory_text(trajectory))
+        say(trajectory_text(trajectory))
         _draw(trajectory)
 
 
@@ -73,7 +74,7 @@ def _announce_once() -> Callable[[float], None]:
         nonlocal announced
         if share == COMPILING and not announced:
             announced = True
-            typer.echo(COMPILES, err=True)
+            say(COMPILES, err=True)
 
     return listen
 
@@ -109,15 +110,18 @@ def sweep(
     with printed_warnings(StoreWarning):
         report = sweep(loaded, out, scheduler=scheduler, shard=shard, progress=not quiet, **options)
     if not quiet:
-        typer.echo(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
+        say(f"{loaded.name}: {report} in {report.seconds:.1f} s; the store is {out}")
     if report.others and not quiet:
-        typer.echo(
-            f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps"
-        )
+        say(f"it also holds runs of earlier sweeps ({report.others}), which plots leave out without --all-sweeps")
+    if report.missing:
+        why = "too many runs before them ended their processes, and they were in blocks that do"
+        say(f"{report.missing} runs are missing: {why}; the same call goes on", err=True)
     if report.failed:
         again = f"; {report.given_up} of them too often to be tried again" if report.given_up else ""
         again = again or "; `--retry failed` computes them again"
         end(f"{report.failed} runs failed: `featlearn status {out}` shows why{again}", RUNS_FAILED)
+    if report.missing:
+        raise typer.Exit(RUNS_FAILED)
 
 
 @app.command(cls=Once)
@@ -129,4 +133,4 @@ def status(store: StoreFolder) -> None:
     from featlearn.texts import status_text
 
     found = status(store)
-    typer.echo(status_text(replace(found, failures=grouped(found.failures)), store))
+    say(status_text(replace(found, failures=grouped(found.failures)), store))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from featlearn.cli.app import RUNS_FAILED, Device, Once, StoreFolder, app, end, printed_warnings, user_errors
+from featlearn.cli.app import RUNS_FAILED, Device, Once, StoreFolder, app, end, printed_warnings, say, user_errors
 
 
 @app.command(cls=Once)
@@ -23,7 +23,7 @@ def merge(
     with printed_warnings(StoreWarning):
         n_runs = merge(stores, out, all_sweeps=all_sweeps)
     missing = status(out).missing
-    typer.echo(f"{out}: {n_runs} runs{f', {missing} missing' if missing else ''}")
+    say(f"{out}: {n_runs} runs{f', {missing} missing' if missing else ''}")
 
 
 @app.command(cls=Once)
@@ -34,7 +34,7 @@ def compact(store: StoreFolder) -> None:
 
     with printed_warnings(StoreWarning):
         before, after = Store.open(store).compact()
-    typer.echo(f"{store}: {before} parts, now {after}")
+    say(f"{store}: {before} parts, now {after}")
 
 
 @app.command(cls=Once)
@@ -58,6 +58,6 @@ def rerun(
         raise
     except FAILURES as error:
         end(f"the run failed: {describe(error)}", RUNS_FAILED)
-    typer.echo(rerun_text(found, store))
+    say(rerun_text(found, store))
     if not found.equal:
         raise typer.Exit(RUNS_FAILED)

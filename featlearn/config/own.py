@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import NoneType
 from typing import Any, Literal, get_origin
 
@@ -31,9 +31,13 @@ def own_class(
 
     instead: methods that may take the place of ``methods``.
 
-    A file is relative to the config that names it, or for --set to the working directory.
+    A file is relative to the config that names it, or for --set to the working directory, and lies beside it or in a
+    folder below: a config from elsewhere runs no other code of this machine.
     """
     place = Problem(node.place, "", "").line[0]
+    file = PurePath(node.value.rpartition(":")[0])
+    if file.suffix == ".py" and (file.is_absolute() or ".." in file.parts):
+        raise CustomError(f"{node.value}: code of your own lies beside the config that names it, or in a folder below")
     cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
     try:
         reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from featlearn.escapes import printable
+
 MOST_SHOWN = 100  # problems of a config that are listed one by one
 LONGEST = 200  # characters of a key in a message
 
@@ -55,11 +57,6 @@ class ConfigError(Exception):
 
 class ConfigWarning(UserWarning):
     """A config that is valid but probably not intended; str() gives place and reason."""
-
-
-def printable(text: str) -> str:
-    """Return text with every character that a terminal would act on, or not show, as an escape, such as \\x1b."""
-    return re.sub(r"[^\n]", lambda c: c[0] if c[0].isprintable() else c[0].encode("unicode_escape").decode(), text)
 
 
 def show(value: Any, limit: int = 60) -> str:

@@ -24,8 +24,8 @@ def load_arrow(
 ) -> pa.Table:
     """Return what ``load`` returns, with the same options, as an Arrow table; numbers and text are not copied for it.
 
-    ``polars.from_arrow(table)`` and ``duckdb.sql("select * from table")`` take it over as it is. A column whose values
-    have several types is JSON.
+    ``polars.from_arrow(runs)`` and ``duckdb.sql("select * from runs")`` take over a table ``runs`` as it is. A column
+    whose values have several types is JSON.
     """
     frame = load(store, columns=columns, where=where, all_sweeps=all_sweeps)
     return pa.table({str(name): _array(frame[name]) for name in frame})

@@ -75,11 +75,11 @@ def read_part(
 ) -> Part:
     """Read columns of a part, given its schema, at some rows or all. Raises Damage.
 
-    verify: check every byte, but of files of older versions those read alone. dictionaries: see ``opened``.
+    verify: check every byte; files of older versions are decoded for it. dictionaries: see ``opened``.
     """
     with opened(entry.path, dictionaries) as file:
         pieces = _pieces(file, entry)
-        if verify and file.sums is not None:
+        if verify:
             file.verify()
         table = file.read(columns and columns(file.schema), rows)
         for name in TEXT:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from featlearn.escapes import printable
 from featlearn.store.temporary import temporary_name
 
 MOST_NAMED = 3  # damaged files in a warning
@@ -25,14 +26,15 @@ class Damage(StoreError):
     """A file of a store that is damaged or foreign; ``rows`` it had, None if that cannot be read either."""
 
     def __init__(self, path: Path, reason: str, rows: int | None = None) -> None:
-        super().__init__(f"cannot read {path}: {reason}; sweep again to compute its runs anew")
+        super().__init__(printable(f"cannot read {path}: {reason}; sweep again to compute its runs anew"))
         self.path, self.reason, self.rows = path, reason, rows
 
 
 def named(damaged: Sequence[Damage]) -> str:
     """Return the names of damaged files with the reasons, or of the first few."""
     texts = [f"{damage.path} ({damage.reason})" for damage in damaged[:MOST_NAMED]]
-    return ", ".join([*texts, *[f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)])
+    more = [f"{len(damaged) - MOST_NAMED} more"] * (len(damaged) > MOST_NAMED)
+    return printable(", ".join([*texts, *more]))
 
 
 def damage_text(damaged: Sequence[Damage]) -> str:

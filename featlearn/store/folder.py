@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -24,12 +24,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from featlearn.store.contents import TEXT, Plan, order_of, read_part, read_plan, write_plan
+from featlearn.store.contents import Plan, order_of, write_plan
 from featlearn.store.files import Damage, StoreError, StoreWarning, named
 from featlearn.store.joining import join, small_groups
 from featlearn.store.listing import PARTS, PLANS, Entry, entries, next_order, read_each, steady
 from featlearn.store.marker import MARKER, check_marker, is_recognised, write_marker
-from featlearn.store.parquet import verify, write_table
+from featlearn.store.parquet import write_table
 from featlearn.store.snapshot import Snapshot, read_plans
 from featlearn.store.temporary import TEMPORARY, remove_left_over
 
@@ -110,6 +110,13 @@ class Store:
             with suppress(StoreError):
                 join(small)
 
+    def tidy(self) -> None:
+        """Join small parts when there are many, as of many short sweeps; a join that fails leaves them as they are."""
+        groups = [group for group in small_groups(entries(self.path, PARTS)[0]) if len(group) >= SMALL_PARTS]
+        for group in groups:
+            with suppress(StoreError):
+                join(group)
+
     def compact(self) -> tuple[int, int]:
         """Join small parts into few large ones, at any time; return the numbers of parts before and after.
 
@@ -135,34 +142,33 @@ class Store:
 
     def damaged(self) -> list[Damage]:
         """Return the damaged and foreign files among plans and parts: every byte of each is read."""
+        return self.verified().damaged
 
-        def check_part(entry: Entry) -> None:
-            read_part(entry, lambda schema: TEXT)
-            verify(entry.path)
+    def verified(self) -> Snapshot:
+        """Return the rows in the columns ``run_id`` and ``status``, and what is damaged; every byte is read."""
+        return steady(lambda known: Snapshot.of(self.path, verify=True, known=known))
 
-        def check(known: Mapping[Path, Damage]) -> list[Damage]:
-            plans, parts = (read_each(self.path, kind, read, known)[1] for kind, read in checks)
-            return plans + parts
+    def mend(self) -> Snapshot:
+        """Prepare for a sweep: remove what killed processes left, set damaged files aside, with a warning.
 
-        checks: tuple[tuple[str, Callable[[Entry], Any]], ...] = ((PLANS, read_plan), (PARTS, check_part))
-        return steady(check)
-
-    def mend(self) -> None:
-        """Prepare for a sweep: remove what killed processes left, set damaged files aside, with a warning."""
+        Return the rows that there are, and what was damaged.
+        """
         self.remove_left_over()
-        if found := self.set_aside_damaged():
-            text = f"moved into {self.path / DAMAGED}: {named(found)}; their runs are computed anew"
+        found = self.verified()
+        self.set_aside(found.damaged)
+        if found.damaged:
+            text = f"moved into {self.path / DAMAGED}: {named(found.damaged)}; their runs are computed anew"
             warnings.warn(text, StoreWarning, stacklevel=2)
+        return found
 
     def remove_left_over(self) -> list[Path]:
         """Remove the temporary files of killed processes, never those of a live one; return them."""
         return remove_left_over([self.path, self.path / PLANS, self.path / PARTS])
 
-    def set_aside_damaged(self) -> list[Damage]:
+    def set_aside(self, damaged: Sequence[Damage]) -> None:
         """Move damaged and foreign files into the folder ``damaged``, so that a sweep computes their runs anew."""
-        found = self.damaged()
         aside = self.path / DAMAGED
-        for damage in found:
+        for damage in damaged:
             try:
                 aside.mkdir(exist_ok=True)
                 names = (f"{damage.path.name}{'' if n == 0 else f'-{n}'}" for n in count())
@@ -171,7 +177,6 @@ class Store:
                 continue  # another sweep was first
             except OSError as error:
                 raise StoreError(f"cannot set {damage.path} aside: {error.strerror or error}") from error
-        return found
 
     def _next_order(self) -> int:
         """Return an order above those of all files when this store was opened or a plan added, and of its own since."""

@@ -50,6 +50,7 @@ def merge(stores: Sequence[str | Path], out: str | Path, *, all_sweeps: bool = F
         given = {name: pa.array(column, from_pandas=True) for name, column in plan.given.items()}
         write_plan(half, plan.entry, pa.table({"run_id": plan.run_ids, **given}), plan.config, plan.began)
     write_marker(half, out.name)
+    Store(half).compact()
     remove_left_over([half, half / PARTS])
     try:
         os.rename(half, out)

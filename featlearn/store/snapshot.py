@@ -6,6 +6,7 @@ them is current: the latest result if there is one, else the latest failure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,10 @@ class Snapshot:
         """Return the ids of the runs that have a result."""
         ids, winners = self._winners
         return ids.filter(pa.array(~self.failed[winners]))
+
+    def failures(self) -> Counter[str]:
+        """Return how often each run has failed."""
+        return Counter(self.column("run_id").filter(pa.array(self.failed)).to_pylist())
 
     def split(self, rows: np.ndarray) -> list[tuple[Part, np.ndarray]]:
         """Return the parts that have some of these rows, with the rows' sorted positions in them."""

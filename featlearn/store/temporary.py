@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
+from featlearn.store.processes import machine, started
+
 TEMPORARY = ".tmp-"
-NAME = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{8}})-([0-9]+)-[0-9a-f]{{32}}")
+NAME = re.compile(rf"{re.escape(TEMPORARY)}([0-9a-f]{{16}})-([0-9]+)-[0-9a-f]{{32}}")
 OLD_SECONDS = 3600.0  # no file is written for as long: the writer, on another machine, has ended
 
 
 def temporary_name() -> str:
     """Return a new name that tells which process of which machine writes the file."""
-    return f"{TEMPORARY}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}"
+    return f"{TEMPORARY}{machine()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def remove_left_over(folders: Iterable[Path]) -> list[Path]:
@@ -36,8 +35,8 @@ def remove_left_over(folders: Iterable[Path]) -> list[Path]:
 
 def _is_left_over(path: Path) -> bool:
     named = NAME.fullmatch(path.name)
-    if named and named[1] == _machine():
-        return not _is_alive(int(named[2]))
+    if named and named[1] == machine():
+        return started(int(named[2])) is None
     return path.is_file() and _now(path.parent) - path.stat().st_mtime > OLD_SECONDS
 
 
@@ -49,22 +48,3 @@ def _now(folder: Path) -> float:
         return probe.stat().st_mtime
     finally:
         probe.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True  # another user's
-    return True
-
-
-@cache
-def _machine() -> str:
-    """Return a code of the machine since it started, and of the container, in which process numbers are unique."""
-    words = [platform.node()]
-    with suppress(OSError):
-        words += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]

@@ -52,6 +52,7 @@ class Claims:
         self._file = self._opened()
         self._over = threading.Event()
         threading.Thread(target=self._show_life, daemon=True).start()
+        self._claimed(())  # removes those of dead sweeps, also where nothing is left to claim
 
     def _opened(self) -> IO[str]:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Generator
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from featlearn.store import Store, concat
 from featlearn.sweeps.ends import Ends
+from featlearn.sweeps.remote import PROVENANCE
 from featlearn.sweeps.report import SweepReport
 from featlearn.sweeps.signals import Signals
 
@@ -54,11 +56,18 @@ class Commits:
             self.show()
 
     def _commit(self, pending: list[pa.Table]) -> None:
-        if not pending:
-            return
-        rows = concat(pending)
-        with self.signals.doing(f"writing {len(rows)} finished runs"):
-            self.ends.commit(rows["run_id"].to_pylist())
-            self.store.add_part(rows, self.footer)
-        pending.clear()
-        self.report.count(rows["status"].to_pylist())
+        """Write a part for each provenance: workers of a cluster may differ."""
+        while pending:
+            which = _provenance(pending[0])
+            rows = concat([table for table in pending if _provenance(table) == which])
+            footer = {**self.footer, "provenance": {**self.footer.get("provenance", {}), **json.loads(which)}}
+            with self.signals.doing(f"writing {len(rows)} finished runs"):
+                self.ends.commit(rows["run_id"].to_pylist())
+                self.store.add_part(rows, footer)
+            pending[:] = [table for table in pending if _provenance(table) != which]
+            self.report.count(rows["status"].to_pylist())
+
+
+def _provenance(table: pa.Table) -> bytes:
+    """Return what a worker says of itself, as JSON; it has the same versions as this process (gate.py)."""
+    return (table.schema.metadata or {}).get(PROVENANCE, b"{}")  # type: ignore[no-any-return]

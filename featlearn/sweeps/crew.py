@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
-from featlearn.custom import Parcel, Source
+from featlearn.custom import Parcel
 from featlearn.sweeps.blocks import Block
 from featlearn.sweeps.faults import Death
 from featlearn.sweeps.process import unsignalled
@@ -50,25 +49,26 @@ _idle: list[Process] = []  # kept for the next sweep: a process starts in second
 class Crew:
     """So many processes, and what each of them computes.
 
-    sources: the user-defined classes of the runs. limit: seconds that a run may take.
+    sources: the digests of the user-defined classes of the runs, by name. limit: seconds that a run may take.
     """
 
     broken: tuple[type[BaseException], ...] = (BrokenProcessPool,)
     lost: tuple[type[BaseException], ...] = ()
 
-    def __init__(self, size: int, device: str, sources: Iterable[Source], limit: float | None) -> None:
+    def __init__(self, size: int, device: str, sources: Mapping[str, str], limit: float | None) -> None:
         self.size = size
         self._device, self._limit = device, limit
-        self._sources = {source.name: source.digest for source in sources}
+        self._sources = sources
         self._at: dict[int, Process] = {}  # by number of the block
         with suppress(ModuleNotFoundError):  # no numba
             from featlearn.functions.cache import check_cache
 
             check_cache()
 
-    def submit(self, number: int, block: Block) -> Future[pa.Table]:
-        """Start to compute a block."""
-        task = (run_block_in_worker, number, Parcel(block), self._device, os.getpid(), _faults(number), self._limit)
+    def submit(self, number: int, block: Block | bytes) -> Future[Any]:
+        """Start to compute a block, or what unpickles as one."""
+        parcel = block if isinstance(block, bytes) else Parcel(block)
+        task = (run_block_in_worker, number, parcel, self._device, os.getpid(), _faults(number), self._limit)
         with unsignalled():
             process = self._process()
             try:
@@ -98,9 +98,6 @@ class Crew:
 
     def check(self) -> None:
         """Nothing to do: the processes are on this machine."""
-
-    def close(self) -> None:
-        """Nothing to do: idle processes wait for the next sweep."""
 
     def kill(self) -> None:
         """End the processes at work."""

@@ -1,49 +1,32 @@
-"""How runs of a store ended, as far as a sweep must know while it goes on: earlier failures, and the rows of others."""
+"""How runs of a store end that others compute while a sweep goes on."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from featlearn.store.contents import Part, read_part
 from featlearn.store.files import Damage
 from featlearn.store.listing import PARTS, entries
+from featlearn.store.snapshot import Snapshot
 
 COLUMNS = ["run_id", "status"]
 
 
-def part_files(store: Path) -> list[str]:
-    """Return the files with rows."""
-    folder = str(store / "parts")
-    try:
-        return sorted(f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".parquet"))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
 class Ends:
-    """The ends of runs in ``files``, and of those that other sweeps have committed since these were all."""
+    """The ends of runs that other sweeps have committed since ``before``, which is all that there was."""
 
-    def __init__(self, store: Path, files: Sequence[str]) -> None:
+    def __init__(self, store: Path, before: Snapshot | None = None) -> None:
         self._store = store
-        self._known = set(files)
-        self._start = max((entry.order or 0 for entry in entries(store, PARTS)[0]), default=0)
+        before = before or Snapshot([], [], [])
+        self._known = {part.entry.path for part in before.parts} | {damage.path for damage in before.damaged}
+        self._start = max((part.entry.order or 0 for part in before.parts), default=0)
         self._own = set[str]()  # committed by this sweep, in files not seen yet
         self.others: dict[str, str] = {}  # status by run_id
-
-    def failures(self) -> Counter[str]:
-        """Return how often each run has failed, according to the files."""
-        found = Counter[str]()
-        for table in _tables(sorted(self._known)):
-            found.update(table.filter(pc.equal(table["status"], "failed"))["run_id"].to_pylist())
-        return found
 
     def commit(self, run_ids: Sequence[str]) -> None:
         """Note runs that this sweep is about to commit."""
@@ -51,8 +34,8 @@ class Ends:
 
     def refresh(self) -> None:
         """Read the files that are new."""
-        new = [entry for entry in entries(self._store, PARTS)[0] if str(entry.path) not in self._known]
-        self._known.update(str(entry.path) for entry in new)
+        new = [entry for entry in entries(self._store, PARTS)[0] if entry.path not in self._known]
+        self._known.update(entry.path for entry in new)
         for entry in new:
             with suppress(Damage, FileNotFoundError):
                 self._add(read_part(entry, lambda _: COLUMNS))
@@ -66,12 +49,3 @@ class Ends:
             self.others |= ends
         else:
             self._own.difference_update(ends)
-
-
-def _tables(files: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield the ends in each file that can be read; others are the store's affair."""
-    for file in files:
-        try:
-            yield pq.read_table(file, columns=COLUMNS, partitioning=None)
-        except (OSError, ValueError, KeyError):
-            continue

@@ -39,21 +39,21 @@ def results(
     *,
     sources: Collection[Source] = (),
     time_limit: float | None = None,
-    backend: str = "loky",
-    scheduler: str | None = None,
+    cluster: Cluster | None = None,
 ) -> Generator[pa.Table | None]:
     """Yield the rows of every block; they do not depend on n_jobs. None: nothing has finished for a moment.
 
     sources: the user-defined classes of the runs. Their code may end its process: with one job too, it has another.
     time_limit: seconds that a run may take, which only another process can enforce.
-    backend, scheduler: dask computes on the workers of a scheduler, or of one that is started here.
+    cluster: whose workers compute, in place of processes of this machine.
     """
-    if backend == "dask":
-        yield from _in_crew(iter(blocks), Cluster(scheduler, n_jobs, device, time_limit), signals)
+    if cluster:
+        yield from _in_crew(iter(blocks), cluster, signals)
         return
     apart = bool(sources) or time_limit is not None
+    digests = {source.name: source.digest for source in sources}
     if n_jobs > 1 or (apart and not multiprocessing.current_process().daemon):  # a daemon has no children
-        yield from _in_crew(iter(blocks), Crew(n_jobs, device, sources, time_limit), signals)
+        yield from _in_crew(iter(blocks), Crew(n_jobs, device, digests, time_limit), signals)
     else:
         yield from (_here(number, block, device, signals) for number, block in enumerate(blocks))
 
@@ -66,7 +66,7 @@ def _here(number: int, block: Block, device: str, signals: Signals) -> pa.Table:
 def _in_crew(blocks: Iterator[Block], crew: Crew | Cluster, signals: Signals) -> Iterator[pa.Table | None]:
     """Distribute blocks over processes."""
     desk, numbers = Desk(blocks), count()
-    running: dict[Future[pa.Table], tuple[int, Piece]] = {}
+    running: dict[Future[pa.Table | Death], tuple[int, Piece]] = {}
     ready: list[pa.Table] = []
     with _no_worker_left_behind(crew):
         while True:
@@ -85,20 +85,24 @@ def _in_crew(blocks: Iterator[Block], crew: Crew | Cluster, signals: Signals) ->
             ready = [table for table in received if table is not None]
 
 
-def _received(future: Future[pa.Table], number: int, piece: Piece, crew: Crew | Cluster, desk: Desk) -> pa.Table | None:
+def _received(
+    future: Future[pa.Table | Death], number: int, piece: Piece, crew: Crew | Cluster, desk: Desk
+) -> pa.Table | None:
     """Return the rows of a piece; None if its process has died, and ``desk`` has what to do about it."""
     try:
-        table = future.result()
+        found = future.result()
     except crew.broken as error:
-        forget_progress(number)
-        return desk.bury(piece, crew.death(number, error))
+        found = crew.death(number, error)
     except crew.lost:
         crew.check()
         raise ClusterLost("the dask cluster has dropped a block") from None
     except Exception as error:  # the block cannot be sent
-        table = failures(piece.block, describe(error), traceback_text(error))
+        found = failures(piece.block, describe(error), traceback_text(error))
+    if isinstance(found, Death):
+        forget_progress(number)
+        return desk.bury(piece, found)
     crew.finished(number)
-    return table
+    return found
 
 
 @contextmanager
@@ -109,7 +113,6 @@ def _no_worker_left_behind(crew: Crew | Cluster) -> Iterator[None]:
     except BaseException:
         crew.kill()
         raise
-    crew.close()
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,11 @@ class Piece:
 
 
 class Desk:
-    """What is still to be computed: what deaths have left, then further blocks."""
+    """What is still to be computed: what deaths have left, then further blocks.
+
+    To find a run at fault costs some ten processes. After MOST_DEATHS such runs, blocks that end their process are not
+    searched any more: their runs, most of which are not at fault, stay missing, and the next call goes on with them.
+    """
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
@@ -152,12 +159,11 @@ class Desk:
         return Piece(block) if block else None
 
     def bury(self, piece: Piece, death: Death) -> pa.Table | None:
-        """Return the rows of runs that are given up; None if more is to be computed first."""
+        """Return the row of the run at fault, if it is found; None if more is to be computed first, or is left out."""
         again = piece.after(death)
-        given_up = self._buried >= MOST_DEATHS
-        if again and not given_up:
+        if not again:
+            self._buried += 1
+            return failures(piece.block, death.reason, death.words and bounded(death.words))
+        if self._buried < MOST_DEATHS:
             self._left.extend(again)
-            return None
-        self._buried += 1
-        many = f"; not split, as {MOST_DEATHS} runs had done so before" if again else ""
-        return failures(piece.block, f"{death.reason}{many}", death.words and bounded(death.words))
+        return None

@@ -12,18 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featlearn.pace import COMPILING, Listener, reporting_to
+from featlearn.store.processes import machine, started
 
 SLOTS = 4096  # more than the blocks that run at one time
 
 
 def progress_path(parent: int) -> Path:
     """Return the file of a process."""
-    return Path(tempfile.gettempdir()) / f"featlearn-{parent}.progress"
+    return Path(tempfile.gettempdir()) / f"featlearn-{machine()}-{parent}.progress"
+
+
+def remove_left_over() -> None:
+    """Remove the files of processes of this machine that were killed."""
+    for path in Path(tempfile.gettempdir()).glob(f"featlearn-{machine()}-*.progress"):
+        process = path.stem.rpartition("-")[2]
+        if process.isdecimal() and started(int(process)) is None:
+            with suppress(OSError):  # another user's, or gone
+                path.unlink()
 
 
 @contextmanager
 def progress_file() -> Iterator[NDArray[np.float64]]:
     """Yield the number of runs completed by each running block, or COMPILING while it compiles."""
+    remove_left_over()
     path = progress_path(os.getpid())
     np.zeros(SLOTS).tofile(path)
     try:

@@ -32,12 +32,12 @@ class SweepReport:
     _start: float = field(default_factory=time.monotonic, repr=False)
 
     def count(self, statuses: Sequence[str]) -> None:
-        """Add runs that have been committed; no others are unsaved."""
+        """Add runs that have been committed."""
         ends = Counter(statuses)
         self.failed += ends["failed"]
         self.diverged += ends["diverged"]
         self.done += len(statuses) - ends["failed"]
-        self.unsaved = 0
+        self.unsaved = max(self.unsaved - len(statuses), 0)
         self.seconds = time.monotonic() - self._start
 
     def share(self, statuses: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from featlearn.calls import Settings, loaded
 from featlearn.provenance import provenance
 from featlearn.store import Store
+from featlearn.store.snapshot import Snapshot
 from featlearn.sweeps.blocks import Plan, Shard
 from featlearn.sweeps.checks import check_options, checked_device, checked_jobs, device_name
 from featlearn.sweeps.claims import Claims
-from featlearn.sweeps.cluster import ClusterLost
+from featlearn.sweeps.cluster import Cluster, ClusterLost
 from featlearn.sweeps.commits import Commits
-from featlearn.sweeps.ends import Ends, part_files
+from featlearn.sweeps.ends import Ends
 from featlearn.sweeps.pool import results
 from featlearn.sweeps.progress import showing
 from featlearn.sweeps.report import SweepInterrupted, SweepReport
@@ -58,8 +59,8 @@ def sweep(
     backend, scheduler: "dask" computes on the workers of the scheduler at an address such as tcp://host:8786, or of one
         that is started here with n_jobs workers; needs the extra featlearn[dask].
     shard: "i/n" for the i-th of n shares of the runs, such as for one of n machines.
-    time_limit: seconds that a run may take, together with the runs that are computed with it, but alone at last; one
-        that takes longer fails. The compilation of loops does not count.
+    time_limit: seconds of the processor that a run may take, with the runs that are computed with it, but alone at
+        last; one that takes longer fails. What a new process has to compile, import and set up does not count.
     retry: "failed" computes failed runs again, up to three times in all; otherwise they stay failed.
     progress: show a bar on a terminal, otherwise a line every few seconds.
     """
@@ -70,31 +71,32 @@ def sweep(
         with signals.open():
             ends, before = _earlier(Path(out), retry)
             plan = Plan.of(config.runs(), share, before.finished | before.left)
-        store = Store.create(out, config.name)
-        store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
-        footer = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
-        report = before.report(plan)
-        claims = Claims(store.path, ends)
-        where: dict[str, Any] = {"backend": backend, "scheduler": scheduler, "time_limit": time_limit}
-        try:
-            with closing(claims), showing(report, config.name, progress) as show:
-                commits = Commits(store, footer, report, ends, signals, show)
-                for part in passes(plan, claims, report, signals, config.name if progress else None):
-                    blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
-                    commits.keep(results(blocks, jobs, device, signals, sources=plan.sources, **where))
-            signals.check()
-        except (KeyboardInterrupt, ClusterLost) as error:
-            raise SweepInterrupted(report, out, str(error)) from None
+        there = backend == "dask" and plan.todo.any()  # connect before there is a store, for the address may be wrong
+        cluster = Cluster(scheduler, jobs, device, plan.sources, time_limit) if there else None
+        with closing(cluster) if cluster else nullcontext():
+            store = Store.create(out, config.name)
+            store.add_plan(plan.run_ids.tolist(), config.to_json(), plan.given)
+            origin = {"config": config.to_json(), "provenance": provenance(device_name(device), plan.sources)}
+            report, claims = before.report(plan), Claims(store.path, ends)
+            how: dict[str, Any] = {"sources": plan.sources, "time_limit": time_limit, "cluster": cluster}
+            try:
+                with closing(claims), showing(report, config.name, progress) as show:
+                    commits = Commits(store, origin, report, ends, signals, show)
+                    for part in passes(plan, claims, report, signals, config.name if progress else None):
+                        blocks = filter(None, map(claims.take, part.blocks(config.runs(), device, jobs)))
+                        commits.keep(results(blocks, jobs, device, signals, **how))
+                    store.tidy()
+                signals.check()
+            except (KeyboardInterrupt, ClusterLost) as error:
+                raise SweepInterrupted(report, out, str(error)) from None
     return report
 
 
 def _earlier(out: Path, retry: str | None) -> tuple[Ends, Earlier]:
     """Mend the store, if there is one, and return how runs in it have ended."""
-    found = Store.find(out)
-    if found:
-        found.mend()
-    ends = Ends(out, part_files(out))
-    return ends, Earlier.of(found, ends, retry)
+    store = Store.find(out)
+    found = store.mend() if store else Snapshot([], [], [])
+    return Ends(out, found), Earlier.of(found, retry)
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,10 @@ class Earlier:
     retried: bool
 
     @classmethod
-    def of(cls, store: Store | None, ends: Ends, retry: str | None) -> Earlier:
+    def of(cls, found: Snapshot, retry: str | None) -> Earlier:
         """Read them; with retry all failed runs are tried again that have not failed MOST_FAILURES times."""
-        finished = store.finished() if store else frozenset[str]()
-        failures = ends.failures()
-        left = {run_id for run_id, times in failures.items() if retry is None or times >= MOST_FAILURES}
+        finished = frozenset(found.finished().to_pylist())
+        left = {run_id for run_id, times in found.failures().items() if retry is None or times >= MOST_FAILURES}
         return cls(finished, frozenset(left - finished), retry is not None)
 
     def report(self, plan: Plan) -> SweepReport:

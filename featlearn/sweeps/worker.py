@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from collections.abc import Hashable
 from pathlib import Path
 
 import pyarrow as pa
 
 from featlearn.custom import FAILURES, is_own_file
+from featlearn.runs import RunConfig, Trajectory
 from featlearn.simulation import simulate_block
 from featlearn.store import concat, failed_rows, rows
 from featlearn.sweeps.blocks import Block
-from featlearn.sweeps.faults import watched
+from featlearn.sweeps.faults import Watch, watched
 from featlearn.sweeps.process import settle
 from featlearn.sweeps.progress_file import writing_progress
 
@@ -28,7 +27,7 @@ def run_block(
     block: Block,
     device: str,
     errors: Errors = FAILURES,
-    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+    watch: Watch | None = None,
 ) -> pa.Table:
     """Simulate a block and return its rows.
 
@@ -36,17 +35,19 @@ def run_block(
     failed: a run's numbers do not depend on the others.
 
     errors: those that fail a run; any other ends the sweep.
-    limited: the context of each simulation.
+    watch: ends this process when a simulation takes too long.
     """
+
+    def simulated() -> list[Trajectory]:
+        return simulate_block(block, device=device)
+
     try:
-        with limited():
-            trajectories = simulate_block(block, device=device)
-        return rows(trajectories)
+        return rows(watch.timed(simulated, _kind(block[0])) if watch else simulated())
     except errors as error:
         if len(block) == 1:
             return failures(block, describe(error), traceback_text(error))
     half = len(block) // 2
-    halves = [run_block(part, device, errors, limited) for part in (block[:half], block[half:])]
+    halves = [run_block(part, device, errors, watch) for part in (block[:half], block[half:])]
     return concat(halves)
 
 
@@ -58,17 +59,15 @@ def run_block_in_worker(
     faults: the file for the last words of this process. limit: seconds after which it ends itself.
     """
     settle(parent, faults.parent)
-    if limit is not None:
-        _import_late_modules()
     with watched(faults, limit) as watch, writing_progress(parent, number, len(block), watch.note):
-        return run_block(block, device, (BaseException,), watch.limited)
+        return run_block(block, device, (BaseException,), watch)
 
 
-@cache
-def _import_late_modules() -> None:
-    """Import what runs import when they need it: in a new process it takes seconds, which are not a run's."""
-    import scipy.special
-    import scipy.stats  # noqa: F401
+def _kind(run: RunConfig) -> Hashable:
+    """Return what decides which code a run calls."""
+    rule = run.optimizer
+    parts = (run.data, run.network, rule, getattr(rule, "rule", None), getattr(rule, "base", None))
+    return run.engine, run.record.trackers, *map(type, parts)
 
 
 def failures(block: Block, message: str, trace: str | None) -> pa.Table:

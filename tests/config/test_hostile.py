@@ -6,6 +6,8 @@ Soak: FEATLEARN_FUZZ sets the number of random inputs.
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,7 @@ from featlearn.cli import app
 from featlearn.config import ConfigError, SweepConfig, load_config
 from featlearn.config.sections import known_keys
 from featlearn.config.source import DEEPEST, LARGEST
+from featlearn.sweeps import sweep
 
 Problems = Callable[..., list[str]]
 Write = Callable[..., Path]
@@ -136,6 +139,13 @@ def test_a_class_whose_metaclass_raises_is_refused(write: Write, problems: Probl
     assert "meta.py:Rule cannot be used here: RuntimeError: no" in found
 
 
+@pytest.fixture
+def swept(write: Write) -> Path:
+    """A store of two runs in the working folder."""
+    sweep(write(BASE), "s", progress=False, set=["sweep={seed: [0, 1]}"])
+    return Path("s")
+
+
 # random input
 
 KEYS = sorted(known_keys())
@@ -186,3 +196,42 @@ def test_any_text_is_a_config_or_refused(write: Write, data: Any) -> None:
         new = [line[:place], f"{line[:place]}{insert}{line[place:]}", line, f"{line.partition(':')[0]}: {insert}"]
         lines[at : at + 1] = [data.draw(st.sampled_from(new))] * data.draw(st.sampled_from([1, 1, 2]))
     validated(str(write("\n".join(lines))))
+
+
+@settings(max_examples=FUZZED // 5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(KEY, SCALAR | LISTS), max_size=2), st.text(max_size=8) | st.sampled_from(["1/1", "1/0", "2/1"])
+)
+def test_any_sweep_is_planned_or_refused_and_then_leaves_nothing(
+    write: Write, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[str, str]], shard: str
+) -> None:
+    """All but the runs: those that a plan has are computed by nobody here."""
+    monkeypatch.setattr(sys.modules[sweep.__module__], "results", lambda *_, **options: (table for table in ()))
+    monkeypatch.setattr("featlearn.config.axes.MAX_RUNS", 2000)
+    path, out = str(write(BASE)), Path("out")
+    words = [part for key, value in changes for part in ("--set", f"{key}={value}")]
+    shutil.rmtree(out, ignore_errors=True)
+    with warnings.catch_warnings(action="ignore"):
+        found = CliRunner().invoke(app, ["sweep", path, "--out", str(out), "--quiet", f"--shard={shard}", *words])
+    assert found.exit_code in (0, 1, 2), (words, shard, found.output, found.exception)
+    assert found.exception is None or isinstance(found.exception, SystemExit), (words, shard, found.exception)
+    assert found.exit_code != 2 or not out.exists(), (words, shard)
+
+
+@settings(max_examples=FUZZED // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=12) | st.sampled_from(["..", "/", "x.png/..", "x.yaml", "s", "s/parts/1.png", "x.PNG", "\0.png"])
+)
+def test_any_name_of_a_figure_is_written_or_refused(swept: Path, name: str) -> None:
+    """And no file changes that is not the figure of the call or its table."""
+    here = Path(name)
+    if here.is_absolute():
+        name = name.lstrip("/") or "x"
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file() and path.suffix != ".png"}
+    with warnings.catch_warnings(action="ignore"):
+        found = CliRunner().invoke(app, ["plot", "dynamics", str(swept), "-o", name])
+    assert found.exit_code in (0, 2), (name, found.output, found.exception)
+    assert found.exception is None or isinstance(found.exception, SystemExit), (name, found.exception)
+    after = {path: path.read_bytes() for path in before if path.is_file()}
+    assert after == {path: data for path, data in before.items() if path in after}
+    assert {path for path in before if path.suffix != ".csv"} <= set(after), name

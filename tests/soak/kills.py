@@ -2,7 +2,9 @@
 
 ``python tests/soak/kills.py 300`` kills 300 times: SIGINT, SIGTERM or SIGKILL, to the parent, a worker or all of them.
 A sweep is resumed until it ends, or after five kills in a row is left to end; its store must then hold the same rows,
-bit for bit, each once, and no other file; and no process may be left. Exits with 1 if one does not.
+bit for bit, each once, and no other file; no process may be left, and what a kill leaves in the store stays in it.
+Sweeps have one job or two, mostly in forked processes; a few are started anew, as a user would. Exits with 1 after any
+fault.
 """
 
 from __future__ import annotations
@@ -17,117 +19,122 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
+from common import CONFIG, FORKED, Faults, command, descendants, remaining
 
-import featlearn as fl
+from featlearn.store import Store, StoreError
 
-CONFIG = """
-data: {n_samples: 20, dim: 1000, signal_norm: 2.0}
-network: {n_filters: 10, init_std: 0.01}
-optimizer: {name: sam, lr: 0.1, rho: 0.03}
-train: {n_steps: 400}
-record: {every: 100}
-sweep: {optimizer.rho: {linspace: [0.01, 0.1, 24]}, seed: {range: [0, 100]}}
-"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 KILLS_IN_A_ROW = 5
+KINDS = {"1 job": 0.7, "2 jobs": 0.25, "anew, 2 jobs": 0.05}  # and how often
+COMMIT_SECONDS = 0.1
+PATIENCE = 300
 
 
-def sweep(config: Path, store: Path) -> subprocess.Popen[bytes]:
-    """Start a sweep in a process group of its own."""
-    call = [sys.executable, "-m", "featlearn", "sweep", str(config), "--out", str(store), "--jobs", "2"]
-    return subprocess.Popen(call, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+class Sweep:
+    """A sweep in a process group of its own."""
+
+    def __init__(self, kind: str, folder: Path, store: Path) -> None:
+        jobs = "1" if kind == "1 job" else "2"
+        words = ["sweep", str(folder / "c.yaml"), "--out", str(store), "--jobs", jobs]
+        self._errors = folder / "errors"
+        self._process: Any = None
+        if kind.startswith("anew"):
+            with open(self._errors, "wb") as file:
+                call = [sys.executable, "-m", "featlearn", *words]
+                self._process = subprocess.Popen(call, start_new_session=True, stdout=file, stderr=file)
+        else:
+            self._process = FORKED.Process(target=command, args=(words, str(self._errors), COMMIT_SECONDS))
+            self._process.start()
+        self.pid: int = self._process.pid
+
+    def wait(self) -> int | None:
+        """Return the exit code; None if it hangs."""
+        if isinstance(self._process, subprocess.Popen):
+            try:
+                return self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                return None
+        self._process.join(PATIENCE)
+        code: int | None = self._process.exitcode
+        return code
+
+    def errors(self) -> str:
+        """Return what it has printed."""
+        return self._errors.read_text(errors="replace") if self._errors.exists() else ""
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes that descend from one, itself excluded."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):
-            continue
-        if parent == pid:
-            found += [int(entry.name), *children(int(entry.name))]
-    return found
-
-
-def kill(process: subprocess.Popen[bytes], rng: random.Random) -> str:
-    """Send a random signal to the parent, a child, or the whole group; return which to whom."""
+def kill(process: Sweep, rng: random.Random) -> str:
+    """Send a random signal to the parent, a child, or the whole group; return which to whom, "" if it was too late."""
     number, whom = rng.choice(SIGNALS), rng.choice(["parent", "worker", "group"])
     try:
         if whom == "group":
             os.killpg(process.pid, number)
         else:
-            os.kill(process.pid if whom == "parent" else rng.choice(children(process.pid) or [process.pid]), number)
+            workers = descendants(process.pid) or [process.pid]
+            os.kill(process.pid if whom == "parent" else rng.choice(workers), number)
     except ProcessLookupError:
-        return "too late"
+        return ""
     return f"{number.name} to {whom}"
 
 
-def disturbed(config: Path, store: Path, rng: random.Random, length: float) -> tuple[Counter[str], list[str]]:
-    """Sweep, killed at random moments, until the sweep ends; return the kills, and what was wrong."""
-    kills, wrong = Counter[str](), list[str]()
+def finished(store: Path) -> frozenset[str]:
+    """Return the runs that a store has."""
+    try:
+        return Store.open(store).finished()
+    except StoreError:
+        return frozenset()
+
+
+def disturbed(kind: str, folder: Path, rng: random.Random, length: float, faults: Faults) -> Counter[str]:
+    """Sweep, killed at random moments, until the sweep ends; return the kills."""
+    kills, store, before = Counter[str](), folder / "store", frozenset[str]()
     while True:
-        process = sweep(config, store)
+        process, known = Sweep(kind, folder, store), list[int]()
         if sum(kills.values()) < KILLS_IN_A_ROW:
             time.sleep(rng.uniform(0.0, length))
-            known = children(process.pid)
-            kills[kill(process, rng)] += 1
-        else:
-            known = []
-        try:
-            _, errors = process.communicate(timeout=300)
-        except subprocess.TimeoutExpired:
+            known = descendants(process.pid)
+            if sent := kill(process, rng):
+                kills[sent] += 1
+        code = process.wait()
+        if code is None:
             os.killpg(process.pid, signal.SIGKILL)
-            return kills, ["it hangs"]
-        if process.returncode >= 0 and b"Traceback" in errors:
-            wrong.append(f"a traceback: {errors[-400:].decode(errors='replace')}")
-        late = time.monotonic() + 10
-        while (left := [pid for pid in known if Path(f"/proc/{pid}").exists()]) and time.monotonic() < late:
-            time.sleep(0.1)
-        if left:
-            wrong.append(f"processes are left: {left}")
-        if process.returncode == 0:
-            return kills, wrong
-
-
-def strays(store: Path) -> list[str]:
-    """Return the files of a store that do not belong to it."""
-    files = [path.relative_to(store) for path in store.rglob("*") if path.is_file()]
-    ours = [path for path in files if path.suffix == ".parquet" and path.parts[0] in ("parts", "plans")]
-    return [str(path) for path in files if path not in ours and path.name != "featlearn.json"]
+            faults.add("hanging", 1, dict(kills))
+            return kills
+        faults.add("traceback", int(code >= 0 and "Traceback" in process.errors()), process.errors()[-600:])
+        faults.add("wrong exit", int(code not in (0, 130, -2, -9, -15)), (code, process.errors()[-600:]))
+        left = remaining(known)
+        faults.add("orphan", len(left), left)
+        now = finished(store)
+        faults.add("lost", len(before - now), "committed before a kill")
+        before = now
+        if code == 0:
+            return kills
 
 
 def main(n_kills: int, seed: int) -> int:
     """Kill so many times; return the exit code."""
-    rng, kills, wrong, n_stores = random.Random(seed), Counter[str](), list[str](), 0
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "c.yaml"
-        config.write_text(CONFIG)
-        began = time.monotonic()
-        assert sweep(config, Path(folder) / "whole").wait() == 0
-        length, whole = time.monotonic() - began, fl.load(Path(folder) / "whole")
+    rng, kills = random.Random(seed), Counter[str]()
+    with tempfile.TemporaryDirectory() as name:
+        folder, lengths = Path(name), dict[str, float]()
+        (folder / "c.yaml").write_text(CONFIG)
+        assert Sweep("1 job", folder, folder / "first").wait() == 0  # compiles the loops
+        for kind in KINDS:
+            began = time.monotonic()
+            assert Sweep(kind, folder, folder / f"whole {kind}").wait() == 0
+            lengths[kind] = time.monotonic() - began
+        print("undisturbed:", *(f"{kind} {seconds:.1f} s;" for kind, seconds in lengths.items()), flush=True)
+        faults = Faults(folder / "whole 1 job")
         while sum(kills.values()) < n_kills:
-            store = Path(folder) / "store"
-            shutil.rmtree(store, ignore_errors=True)
-            found, faults = disturbed(config, store, rng, length)
-            kills, n_stores = kills + found, n_stores + 1
-            try:
-                pd.testing.assert_frame_equal(fl.load(store), whole, check_exact=True)
-            except AssertionError as error:
-                faults.append(f"other rows: {error}")
-            faults += [f"stray files: {names}" for names in [strays(store)] if names]
-            rows = sum(pq.read_metadata(part).num_rows for part in store.glob("parts/*.parquet"))
-            faults += [f"{rows} rows on disk"] if rows != whole["run_id"].nunique() else []
-            wrong += [f"after {dict(found)}: {fault}" for fault in faults]
-            print(*wrong[len(wrong) - len(faults) :], sep="\n", end="\n" * bool(faults))
-            print(f"{sum(kills.values())} kills, {n_stores} stores, {len(wrong)} faults", flush=True)
-    runs = f"{n_stores} stores of {whole['run_id'].nunique()} runs"
-    print(f"{sum(kills.values())} kills ({dict(kills)}), {runs}: {len(wrong)} faults")
-    return bool(wrong)
+            (kind,) = rng.choices([*KINDS], [*KINDS.values()])
+            shutil.rmtree(folder / "store", ignore_errors=True)
+            kills += disturbed(kind, folder, rng, lengths[kind], faults)
+            faults.compare(folder / "store")
+            print(f"{sum(kills.values())} kills, {faults.n_stores} stores", flush=True)
+    print(*(f"{n} x {sent}" for sent, n in sorted(kills.items())), sep=", ")
+    print(faults.summary("kills", sum(kills.values())))
+    return int(bool(faults))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ def test_a_damaged_file_is_named_and_costs_no_more_than_its_rows(tmp_path, kind)
     assert text.startswith(f"{file.parent.name}/{file.name}: ")
     store = Store.open(path)
     assert len(store.finished()) == left["seed"].nunique()
-    assert [damage.path for damage in store.set_aside_damaged()] == [file]
-    assert [aside.name for aside in (path / "damaged").iterdir()] == [file.name] and store.set_aside_damaged() == []
+    assert [damage.path for damage in store.damaged()] == [file]
+    store.set_aside(store.damaged())
+    assert [aside.name for aside in (path / "damaged").iterdir()] == [file.name] and store.damaged() == []
     if kind in LOSES:
         store.add_part(rows(parts[0]), {})
     with warnings.catch_warnings(action="error"):
@@ -70,7 +71,7 @@ def test_a_damaged_column_of_one_part_leaves_the_other_columns_readable(tmp_path
     assert load(path, columns=["a"])["a"].notna().all()
     with pytest.warns(StoreWarning, match="a byte has changed.*8 rows"):
         assert load(path, columns=["b"]).empty
-    assert status(path).damaged and Store.open(path).set_aside_damaged()
+    assert status(path).damaged and Store.open(path).damaged()
 
 
 def test_a_run_of_a_damaged_part_is_read_from_another(tmp_path):
@@ -88,7 +89,7 @@ def test_a_file_set_aside_never_replaces_another(tmp_path):
     filled(path, [trajectory(0)])
     for _ in range(3):
         damaged("integer run ids")(path)
-        Store.open(path).set_aside_damaged()
+        Store.open(path).set_aside(Store.open(path).damaged())
     names = [f"7-01234567.parquet{end}" for end in ("", "-1", "-2")]
     assert sorted(file.name for file in (path / "damaged").iterdir()) == names
 

@@ -142,6 +142,16 @@ def test_a_process_joins_its_own_commits_as_it_goes(tmp_path):
     assert len({footer for _, footer in footers(store).values()}) == 130
 
 
+def test_the_parts_of_many_short_sweeps_are_joined_by_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr("featlearn.store.folder.SMALL_PARTS", 5)
+    for seed in range(5):
+        Store.create(tmp_path / "s", "test").add_part(rows([trajectory(seed)]), {"seed": seed})
+        Store.open(tmp_path / "s").tidy()
+        assert len(entries(tmp_path / "s", "parts")[0]) == (seed + 1 if seed < 4 else 1)
+    assert summary(tmp_path / "s")["seed"].tolist() == [*range(5)]
+    assert len({footer for _, footer in footers(Store.open(tmp_path / "s")).values()}) == 5
+
+
 def test_damaged_and_large_parts_stay_as_they_are(store, monkeypatch):
     file = damaged("no footer")(store.path)
     torn = damaged("a torn part")(store.path)

@@ -49,3 +49,10 @@ def test_rows_are_split_by_parts(tmp_path):
         (["a", "b"], [1]),
         (["d", "e", "f"], [0, 2]),
     ]
+
+
+def test_failures_are_counted_run_by_run(tmp_path):
+    store = Store.create(tmp_path / "s", "test")
+    for ids, status in ((["a", "b"], "failed"), (["b"], "failed"), (["a", "c"], "ok")):
+        store.add_part(pa.table([ids, [status] * len(ids)], ["run_id", "status"]), {})
+    assert Snapshot.of(store.path).failures() == {"a": 1, "b": 2}

@@ -11,9 +11,10 @@ import pytest
 from fakes import FakeConfig, quiet
 
 from featlearn.store import Store, failed_rows, rows, summary
+from featlearn.store.snapshot import Snapshot
 from featlearn.sweeps import commits, worker
 from featlearn.sweeps.claims import Claims
-from featlearn.sweeps.ends import Ends, part_files
+from featlearn.sweeps.ends import Ends
 from featlearn.sweeps.holders import STALE_SECONDS, Holder
 
 RUNS = list(FakeConfig(tuple(range(6))).runs())
@@ -30,7 +31,7 @@ def claims(store):
     made = []
 
     def make():
-        made.append(Claims(store.path, Ends(store.path, part_files(store.path))))
+        made.append(Claims(store.path, Ends(store.path, Snapshot.of(store.path))))
         return made[-1]
 
     yield make
@@ -100,6 +101,14 @@ def test_claims_of_the_dead_are_removed(store, claims, changes, age, lives):
     os.utime(path, (time.time() - age,) * 2)
     assert claims().take(RUNS) == ([] if lives else RUNS)
     assert path.exists() == lives
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_sweep_with_nothing_to_do_removes_the_claims_of_the_dead(tmp_path):
+    quiet(FakeConfig((1,)), tmp_path / "s")
+    forged(Store.open(tmp_path / "s"), start="earlier")
+    assert quiet(FakeConfig((1,)), tmp_path / "s").reused == 1
+    assert not (tmp_path / "s" / "claims").exists()
 
 
 def test_a_file_that_is_no_claim_is_none_and_one_being_written_is_read_as_far_as_it_goes(store, claims):

@@ -1,12 +1,18 @@
 """Commits: the first at once, then at intervals that grow with the time so far; nothing counts before."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from fakes import FakeConfig, fake_block
 
 from featlearn.store import Store, StoreError, rows, status
+from featlearn.store.contents import read_part
+from featlearn.store.listing import PARTS, entries
 from featlearn.sweeps import SweepReport, commits
 from featlearn.sweeps.commits import Commits
 from featlearn.sweeps.ends import Ends
+from featlearn.sweeps.remote import PROVENANCE
 from featlearn.sweeps.signals import Signals
 
 RUNS = list(FakeConfig(tuple(range(8))).runs())
@@ -19,7 +25,7 @@ def kept(tmp_path):
     store.add_plan([run.run_id for run in RUNS], "{}")
     report = SweepReport(total=len(RUNS), reused=0)
     seen = []
-    ends = Ends(store.path, [])
+    ends = Ends(store.path)
 
     def show():
         seen.append((report.done, report.unsaved))
@@ -67,3 +73,19 @@ def test_an_error_commits_the_rest_and_a_commit_that_fails_counts_nothing(kept, 
     with pytest.raises(StoreError, match="no space left"):
         to.keep(table for table in TABLES[2:4])
     assert to.report.done == 2
+
+
+def test_rows_of_workers_of_several_kinds_become_a_part_each_that_names_its_own(kept, tmp_path):
+    commits_, _ = kept
+    kinds = [{"processor": "abacus"}, {"processor": "slide rule"}, {"processor": "abacus"}]
+    tables = [
+        table.replace_schema_metadata({PROVENANCE: json.dumps(kind)})
+        for table, kind in zip(TABLES[:3], kinds, strict=True)
+    ]
+    with_versions = replace(commits_, footer={"provenance": {"torch": "2", "processor": "this"}})
+    with_versions._commit([*tables, TABLES[3]])
+    parts = [read_part(entry) for entry in entries(tmp_path / "s", PARTS)[0]]
+    found = [(part.table.num_rows, part.pieces[0].footer["provenance"]["processor"]) for part in parts]
+    assert found == [(2, "abacus"), (1, "slide rule"), (1, "this")]
+    assert all(part.pieces[0].footer["provenance"]["torch"] == "2" for part in parts)
+    assert with_versions.report.done == 4

@@ -27,5 +27,5 @@ def test_a_process_that_knows_another_version_of_a_class_serves_no_sweep_of_this
     old, new, other = Source("lab.rules:R", "old"), Source("lab.rules:R", "new"), Source("lab.others:S", "text")
     process = Process(None, {old.name: old.digest})
     monkeypatch.setattr(crew, "_idle", [process])
-    assert Crew(1, "cpu", [new], None)._process() is not process and crew._idle == [process]
-    assert Crew(1, "cpu", [old, other], None)._process() is process and crew._idle == []
+    assert Crew(1, "cpu", {new.name: new.digest}, None)._process() is not process and crew._idle == [process]
+    assert Crew(1, "cpu", {c.name: c.digest for c in (old, other)}, None)._process() is process and crew._idle == []

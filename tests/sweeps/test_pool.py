@@ -61,13 +61,24 @@ def test_what_deaths_have_left_goes_first_and_alone_if_it_must():
     assert desk.next([]) == Piece(["c"]) and desk.next([]) is None
 
 
-def test_after_many_deaths_blocks_are_given_up_whole(monkeypatch):
+def test_after_many_deaths_blocks_are_left_to_the_next_call(monkeypatch):
+    """No run fails that is not at fault."""
     monkeypatch.setattr(pool, "MOST_DEATHS", 1)
     desk, runs = Desk(iter([])), list(FakeConfig((1, 2, 3)).runs())
     table = desk.bury(Piece(runs[:1], pool.ATTEMPTS), Death("it died", words="there"))
     assert table["message"].to_pylist() == ["it died"] and table["traceback"].to_pylist() == ["there"]
-    table = desk.bury(Piece(runs[1:]), Death("it died"))
-    assert table["message"].to_pylist() == ["it died; not split, as 1 runs had done so before"] * 2
+    assert desk.bury(Piece(runs[1:]), Death("it died")) is None and desk.next([]) is None
+
+
+@pytest.mark.usefixtures("fake_workers")
+def test_runs_that_are_left_out_are_missing_and_the_same_call_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "MOST_DEATHS", 0)
+    config = FakeConfig(tuple(range(KILLS - 2, KILLS + 6)))
+    report = quiet(config, tmp_path / "s", time_limit=60)
+    assert (report.done, report.failed, report.missing) == (4, 0, 4)
+    monkeypatch.setattr(pool, "MOST_DEATHS", 1)
+    report = quiet(config, tmp_path / "s", time_limit=60)
+    assert (report.done, report.failed, report.missing) == (3, 1, 0)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from featlearn.pace import COMPILING, report_progress
 from featlearn.sweeps.progress import compiles, running
-from featlearn.sweeps.progress_file import progress_file, writing_progress
+from featlearn.sweeps.progress_file import progress_file, progress_path, writing_progress
 
 
 def test_blocks_under_way_are_noted_by_number_and_wiped_at_their_end():
@@ -31,3 +31,16 @@ def test_without_a_board_nothing_is_noted():
         report_progress(0.5)
     with progress_file() as under_way:
         assert running(under_way) == 0
+
+
+def test_the_file_of_a_killed_process_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, live, other = (
+        progress_path(2**22 + 1),
+        progress_path(os.getppid()),
+        tmp_path / "featlearn-elsewhere-1.progress",
+    )
+    for path in (dead, live, other):
+        path.touch()
+    with progress_file():
+        assert not dead.exists() and live.exists() and other.exists()
