@@ -19,6 +19,7 @@ from featlearn.config.reference import EXTENDS, FORMULA, SWEEP, ZIP
 from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 
 Schema = dict[str, Any]
+OWN: Schema = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
 
 
 def schema() -> Schema:
@@ -103,6 +104,8 @@ class _Schema:
         if parameter.named is not None:
             words = self.shared(f"{name}.kinds", self.section(name, nested(parameter.named)))
             value = {"type": "array", "items": words} if parameter.many else words
+        elif parameter.function:
+            value = {"anyOf": [{key: part for key, part in value.items() if key != "default"}, OWN]}
         elif "." in name:  # the keys of the head belong to no run's numbers
             value = _or_formula(value)
         default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
@@ -130,10 +133,9 @@ def _all_sections() -> Iterator[Section]:
 def _own(section: Section) -> Iterator[Schema]:
     """Yield the schemas of user-defined classes, and of rules with a user-defined base: their keys are unknown."""
     if section.methods:
-        own = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
-        yield own
+        yield OWN
         for key in (section.word, *(["base"] * any(map(wraps, section.table.values())))):
-            yield {"type": "object", "properties": {key: own}, "required": [key]}
+            yield {"type": "object", "properties": {key: OWN}, "required": [key]}
 
 
 def _or_formula(value: Any) -> Any:

@@ -60,6 +60,12 @@ class Node:
             return any(child.broken for child in self.value.values())
         return any(child.broken for child in self.value) if isinstance(self.value, list) else self.value is BROKEN
 
+    @property
+    def folder(self) -> Path:
+        """The folder of its file; for --set and for a mapping the working directory."""
+        place = Problem(self.place, "", "").line[0]
+        return Path() if place == "--set" else Path(place).parent
+
     def child_key(self, name: str) -> str:
         """Return the dotted key of the child ``name``."""
         return f"{self.key}.{name}" if self.key else name

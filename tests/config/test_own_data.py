@@ -18,6 +18,12 @@ network: {n_filters: 2, loss: softmax, init_std: 0.05}
 optimizer: {name: sgd, lr: 0.1}
 train: {n_steps: 4}
 """
+SWISH = """
+class Swish:
+    value = "z * sigmoid(2 * z)"
+    slope = "sigmoid(2 * z) * (1 + 2 * z * sigmoid(-2 * z))"
+    second = "4 * sigmoid(2 * z) * sigmoid(-2 * z) * (1 + z * (sigmoid(-2 * z) - sigmoid(2 * z)))"
+"""
 Problems = Callable[..., list[str]]
 
 
@@ -45,10 +51,15 @@ def test_its_source_is_part_of_the_id(model: Path, write: Callable[..., Path]) -
 
 
 def test_a_sweep_over_its_numbers_sends_its_source_to_workers(model: Path, write: Callable[..., Path]) -> None:
-    path = write(CONFIG + "sweep: {data.signal_norm: [1.0, 2.0], data.flip_prob: [0, 0.1], seed: [0, 1]}")
+    """So does a sweep over activations, of which one is the user's."""
+    write(SWISH, "swish.py")
+    axes = "data.signal_norm: [1.0, 2.0], data.flip_prob: [0, 0.1], network.activation: [relu, 'swish.py:Swish']"
+    path = write(CONFIG + f"sweep: {{{axes}, seed: [0, 1]}}")
     report = fl.sweep(fl.load_config(path), "store", n_jobs=2, device="cpu", progress=False)
-    assert report.done == 8
-    assert set(fl.summary("store")["data.model"]) == {"three_classes.py:ThreeClasses"}
+    assert (report.done, report.failed) == (16, 0)
+    last = fl.summary("store")
+    assert set(last["data.model"]) == {"three_classes.py:ThreeClasses"}
+    assert set(last["network.activation"]) == {"relu", "swish.py:Swish"}
 
 
 def test_a_list_of_models_is_an_axis(model: Path, load: Callable[..., fl.SweepConfig]) -> None:
