@@ -64,6 +64,10 @@ def candidates(name: str, known: Mapping[str, Any]) -> list[str]:
     return [key for key in full if key in known and split(key)[0] in NUMBERED]
 
 
+class _Unknown(ExpressionError):
+    """A number of a section of unknown kind, which that section reports."""
+
+
 class Uses:
     """Which keys the formulas of a config depend on, directly or not.
 
@@ -144,7 +148,7 @@ class Resolver:
             try:
                 return Node(self._at(key, self._computed, node), node.place, node.key, formula=text)
             except ExpressionError as error:
-                problems.append(node.problem(f"{error} (formula: {text})"))
+                problems += [] if isinstance(error, _Unknown) else [node.problem(f"{error} (formula: {text})")]
                 return Node(BROKEN, node.place, node.key)
         if isinstance(node.value, dict):
             return replace(node, value={k: self._replaced(key, child, problems) for k, child in node.value.items()})
@@ -173,6 +177,8 @@ class Resolver:
             raise ExpressionError(f"{name} is ambiguous: write {' or '.join(found)}")
         for key, kind in found.items():
             return self._at(key, self._value, key, kind)
+        if any(self._kind(section) is None for section in NUMBERED):
+            raise _Unknown(name)
         listed = [key for section in NUMBERED for key in self._numeric(section)]
         near = get_close_matches(name, listed, 1)
         meant = f"did you mean {near[0]}? there are" if near else "there are"
