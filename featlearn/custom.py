@@ -78,8 +78,13 @@ def is_own(word: Any) -> bool:
 
 
 def find_class(word: str, folder: Path) -> type:
-    """Return the class that a word names; a file is relative to ``folder``. Raises CustomError."""
+    """Return the class that a word names; a file lies in ``folder`` or below. Raises CustomError.
+
+    A file elsewhere is refused: a config that comes from somebody else runs no other code of this machine.
+    """
     where, _, name = word.rpartition(":")
+    if where.endswith(".py") and (Path(where).is_absolute() or ".." in Path(where).parts):
+        raise CustomError(f"{word}: code of your own lies beside the config that names it, or in a folder below")
     module = _read(folder / where) if where.endswith(".py") else _import(where)
     found = vars(module).get(name)
     if isinstance(found, type):

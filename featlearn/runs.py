@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from featlearn.custom import Source, source_of, sources
+from featlearn.custom import Source, is_own, source_of, sources
 from featlearn.data import DATA
+from featlearn.functions.own import named_class
 from featlearn.models import MODELS, Landscape, TwoLayerCNN
 from featlearn.optim import OPTIMIZERS
 from featlearn.optim.schedules import RADIUS_SCHEDULES
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "fitted", "diverged", "failed"]
 NO_LANDSCAPE = "only a landscape takes gradient noise; the noise of a network on patches is that of its mini-batches"
+FUNCTIONS = ("activation", "loss")  # the keys of a network that may name a user's function
 CHOICES = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
@@ -129,8 +131,8 @@ class RunConfig:
 
     @cached_property
     def sources(self) -> frozenset[Source]:
-        """The sources of the user-defined classes of this run: data model, rule, base, schedules, trackers."""
-        return _sources(self.data, self.optimizer, self.record.trackers)
+        """The sources of the user-defined classes of this run: data model, functions, rule and its parts, trackers."""
+        return _sources(self.data, self.network, self.optimizer, self.record.trackers)
 
     @cached_property
     def given(self) -> dict[str, float]:
@@ -163,8 +165,14 @@ def _text(columns: Callable[..., dict[str, Any]], *parts: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _sources(data: Any, rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
-    return frozenset(sources(data, rule, *trackers))
+def _sources(data: Any, network: Any, rule: Any, trackers: tuple[Any, ...]) -> frozenset[Source]:
+    return frozenset([*_functions(network).values(), *sources(data, rule, *trackers)])
+
+
+def _functions(network: Any) -> dict[str, Source]:
+    """Return the sources of the user's activation and loss of a network on patches, by key."""
+    words = {key: getattr(network, key) for key in FUNCTIONS} if isinstance(network, TwoLayerCNN) else {}
+    return {key: source_of(named_class(word)) for key, word in words.items() if is_own(word)}
 
 
 def _data_numbers(data: Any) -> dict[str, Any]:
@@ -191,7 +199,10 @@ def _network_columns(network: Any, dim: int) -> dict[str, Any]:
     """
     named = _named(network, MODELS, "model")
     if isinstance(network, TwoLayerCNN):
-        return {**named, "init_std": network.std(dim)}
+        own = _functions(network)
+        words = {key: source.name for key, source in own.items()}
+        digests = {f"{key}.source": source.digest for key, source in own.items()}
+        return {**named, "init_std": network.std(dim), **words, **digests}
     return {key: value for key, value in named.items() if value is not None}
 
 

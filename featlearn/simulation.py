@@ -8,6 +8,7 @@ differently from the rest (independence.py checks this on the present machine).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from featlearn.custom import is_own
 from featlearn.devices import chosen_device
 from featlearn.engines.explicit.engine import WeightEngine
 from featlearn.engines.explicit.landscape import LandscapeEngine
@@ -225,6 +227,8 @@ def _gram_engine(problem: Problem) -> GramEngine:
         if problem.seeds.is_cuda:
             from featlearn.engines.gpu.engine import GPUGramEngine, fits
 
+            if is_own(problem.activation.name) or is_own(problem.loss.name):
+                warnings.warn("your own activation or loss is in no kernel: torch computes on the GPU", stacklevel=2)
             return GPUGramEngine(problem) if fits(problem) else GramEngine(problem)
         from featlearn.engines.cpu.engine import CPUGramEngine
     except ModuleNotFoundError:  # no numba, no Triton

@@ -67,6 +67,13 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Function:
+    """Marks a word, of an activation or a loss, in whose place a config may name a user's: ``file.py:Class``."""
+
+    kind: Literal["activation", "loss"]
+
+
+@dataclass(frozen=True)
 class Listed:
     """Marks a tuple that a config gives as a nonempty list; pydantic reads it through the same hook as ``Bound``."""
 

@@ -31,9 +31,18 @@ Check = tuple[tuple[str, ...], Callable[[Sections], Conflicts]]  # the keys that
 
 def conflicts(sections: Sections, checks: Sequence[Check]) -> list[Problem]:
     """Return the conflicts between sections; a check is skipped if a value that it needs is invalid."""
+    if refused := _refused_data(sections):
+        return refused  # other checks use its numbers, which are its code
     sound = all(parsed.object is not None and not parsed.invalid for parsed in sections.parsed.values())
     known = [check for keys, check in checks if sound or all(_known(sections, key) for key in keys)]
     return [_problem(sections, key, message) for check in known for key, message in check(sections)]
+
+
+def _refused_data(sections: Sections) -> list[Problem]:
+    """Return the problems of a user's data model, before anything else asks it."""
+    if sections.data is None or type(sections.data) in DATA.values() or not _known(sections, "data"):
+        return []
+    return [_problem(sections, key, message) for key, message in _own_data(sections)]
 
 
 def _known(sections: Sections, key: str) -> bool:
@@ -70,7 +79,10 @@ def _signal(s: Sections) -> Conflicts:
         derived = s.data.derived() if hasattr(s.data, "derived") else {}
         frame = s.data.frame if has_patches(s.data) else None
         finite = frame is None or all(math.isfinite(number) for row in frame.gram for number in row)
-    except ArithmeticError:
+    except ArithmeticError as error:
+        if place := raised_at(error):
+            yield "data.model", f"{place}: {type(error).__name__}: {error}"
+            return
         finite = False
     except ValueError as error:
         named = [key for key in s.parsed["data"].parameters if re.search(rf"\b{key}\b", str(error))]

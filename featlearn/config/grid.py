@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 from featlearn.config.axes import Axis
 from featlearn.config.checks import CAUTIONS, CHECKS, Check, config_name, conflicts
 from featlearn.config.files import put
+from featlearn.config.formulas import Resolver, Uses, formulas
+from featlearn.config.own import own_keys
 from featlearn.config.parameters import LARGEST
 from featlearn.config.parsed import ParsedSection, as_mapping, read_section
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections
-from featlearn.config.sections import SECTIONS, split
+from featlearn.config.sections import SECTIONS, known_keys, split
 from featlearn.config.source import Node
 from featlearn.runs import RunConfig
 
@@ -59,12 +62,25 @@ class Grid:
         self._seeds = next((number for number, axis in enumerate(axes) if _is_seeds(axis)), None)
         reads = [move for move in all_moves if move.axis != self._seeds]
         self._moves = {name: [move for move in reads if move.section == name] for name in SECTIONS}
-        self._axes = {name: sorted({move.axis for move in self._moves[name]}) for name in SECTIONS}
+        written = [(key, node) for key, node in _written(tree, reads) if any(True for _ in formulas(node))]
+        self._known = {**known_keys(), **own_keys(_whole(tree, reads))} if written else {}
+        self._uses = Uses(written, self._known)
+        self._axes = {name: self._axes_of(name) for name in SECTIONS}
         self._parsed: dict[tuple[str, tuple[int | None, ...]], ParsedSection] = {}
         for move in all_moves:
             way = [move.section, *move.path] if move.section else move.path
             tree = tree if _has_value(tree, way) else put(tree, way, move.nodes[0])
         self._tree = tree
+
+    def _axes_of(self, name: str) -> list[int]:
+        """Return the axes that a section depends on: those of its keys, and of what its formulas use."""
+        used = self._uses.of(name) if self._uses and name else ()
+        others = (number for number, axis in enumerate(self.axes) if number != self._seeds and _touch(axis.keys, used))
+        return sorted({*(move.axis for move in self._moves[name]), *others})
+
+    def _with_used(self, keys: Iterable[str]) -> list[str]:
+        """Return keys, and those that formulas at them use."""
+        return [*keys, *(used for key in keys if self._uses for used in self._uses.of(key))]
 
     def __len__(self) -> int:
         return math.prod(map(len, self.axes))
@@ -105,9 +121,22 @@ class Grid:
         base = self.base()
         found = [problem for parsed in base.parsed.values() for problem in parsed.problems]
         for name, axes in self._axes.items():
-            for part in product(*[range(len(self.axes[axis])) for axis in axes]):
-                found += self._read(name, part).problems
+            parts = product(*[range(len(self.axes[axis])) for axis in axes])
+            found += self._of_formulas(name, parts) if self._uses.has(name) else self._of_parts(name, parts)
         return (found + conflicts(base, CHECKS)) or self._conflicts(CHECKS)
+
+    def _of_parts(self, name: str, parts: Iterable[tuple[int, ...]]) -> list[Problem]:
+        return [problem for part in parts for problem in self._read(name, part).problems]
+
+    def _of_formulas(self, name: str, parts: Iterable[tuple[int, ...]]) -> list[Problem]:
+        """Return the problems of a section with formulas, one a key, which their values would make many."""
+        found = {
+            (problem.place, problem.key): problem
+            for problem in self._read(name, (None,) * len(self._axes[name])).problems
+        }
+        for problem in self._of_parts(name, parts):
+            found.setdefault((problem.place, problem.key), problem)
+        return list(found.values())
 
     def cautions(self) -> list[Problem]:
         """Return warnings: runs that are valid but probably not intended."""
@@ -134,6 +163,7 @@ class Grid:
         A combination with several problems of one key counts once. Only checks that depend on some axis are made,
         over only those axes on which some check depends.
         """
+        every = [(tuple(self._with_used(keys)), check) for keys, check in every]
         deciding = [key for keys, _ in every for key in keys]
         moving = [key for axis in self.axes for key in axis.keys]
         checks = [(keys, check) for keys, check in every if _touch(keys, moving)]
@@ -159,13 +189,43 @@ class Grid:
         parsed = self._parsed.get((name, part))
         if parsed is None:
             points = dict(zip(self._axes[name], part, strict=True))
-            node = _section_node(self._tree, name)
-            for move in self._moves[name]:
-                point = points[move.axis]
-                if point is not None:
-                    node = put(as_mapping(SECTIONS[name], node), move.path, move.nodes[point])
-            parsed = self._parsed[name, part] = read_section(SECTIONS[name], node)
+            problems = list[Problem]()
+            if self._uses.has(name):
+                node = Resolver(cache(lambda other: self._raw(other, points)), self._known).section(name, problems)
+            else:
+                node = self._raw(name, points)
+            parsed = read_section(SECTIONS[name], node)
+            parsed = replace(parsed, problems=(*problems, *parsed.problems)) if problems else parsed
+            self._parsed[name, part] = parsed
         return parsed
+
+    def _raw(self, name: str, points: Mapping[int, int | None]) -> Node:
+        """Return a section as written, with these of its axes at these points; the base is taken for the others."""
+        node = _section_node(self._tree, name)
+        for move in self._moves[name]:
+            point = points.get(move.axis)
+            if point is not None:
+                node = put(as_mapping(SECTIONS[name], node), move.path, move.nodes[point])
+        return node
+
+
+def _whole(tree: Node, moved: Iterable[Move]) -> Node:
+    """Return a base and all that axes put into it as one node."""
+    return Node([tree, *(node for move in moved for node in move.nodes)], tree.place)
+
+
+def _written(tree: Node, moved: Iterable[Move]) -> Iterator[tuple[str, Node]]:
+    """Yield every key of a section but the head, with the nodes that stand there in some run."""
+    sections = [(name, _section_node(tree, name)) for name in filter(None, SECTIONS)]
+    for move in moved:
+        if not move.section:
+            continue
+        key = ".".join([move.section, *move.path[:1]])
+        yield from ((key, node) for node in move.nodes if move.path)
+        sections += [(move.section, node) for node in move.nodes if not move.path]
+    for name, node in sections:
+        inside = node.value.items() if isinstance(node.value, dict) else ()
+        yield from ((f"{name}.{key}", child) for key, child in inside)
 
 
 def _is_seeds(axis: Axis) -> bool:

@@ -9,12 +9,10 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
-from pathlib import Path, PurePath
 from types import NoneType
 from typing import Any, Literal, get_origin
 
 from featlearn.config.parameters import Parameter, Theory, leaves, parameters
-from featlearn.config.problems import Problem
 from featlearn.config.sections import dotted, wraps
 from featlearn.config.source import Node
 from featlearn.custom import FAILURES, CustomError, find_class, is_own, source_of
@@ -34,11 +32,7 @@ def own_class(
     A file is relative to the config that names it, or for --set to the working directory, and lies beside it or in a
     folder below: a config from elsewhere runs no other code of this machine.
     """
-    place = Problem(node.place, "", "").line[0]
-    file = PurePath(node.value.rpartition(":")[0])
-    if file.suffix == ".py" and (file.is_absolute() or ".." in file.parts):
-        raise CustomError(f"{node.value}: code of your own lies beside the config that names it, or in a folder below")
-    cls = find_class(node.value, Path() if place == "--set" else Path(place).parent)
+    cls = find_class(node.value, node.folder)
     try:
         reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)
         name = source_of(cls).name

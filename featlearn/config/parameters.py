@@ -20,7 +20,9 @@ from typing_extensions import TypedDict, is_typeddict  # pydantic requires these
 
 from featlearn.config.problems import Problem, show
 from featlearn.config.source import BROKEN, Node
-from featlearn.types import Bound, Named, NonNegative, TheoryScale
+from featlearn.custom import FAILURES, CustomError, is_own
+from featlearn.functions.own import own_word
+from featlearn.types import Bound, Function, Named, NonNegative, TheoryScale
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 LARGEST = 2**63  # integers must fit a column of a table
@@ -40,6 +42,7 @@ class Parameter:
     type: its annotation, as a config may use it. default: MISSING if a value is required. scale: its theory scale, if
     any.
     named: the table of classes for its value, or for each of its items; None for a plain value.
+    function: activation or loss where the word of one is expected, and a user's may be named; else None.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Parameter:
     doc: str
     scale: str | None = None
     named: Named | None = None
+    function: str | None = None
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -58,7 +62,7 @@ class Parameter:
     def expected(self) -> str:
         """What the value must be, in words."""
         if self.named is None:
-            return expected(self.type)
+            return expected(self.type) + ", or your own: file.py:Class" * bool(self.function)
         words = ", ".join(self.named.table)
         return f"a list of some of {words}" if self.many else f"one of {words}"
 
@@ -86,6 +90,8 @@ class Parameter:
         if node.broken:
             return BROKEN
         value = node.plain
+        if self.function and is_own(value):
+            return self._own_function(node, problems)
         try:
             valid = self.adapter.validate_python(value)
         except ValidationError:
@@ -99,6 +105,16 @@ class Parameter:
             problems.append(node.problem(f"expected an integer below 2**63, found {show(value)}"))
             return BROKEN
         return valid
+
+    def _own_function(self, node: Node, problems: list[Problem]) -> Any:
+        """Return the word within a run of a user's activation or loss."""
+        try:
+            return own_word(str(self.function), node.value, node.folder)
+        except CustomError as error:
+            problems.append(node.problem(str(error)))
+        except FAILURES as error:  # user code that is no class of formulas, such as a metaclass
+            problems.append(node.problem(f"{node.value} cannot be used here: {type(error).__name__}: {error}"))
+        return BROKEN
 
     def _meant(self, value: Any) -> str:
         words = [word for leaf in leaves(self.type) if get_origin(leaf) is Literal for word in get_args(leaf)]
@@ -131,10 +147,12 @@ def _parameter(field: Field[Any], hint: Any, doc: str) -> Parameter:
     marks = list(_marks(hint))
     scale = next((mark.name for mark in marks if isinstance(mark, TheoryScale)), None)
     named = next((mark for mark in marks if isinstance(mark, Named)), None)
+    function = next((mark.kind for mark in marks if isinstance(mark, Function)), None)
     if named is not None and not any(get_origin(leaf) is list for leaf in leaves(hint)):
         hint = Any  # read key by key, as a section is
     default = field.default if field.default_factory is MISSING else field.default_factory()
-    return Parameter(field.name, hint | Theory if scale else hint, default, meaning(field.name, doc), scale, named)
+    hint = hint | Theory if scale else hint
+    return Parameter(field.name, hint, default, meaning(field.name, doc), scale, named, function)
 
 
 def meaning(name: str, doc: str) -> str:

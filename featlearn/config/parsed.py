@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -46,7 +46,7 @@ class ParsedSection:
 
     def resolved(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Return the value of every {theory: c}: c times its theory scale at the ``numbers`` of the run."""
-        return {name: _theory_value(self.parameters[name], c, numbers) for name, c in self.scale_factors.items()}
+        return {name: theory_value(self.parameters[name], c, numbers) for name, c in self.scale_factors.items()}
 
     def built(self, numbers: Mapping[str, float]) -> Any:
         """Return the object with its theory scales resolved."""
@@ -55,16 +55,17 @@ class ParsedSection:
         return self.kind.build({**self.values, **self.resolved(numbers)})
 
 
-def _theory_value(parameter: Parameter, c: float, numbers: Mapping[str, float]) -> float:
-    scale, symbols = _scale(str(parameter.scale))
-    return float(scale(c, **{name: numbers.get(name, math.nan) for name in symbols}))
+def theory_value(parameter: Parameter, c: float, numbers: Mapping[str, float]) -> float:
+    """Return c times the theory scale of a parameter; NaN where a number is missing."""
+    scale = getattr(scales, str(parameter.scale))
+    return float(scale(c, **{name: numbers.get(name, math.nan) for name in symbols(parameter)}))
 
 
 @cache
-def _scale(name: str) -> tuple[Callable[..., float], tuple[str, ...]]:
-    """Return a theory scale, and the names of its arguments."""
-    scale = getattr(scales, name)
-    return scale, tuple(symbol for symbol in inspect.signature(scale).parameters if symbol != "c")
+def symbols(parameter: Parameter) -> tuple[str, ...]:
+    """Return the names of the numbers that the theory scale of a parameter depends on."""
+    scale = getattr(scales, str(parameter.scale))
+    return tuple(symbol for symbol in inspect.signature(scale).parameters if symbol != "c")
 
 
 def read_section(section: Section, node: Node) -> ParsedSection:
@@ -75,7 +76,7 @@ def read_section(section: Section, node: Node) -> ParsedSection:
         if not node.broken:
             problems.append(node.problem(f"expected a mapping of keys, found {show(node.plain)}"))
         return ParsedSection(node, problems=tuple(problems))
-    kind = _kind(section, mapping, problems)
+    kind = kind_of(section, mapping, problems)
     if kind is None:
         return ParsedSection(node, problems=tuple(problems))
     _refuse_unknown(section, kind, mapping, problems)
@@ -100,8 +101,8 @@ def as_mapping(section: Section, node: Node) -> Node:
     return node
 
 
-def _kind(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
-    """Return the kind that a mapping names."""
+def kind_of(section: Section, node: Node, problems: list[Problem]) -> Kind | None:
+    """Return the kind that a mapping names, None if it names none; ``problems`` then has the reason."""
     if not section.word:
         return section.kind(section.table[""])
     try:

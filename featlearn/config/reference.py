@@ -16,6 +16,7 @@ from typing_extensions import is_typeddict
 
 from featlearn.config.axes import SPACINGS
 from featlearn.config.catalogue import KINDS, first_line
+from featlearn.config.expression import CONSTANTS, FUNCTIONS
 from featlearn.config.parameters import STRICT, Parameter, expected, leaves, parameters
 from featlearn.config.problems import choices, suggest
 from featlearn.config.sections import SECTIONS, Section, nested
@@ -23,6 +24,11 @@ from featlearn.config.sections import SECTIONS, Section, nested
 EXTENDS = "A config that this one extends, relative to this file; sections merge key by key."
 SWEEP = "The axes: any key but name, and its values; null removes an inherited axis."
 ZIP = "Keys that move together, with equally many values; a list of such mappings makes several axes."
+FORMULA = (
+    "In place of any number of data, network, optimizer, train and record, and of any number on an axis: arithmetic "
+    "(+ - * / // % **) over the run's other numbers, such as dim or data.dim, with "
+    f"{', '.join(FUNCTIONS)} and {', '.join(CONSTANTS)}. signif(x, n) rounds to n significant digits."
+)
 HOLDS = {"data": "The data model.", "network": "What is trained.", "optimizer": "How it is trained."}
 AXES: dict[str, tuple[str, str]] = {
     "linspace": ("Equally spaced values of a key.", "data.signal_norm: {linspace: [2, 10, 5]}"),
@@ -90,8 +96,10 @@ def _of_section(name: str, section: Section) -> Iterator[Key]:
 
 def _of_no_class() -> Iterator[Key]:
     axes = "a mapping of keys to axes"
+    formula = 'optimizer: {lr: {formula: "1.6 * sqrt(1000 / dim)"}, name: sgd}'
     both = "sweep: {data.dim: [1000, 2000], seed: {range: [0, 5]}}"
     yield Key("extends", "the name of a file", None, EXTENDS, "extends: other.yaml")
+    yield Key("KEY.KEY.formula", "text", MISSING, FORMULA, formula)
     yield Key("sweep", axes, None, SWEEP, both)
     together = "sweep: {zip: {data.dim: [1000, 4000], optimizer.lr: [0.02, 0.005]}}"
     yield Key("sweep.zip", f"{axes}, or a list of them", None, ZIP, together)

@@ -38,7 +38,8 @@ class Sections:
     @cached_property
     def numbers(self) -> dict[str, Any]:
         """The arguments available to theory scales."""
-        return {**vars(self.data), **vars(self.parsed["network"].object), "batch_size": self.batch_size}
+        patches = {"n_patches": self.data.n_patches} if has_patches(self.data) else {}
+        return {**patches, **vars(self.data), **vars(self.parsed["network"].object), "batch_size": self.batch_size}
 
     @cached_property
     def network(self) -> Any:

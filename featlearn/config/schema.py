@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 from featlearn.config.axes import SPACINGS
 from featlearn.config.catalogue import first_line
 from featlearn.config.parameters import Parameter, parameters
-from featlearn.config.reference import EXTENDS, SWEEP, ZIP
+from featlearn.config.reference import EXTENDS, FORMULA, SWEEP, ZIP
 from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 
 Schema = dict[str, Any]
+OWN: Schema = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
 
 
 def schema() -> Schema:
@@ -35,7 +36,8 @@ class _Schema:
         mode: Literal["validation"] = "validation"
         found, definitions = TypeAdapter.json_schemas([(p, mode, p.adapter) for p in everything])
         self.values: dict[Parameter, Schema] = {p: value for (p, _), value in found.items()}
-        self.definitions: Schema = dict(definitions["$defs"])
+        self.definitions: Schema = {name: _or_formula(value) for name, value in definitions["$defs"].items()}
+        self.definitions["formula"] = _object({"formula": {"type": "string"}}, FORMULA) | {"required": ["formula"]}
 
     def whole(self) -> Schema:
         """Return the schema of a config."""
@@ -102,6 +104,10 @@ class _Schema:
         if parameter.named is not None:
             words = self.shared(f"{name}.kinds", self.section(name, nested(parameter.named)))
             value = {"type": "array", "items": words} if parameter.many else words
+        elif parameter.function:
+            value = {"anyOf": [{key: part for key, part in value.items() if key != "default"}, OWN]}
+        elif "." in name:  # the keys of the head belong to no run's numbers
+            value = _or_formula(value)
         default = {} if parameter.default is MISSING else {"default": parameter.shown_default}
         return self.shared(name, {**value, "description": parameter.doc, **default})
 
@@ -127,10 +133,20 @@ def _all_sections() -> Iterator[Section]:
 def _own(section: Section) -> Iterator[Schema]:
     """Yield the schemas of user-defined classes, and of rules with a user-defined base: their keys are unknown."""
     if section.methods:
-        own = {"type": "string", "pattern": ":", "description": "Your own: file.py:Class."}
-        yield own
+        yield OWN
         for key in (section.word, *(["base"] * any(map(wraps, section.table.values())))):
-            yield {"type": "object", "properties": {key: own}, "required": [key]}
+            yield {"type": "object", "properties": {key: OWN}, "required": [key]}
+
+
+def _or_formula(value: Any) -> Any:
+    """Return a schema in which a formula may take the place of every number."""
+    if isinstance(value, list):
+        return [_or_formula(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") in ("number", "integer"):
+        return {"anyOf": [value, {"$ref": "#/$defs/formula"}]}
+    return {key: _or_formula(part) for key, part in value.items()}
 
 
 def _object(properties: Schema, doc: str = "") -> Schema:

@@ -36,13 +36,15 @@ BROKEN = object()  # the value of a node whose problem has been reported; it cau
 class Node:
     """A value, its place ("configs/x.yaml:12") and its dotted key.
 
-    value: a scalar, a list of nodes, or a dict of nodes by key. blank: the key has no value, not even null.
+    value: a scalar, a list of nodes, or a dict of nodes by key. blank: the key has no value, not even null. formula:
+    what gave the value, said in every problem with it (see formulas.py).
     """
 
     value: Any
     place: str
     key: str = ""
     blank: bool = False
+    formula: str = ""
 
     @property
     def plain(self) -> Any:
@@ -58,6 +60,12 @@ class Node:
             return any(child.broken for child in self.value.values())
         return any(child.broken for child in self.value) if isinstance(self.value, list) else self.value is BROKEN
 
+    @property
+    def folder(self) -> Path:
+        """The folder of its file; for --set and for a mapping the working directory."""
+        place = Problem(self.place, "", "").line[0]
+        return Path() if place == "--set" else Path(place).parent
+
     def child_key(self, name: str) -> str:
         """Return the dotted key of the child ``name``."""
         return f"{self.key}.{name}" if self.key else name
@@ -65,8 +73,10 @@ class Node:
     def problem(self, message: str, name: str = "") -> Problem:
         """Return a problem with this node, or with its child ``name``, which may be absent."""
         child = self.value.get(name) if isinstance(self.value, dict) else None
-        if child is not None:
-            return Problem(child.place, child.key, message)
+        if isinstance(child, Node):
+            return child.problem(message)
+        if self.formula:
+            message = f"{message} (formula: {self.formula})"
         return Problem(self.place, self.child_key(name) if name else self.key, message)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 from featlearn.data.breast_cancer import BreastCancer
 from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
+from featlearn.data.from_population import FromPopulation
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.iris import Iris
+from featlearn.data.model import FreshPatch, Kind
 from featlearn.data.none import NoData
 from featlearn.data.signal_noise import SignalNoise
 from featlearn.data.xor import XOR
@@ -22,7 +24,7 @@ DATA: dict[str, type] = {
     "breast_cancer": BreastCancer,
 }
 
-__all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]
+__all__ = ["DATA", "XOR", "FreshPatch", "FromPopulation", "Kind", "SignalNoise", "has_patches"]
 
 
 def has_patches(data: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 MEMBERS = ("frame", "slots", "draw", "population")
 RUNS = ("true_labels", "labels", "shown")  # with an axis of runs
+MOST_COUNTED = 10**7  # samples times slots times noises
 NUMBERS = ("n_classes", "n_common", "n_samples", "dim", "n_patches", "flip_prob")
 
 
@@ -44,6 +45,8 @@ def _breaches(data: Any) -> Iterator[str]:
             yield "frame.gram is not positive semidefinite: no vectors have these inner products"
     if any(not 0 <= owner < n for owner in frame.owners):
         yield f"frame.noises have owners that are none of the {n} samples"
+    if any(type(slot.times) is not int or slot.times < 1 for slot in (*slots, *frame.noises)):
+        yield "slots or frame.noises have times that are no integers >= 1"
     if (shown := sum(slot.times for slot in slots)) != data.n_patches:
         yield f"slots hold {shown} patches, and n_patches = {data.n_patches}"
     yield from _of_population(data)
@@ -65,7 +68,30 @@ def _breaches(data: Any) -> Iterator[str]:
             yield f"draw returns {name} that are not integers from 0 to {end - 1}"
     if not training.strengths.isfinite().all():
         yield "draw returns strengths that are not finite"
+    yield from _of_noises(data, training)
     yield from _of_block(data, training)
+
+
+def _of_noises(data: Any, training: Any) -> Iterator[str]:
+    """Check that a noise is shown by its owner alone, by as many patches as it says; not for large sets."""
+    import torch
+
+    frame, shown = data.frame, training.shown[0]
+    (n, n_slots), n_signals = shown.shape, len(frame.signals)
+    if n * n_slots * frame.n_noises > MOST_COUNTED:
+        return
+    vectors, present = (x.reshape(-1, *x.shape[-2:])[0] for x in (training.vectors, (training.strengths != 0).double()))
+    holds = present.new_zeros(len(vectors), n_signals + frame.n_noises).scatter_add_(1, vectors.long(), present)
+    times = torch.tensor([float(slot.times) for slot in data.slots], dtype=torch.float64)
+    counts = torch.einsum("s,nsr->nr", times, (holds[shown][..., n_signals:] > 0).double())
+    owners, most = torch.tensor(frame.owners), torch.tensor(frame.times)
+    others = counts.clone()
+    others[owners, torch.arange(len(owners))] = 0
+    for sample, noise in others.nonzero()[:1].tolist():
+        yield f"draw shows noise {noise} in sample {sample}; frame.noises say that it belongs to sample {owners[noise]}"
+    for _, noise in (counts > most).nonzero()[:1].tolist():
+        found = f"{counts[:, noise].max():g} patches of its sample, and its times are {most[noise]}"
+        yield f"draw shows noise {noise} in {found}"
 
 
 def _of_block(data: Any, alone: Any) -> Iterator[str]:
@@ -103,5 +129,9 @@ def _of_population(data: Any) -> Iterator[str]:
             yield f"a kind of population() has the label {kind.label:g}"
         if (held := sum(patch.times for patch in kind.patches)) != data.n_patches:
             yield f"a kind of population() has {held} patches, and n_patches = {data.n_patches}"
+        if not all(math.isfinite(strength) for patch in kind.patches for _, strength in patch.signals):
+            yield "a kind of population() has a strength that is not finite"
+        if not all(patch.std >= 0 and math.isfinite(patch.std) for patch in kind.patches):
+            yield "a kind of population() has noise of a standard deviation that is negative or not finite"
         if any(not 0 <= number < n_signals for patch in kind.patches for number, _ in patch.signals):
             yield f"a kind of population() shows a signal that is none of the {n_signals}"

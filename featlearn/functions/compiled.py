@@ -1,7 +1,8 @@
 """Activations and losses compiled by numba for the hot loops, from the formulas in activations.py and losses.py.
 
 Loops refer to an activation or a loss by number. Each has its own loop, since a loop that branches is not vectorized.
-An unknown number raises: a function without a formula is never replaced by another one.
+An unknown number raises: a function without a formula is never replaced by another one. A user's function is compiled
+alone, and its number is the address of its machine code, so that the loops, which are cached, stay as they are.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import ast
 import linecache
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from numba import njit
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.extending import intrinsic
 
-from featlearn.functions.activations import ACTIVATIONS
+from featlearn.custom import is_own
+from featlearn.functions.activations import ACTIVATIONS, Activation
 from featlearn.functions.cache import check_definitions
 from featlearn.functions.formulas import Constants, chosen
-from featlearn.functions.losses import LOSSES
+from featlearn.functions.losses import LOSSES, LossFunction
+from featlearn.functions.own import activation, loss
 
 check_definitions()
 
@@ -26,13 +32,13 @@ LOSS_KINDS = {name: kind for kind, name in enumerate([*(name for name in LOSSES 
 
 
 def activation_kind(name: str) -> int:
-    """Return the number of an activation. Raises ValueError for one that is not in ACTIVATIONS."""
-    return int(chosen("activation", name, KINDS))
+    """Return the number of an activation. Raises ValueError for an unknown one."""
+    return address("z, _", activation(name)) if is_own(name) else int(chosen("activation", name, KINDS))
 
 
 def loss_kind(name: str) -> int:
-    """Return the number of a loss. Raises ValueError for one that is not in LOSSES."""
-    return int(chosen("loss", name, LOSS_KINDS))
+    """Return the number of a loss. Raises ValueError for an unknown one."""
+    return address("f, y", loss(name)) if is_own(name) else int(chosen("loss", name, LOSS_KINDS))
 
 
 @njit(error_model="numpy")
@@ -134,17 +140,63 @@ def _loop(start: str, *lines: str) -> list[str]:
     return [f"for i in range(len({start})):", *(f"    {line}" for line in lines)]
 
 
-def _function(name: str, arguments: str, like: str, what: str, cases: Iterable[list[str]]) -> Any:
-    """Compile the choice of a case by its index in ``cases``; ``like``: expression with the type of the numbers."""
+@intrinsic
+def _call(context: Any, place: Any, order: Any, x: Any, y: Any) -> Any:
+    """Call the compiled function at an address, in float64: ``order`` of the derivative, and two numbers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        at, *given = arguments
+        kind = ir.FunctionType(given[1].type, [given[0].type, given[1].type, given[2].type])
+        return builder.call(builder.inttoptr(at, kind.as_pointer()), given)
+
+    return types.float64(types.int64, types.int64, types.float64, types.float64), generate
+
+
+@cache
+def address(arguments: str, function: Activation | LossFunction) -> int:
+    """Return where the code of a user's function is, with its derivatives of order 1 and 2."""
+    lines = [f"def own(order, {arguments}):", f"    number = type({arguments[0]})"]
+    lines += ["    m = y * f"] * ("y" in arguments)
+    formulas = function.value_formula, function.slope_formula, function.second_formula or "0"
+    for order, formula in enumerate(formulas):
+        lines += [
+            f"    if order == {order}:",
+            *(f"        {line}" for line in _steps(formula, result="return number({0})")),
+        ]
+    made = _executed("own", [*lines, "    return number(math.nan)"])
+    signature = types.float64(types.int64, types.float64, types.float64)
+    compiled = cfunc(signature, error_model="numpy", fastmath={"contract"})(made["own"])
+    _KEPT.append(compiled)
+    return int(compiled.address)
+
+
+_KEPT: list[Any] = []  # the code of users' functions, as long as the process lives
+SMALL = 4096  # numbers below are no addresses
+
+
+def _executed(name: str, lines: list[str]) -> dict[str, Any]:
+    """Return what the lines of a text define; its lines are shown in tracebacks."""
+    file, text = f"<featlearn.functions: {name}>", "\n".join(lines) + "\n"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    made: dict[str, Any] = dict(FUNCTIONS) | {"__name__": __name__, "math": math, "call": _call}
+    made |= {"softmax_values": _softmax_values, "softmax_slopes": _softmax_slopes, "refuse": _no_single_output}
+    exec(compile(text, file, "exec"), made)
+    return made
+
+
+def _function(
+    name: str, arguments: str, like: str, what: str, cases: Iterable[list[str]], own: Sequence[str] = ()
+) -> Any:
+    """Compile the choice of a case by its index in ``cases``; ``like``: expression with the type of the numbers.
+
+    own: the case of a user's function, at the address ``kind``; refused without it.
+    """
     lines = [f"def {name}(kind, {arguments}):", f"    number = {like}"]
     for kind, case in enumerate(cases):
         lines += [f"    {'elif' if kind else 'if'} kind == {kind}:", *(f"        {line}" for line in case)]
+    lines += [f"    elif kind >= {SMALL}:", *(f"        {line}" for line in own)] if own else []
     lines += ["    else:", f"        raise ValueError('no formula is compiled for this {what}')"]
-    file, text = f"<featlearn.functions: {name}>", "\n".join(lines) + "\n"
-    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)  # for tracebacks
-    made: dict[str, Any] = dict(FUNCTIONS) | {"__name__": __name__}
-    made |= {"softmax_values": _softmax_values, "softmax_slopes": _softmax_slopes, "refuse": _no_single_output}
-    exec(compile(text, file, "exec"), made)
+    made = _executed(name, lines)
     return njit(error_model="numpy", fastmath={"contract"})(made[name])
 
 
@@ -165,26 +217,31 @@ def _at_samples(formula: str, result: str) -> list[str]:
 values: Any = _function(
     *("values", "points, out", _NUMBER, "activation"),
     [_at_points(value, "out[i] = {0}") for value, _, _ in _ACTS],
+    own=_loop("points", "out[i] = call(kind, 0, points[i], points[i])"),
 )
 # slopes(kind, factor, z, out): write ``factor`` times the activation's derivative at every entry of z into ``out``
 slopes: Any = _function(
     *("slopes", "factor, points, out", _NUMBER, "activation"),
     [_at_points(slope, "out[i] = factor[i] * {0}") for _, slope, _ in _ACTS],
+    own=_loop("points", "out[i] = factor[i] * call(kind, 1, points[i], points[i])"),
 )
 # seconds(kind, factor, z, out): write ``factor`` times its second derivative into ``out``
 seconds: Any = _function(
     *("seconds", "factor, points, out", _NUMBER, "activation"),
     [_at_points(second, "out[i] = factor[i] * {0}") for _, _, second in _ACTS],
+    own=_loop("points", "out[i] = factor[i] * call(kind, 2, points[i], points[i])"),
 )
 # expansion(kind, z): return the activation with its first and second derivative, in the precision of z
 expansion: Any = _function(
     *("expansion", "z", "type(z)", "activation"),
     [_steps(*three, result="return number({0}), number({1}), number({2})") for three in _ACTS],
+    own=["return number(call(kind, 0, z, z)), number(call(kind, 1, z, z)), number(call(kind, 2, z, z))"],
 )
 # loss_values(kind, outputs, labels, out): write the loss of every sample into ``out`` [n], from outputs [C, n]
 loss_values: Any = _function(
     *("loss_values", "outputs, labels, out", _NUMBER, "loss"),
     [*(_at_samples(x.value_formula, "out[i] = {0}") for x in _LOSSES), ["softmax_values(outputs, labels, out)"]],
+    own=_loop("labels", "out[i] = call(kind, 0, outputs[0, i], labels[i])"),
 )
 # loss_slopes(kind, outputs, labels, batch, out): write batch_i dloss_i / df_ci into ``out`` [C, n], maybe ``outputs``
 loss_slopes: Any = _function(
@@ -193,9 +250,11 @@ loss_slopes: Any = _function(
         *(_at_samples(x.slope_formula, "out[0, i] = batch[i] * {0}") for x in _LOSSES),
         ["softmax_slopes(outputs, labels, batch, out)"],
     ],
+    own=_loop("labels", "out[0, i] = batch[i] * call(kind, 1, outputs[0, i], labels[i])"),
 )
 # loss_seconds(kind, outputs, labels, out): write the second derivative in the one output into ``out`` [n]
 loss_seconds: Any = _function(
     *("loss_seconds", "outputs, labels, out", _NUMBER, "loss"),
     [*(_at_samples(x.second_formula or "0", "out[i] = {0}") for x in _LOSSES), ["refuse()"]],
+    own=_loop("labels", "out[i] = call(kind, 2, outputs[0, i], labels[i])"),
 )

@@ -18,7 +18,7 @@ import numpy as np
 
 from featlearn.functions import ACTIVATIONS, LOSSES, activation, loss
 from featlearn.streams import stream
-from featlearn.types import Bound, Size, TheoryScale
+from featlearn.types import Bound, Function, Size, TheoryScale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,9 @@ class TwoLayerCNN:
     """Two-layer CNN.
 
     n_filters: filters m for each sign of the second layer, or for each class (2m, or C m in all).
-    activation: of the hidden layer (see functions/activations.py).
-    loss: of the outputs, averaged over samples (see functions/losses.py); softmax: cross-entropy of C outputs.
+    activation: of the hidden layer (see functions/activations.py), or your own: file.py:Class.
+    loss: of the outputs, averaged over samples (see functions/losses.py), or your own: file.py:Class; softmax:
+        cross-entropy of C outputs.
     second_layer: fixed, or trained from the fixed values.
     init: law of the initial weights and biases: gaussian or uniform.
     init_std: their standard deviation; a number, {theory: c}, or null for torch's default 1/sqrt(3 dim).
@@ -39,8 +40,8 @@ class TwoLayerCNN:
     provides: ClassVar[frozenset[str]] = frozenset({"coordinates", "labels", "patches", "span"})
 
     n_filters: Size = 10
-    activation: Literal[*ACTIVATIONS] = "relu"  # type: ignore[valid-type]
-    loss: Literal[*LOSSES] = "logistic"  # type: ignore[valid-type]
+    activation: Annotated[Literal[*ACTIVATIONS], Function("activation")] = "relu"  # type: ignore[valid-type]
+    loss: Annotated[Literal[*LOSSES], Function("loss")] = "logistic"  # type: ignore[valid-type]
     second_layer: Literal["fixed", "trained"] = "fixed"
     init: Literal["gaussian", "uniform"] = "gaussian"
     init_std: Annotated[float, Bound(ge=0), TheoryScale("init_std")] | None = None
@@ -78,7 +79,8 @@ class TwoLayerCNN:
     def refusal(self, data: Any) -> str | None:
         """Say why the network does not go with these data; None if it does."""
         if self.loss != "softmax" and data.n_classes > 2:
-            return f"{self.loss} is a loss of two classes, and the data have {data.n_classes}: use softmax"
+            name = self.loss.rpartition(":")[2]
+            return f"{name} is a loss of two classes, and the data have {data.n_classes}: use softmax"
         return None
 
     def scale(self, n_patches: int) -> float:

@@ -18,6 +18,12 @@ network: {n_filters: 2, loss: softmax, init_std: 0.05}
 optimizer: {name: sgd, lr: 0.1}
 train: {n_steps: 4}
 """
+SWISH = """
+class Swish:
+    value = "z * sigmoid(2 * z)"
+    slope = "sigmoid(2 * z) * (1 + 2 * z * sigmoid(-2 * z))"
+    second = "4 * sigmoid(2 * z) * sigmoid(-2 * z) * (1 + z * (sigmoid(-2 * z) - sigmoid(2 * z)))"
+"""
 Problems = Callable[..., list[str]]
 
 
@@ -45,10 +51,15 @@ def test_its_source_is_part_of_the_id(model: Path, write: Callable[..., Path]) -
 
 
 def test_a_sweep_over_its_numbers_sends_its_source_to_workers(model: Path, write: Callable[..., Path]) -> None:
-    path = write(CONFIG + "sweep: {data.signal_norm: [1.0, 2.0], data.flip_prob: [0, 0.1], seed: [0, 1]}")
+    """So does a sweep over activations, of which one is the user's."""
+    write(SWISH, "swish.py")
+    axes = "data.signal_norm: [1.0, 2.0], data.flip_prob: [0, 0.1], network.activation: [relu, 'swish.py:Swish']"
+    path = write(CONFIG + f"sweep: {{{axes}, seed: [0, 1]}}")
     report = fl.sweep(fl.load_config(path), "store", n_jobs=2, device="cpu", progress=False)
-    assert report.done == 8
-    assert set(fl.summary("store")["data.model"]) == {"three_classes.py:ThreeClasses"}
+    assert (report.done, report.failed) == (16, 0)
+    last = fl.summary("store")
+    assert set(last["data.model"]) == {"three_classes.py:ThreeClasses"}
+    assert set(last["network.activation"]) == {"relu", "swish.py:Swish"}
 
 
 def test_a_list_of_models_is_an_axis(model: Path, load: Callable[..., fl.SweepConfig]) -> None:
@@ -75,7 +86,7 @@ def test_it_is_listed(model: Path) -> None:
         ),
         ("range(3))\n        return Frame", "range(2))\n        return Frame", "frame.gram is not a symmetric 3 x 3"),
         ("self.kinds(", "self.kinds(x for x in list(", "SyntaxError"),
-        ("square if", "square / 0 if", "an inner product of signals is not a finite number"),
+        ("square if", "square / 0 if", "three_classes.py:29: ZeroDivisionError: float division by zero"),
         ("(name, float(label), label, 1.0)", "(name, float(label), 7, 1.0)", "shows a signal that is none of the 3"),
         ("return replace(drawn,", "return replace(drawn, true_labels=classes / 2,", "labels other than 0, 1, 2"),
         (
@@ -102,3 +113,101 @@ def test_a_loss_of_two_classes_is_refused(model: Path, problems: Problems) -> No
     assert problems(base=CONFIG.replace("loss: softmax, ", "")) == [
         "x.yaml:3: network.loss: logistic is a loss of two classes, and the data have 3: use softmax"
     ]
+
+
+MARGINS = Path(__file__).parents[1] / "mixed_margins.py"
+TRACKER = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Margin:
+    """The margins y_i F(x_i) of the training set: margin_min and margin_mean."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"patches"})
+
+    def __call__(self, view):
+        margins = view.engine.labels * view.outputs[..., 0]
+        return {"margin_min": margins.amin(1), "margin_mean": margins.mean(1)}
+'''
+SHORT = """
+data: {model: "mixed_margins.py:MixedMargins", n_samples: 8, dim: 60}
+network: {n_filters: 2, init_std: {theory: 1}}
+optimizer: {name: sgd, lr: {formula: 0.1 * sqrt(1000 / dim)}}
+train: {n_steps: 6}
+record: {every: 3, trackers: [loss, decomposition, test_error]}
+"""
+
+
+@pytest.fixture
+def margins(write: Callable[..., Path]) -> Path:
+    """The model in fifteen lines, next to the config that names it."""
+    write()
+    return Path(shutil.copy(MARGINS, "mixed_margins.py"))
+
+
+def test_fifteen_lines_run_in_both_engines_and_at_any_dimension(margins: Path, write: Callable[..., Path]) -> None:
+    gram, weights, law = (
+        fl.simulate(fl.load_config(write(SHORT), set=settings), device="cpu")
+        for settings in ({"sampling": "vectors"}, {"engine": "weights"}, {"data.dim": 10**9})
+    )
+    assert (gram.run.engine, weights.run.engine, law.run.sampling) == ("gram", "weights", "gram")
+    for name, column in gram.values.items():
+        assert column == pytest.approx(weights.values[name], rel=1e-9, abs=1e-12), name
+    assert {"test_error.full", "test_error.small", "signal_coef_max"} <= law.values.keys() and law.status == "ok"
+    body = margins.read_text().split("@dataclass")[1].strip().splitlines()
+    assert len([line for line in body if line.strip()]) <= 16
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("1 - self.small_share, 1.0", "0.9, 1.0", "the probabilities of population() add up to 1.15, not to 1"),
+        ("share / 2, sign", "share / 2 + 0.2 * sign, sign", "a kind of population() has the probability -0.075"),
+        ("share / 2, sign", "share / 2, 0.5 * sign", "a kind of population() has the label 0.5"),
+        ("sign * size * self", "size / 0.0 * self", "ZeroDivisionError: float division by zero"),
+        ("sign * size * self", "float('nan') * self", "a kind of population() has a strength that is not finite"),
+        ("std=self.noise_std", "std=-1.0", "frame.noises have a standard deviation that is negative or not finite"),
+        ("noise=0, std", "noise=None, std", "frame holds no signal, or no noise: there must be at least one of each"),
+        ("noise=0, std", "noise=0, times=0, std", "slots or frame.noises have times that are no integers >= 1"),
+        ("frozen=True, ", "", "TypeError: cannot inherit non-frozen dataclass from a frozen one"),
+        ("def population", "def kinds", "it lacks the method population"),
+        (
+            "    def population",
+            "    def gram(self):\n        return ((1.0, 2.0), (2.0, 1.0))\n\n    def population",
+            "frame.gram is not positive semidefinite: no vectors have these inner products",
+        ),
+        (
+            "    def population",
+            "    n_common = 9\n\n    def population",
+            "draw returns shown that are not integers from 0 to 11",
+        ),
+        (
+            "sign * size",
+            "sign * size * getattr(self.fraction, 'shape', [2.0])[0]",
+            "draw returns other strengths for a",
+        ),
+    ],
+)
+def test_a_population_that_declares_nonsense_is_refused(
+    margins: Path, problems: Problems, old: str, new: str, message: str
+) -> None:
+    assert old in margins.read_text()
+    margins.write_text(margins.read_text().replace(old, new))
+    (line,) = problems(base=SHORT)
+    assert line.startswith("x.yaml:2: data") and "argin" in line
+    assert message in line
+
+
+def test_a_tracker_in_twelve_lines(margins: Path, write: Callable[..., Path]) -> None:
+    write(TRACKER, "my_trackers.py")
+    base = {"record.trackers": ["loss", "my_trackers.py:Margin"], "sampling": "vectors"}
+    path = write(SHORT)
+    gram, weights = (
+        fl.simulate(fl.load_config(path, set={**base, "engine": engine}), device="cpu")
+        for engine in ("gram", "weights")
+    )
+    assert (gram.values["margin_min"] < gram.values["margin_mean"]).all()
+    assert gram.values["margin_min"] == pytest.approx(weights.values["margin_min"], rel=1e-9, abs=1e-12)
+    assert {source.name for source in gram.run.sources} >= {"my_trackers.py:Margin"}

@@ -58,7 +58,10 @@ NUMBER = "expected a number >= "
         ("data.noise_std=on", 'expected a number > 0, found "on"'),
         ("data.noise_std=true", "expected a number > 0, found true"),
         ("network.bias=1", "network.bias: expected true or false, found 1"),
-        ("network.activation=gleu", "tanh, erf, identity, found \"gleu\"; did you mean 'gelu'?"),
+        (
+            "network.activation=gleu",
+            "tanh, erf, identity, or your own: file.py:Class, found \"gleu\"; did you mean 'gelu'?",
+        ),
         ("engine=gramm", 'engine: expected one of auto, gram, weights, found "gramm"'),
         ("dtype=float16", 'dtype: expected one of float64, float32, found "float16"'),
         ("name=3", "name: expected text, found 3"),

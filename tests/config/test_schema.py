@@ -56,6 +56,10 @@ class TestSchema:
             "optimizer: {name: sam, rho: 1, momentum: 0.9}",
             "optimizer: {name: sam, rho: 1, base: adam, beta1: 0.9, lr_schedule: {name: step, every: 5}}",
             "optimizer: {base: sgd, rho_schedule: lr}",
+            "optimizer: {name: sam, rho: {theory: {formula: dim}}, lr: {formula: 1 / dim}}",
+            "train: {n_steps: {formula: dim}, batch_size: {formula: 'n_samples / 2'}}",
+            "record: {every: [1, {formula: n_steps}]}",
+            "optimizer: {name: sgd, lr: 1, lr_schedule: {name: cosine, steps: {formula: n_steps}}}",
             "sweep: {optimizer.tilt: [1, 2], optimizer.lr_schedule.steps: [3, 4]}",
             "sweep: {optimizer.rho.theory: {geomspace: [1, 2, 3]}, zip: [{seed: [1]}], data.dim: null}",
         ],
@@ -82,6 +86,9 @@ class TestSchema:
             "optimizer: {name: sgd, lr: 1, base: adam}",
             "optimizer: {name: sgd, lr: 1, lr_schedule: cosin}",
             "optimizer: {name: sgd, lr: 1, lr_schedule: {name: cosine, step: 5}}",
+            "optimizer: {name: sgd, lr: {formula: 3}}",
+            "optimizer: {name: sgd, lr: {formula: '3', theory: 1}}",
+            "optimizer: {name: {formula: '3'}}",
             "record: {trackers: [los]}",
             "record: {every: {log: 0}}",
             "sweep: {data.dmi: [1]}",
@@ -106,9 +113,7 @@ class TestSchema:
         momentum = parameter("sgd", "momentum")
         del momentum["$ref"]
         assert momentum == {
-            "type": "number",
-            "minimum": 0,
-            "exclusiveMaximum": 1,
+            "anyOf": [{"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {"$ref": "#/$defs/formula"}],
             "default": 0.0,
             "description": "share of the buffer kept at each step.",
         }

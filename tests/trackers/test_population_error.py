@@ -8,6 +8,7 @@ import torch
 from fresh_draws import DIM, PARTS, Explicit
 from helpers import make_run, view_of
 from leaky import Leaky
+from mixed_margins import MixedMargins
 from three_classes import ThreeClasses
 
 from featlearn.data import XOR
@@ -64,6 +65,10 @@ SETTINGS = {
         "network__second_layer": "trained",
     },
     "leaky": {"data": LEAKY},
+    "from its population": {
+        "data": MixedMargins(n_samples=8, dim=DIM, signal_norm=3.0, flip_prob=0.1),
+        "network__activation": "gelu",
+    },
     "leaky, gelu, bias": {"data": LEAKY, "network__activation": "gelu", "network__bias": True},
 }
 STEPS = 20

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from featlearn.custom import is_own
 from featlearn.engines.gpu import kernels
 from featlearn.engines.gpu.source import kernel_text
 from featlearn.engines.problem import Problem
@@ -115,7 +116,9 @@ def _padded(size: int, least: int = LEAST) -> int:
 
 
 def fits(problem: Problem) -> bool:
-    """Return whether a network's matrices fit on chip."""
+    """Return whether a network's matrices fit on chip, and its functions are built in: kernels know no others."""
+    if is_own(problem.activation.name) or is_own(problem.loss.name):
+        return False
     rows, columns, samples, outputs = padded_shape(problem)
     return max(columns, outputs) * max(rows, columns, samples) <= MOST
 

@@ -239,3 +239,5 @@ def test_large_networks_are_left_to_plain_torch():
     assert padded_shape(small) == (32, 32, 32, 1) and fits(small)
     assert not fits(wide) and not fits(large)
     assert not fits(replace(small, head=torch.ones(20, 129)))
+    assert not fits(replace(small, activation=replace(small.activation, name="mine.py:Own")))  # in no kernel
+    assert not fits(replace(small, loss=replace(small.loss, name="mine.py:Own")))
