@@ -1,0 +1,335 @@
+// One sweep: controls, phase diagrams or curves, a cursor with the values there, and the trajectories of a cell.
+
+class Explorer {
+  constructor(section, root) {
+    this.section = section;
+    this.root = root;
+    this.find = name => root.querySelector(`.${name}`);
+    this.sizes = section.axes.map(axis => axis.values.length);
+    this.at = this.sizes.map(n => Math.floor(n / 2));
+    this.cache = new Map();
+    this.curves = new Map();
+    this.form = this.find("controls");
+    this.form.addEventListener("change", event => this.changed(event));
+    this.form.addEventListener("submit", event => event.preventDefault());
+    const plots = this.find("plots");
+    plots.addEventListener("pointermove", event => this.pointed(event, false));
+    plots.addEventListener("click", event => this.pointed(event, true));
+    plots.addEventListener("keydown", event => this.pressed(event));
+    this.find("numbers")?.addEventListener("toggle", () => this.tabulate());
+    this.draw();
+    this.open();
+  }
+
+  chosen(name) {
+    return this.form.elements[`${this.section.id}-${name}`]?.value;
+  }
+
+  get quantity() {
+    return this.section.quantities.find(q => q.key === this.chosen("quantity"));
+  }
+
+  get moment() {
+    return this.section.moments.find(m => m.key === this.chosen("moment")) || this.section.moments[0];
+  }
+
+  get plane() {
+    return [Number(this.chosen("x") ?? 0), this.section.axes.length > 1 ? Number(this.chosen("y") ?? 1) : -1];
+  }
+
+  changed(event) {
+    const name = event.target.name.slice(this.section.id.length + 1), [x, y] = this.plane;
+    if (name.startsWith("at")) this.at[Number(name.slice(2))] = Number(event.target.value);
+    if (name === "x" && x === y) this.form.elements[`${this.section.id}-y`].value = String(x === 0 ? 1 : 0);
+    if (name === "y" && x === y) this.form.elements[`${this.section.id}-x`].value = String(y === 0 ? 1 : 0);
+    this.draw();
+    if (name.startsWith("at")) this.open();
+  }
+
+  /** The numbers of a grid, read once; `key` is means or differences. */
+  grid(key, i, quantity = this.quantity, moment = this.moment) {
+    const name = [key, i, quantity.key, moment.key].join("\n");
+    if (!this.cache.has(name)) {
+      const raw = this.section.grids[moment.key][quantity.key][key][i];
+      this.cache.set(name, raw.mean ? { ...raw, mean: raw.mean.map(number), half: raw.half.map(number) } : null);
+    }
+    return this.cache.get(name);
+  }
+
+  /** A cell of a grid, at places on all axes; null where no run is. */
+  cell(grid, at) {
+    if (!grid) return null;
+    let index = 0;
+    at.forEach((place, k) => { index = index * this.sizes[k] + place; });
+    const count = list => typeof list === "number" ? list : (list || [])[index] || 0;
+    const [n, diverged, failed, dropped] = [grid.n, grid.diverged, grid.failed, grid.dropped].map(count);
+    if (n + diverged + failed + dropped === 0) return null;
+    return { mean: grid.mean[index], half: grid.half[index], n, diverged, failed, dropped };
+  }
+
+  /** What is shown side by side: optimizers, one of them, or the difference of two. */
+  panels() {
+    const { optimizers, pairs } = this.section, view = this.chosen("view") || "all", i = Number(view.slice(1));
+    const one = k => ({ name: optimizers[k], grid: this.grid("means", k), colour: DATA.colours.lines[k % DATA.colours.lines.length], optimizer: k });
+    if (view[0] === "d") {
+      const [a, b] = pairs[i];
+      return [{ name: `${optimizers[a]} − ${optimizers[b]}`, grid: this.grid("differences", i), colour: DATA.colours.lines[0], difference: true }];
+    }
+    return (view === "all" ? optimizers.map((_, k) => k) : [i]).map(one);
+  }
+
+  there(i, j) {
+    const at = [...this.at], [x, y] = this.plane;
+    at[x] = i;
+    if (y >= 0) at[y] = j;
+    return at;
+  }
+
+  draw() {
+    const [x, y] = this.plane, plots = this.find("plots"), { axes } = this.section;
+    for (const label of this.form.querySelectorAll("[data-axis]")) label.hidden = [x, y].includes(Number(label.dataset.axis));
+    this.shown = this.panels();
+    this.drawn = [];
+    if (axes.length === 0) this.results();
+    else if (y >= 0) this.drawHeat(plots, axes[x], axes[y]);
+    else this.drawCurves(plots, axes[x]);
+    if (axes.length) this.point();
+    this.tabulate();
+    this.find("caption").replaceChildren(...this.caption());
+  }
+
+  /** The scale and the colours of what is shown: those of all optimizers, or symmetric for a difference. */
+  tone() {
+    const difference = this.shown[0].difference, grids = difference ? this.section.pairs : this.section.optimizers;
+    const all = grids.flatMap((_, i) => this.grid(difference ? "differences" : "means", i)?.mean || []);
+    const [low, high] = range(all);
+    if (difference) {
+      const most = Math.max(Math.abs(low), Math.abs(high));
+      return { tone: scale(Number.isFinite(most) && most > 0 ? -most : -1, most > 0 && Number.isFinite(most) ? most : 1, false), colours: gradient(DATA.colours.diverging) };
+    }
+    const colours = gradient(DATA.colours.sequential);
+    if (!(high >= low)) return { tone: scale(0, 1, false), colours };
+    if (/^(test|train)_error/.test(this.quantity.key)) return { tone: scale(0, Math.max(0.5, high), false), colours };
+    const log = low > 0 && high / low > 100;
+    return { tone: high > low ? scale(low, high, log) : scale(low - 0.5, low + 0.5, false), colours };
+  }
+
+  drawHeat(plots, x, y) {
+    const [px, py] = [placed(x), placed(y)], { tone, colours } = this.tone();
+    this.places = [px.at.length, py.at.length];
+    plots.replaceChildren();
+    for (const panel of this.shown) {
+      const title = [panel.name], boundary = this.boundary(panel);
+      const made = heatmap({
+        x: px, y: py, tone, colours, title, boundary,
+        value: (i, j) => this.cell(panel.grid, this.there(i, j)),
+        label: `${panel.name}: ${this.quantity.label} over ${x.label} and ${y.label}`,
+      });
+      this.drawn.push(made);
+      plots.append(made.root);
+    }
+    const words = this.shown[0].difference ? `${this.quantity.label}: difference` : this.quantity.label;
+    this.find("scale").replaceChildren(colourBar(tone, colours, words));
+  }
+
+  /** The boundary of a panel, where its first two axes are those that are shown. */
+  boundary({ optimizer }) {
+    if (optimizer === undefined) return null;
+    const [x, y] = this.plane, found = this.section.grids[this.moment.key][this.quantity.key].boundaries[optimizer];
+    if (!found || !(x + y === 1 && x >= 0 && y >= 0)) return null;
+    let slice = 0;
+    for (let k = 2; k < this.sizes.length; k++) slice = slice * this.sizes[k] + this.at[k];
+    const known = found[slice];
+    if (!known || !known.x) return null;
+    const turn = part => x === 0 ? { ...part } : { ...part, x: part.y, y: part.x };
+    return { ...turn(known), level: known.level, law: known.law && turn(known.law) };
+  }
+
+  drawCurves(plots, x) {
+    const px = placed(x), zero = this.shown[0].difference, spread = this.shown.length > 1 ? 1 : 0;
+    this.places = [px.at.length, 1];
+    const lines = this.shown.map(panel => {
+      const cells = px.at.map((_, i) => this.cell(panel.grid, this.there(i, 0)));
+      const [mean, half] = ["mean", "half"].map(key => cells.map(cell => cell ? cell[key] : NaN));
+      return { ...panel, x: px.at, y: mean, low: mean.map((m, i) => m - half[i]), high: mean.map((m, i) => m + half[i]), bars: true };
+    });
+    const label = `${this.quantity.label} over ${x.label}`;
+    const made = curves({ x: px, yLabel: this.quantity.label, lines, label, zero, title: zero ? [this.shown[0].name] : [], size: { width: 640, height: 340 } });
+    this.drawn.push({ ...made, cursor: i => made.cursor(px.at[i]), place: event => nearest(made, px, event) });
+    plots.replaceChildren(made.root);
+    this.find("scale").replaceChildren(...(spread ? [legend(lines)] : []));
+  }
+
+  pointed(event, open) {
+    for (const made of this.drawn) {
+      if (!made.root.contains(event.target)) continue;
+      const place = made.place(event);
+      if (!place) return;
+      this.go(...place);
+      if (open) this.open();
+    }
+  }
+
+  pressed(event) {
+    const [x, y] = this.plane, [i, j] = [this.at[x], y >= 0 ? this.at[y] : 0];
+    const moves = { ArrowRight: [i + 1, j], ArrowLeft: [i - 1, j], ArrowUp: [i, j + 1], ArrowDown: [i, j - 1], Home: [0, j], End: [this.places?.[0] - 1, j] };
+    if (this.section.axes.length && event.key in moves) this.go(...moves[event.key]);
+    else if (this.section.axes.length && (event.key === "Enter" || event.key === " ")) this.open();
+    else return;
+    event.preventDefault();
+  }
+
+  go(i, j) {
+    const [x, y] = this.plane, [nx, ny] = this.places;
+    this.at[x] = Math.max(0, Math.min(nx - 1, i));
+    if (y >= 0) this.at[y] = Math.max(0, Math.min(ny - 1, j));
+    this.point();
+  }
+
+  /** Put the cursor at a cell, and say what is there. */
+  point() {
+    const [x, y] = this.plane;
+    for (const made of this.drawn) made.cursor(this.at[x], y >= 0 ? this.at[y] : 0);
+    this.find("readout").replaceChildren(
+      html("p", { class: "where" }, `${this.where()}: ${this.quantity.label}, ${this.moment.label}`),
+      ...this.lines().map(line => html("p", {}, line)),
+    );
+  }
+
+  where() {
+    return this.section.axes.map((axis, k) => `${axis.label} = ${shown(axis.values[this.at[k]], 6)}`).join(", ");
+  }
+
+  /** The values at the cursor: every optimizer that is shown, and the differences of those. */
+  lines() {
+    const { pairs, optimizers } = this.section;
+    const lines = this.shown.map(panel => `${panel.name}: ${said(this.cell(panel.grid, this.at), panel.difference)}`);
+    if (this.shown.length < 2) return lines;
+    return [...lines, ...pairs.flatMap(([a, b], i) => {
+      const cell = this.cell(this.grid("differences", i), this.at);
+      return cell && cell.n ? [`${optimizers[a]} − ${optimizers[b]}: ${said(cell, true)}`] : [];
+    })];
+  }
+
+  caption() {
+    const { axes } = this.section, difference = this.shown[0].difference, parts = [];
+    if (axes.length === 0) return [];
+    parts.push(difference ? "Mean difference of pairs of runs of one seed" : "Mean over seeds", `, ${this.moment.label}. `);
+    const known = this.drawn.length && this.plane[1] >= 0 ? this.shown.map(panel => [panel.name, this.boundary(panel)]).filter(([, b]) => b && b.x.length) : [];
+    if (known.length) parts.push(`Circles: the mean crosses ${known.map(([, b]) => shown(b.level)).find(Boolean)}. `);
+    for (const [name, { law }] of known) if (law) parts.push("Line", known.length > 1 ? `, ${name}` : "", ": theory, ‖μ‖ = ", ...rich(law.name), ` with C = ${shown(law.c)}${law.fitted ? ", fitted" : ""}. `);
+    if (this.plane[1] < 0) parts.push("Bars: 95 % Student t intervals. ");
+    else parts.push("Crosses: runs that diverged or failed, left out. Hatched: no run. Grey: no value. ");
+    return parts;
+  }
+
+  /** The table of all quantities of a sweep without axes. */
+  results() {
+    const { quantities, optimizers, pairs } = this.section;
+    const head = ["", ...optimizers, ...pairs.map(([a, b]) => `${optimizers[a]} − ${optimizers[b]}`)];
+    const text = cell => cell && cell.n ? withInterval(cell.mean, cell.half) : "–";
+    const rows = quantities.map(q => [q.label,
+      ...optimizers.map((_, i) => text(this.cell(this.grid("means", i, q), []))),
+      ...pairs.map((_, i) => text(this.cell(this.grid("differences", i, q), [])))]);
+    const n = optimizers.map((_, i) => this.cell(this.grid("means", i), [])?.n ?? 0);
+    const seeds = range(n)[0] === range(n)[1] ? n[0] : n.join(", ");
+    this.find("plots").replaceChildren(table(`Means over ${seeds} seeds ${this.moment.label}, with 95 % intervals; differences are paired by seed`, head, rows));
+  }
+
+  /** The numbers of the diagrams as tables, once they are asked for. */
+  tabulate() {
+    const details = this.find("numbers"), { axes } = this.section;
+    if (!details || !details.open || !axes.length) return;
+    const [x, y] = this.plane, columns = axes[x].values, rows = y >= 0 ? axes[y].values : [""];
+    const tables = this.shown.map(panel => table(
+      `${panel.name}: ${this.quantity.label}, ${this.moment.label}; columns: ${axes[x].label}${y >= 0 ? `, rows: ${axes[y].label}` : ""}; mean ± half of the 95 % interval (number of seeds)`,
+      ["", ...columns.map(v => shown(v, 6))],
+      rows.map((v, j) => [shown(v, 6), ...columns.map((_, i) => brief(this.cell(panel.grid, this.there(i, j))))]),
+    ));
+    details.querySelector("div").replaceChildren(...tables);
+  }
+
+  /** Draw the trajectories of the cell at the cursor. */
+  async open() {
+    const known = this.section.trajectories, body = this.find("trajectories");
+    if (!known || !body) return;
+    const at = [...this.at], asked = (this.asked = {});
+    const all = await Promise.all(known.panels.flatMap(({ value, edges }) => [value, ...edges]).map(value => this.unpack(value)));
+    if (asked !== this.asked) return;
+    const values = known.panels.flatMap(({ value, edges }) => [value, ...edges]);
+    const of = Object.fromEntries(values.map((value, i) => [value, all[i]]));
+    this.find("cell-name").textContent = this.section.axes.length ? `Trajectories at ${this.where()}` : "Trajectories";
+    const drawn = known.panels.map(panel => trajectory(this, panel, of, at));
+    body.replaceChildren(...drawn.map(made => made.root));
+    const lines = this.section.optimizers.map((name, i) => ({ name, colour: DATA.colours.lines[i % DATA.colours.lines.length] }));
+    this.find("cell-legend").replaceChildren(legend(lines));
+    this.follow(drawn, known, of, at);
+  }
+
+  unpack(value) {
+    const known = this.section.trajectories;
+    if (!this.curves.has(value)) this.curves.set(value, unpacked(known.curves[value], known.steps.length));
+    return this.curves.get(value);
+  }
+
+  /** Read the trajectories at the step under the pointer. */
+  follow(drawn, known, of, at) {
+    const body = this.find("trajectories"), readout = this.find("cell-readout"), { optimizers } = this.section;
+    readout.replaceChildren();
+    body.onpointermove = event => {
+      const made = drawn.find(one => one.root.contains(event.target)), place = made?.place(event);
+      if (place === undefined || place === null) return;
+      const steps = known.steps, k = steps.reduce((best, s, i) => Math.abs(made.toX(s) - place) < Math.abs(made.toX(steps[best]) - place) ? i : best, 0);
+      for (const one of drawn) one.cursor(steps[k]);
+      const { value, label } = made.panel;
+      const texts = optimizers.map((name, i) => {
+        const [low, middle, high] = [0, 1, 2].map(q => seriesOf(this, of[value], i, at, q)[k]);
+        return `${name} ${shown(middle)} [${shown(low)}, ${shown(high)}]`;
+      });
+      readout.replaceChildren(html("p", {}, `Step ${shown(steps[k])}, ${label}: ${texts.join("; ")}`));
+    };
+  }
+}
+
+const nearest = (made, px, event) => {
+  const at = made.place(event);
+  return at === null ? null : [px.at.reduce((best, v, i) => Math.abs(made.toX(v) - at) < Math.abs(made.toX(px.at[best]) - at) ? i : best, 0), 0];
+};
+
+/** What a cell holds, in words. */
+function said(cell, difference) {
+  if (!cell) return "no run";
+  const of = difference ? "pair" : "seed", several = n => `${n} ${of}${n === 1 ? "" : "s"}`;
+  const lost = [[cell.diverged, "diverged"], [cell.failed, "failed"], [cell.dropped, "without a pair"]].filter(([n]) => n).map(([n, word]) => `, ${n} ${word}`).join("");
+  if (!cell.n) return `no value${lost}`;
+  return `${withInterval(cell.mean, cell.half)}, ${several(cell.n)}${lost}`;
+}
+
+const brief = cell => !cell ? "" : !cell.n ? "–" : `${shown(cell.mean)}${cell.half > 0 ? ` ± ${shown(cell.half, 2)}` : ""} (${cell.n})`;
+
+/** One quantile of a value over the steps, of an optimizer in a cell. */
+function seriesOf(explorer, numbers, optimizer, at, quantile) {
+  const { sizes, section } = explorer, n = section.trajectories.steps.length;
+  let index = optimizer;
+  at.forEach((place, k) => { index = index * sizes[k] + place; });
+  return numbers.subarray((index * 3 + quantile) * n, (index * 3 + quantile + 1) * n);
+}
+
+/** A panel of trajectories: medians and bands of every optimizer, and edges dashed. */
+function trajectory(explorer, panel, of, at, options = {}) {
+  const { section } = explorer, { steps, log, ends } = section.trajectories;
+  const some = log ? steps.map((s, i) => [s, i]).filter(([s]) => s > 0).map(([, i]) => i) : [...steps.keys()];
+  const take = list => some.map(i => list[i]);
+  const lines = section.optimizers.flatMap((name, i) => {
+    const colour = DATA.colours.lines[i % DATA.colours.lines.length];
+    const [low, y, high] = [0, 1, 2].map(q => take(seriesOf(explorer, of[panel.value], i, at, q)));
+    const dashed = panel.edges.map(edge => ({ name, colour, dashed: true, x: take(steps), y: take(seriesOf(explorer, of[edge], i, at, 1)) }));
+    return [{ name, colour, x: take(steps), y, low, high }, ...dashed];
+  });
+  const [a, b] = range(lines.flatMap(line => line.y)), logY = /loss/.test(panel.value) && a > 0 && b / a > 30;
+  const x = { scale: scale(steps[some[0]], steps[some.at(-1)], log), label: "step" };
+  const named = panel.label + (panel.edges.length ? " (dashed: edge)" : "");
+  const made = curves({ x, yLabel: "", lines, logY, title: [named], label: `${panel.label} over steps`,
+    ends: ends.map(({ step }) => ({ at: step })), size: { width: 330, height: 230 }, ...options });
+  return { ...made, panel };
+}
