@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
+from math import inf
 from typing import Any
 
 import pandas as pd
@@ -20,10 +21,11 @@ from featlearn.tables.scaling import Exponent, boundary_scaling
 from featlearn.theory.boundaries import ARGUMENTS
 
 FORMULAS = {  # of laws; the page raises what stands in ^{}
-    "sgd": "C (d/n)^{1/4} P σₚ",
-    "sam": "C P σₚ",
-    "power": "C σₚ d^{1/2} n^{-1/3}",
+    "sgd": "C (d/n)^{1/4} P σ_{p}",
+    "sam": "C P σ_{p}",
+    "power": "C σ_{p} d^{1/2} n^{−1/3}",
 }
+MINUS = "−"
 MOST_SLICES = 64
 EVERY = 5  # of the points of a law's line
 
@@ -101,8 +103,17 @@ def exponents(layout: Layout, value: str) -> list[dict[str, str]]:
 
 
 def _fit(fit: Exponent) -> dict[str, str]:
-    ends = f"[{fit.low:.3f}, {fit.high:.3f}]" if fit.low == fit.low else "one seed has none"
-    return {"exponent": f"{fit.exponent:.3f}", "interval": ends.replace("inf", "∞"), "points": str(fit.n_points)}
+    ends = _interval(fit.low, fit.high) if fit.low == fit.low else "one seed has none"
+    return {"exponent": _signed(fit.exponent), "interval": ends, "points": str(fit.n_points)}
+
+
+def _interval(low: float, high: float) -> str:
+    left = f"({MINUS}∞" if low == -inf else f"[{_signed(low)}"
+    return f"{left}, " + ("∞)" if high == inf else f"{_signed(high)}]")
+
+
+def _signed(power: float) -> str:
+    return f"{power:.3f}".replace("-", MINUS)
 
 
 def _theory(runs: pd.DataFrame, signal: str, other: str) -> str:

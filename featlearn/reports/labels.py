@@ -1,4 +1,4 @@
-"""Labels in plain Unicode, from those of the figures, which are in TeX's notation."""
+"""Labels in Unicode, from the figures' in TeX; the page raises ^{...} and lowers _{...}."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from featlearn.plots.style import LABELS, label, setting, title
 from featlearn.tables.labels import Label
 
 OWN: Mapping[str, str] = {
-    "data.snr": "signal-to-noise ratio ‖μ‖/(σₚ√d)",
+    "data.snr": "signal-to-noise ratio ‖μ‖/(σ_{p}√d)",
     "signal_coef_max": "signal coefficient, largest",
     "signal_coef_mean": "signal coefficient, mean",
     "noise_coef_pos_max": "noise coefficient, largest",
@@ -19,22 +19,28 @@ OWN: Mapping[str, str] = {
     "stability_edge": "edge of stability 2/η",
 }
 SIGNS: Mapping[str, str] = {
-    r"\sigma_p": "σₚ",
-    r"\sigma_0": "σ₀",
-    r"\lambda_{\max}": "λₘₐₓ",
+    r"\sigma_p": "σ_{p}",
+    r"\sigma_0": "σ_{0}",
+    r"\lambda_{\max}": "λ_{max}",
     r"\|": "‖",
     r"\mu": "μ",
     r"\eta": "η",
-    r"\rho": "\N{GREEK SMALL LETTER RHO}",
+    r"\rho": "ρ",
 }
 FORMULA = re.compile(r"(?<!\\)\$(.*?)(?<!\\)\$")
 
 
 def words(column: str) -> str:
-    """Return the label of a column, or its name."""
+    """Return the label of a column, its name where that is a number's own, or the last part of a config's key."""
     if column.endswith(".theory"):
         return f"{words(column.removesuffix('.theory'))}, in units of theory"
-    return OWN.get(column) or (unicode(label(column)) if column in LABELS else column)
+    return OWN.get(column) or (unicode(label(column)) if column in LABELS else key_words(column))
+
+
+def key_words(column: str) -> str:
+    """Return the name of a column that has no label: `stop` for optimizer.stop; other names as they are."""
+    section, _, key = column.partition(".")
+    return key.replace("_", " ") if section in ("data", "network", "optimizer", "train") else column
 
 
 def optimizer_words(optimizer: Label) -> str:
@@ -49,7 +55,7 @@ def symbol(column: str) -> str:
     return last if column in LABELS and len(last) <= MOST_OF_A_SYMBOL else column.rpartition(".")[2]
 
 
-MOST_OF_A_SYMBOL = 3  # letters, as in ‖μ‖
+MOST_OF_A_SYMBOL = 5  # letters, as in ‖μ‖ and σ_{p}
 
 
 def unicode(text: str) -> str:

@@ -22,22 +22,25 @@ class Moment:
 
     key: str
     label: str
+    short: str
     runs: pd.DataFrame
 
 
 def moments(layout: Layout, rows: pd.DataFrame, quantities: list[str]) -> list[Moment]:
     """Return the moments, the last step first; `rows` are all recorded steps: run_id, step, status, numbers."""
-    found = [Moment("last", moment(layout.runs), layout.runs)]
+    found = [Moment("last", moment(layout.runs), "last step", layout.runs)]
     config = layout.runs.drop(columns=[c for c in rows if c != "run_id"], errors="ignore")
     for step, whose in phase_ends(layout).items():
         with suppress(ValueError):  # not every run was recorded there
             runs = at_step(rows, step).merge(config, on="run_id")
-            found.append(Moment(f"step{step}", f"at step {step}, where {' and '.join(whose)} ends", runs))
+            found.append(
+                Moment(f"step{step}", f"at step {step}, where {' and '.join(whose)} ends", f"step {step}", runs)
+            )
     level = common_train_loss(rows) if _dense(rows) else None
     if level is not None:
         read = at_train_loss(rows[["run_id", "seed", "step", "status", *quantities]], level, quantities)
         read = read[read["reached"]].drop(columns=["reached", "train_loss_level"]).merge(config, on="run_id")
-        found.append(Moment("loss", f"where the train loss first reaches {level:g}", read))
+        found.append(Moment("loss", f"where the train loss first reaches {level:g}", f"train loss {level:g}", read))
     return found
 
 

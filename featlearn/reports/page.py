@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib import colormaps
 
 from featlearn.outputs import clear, refuse_overwriting
 from featlearn.plots.style import MAKO, PALETTE
+from featlearn.reports.fonts import font_faces
 from featlearn.reports.sections import Section, section
 from featlearn.reports.sources import read
 
 MARK = '<meta name="generator" content="featlearn report">'
+RAISED, TAGS = re.compile(r"([\^_])\{([^{}]*)\}"), {"^": "sup", "_": "sub"}
 DIVERGING = 11  # colours of a difference
 SCRIPTS = ("numbers.js", "drawing.js", "heatmap.js", "curves.js", "explorer.js", "page.js")
 
@@ -54,6 +57,7 @@ def check_report(stores: Iterable[str | Path], out: str | Path, *, force: bool =
 def render(sections: Sequence[Section], title: str | None = None) -> str:
     """Return the page. All words are escaped by the template, all numbers are JSON."""
     folder = Environment(loader=PackageLoader("featlearn.reports"), autoescape=True, undefined=StrictUndefined)
+    folder.filters |= {"rich": rich, "flat": flat}
     folder.trim_blocks = folder.lstrip_blocks = True
     source = folder.loader.get_source  # type: ignore[union-attr]  # it has one, given above
     data = {"colours": colours(), "sections": [part.data for part in sections if part.data]}
@@ -61,10 +65,21 @@ def render(sections: Sequence[Section], title: str | None = None) -> str:
         mark=Markup(MARK),
         title=title or ", ".join(dict.fromkeys(part.source.name for part in sections)),
         sections=sections,
-        style=Markup(source(folder, "report.css")[0]),
+        style=Markup(font_faces() + "\n" + source(folder, "report.css")[0]),
         script=Markup("\n".join(source(folder, name)[0] for name in SCRIPTS)),
         data=script_json(data),
     )
+
+
+def rich(text: str) -> Markup:
+    """Return a text, escaped, in which ^{...} is raised and _{...} lowered."""
+    raised = RAISED.sub(lambda found: f"<{TAGS[found[1]]}>{found[2]}</{TAGS[found[1]]}>", str(escape(text)))
+    return Markup(raised)
+
+
+def flat(text: str) -> str:
+    """Return a text without the signs that raise and lower."""
+    return RAISED.sub(lambda found: found[2], text)
 
 
 def script_json(data: Any) -> Markup:

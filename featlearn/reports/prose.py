@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from featlearn.lookup import missing, spelled
@@ -19,7 +20,7 @@ ENDS = {
     "diverged": "diverged, and enter no mean",
     "failed": "failed, and have no numbers",
 }
-TIMES = "\N{MULTIPLICATION SIGN}"
+SIGMA_0 = "σ_{0}"
 SUMS = {"sum": "summed", "mean": "averaged"}
 MOST_LISTED = 6
 
@@ -28,8 +29,10 @@ def number(value: Any) -> str:
     """Return a value of a config for a reader: 20,000 and 0.03, none for a missing one."""
     if missing(value):
         return "none"
-    if isinstance(value, bool | str):
-        return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else value
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
     value = float(value)
     if value.is_integer() and abs(value) < 1e15:
         return f"{int(value):,}" if abs(value) < 1e7 else f"{value:g}"
@@ -43,10 +46,9 @@ def lead(layout: Layout) -> str:
     model = _only(runs, "data.model")
     of = f" on data of the model {model}" if model and model != "none" else ""
     names = [optimizer_words(optimizer) for optimizer in layout.optimizers]
-    several = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
+    several = _list(names if len(names) <= MOST_LISTED else [*names[:MOST_LISTED], "others"])
     over = f", over {_list([short(axis) for axis in layout.axes])}" if layout.axes else ""
-    each = "cell" if layout.axes else "optimizer"
-    return f"{len(runs):,} {what}{of}, trained by {several}{over}; {_seeds(layout)} in every {each}."
+    return f"{len(runs):,} {what}{of}, trained by {several}{over}; {_seeds(layout)} each."
 
 
 def short(axis: Axis) -> str:
@@ -66,7 +68,7 @@ def facts(layout: Layout, expected: int) -> list[tuple[str, str]]:
         *((f"Optimizer {i}", _optimizer(layout, str(o), o)) for i, o in enumerate(layout.optimizers, 1)),
         ("Training", _training(runs)),
         *((f"Axis {i}", short(axis) + _moves_with(layout, axis)) for i, axis in enumerate(layout.axes, 1)),
-        ("Seeds", f"{_seeds(layout)} in every cell. Runs of one seed share data, initial weights and batches."),
+        ("Seeds", f"{_seeds(layout)} in every cell; runs of one seed share data, initial weights and batches."),
         ("Runs", ends(runs, expected)),
         ("Test error", error(runs)),
     ]
@@ -83,7 +85,7 @@ def network(runs: pd.DataFrame) -> str:
         f"Two layers, {_value(runs, 'network.n_filters')} filters per sign, activation "
         f"{_value(runs, 'network.activation')}, loss {_value(runs, 'network.loss')}, "
         f"second layer {layer or 'varying'}. "
-        f"{scale}. Initial standard deviation σ₀: {_value(runs, 'network.init_std')}"
+        f"{scale}. Initial standard deviation {SIGMA_0}: {_value(runs, 'network.init_std')}"
         f"{_theory(runs, 'network.init_std')}."
     )
 
@@ -124,12 +126,12 @@ def _section(layout: Layout, prefix: str, head: str = "") -> str:
     vary = varying(runs)
     shared = [f"{words(c)} = {number(runs[c].iloc[0])}" for c in keys if c not in vary and _tells(runs[c].iloc[0])]
     others = [words(c) for c in keys if c in vary and not str(c).endswith(".theory")]
-    name = f"Model {_value(runs, head)}. " if head else ""
+    name = f"{_value(runs, head)}: " if head else ""
     return name + ("; ".join(shared) + "." if shared else "") + (f" Varying: {_list(others)}." if others else "")
 
 
 def _tells(value: Any) -> bool:
-    return not missing(value) and value is not False
+    return not missing(value) and not (isinstance(value, bool | np.bool_) and not value)
 
 
 def _optimizer(layout: Layout, name: str, label: Any) -> str:
@@ -166,7 +168,7 @@ def _theory(runs: pd.DataFrame, column: str) -> str:
     """Say that a number is given in units of the theorem's scale."""
     c = runs.get(f"{column}.theory")
     known = c is not None and c.notna().any() and c.dropna().nunique() == 1
-    return f" ({number(c.dropna().iloc[0])} {TIMES} the theorem's scale)" if known and c is not None else ""
+    return f" ({number(c.dropna().iloc[0])} × the theorem's scale)" if known and c is not None else ""
 
 
 def _seeds(layout: Layout) -> str:

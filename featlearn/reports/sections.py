@@ -80,7 +80,7 @@ def _data(source: Source, plan: Layout, shown: list[str], name: str) -> dict[str
         "optimizers": [optimizer_words(optimizer) for optimizer in plan.optimizers],
         "pairs": [list(pair) for pair in pairs(plan)],
         "quantities": [{"key": q, "label": words(q), "share": is_share(q)} for q in shown],
-        "moments": [{"key": m.key, "label": m.label} for m in at],
+        "moments": [{"key": m.key, "label": m.label, "short": m.short} for m in at],
         "grids": {m.key: {q: _grids(plan, m, q) for q in shown} for m in at},
         "trajectories": trajectories(plan, _placed(plan, rows), shown),
     }

@@ -95,7 +95,7 @@ class Explorer {
     else this.drawCurves(plots, axes[x]);
     if (axes.length) this.point();
     this.tabulate();
-    this.find("caption").replaceChildren(...this.caption());
+    this.find("caption").replaceChildren(html("p", {}, this.caption()));
   }
 
   /** The scale and the colours of what is shown: those of all optimizers, or symmetric for a difference. */
@@ -213,27 +213,39 @@ class Explorer {
 
   caption() {
     const { axes } = this.section, difference = this.shown[0].difference, parts = [];
-    if (axes.length === 0) return [];
-    parts.push(difference ? "Mean difference of pairs of runs of one seed" : "Mean over seeds", `, ${this.moment.label}. `);
+    if (axes.length === 0) return "";
+    parts.push(difference ? "Mean difference of pairs of runs of one seed" : "Means over seeds", `, ${this.moment.label}. `);
     const known = this.drawn.length && this.plane[1] >= 0 ? this.shown.map(panel => [panel.name, this.boundary(panel)]).filter(([, b]) => b && b.x.length) : [];
     if (known.length) parts.push(`Circles: the mean crosses ${known.map(([, b]) => shown(b.level)).find(Boolean)}. `);
-    for (const [name, { law }] of known) if (law) parts.push("Line", known.length > 1 ? `, ${name}` : "", ": theory, ‖μ‖ = ", ...rich(law.name), ` with C = ${shown(law.c)}${law.fitted ? ", fitted" : ""}. `);
+    for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ‖μ‖ = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
     if (this.plane[1] < 0) parts.push("Bars: 95 % Student t intervals. ");
-    else parts.push("Crosses: runs that diverged or failed, left out. Hatched: no run. Grey: no value. ");
-    return parts;
+    else parts.push(...this.marks());
+    return parts.join("");
+  }
+
+  /** What the marks of the cells mean, of those that there are. */
+  marks() {
+    const [x, y] = this.plane, cells = [];
+    for (const { grid } of this.shown) for (let i = 0; i < this.sizes[x]; i++) for (let j = 0; j < this.sizes[y]; j++) cells.push(this.cell(grid, this.there(i, j)));
+    const there = cells.filter(cell => cell);
+    return [
+      there.some(cell => cell.diverged + cell.failed) ? "Crosses: runs that diverged or failed, left out of the means. " : "",
+      there.length < cells.length ? "White: no run. " : "",
+      there.some(cell => !Number.isFinite(cell.mean)) ? "Grey: runs without such a value. " : "",
+    ];
   }
 
   /** The table of all quantities of a sweep without axes. */
   results() {
     const { quantities, optimizers, pairs } = this.section;
     const head = ["", ...optimizers, ...pairs.map(([a, b]) => `${optimizers[a]} − ${optimizers[b]}`)];
-    const text = cell => cell && cell.n ? withInterval(cell.mean, cell.half) : "–";
+    const text = cell => cell && cell.n ? plusMinus(cell.mean, cell.half) : "–";
     const rows = quantities.map(q => [q.label,
       ...optimizers.map((_, i) => text(this.cell(this.grid("means", i, q), []))),
       ...pairs.map((_, i) => text(this.cell(this.grid("differences", i, q), [])))]);
     const n = optimizers.map((_, i) => this.cell(this.grid("means", i), [])?.n ?? 0);
     const seeds = range(n)[0] === range(n)[1] ? n[0] : n.join(", ");
-    this.find("plots").replaceChildren(table(`Means over ${seeds} seeds ${this.moment.label}, with 95 % intervals; differences are paired by seed`, head, rows));
+    this.find("plots").replaceChildren(table(`Means over ${seeds} seeds ${this.moment.label}, ± half of the 95 % interval; differences are paired by seed`, head, rows));
   }
 
   /** The numbers of the diagrams as tables, once they are asked for. */
@@ -259,7 +271,9 @@ class Explorer {
     const values = known.panels.flatMap(({ value, edges }) => [value, ...edges]);
     const of = Object.fromEntries(values.map((value, i) => [value, all[i]]));
     this.find("cell-name").textContent = this.section.axes.length ? `Trajectories at ${this.where()}` : "Trajectories";
-    const drawn = known.panels.map(panel => trajectory(this, panel, of, at));
+    const size = known.panels.length % 3 ? { width: 430, height: 270 } : { width: 330, height: 230 };
+    const drawn = known.panels.map(panel => trajectory(this, panel, of, at, { size }));
+    body.dataset.n = drawn.length;
     body.replaceChildren(...drawn.map(made => made.root));
     const lines = this.section.optimizers.map((name, i) => ({ name, colour: DATA.colours.lines[i % DATA.colours.lines.length] }));
     this.find("cell-legend").replaceChildren(legend(lines));
@@ -305,7 +319,7 @@ function said(cell, difference) {
   return `${withInterval(cell.mean, cell.half)}, ${several(cell.n)}${lost}`;
 }
 
-const brief = cell => !cell ? "" : !cell.n ? "–" : `${shown(cell.mean)}${cell.half > 0 ? ` ± ${shown(cell.half, 2)}` : ""} (${cell.n})`;
+const brief = cell => !cell ? "" : !cell.n ? "–" : `${plusMinus(cell.mean, cell.half)} (${cell.n})`;
 
 /** One quantile of a value over the steps, of an optimizer in a cell. */
 function seriesOf(explorer, numbers, optimizer, at, quantile) {

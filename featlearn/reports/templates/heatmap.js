@@ -59,8 +59,8 @@ function withCursor(made, x, y) {
 /** The legend of a colour map: a bar with values. */
 function colourBar(tone, colours, label) {
   const width = 430, left = 54, w = width - 66, h = 12;
-  const root = svg("svg", { viewBox: `0 0 ${width} 52`, class: "plot bar", role: "img", "aria-label": `Colours: ${label}, from ${shown(tone.low)} to ${shown(tone.high)}` });
-  colours.forEach((colour, i) => root.append(svg("rect", { x: left + w * i / LEVELS, y: 2, width: w / LEVELS + 0.6, height: h, fill: colour })));
+  const root = svg("svg", { viewBox: `0 0 ${width} 52`, class: "plot bar", role: "img", "aria-label": flat(`Colours: ${label}, from ${shown(tone.low)} to ${shown(tone.high)}`) });
+  colours.forEach((colour, i) => root.append(svg("rect", { x: left + w * i / LEVELS, y: 2, width: w / LEVELS + (i < LEVELS - 1 ? 0.6 : 0), height: h, fill: colour })));
   const group = svg("g", { class: "frame" }, svg("rect", { x: left, y: 2, width: w, height: h, class: "box" }));
   for (const v of ticks(tone, 6)) {
     const at = left + w * tone(v);

@@ -17,30 +17,35 @@ async function unpacked(text, steps) {
   return new Float32Array(bits.buffer);
 }
 
-const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
-const raised = n => [...String(n)].map(letter => RAISED[letter]).join("");
-
-/** A number in a few digits: 20,000; 0.0312; 1.2 × 10⁻⁵; a dash where there is none. */
-function shown(v, digits = 3) {
+/** A number in a few digits: 20,000; 0.0312; 1.2 × 10^{−5}, which is drawn raised; a dash where there is none. */
+function shown(v, digits = 3, powers = false) {
   if (typeof v === "string") return v;
   if (Number.isNaN(v)) return "–";
   if (!Number.isFinite(v)) return v > 0 ? "∞" : "−∞";
   const size = Math.abs(v), sign = v < 0 ? "−" : "";
   if (size === 0) return "0";
-  if (size >= 1e7 || size < 1e-3) {
+  if (size >= 1e7 || size < 1e-3 || (powers && size >= 10)) {
     const [factor, power] = size.toExponential(Math.min(digits - 1, 2)).split("e");
     const short = String(+factor);
-    return sign + (short === "1" ? "" : short + " × ") + "10" + raised(+power);
+    return sign + (short === "1" ? "" : short + " × ") + "10^{" + power.replace("+", "").replace("-", "−") + "}";
   }
   if (Number.isInteger(size) || size >= 1000) return sign + Math.round(size).toLocaleString("en");
   return sign + String(+size.toPrecision(digits));
 }
 
-/** A value with the ends of its interval, rounded to the digits of the narrower part. */
-function withInterval(mean, half) {
+/** A value with the ends of its interval, to two digits of half its width: 0.318 [0.306, 0.330]. */
+const withInterval = (mean, half) => measured(mean, half, (text, v, h) => `${text(v)} [${text(v - h)}, ${text(v + h)}]`);
+
+/** A value with half the width of its interval: 0.318 ± 0.012. */
+const plusMinus = (mean, half) => measured(mean, half, (text, v, h) => `${text(v)} ± ${text(h)}`);
+
+function measured(mean, half, write) {
   if (!(half > 0) || !Number.isFinite(mean)) return shown(mean);
-  const digits = Math.max(2, Math.min(4, 2 + Math.floor(Math.log10(Math.abs(mean) / half || 1))));
-  return `${shown(mean, digits)} [${shown(mean - half, digits)}, ${shown(mean + half, digits)}]`;
+  const size = Math.max(Math.abs(mean), half), power = size < 1e-3 || size >= 1e7 ? Math.floor(Math.log10(size)) : 0;
+  const unit = 10 ** power, decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(half / unit))));
+  const text = v => v.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).replace("-", "−");
+  const written = write(text, mean / unit, half / unit);
+  return power ? `(${written}) × 10^{${String(power).replace("-", "−")}}` : written;
 }
 
 /** Edges of cells around centres: halfway between them, on a logarithm if `log`; as in featlearn/plots/mesh.py. */
