@@ -29,7 +29,9 @@ def font_faces() -> str:
 def _subset(file: str) -> str:
     """Return the letters in RANGES of a font as WOFF, in base64."""
     font = TTFont(Path(matplotlib.get_data_path(), "fonts", "ttf", file))
-    options = Options(flavor="woff", hinting=False, layout_features=["kern", "liga"], notdef_outline=True, drop_tables=["FFTM"])
+    options = Options(
+        flavor="woff", hinting=False, layout_features=["kern", "liga"], notdef_outline=True, drop_tables=["FFTM"]
+    )
     letters = Subsetter(options)
     letters.populate(unicodes=[code for first, last in RANGES for code in range(first, last + 1)])
     letters.subset(font)

@@ -84,7 +84,8 @@ def _difference(layout: Layout, moment: Moment, value: str, first: int, second: 
 
 def _grid(layout: Layout, table: pd.DataFrame, keys: list[str], counts: Iterable[str]) -> dict[str, Any]:
     half = table.assign(half=table["high"] - table["mean"])
-    grid: dict[str, Any] = {name: rounded(layout.dense(half, keys, name)) for name in ("mean", "half")}
+    digits = {"mean": 4, "half": 3}
+    grid: dict[str, Any] = {name: rounded(layout.dense(half, keys, name), n) for name, n in digits.items()}
     return grid | {name: _counts(layout.dense(table, keys, name)) for name in counts}
 
 

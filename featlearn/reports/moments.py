@@ -36,7 +36,7 @@ def moments(layout: Layout, rows: pd.DataFrame, quantities: list[str]) -> list[M
             found.append(
                 Moment(f"step{step}", f"at step {step}, where {' and '.join(whose)} ends", f"step {step}", runs)
             )
-    level = common_train_loss(rows) if _dense(rows) else None
+    level = common_train_loss(rows) if "train_loss" in quantities and _dense(rows) else None
     if level is not None:
         read = at_train_loss(rows[["run_id", "seed", "step", "status", *quantities]], level, quantities)
         read = read[read["reached"]].drop(columns=["reached", "train_loss_level"]).merge(config, on="run_id")
@@ -58,4 +58,4 @@ def phase_ends(layout: Layout) -> dict[int, list[str]]:
 
 
 def _dense(rows: pd.DataFrame) -> bool:
-    return "train_loss" in rows and bool(rows.groupby("run_id").size().median() >= FEWEST_RECORDS)
+    return bool(rows.groupby("run_id").size().median() >= FEWEST_RECORDS)

@@ -15,9 +15,9 @@ DROPPED = 9  # of the 23 bits of a float32's fraction; the 14 that stay are four
 Number = float | int | str | None
 
 
-def rounded(values: ArrayLike) -> list[Number]:
-    """Return numbers with four significant digits; NaN as null, infinity as the text inf or -inf, as JSON has none."""
-    return [number(value) for value in np.asarray(values, dtype=float).ravel()]
+def rounded(values: ArrayLike, digits: int = DIGITS) -> list[Number]:
+    """Return numbers with significant digits; NaN as null, infinity as the text inf or -inf, as JSON has none."""
+    return [number(value, digits) for value in np.asarray(values, dtype=float).ravel()]
 
 
 def number(value: float, digits: int = DIGITS) -> Number:

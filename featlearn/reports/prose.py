@@ -17,8 +17,8 @@ from featlearn.tables.columns import config_columns, varying
 ENDS = {
     "ok": "trained to the last step",
     "fitted": "stopped at the train loss asked for",
-    "diverged": "diverged, and enter no mean",
-    "failed": "failed, and have no numbers",
+    "diverged": "diverged (in no mean)",
+    "failed": "failed (without numbers)",
 }
 SIGMA_0 = "σ_{0}"
 SUMS = {"sum": "summed", "mean": "averaged"}
@@ -109,8 +109,10 @@ def ends(runs: pd.DataFrame, expected: int) -> str:
     counts = Counter(runs["status"])
     said = [f"{counts[end]:,} {text}" for end, text in ENDS.items() if counts[end]]
     absent = expected - len(runs)
-    return f"{len(runs):,} of {max(expected, len(runs)):,}: " + _list(
-        [*said, *([f"{absent:,} are missing"] if absent > 0 else [])]
+    return (
+        f"{len(runs):,} of {max(expected, len(runs)):,}: "
+        + _list([*said, *([f"{absent:,} missing"] if absent > 0 else [])])
+        + "."
     )
 
 

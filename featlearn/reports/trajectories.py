@@ -26,7 +26,7 @@ PANELS = (  # the first column that is recorded, with what is drawn beside it
 FEWEST_PANELS = 3  # with fewer of these, others that are recorded
 MOST_STEPS, FEWEST_STEPS = 120, 8
 MOST_PER_CELL = 40  # steps of a cell, where there are many
-MOST_NUMBERS = 1_300_000  # of all curves, for a page below 5 MB
+MOST_NUMBERS = 1_200_000  # of all curves, for a page below 5 MB
 QUANTILES = (0.1, 0.5, 0.9)
 FEWEST_RECORDS = 4
 

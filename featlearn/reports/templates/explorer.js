@@ -289,7 +289,7 @@ class Explorer {
   /** Read the trajectories at the step under the pointer. */
   follow(drawn, known, of, at) {
     const body = this.find("trajectories"), readout = this.find("cell-readout"), { optimizers } = this.section;
-    readout.replaceChildren();
+    readout.replaceChildren(html("p", { class: "note" }, "Point at a panel to read the values at a step."));
     body.onpointermove = event => {
       const made = drawn.find(one => one.root.contains(event.target)), place = made?.place(event);
       if (place === undefined || place === null) return;

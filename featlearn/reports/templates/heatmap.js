@@ -23,7 +23,7 @@ function heatmap({ x, y, value, tone, colours, title, label, boundary, size = {}
     if (Math.abs(cell.mean) === Infinity) signs.push([(l + r) / 2, (t + b) / 2, cell.mean]);
   }
   inside.append(svg("rect", { x: box.x, y: box.y, width: box.w, height: box.h, class: "empty" }));
-  for (const [colour, d] of paths) inside.append(svg("path", colour === "lost" ? { d, class: "lost" } : { d, fill: colour, class: "cells" }));
+  for (const [colour, d] of paths) inside.append(svg("path", colour === "lost" ? { d, class: "lost" } : { d, fill: colour, stroke: colour, class: "cells" }));
   for (const [a, b] of crosses) inside.append(svg("path", { d: `M${a - 2.5} ${b - 2.5}l5 5m0-5l-5 5`, class: "cross" }));
   for (const [a, b, v] of signs) inside.append(svg("text", { x: a, y: b + 4, "text-anchor": "middle" }, v > 0 ? "∞" : "−∞"));
   if (boundary) drawBoundary(inside, boundary, toX, toY);
@@ -60,7 +60,9 @@ function withCursor(made, x, y) {
 function colourBar(tone, colours, label) {
   const width = 430, left = 54, w = width - 66, h = 12;
   const root = svg("svg", { viewBox: `0 0 ${width} 52`, class: "plot bar", role: "img", "aria-label": flat(`Colours: ${label}, from ${shown(tone.low)} to ${shown(tone.high)}`) });
-  colours.forEach((colour, i) => root.append(svg("rect", { x: left + w * i / LEVELS, y: 2, width: w / LEVELS + (i < LEVELS - 1 ? 0.6 : 0), height: h, fill: colour })));
+  const id = `colours${colourBar.count = (colourBar.count || 0) + 1}`;
+  root.append(svg("linearGradient", { id }, ...colours.map((colour, i) => svg("stop", { offset: i / (LEVELS - 1), "stop-color": colour }))));
+  root.append(svg("rect", { x: left, y: 2, width: w, height: h, fill: `url(#${id})` }));
   const group = svg("g", { class: "frame" }, svg("rect", { x: left, y: 2, width: w, height: h, class: "box" }));
   for (const v of ticks(tone, 6)) {
     const at = left + w * tone(v);

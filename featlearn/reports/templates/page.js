@@ -77,4 +77,10 @@ document.getElementById("theme").addEventListener("click", event => {
   document.documentElement.dataset.theme = dark === "dark" ? "light" : "dark";
   event.currentTarget.setAttribute("aria-pressed", String(dark !== "dark"));
 });
+
+// On paper the details are open, but for the tables of numbers.
+const folded = [...document.querySelectorAll("details:not(.numbers)")];
+let opened = [];
+addEventListener("beforeprint", () => { opened = folded.filter(part => !part.open); opened.forEach(part => { part.open = true; }); });
+addEventListener("afterprint", () => opened.forEach(part => { part.open = false; }));
 document.getElementById("print").addEventListener("click", () => window.print());
