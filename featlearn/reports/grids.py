@@ -34,7 +34,7 @@ def quantities(layout: Layout) -> tuple[list[str], list[str]]:
     """Return the recorded quantities that are shown, the most asked for first, and those that are left out."""
     runs = layout.runs
     known = [c for c in tracked(runs) if c != "test_error_se" and runs[c].notna().any() and c != OPTIMIZER]
-    if "test_error_true" in known and runs["test_error_true"].equals(runs.get("test_error")):
+    if {"test_error", "test_error_true"} <= {*known} and runs["test_error_true"].equals(runs["test_error"]):
         known.remove("test_error_true")  # no label is flipped
     known.sort(key=lambda c: (FIRST.index(c) if c in FIRST else len(FIRST), c))
     most = max(FEWEST, MOST_NUMBERS // (int(np.prod(layout.sizes)) * len(layout.optimizers)))
@@ -47,9 +47,11 @@ def is_share(column: str) -> bool:
 
 
 def pairs(layout: Layout) -> list[tuple[int, int]]:
-    """Return which optimizers are compared, by their numbers."""
+    """Return which optimizers are compared, by their numbers: those that have the same axes."""
     n = len(layout.optimizers)
-    return [*combinations(range(n), 2)] if n <= ALL_PAIRS else [(0, i) for i in range(1, n)]
+    all_pairs = [*combinations(range(n), 2)] if n <= ALL_PAIRS else [(0, i) for i in range(1, n)]
+    groups = [{*optimizers} for _, optimizers in layout.groups()]
+    return [pair for pair in all_pairs if any({layout.optimizers[i] for i in pair} <= group for group in groups)]
 
 
 def means(layout: Layout, moment: Moment, value: str) -> list[dict[str, Any]]:
@@ -71,14 +73,12 @@ def differences(layout: Layout, moment: Moment, value: str) -> list[dict[str, An
 
 def _difference(layout: Layout, moment: Moment, value: str, first: int, second: int) -> dict[str, Any]:
     names = [layout.optimizers[i] for i in (first, second)]
-    have = [keys for keys, optimizers in layout.groups() if {*names} & {*optimizers}]
-    if len(have) > 1:
-        return {}  # they do not have the same axes
+    keys = next(keys for keys, optimizers in layout.groups() if names[0] in optimizers)
     runs = moment.runs[moment.runs[OPTIMIZER].isin(names)]
-    slim = runs[["seed", "status", OPTIMIZER, *have[0], value]].assign(**{WHOLE: 0})
+    slim = runs[["seed", "status", OPTIMIZER, *keys, value]].assign(**{WHOLE: 0})
     with suppress(ValueError):  # no two runs share data and seed
-        pairs = paired_difference(slim, value, OPTIMIZER, *names, keys=[*have[0], WHOLE])
-        return _grid(layout, difference_grid(pairs, have[0] or [WHOLE]), have[0], ("n", "dropped"))
+        pairs = paired_difference(slim, value, OPTIMIZER, names[0], names[1], keys=[*keys, WHOLE])
+        return _grid(layout, difference_grid(pairs, keys or [WHOLE]), keys, ("n", "dropped"))
     return {}
 
 

@@ -90,12 +90,14 @@ def axis_columns(runs: pd.DataFrame) -> list[str]:
     """
     runs = plain(runs)
     cells = [column for column in cell_columns(runs) if column != "optimizer.name"]
-    order = sorted(cells, key=lambda c: (c not in SIGNALS, c != "data.dim", not _numeric(runs[c]), -runs[c].nunique()))
+    numbers = [c for c in cells if _numeric(runs[c])]
+    sizes = {c: len(runs[c].drop_duplicates()) for c in cells}
+    order = sorted(cells, key=lambda c: (c not in SIGNALS, c != "data.dim", c not in numbers, -sizes[c]))
     columns = list[str]()
     for column in (c for c in order if not c.startswith("optimizer.")):
         if not any(runs.groupby(known)[column].nunique().max() == 1 for known in columns):
             columns.append(column)
-    for column in (c for c in order if c.startswith("optimizer.") and _numeric(runs[c])):
+    for column in (c for c in order if c.startswith("optimizer.") and c in numbers):
         if len(by_optimizer(runs, ignore=columns)) <= MOST_LABELS:
             break
         columns.append(column)

@@ -124,10 +124,10 @@ def constants(runs: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _section(layout: Layout, prefix: str, head: str = "") -> str:
     """Return the settings of a section: those that all runs share, and those that vary, by name."""
-    runs, keys = layout.runs, [c for c in layout.runs if str(c).startswith(prefix) and c != head]
+    runs, keys = layout.runs, [c for c in map(str, layout.runs) if c.startswith(prefix) and c != head]
     vary = varying(runs)
     shared = [f"{words(c)} = {number(runs[c].iloc[0])}" for c in keys if c not in vary and _tells(runs[c].iloc[0])]
-    others = [words(c) for c in keys if c in vary and not str(c).endswith(".theory")]
+    others = [words(c) for c in keys if c in vary and not c.endswith(".theory")]
     name = f"{_value(runs, head)}: " if head else ""
     return name + ("; ".join(shared) + "." if shared else "") + (f" Varying: {_list(others)}." if others else "")
 

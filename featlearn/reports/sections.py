@@ -78,6 +78,7 @@ def _data(source: Source, plan: Layout, shown: list[str], name: str) -> dict[str
         "name": source.name,
         "axes": [_axis(axis) for axis in plan.axes],
         "optimizers": [optimizer_words(optimizer) for optimizer in plan.optimizers],
+        "along": _along(plan),
         "pairs": [list(pair) for pair in pairs(plan)],
         "quantities": [{"key": q, "label": words(q), "share": is_share(q)} for q in shown],
         "moments": [{"key": m.key, "label": m.label, "short": m.short} for m in at],
@@ -97,6 +98,12 @@ def _grids(plan: Layout, moment: Moment, value: str) -> dict[str, Any]:
 def _axis(axis: Axis) -> dict[str, Any]:
     values = exact(axis.values) if axis.numeric else [*map(prose.number, axis.values)]
     return {"key": axis.key, "label": words(axis.key), "values": values, "numeric": axis.numeric, "log": axis.log}
+
+
+def _along(plan: Layout) -> list[list[bool]]:
+    """Return for every optimizer which of the axes it has: on another one it is the same everywhere."""
+    have = {optimizer: keys for keys, optimizers in plan.groups() for optimizer in optimizers}
+    return [[key in have[optimizer] for key in plan.keys] for optimizer in plan.optimizers]
 
 
 def _placed(plan: Layout, rows: pd.DataFrame) -> pd.DataFrame:

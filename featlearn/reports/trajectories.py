@@ -59,7 +59,7 @@ def thinned(recorded: NDArray[np.float64], curves: int) -> NDArray[np.float64]:
     most = MOST_STEPS if curves * MOST_STEPS < MOST_NUMBERS / 10 else MOST_PER_CELL
     most = max(FEWEST_STEPS, min(most, MOST_NUMBERS // curves))
     places = np.unique(np.linspace(0, len(recorded) - 1, min(most, len(recorded))).round().astype(int))
-    return recorded[places]
+    return np.asarray(recorded[places])
 
 
 def _panels(quantities: list[str], rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def _panels(quantities: list[str], rows: pd.DataFrame) -> list[dict[str, Any]]:
             there = [edge for edge in edges if edge in rows and rows[edge].notna().any()]
             shown.append((value, there))
     known = {value for value, _ in shown} | {c for columns, edges in PANELS for c in (*columns, *edges)}
-    more = [(value, []) for value in quantities if value not in known]
+    more: list[tuple[str, list[str]]] = [(value, []) for value in quantities if value not in known]
     shown += more[: max(0, FEWEST_PANELS - len(shown))]
     return [{"value": value, "edges": edges, "label": words(value)} for value, edges in shown]
 

@@ -37,7 +37,7 @@ def seed_bands(
     heads = rows.drop_duplicates("run_id")
     refuse_twins(heads, [*by, "seed"])
     groups = heads.groupby([*by], sort=False)
-    stacked = _stacked(_curves(rows, values, at), groups.ngroup().to_numpy())
+    stacked = _stacked(_curves(rows, values, at), np.asarray(groups.ngroup(), dtype=np.int64))
     where = pd.MultiIndex.from_product([range(groups.ngroups), values, at], names=["group", "value", "step"])
     table = pd.DataFrame(_quantiles(stacked, quantiles), index=where).reset_index()
     keys = heads[~groups.ngroup().duplicated()][[*by]].reset_index(drop=True)

@@ -116,7 +116,11 @@ def test_the_numbers_are_there_as_tables(opened):
     opened.locator("#sweep1 .numbers summary").click()
     opened.wait_for_selector("#sweep1 .numbers table")
     tables = opened.locator("#sweep1 .numbers table")
-    assert tables.count() == 2 and "0.291 ± 0.021 (4)" in tables.first.inner_text() and tables.first.locator("tr").count() == 3
+    assert (
+        tables.count() == 2
+        and "0.291 ± 0.021 (4)" in tables.first.inner_text()
+        and tables.first.locator("tr").count() == 3
+    )
 
 
 def test_a_sweep_without_axes_is_a_table_and_one_axis_is_curves(opened):

@@ -1,7 +1,5 @@
 // Curves with bands or bars, and a vertical cursor.
 
-const MARKERS = 12;
-
 /** Lines {name, colour, x, y, low, high, dashed, bars}; `ends` are vertical lines {at, text}; y from `limits`. */
 function curves({ x, yLabel, lines, title, label, ends = [], zero = false, logY = false, limits = null, size = {} }) {
   const { width = 430, height = 300 } = size;
@@ -15,9 +13,10 @@ function curves({ x, yLabel, lines, title, label, ends = [], zero = false, logY 
     if (text) inside.append(svg("text", { x: toX(at) + 4, y: box.y + 12, class: "note" }, text));
   }
   for (const line of lines) if (line.low && !line.bars) inside.append(svg("path", { d: bandPath(line, toX, toY), fill: line.colour, class: "band" }));
+  const barred = lines.filter(line => line.bars); // side by side, so that their bars do not overlap
   for (const line of lines) {
     inside.append(svg("path", { d: linePath(line.x, line.y, toX, toY), stroke: line.colour, class: line.dashed ? "line dashed" : "line" }));
-    if (line.bars) drawBars(inside, line, toX, toY);
+    if (line.bars) drawBars(inside, line, toX, toY, 3 * (barred.indexOf(line) - (barred.length - 1) / 2));
   }
   const mark = svg("line", { y1: box.y, y2: box.y + box.h, x1: -9, x2: -9, class: "end" });
   inside.append(mark);
@@ -53,10 +52,10 @@ function bandPath({ x, low, high }, toX, toY) {
   return points.length ? "M" + points.map(([a, b]) => `${toX(a).toFixed(1)} ${toY(b).toFixed(1)}`).join("L") + "Z" : "";
 }
 
-function drawBars(inside, { x, y, low, high, colour }, toX, toY) {
+function drawBars(inside, { x, y, low, high, colour }, toX, toY, aside) {
   for (let i = 0; i < x.length; i++) {
     if (!Number.isFinite(y[i])) continue;
-    const [a, b, c] = [toX(x[i]), toY(low[i]), toY(high[i])];
+    const [a, b, c] = [toX(x[i]) + aside, toY(low[i]), toY(high[i])];
     if (Number.isFinite(b)) inside.append(svg("path", { d: `M${a} ${b}V${c}M${a - 3} ${b}h6M${a - 3} ${c}h6`, stroke: colour, class: "bar" }));
     inside.append(svg("circle", { cx: a, cy: toY(y[i]), r: 2.8, fill: colour }));
   }

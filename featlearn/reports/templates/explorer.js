@@ -151,13 +151,18 @@ class Explorer {
     const lines = this.shown.map(panel => {
       const cells = px.at.map((_, i) => this.cell(panel.grid, this.there(i, 0)));
       const [mean, half] = ["mean", "half"].map(key => cells.map(cell => cell ? cell[key] : NaN));
-      return { ...panel, x: px.at, y: mean, low: mean.map((m, i) => m - half[i]), high: mean.map((m, i) => m + half[i]), bars: true };
+      return { ...panel, x: px.at, y: mean, low: mean.map((m, i) => m - half[i]), high: mean.map((m, i) => m + half[i]), bars: this.along(panel) };
     });
     const label = `${this.quantity.label} over ${x.label}`;
     const made = curves({ x: px, yLabel: this.quantity.label, lines, label, zero, title: zero ? [this.shown[0].name] : [], size: { width: 640, height: 340 } });
     this.drawn.push({ ...made, cursor: i => made.cursor(px.at[i]), place: event => nearest(made, px, event) });
     plots.replaceChildren(made.root);
     this.find("scale").replaceChildren(...(spread ? [legend(lines)] : []));
+  }
+
+  /** Whether a panel's optimizer has the horizontal axis: if not, it is a level with a band. */
+  along({ optimizer }) {
+    return optimizer === undefined || this.section.along[optimizer][this.plane[0]];
   }
 
   pointed(event, open) {
@@ -218,7 +223,10 @@ class Explorer {
     const known = this.drawn.length && this.plane[1] >= 0 ? this.shown.map(panel => [panel.name, this.boundary(panel)]).filter(([, b]) => b && b.x.length) : [];
     if (known.length) parts.push(`Circles: the mean crosses ${known.map(([, b]) => shown(b.level)).find(Boolean)}. `);
     for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ‖μ‖ = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
-    if (this.plane[1] < 0) parts.push("Bars: 95 % Student t intervals. ");
+    if (this.plane[1] < 0) {
+      const level = this.shown.filter(panel => !this.along(panel)).map(panel => panel.name);
+      parts.push("Bars: 95 % Student t intervals. ", level.length ? `${level.join(" and ")} has no ${axes[this.plane[0]].label}: a level, with its interval as a band. ` : "");
+    }
     else parts.push(...this.marks());
     return parts.join("");
   }
@@ -271,7 +279,7 @@ class Explorer {
     const values = known.panels.flatMap(({ value, edges }) => [value, ...edges]);
     const of = Object.fromEntries(values.map((value, i) => [value, all[i]]));
     this.find("cell-name").textContent = this.section.axes.length ? `Trajectories at ${this.where()}` : "Trajectories";
-    const size = known.panels.length % 3 ? { width: 430, height: 270 } : { width: 330, height: 230 };
+    const size = known.panels.length % 3 ? { width: 430, height: 270 } : { width: 300, height: 215 };
     const drawn = known.panels.map(panel => trajectory(this, panel, of, at, { size }));
     body.dataset.n = drawn.length;
     body.replaceChildren(...drawn.map(made => made.root));
