@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from featlearn.reports.grids import pairs
 from featlearn.reports.layout import OPTIMIZER, axis_columns, layout
 from featlearn.tables import cell_means
 
@@ -37,6 +38,7 @@ def test_many_settings_of_an_optimizer_are_an_axis_and_others_stand_all_along_it
     assert plan.groups() == [([], ["sgd"]), (["optimizer.rho"], ["sam"])]
     sgd = cell_means(plan.runs[plan.runs[OPTIMIZER] == "sgd"], [OPTIMIZER], "test_error")
     assert plan.dense(sgd, [], "mean").tolist() == [0.5] * 8
+    assert pairs(plan) == []  # a difference would have no one radius
 
 
 def test_cells_without_a_run_have_no_number():
