@@ -21,7 +21,7 @@ from featlearn.reports.sources import read
 MARK = '<meta name="generator" content="featlearn report">'
 RAISED, TAGS = re.compile(r"([\^_])\{([^{}]*)\}"), {"^": "sup", "_": "sub"}
 DIVERGING = 11  # colours of a difference
-SCRIPTS = ("numbers.js", "drawing.js", "heatmap.js", "curves.js", "explorer.js", "page.js")
+SCRIPTS = ("numbers.js", "drawing.js", "heatmap.js", "curves.js", "cells.js", "explorer.js", "page.js")
 
 
 def report(
