@@ -1,4 +1,4 @@
-# make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
+# make demo: install, run three sweeps, draw the README's figures, write a report.   make test: install, check, test.
 # make soak: random input in large numbers, other instruction sets, killed sweeps. Takes hours.
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,8 @@ demo: $(VENV)/.base
 	$(BIN)/featlearn plot difference results/quickstart -o results/fixed_radius_difference.png
 	$(BIN)/featlearn plot dynamics results/chen2023_dynamics -o results/dynamics.png
 	$(BIN)/featlearn plot phase results/chen2023_theorem -o results/phase.png
+	$(BIN)/featlearn report results/chen2023_dynamics results/chen2023_theorem results/quickstart \
+		-o results/report.html --title "SGD memorizes noise early, SAM does not"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

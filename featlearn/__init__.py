@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from featlearn import plots, tables, theory
     from featlearn.calls import simulate
     from featlearn.config import ConfigError, load_config
+    from featlearn.reports import report
     from featlearn.reruns import rerun
     from featlearn.store import load, load_arrow, merge, summary
     from featlearn.sweeps import sweep
@@ -25,6 +26,7 @@ __all__ = [
     "load_config",
     "merge",
     "plots",
+    "report",
     "rerun",
     "simulate",
     "summary",
@@ -40,6 +42,7 @@ _HOMES = {
     "load": "store",
     "load_arrow": "store",
     "merge": "store",
+    "report": "reports",
     "rerun": "reruns",
     "summary": "store",
     "sweep": "sweeps",

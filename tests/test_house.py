@@ -36,7 +36,7 @@ FLOORS = [
     {"sweeps", "estimate", "reruns"},
     {"tables"},
     {"plots"},
-    {"report"},
+    {"reports"},
     {"texts"},
     {"bench"},
     {"cli"},

@@ -7,6 +7,7 @@ cell, a ValueError names the column in which they differ. Every function raises 
 nearest name, for a column that does not exist.
 """
 
+from featlearn.tables.bands import seed_bands
 from featlearn.tables.cells import Constant, boundary, fit_constant, phase_grid
 from featlearn.tables.columns import (
     by_optimizer,
@@ -20,10 +21,11 @@ from featlearn.tables.columns import (
 )
 from featlearn.tables.edge import edge_in_use, edge_ratio, edge_ratio_grid
 from featlearn.tables.intervals import Interval, mean_interval
+from featlearn.tables.means import cell_means
 from featlearn.tables.pairs import difference_grid, paired_difference
 from featlearn.tables.scaling import Exponent, Scaling, boundary_exponent, boundary_scaling, fitted
 from featlearn.tables.steps import at_step
-from featlearn.tables.times import at_train_loss, half_time, paired_over_steps, seed_quantiles
+from featlearn.tables.times import at_train_loss, common_train_loss, half_time, paired_over_steps, seed_quantiles
 from featlearn.tables.weak_order import WeakErrors, WeakOrder, weak_errors, weak_order
 
 __all__ = [
@@ -41,6 +43,8 @@ __all__ = [
     "by_optimizer",
     "cell_columns",
     "cell_labels",
+    "cell_means",
+    "common_train_loss",
     "difference_grid",
     "edge_in_use",
     "edge_ratio",
@@ -55,6 +59,7 @@ __all__ = [
     "paired_difference",
     "paired_over_steps",
     "phase_grid",
+    "seed_bands",
     "seed_quantiles",
     "select",
     "varying",

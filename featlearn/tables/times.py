@@ -96,6 +96,24 @@ def at_train_loss(df: pd.DataFrame, level: float, columns: Sequence[str] | None 
     return table.assign(**at_level, train_loss_level=level)
 
 
+def common_train_loss(df: pd.DataFrame, share: float = 0.95) -> float | None:
+    """Return the least of 1, 2 and 5 times a power of ten that this share of the finished runs reaches.
+
+    At that train loss all optimizers can be compared. None if there is no such loss above zero, or where some run
+    starts at or below it.
+    """
+    require(df, ["run_id", "step", "status", "train_loss"])
+    runs = counted(plain(df)).dropna(subset="train_loss").sort_values("step", kind="stable")
+    if runs.empty or not 0 < share <= 1:
+        return None
+    least = float(runs.groupby("run_id")["train_loss"].min().quantile(share, interpolation="higher"))
+    if not 0 < least < np.inf:
+        return None
+    power = 10.0 ** np.floor(np.log10(least))
+    level = next(float(f"{k * power:.0e}") for k in (1, 2, 5, 10) if k * power >= least * (1 - 1e-9))
+    return level if runs.drop_duplicates("run_id")["train_loss"].min() > level else None
+
+
 def half_time(df: pd.DataFrame, value: str) -> pd.DataFrame:
     """Time how fast a value is learned: one row per run, config, `half_time`, `final`.
 

@@ -138,7 +138,7 @@ def test_titles():
     assert title(Label("sam", {"rho": "0.03", "stop": "40"})) == r"SAM, $\rho$ = 0.03, stop = 40"
     assert title(Label("sam sde", {"rho": "0.03"})) == r"SAM SDE, $\rho$ = 0.03"
     assert [title(Label(name)) for name in ("n_sam flow", "my rules.py:MySAM sde")] == ["n-SAM flow", "MySAM SDE"]
-    assert title(Label("sam", {"rho.theory": "0.5"})) == "SAM, $\\rho$ = 0.5 × theory"  # noqa: RUF001  a times sign is meant
+    assert title(Label("sam", {"rho.theory": "0.5"})) == "SAM, $\\rho$ = 0.5 × theory"
 
 
 def test_names_are_those_of_optimizers():

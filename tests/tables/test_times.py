@@ -6,6 +6,7 @@ import pytest
 
 from featlearn.tables import (
     at_train_loss,
+    common_train_loss,
     half_time,
     mean_interval,
     paired_difference,
@@ -197,3 +198,17 @@ def test_infinite_values_are_followed(curves):
 def test_runs_come_in_the_order_of_the_table():
     df = pd.DataFrame({"run_id": ["z", "z", "a", "a"], "step": [0, 1, 0, 1], "train_loss": [1.0, 0.1, 1.0, 0.1]})
     assert at_train_loss(df, 0.5)["run_id"].tolist() == ["z", "a"]
+
+
+class TestCommonTrainLoss:
+    @pytest.mark.parametrize(("last", "level"), [([0.03, 0.012], 0.05), ([0.1, 0.05], 0.1), ([0.2, 0.21], None)])
+    def test_the_least_round_loss_that_every_run_reaches(self, curves, last, level):
+        rows = pd.concat([curves(f"r{i}", [0, 1], seed=i, train_loss=[0.3, end]) for i, end in enumerate(last)])
+        assert common_train_loss(rows) == level
+
+    def test_a_share_of_runs_may_miss_it(self, curves):
+        rows = pd.concat([curves(f"r{i}", [0, 1], seed=i, train_loss=[1.0, 0.9 if i else 0.9**9]) for i in range(2)])
+        assert common_train_loss(rows, 0.5) is None and common_train_loss(rows.query("seed == 0")) == 0.5
+
+    def test_runs_that_diverged_do_not_count(self, curves):
+        assert common_train_loss(curves("a", [0, 1], status="diverged", train_loss=[0.5, 0.1])) is None
