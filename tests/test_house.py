@@ -37,6 +37,7 @@ FLOORS = [
     {"tables"},
     {"plots"},
     {"report"},
+    {"explore"},
     {"texts"},
     {"bench"},
     {"cli"},
