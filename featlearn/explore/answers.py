@@ -63,7 +63,7 @@ def _kind(name: str, cls: type) -> Answer:
 
 def _control(one: Any) -> Answer:
     value = usual(one) if one.required else one.default
-    return {**asdict(one), "value": _text(value), "number": one.is_number, "aside": one.aside}
+    return {**asdict(one), "name": one.name, "value": _text(value), "number": one.is_number, "aside": one.aside}
 
 
 def rule_title(rule: Mapping[str, Any]) -> str:

@@ -95,10 +95,11 @@ class Explorer:
 
     async def _while_connected(self, request: Request, work: Sequence[Any]) -> list[Any]:
         """Return the results of coroutines; give them up when the browser has dropped the request."""
-        together = asyncio.gather(*work)
+        together = asyncio.create_task(_gathered(work))
         while not (await asyncio.wait([together], timeout=0.02))[0]:
             if await request.is_disconnected():
                 together.cancel()
+                await asyncio.wait([together])
                 raise Gone
         return await together
 
@@ -120,6 +121,10 @@ class Explorer:
     def _read(self, request: Request) -> Setting:
         own = ("kind", "format")
         return read(((k, v) for k, v in request.query_params.multi_items() if k not in own), self.start)
+
+
+async def _gathered(work: Sequence[Any]) -> list[Any]:
+    return await asyncio.gather(*work)
 
 
 def _chosen(request: Request, name: str, words: Sequence[str]) -> str:

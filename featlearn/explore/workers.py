@@ -78,7 +78,8 @@ class Processes(Workers):
         made = ProcessPoolExecutor(size, get_context("spawn"), settle, (os.getpid(), self._scratch))
         with unsignalled():
             os.environ.update(SERIAL)
-            made.submit(os.getpid)  # all of them start with the first call
+            for _ in range(size):  # a call starts a process while none is idle
+                made.submit(os.getpid)
             for name, value in before.items():
                 if value is None:
                     del os.environ[name]

@@ -41,6 +41,8 @@ export class Controls {
     form.addEventListener("submit", event => event.preventDefault());
   }
 
+  word(key) { return this.state.get(key) ?? this.about.start[key]; }
+
   value(key) {
     const others = this.alternatives().filter(other => other !== key);
     if (this.alternatives().includes(key) && !this.state.has(key)) {
@@ -50,7 +52,7 @@ export class Controls {
   }
 
   section(name) { return this.about.sections.find(section => section.name === name); }
-  kind(section) { return section.kinds[section.word ? this.value(`${section.name}.${section.word}`) : ""] ?? Object.values(section.kinds)[0]; }
+  kind(section) { return section.kinds[section.word ? this.word(`${section.name}.${section.word}`) : ""] ?? Object.values(section.kinds)[0]; }
   alternatives() { return this.known ? this.kind(this.section("data")).alternatives : []; }
   numbers() { return [...this.known.values()].filter(one => one.number); }
 

@@ -204,4 +204,4 @@ async function begin() {
   restore();
   addEventListener("popstate", restore);
 }
-begin().catch(error => { $("state").textContent = "the server does not answer"; if (controls) complain(error); });
+begin().catch(error => { $("state").textContent = "the server does not answer"; if (controls) complain(error); if (!error.problems) throw error; });
