@@ -9,8 +9,9 @@ from typing import Any
 from featlearn.config.catalogue import first_line
 from featlearn.config.reference import in_yaml
 from featlearn.config.sections import SECTIONS, wraps
-from featlearn.explore.controls import SHOWN, alternatives, choices, controls
-from featlearn.explore.setting import GRIDS, MOST_SEEDS, PAGE, Setting, read, usual
+from featlearn.explore.controls import FIRST, SHOWN, alternatives, choices, controls
+from featlearn.explore.query import GRIDS, MOST_SEEDS, PAGE, read, usual
+from featlearn.explore.setting import Setting
 from featlearn.plots.style import NAMES
 
 Answer = dict[str, Any]
@@ -39,9 +40,15 @@ def _section(name: str, values: Answer) -> Answer:
     section = SECTIONS[name]
     table = choices(name) if section.word else dict(section.table)
     word = values.get(section.word) if section.word else ""
-    kinds = {kind: _kind(name, cls) for kind, cls in table.items()}
+    kinds = {kind: {**_kind(name, cls), "first": _first(name, kind)} for kind, cls in table.items()}
     if word not in kinds:
-        kinds[str(word)] = {"doc": "named in the config", "controls": [], "base": False, "alternatives": []}
+        kinds[str(word)] = {
+            "doc": "named in the config",
+            "controls": [],
+            "base": False,
+            "alternatives": [],
+            "first": {},
+        }
     bases = {kind: cls for kind, cls in section.bases.items() if kind in kinds} if name == "optimizer" else {}
     return {
         "name": name,
@@ -59,6 +66,10 @@ def _kind(name: str, cls: type) -> Answer:
         "base": wraps(cls),
         "alternatives": [f"{name}.{key}" for key in alternatives(cls)],
     }
+
+
+def _first(name: str, word: str) -> dict[str, str]:
+    return {f"{name}.{key}": _text(value) for key, value in FIRST.get(f"{name}.{word}", {}).items()}
 
 
 def _control(one: Any) -> Answer:

@@ -21,7 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from featlearn.config import ConfigError
 from featlearn.explore import computing
 from featlearn.explore.answers import description, means, rule_title
-from featlearn.explore.setting import GRIDS, Setting, as_yaml, read
+from featlearn.explore.query import read
+from featlearn.explore.setting import Setting, as_yaml
 from featlearn.explore.workers import Workers
 
 FOLDER = Path(__file__).parent / "page"
@@ -80,8 +81,10 @@ class Explorer:
         """Answer with means over the cells of the phase diagram."""
         setting = self._read(request)
         panels = await self._while_connected(request, [self._panel(setting, config) for config in setting.panels()])
-        axes = {name: {"key": axis.key, "scale": axis.control.scale, "ends": [axis.low, axis.high]} for name, axis in
-                (("x", setting.x), ("y", setting.y))}
+        axes = {
+            name: {"key": axis.key, "scale": axis.control.scale, "ends": [axis.low, axis.high]}
+            for name, axis in (("x", setting.x), ("y", setting.y))
+        }
         return JSONResponse({**axes, "panels": panels, "cells": setting.cells, "seeds": setting.seeds})
 
     async def _panel(self, setting: Setting, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,6 +205,3 @@ def _foreign(scope: Scope) -> str | None:
     if len(scope["query_string"]) > LONGEST:
         return f"a query has at most {LONGEST} characters"
     return None
-
-
-__all__ = ["GRIDS", "Explorer", "application"]

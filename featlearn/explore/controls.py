@@ -49,6 +49,11 @@ START: Mapping[str, Any] = {  # of keys without a default
     "optimizer.rho": 0.03,
     "train.n_steps": 60,
 }
+FIRST: Mapping[str, Mapping[str, Any]] = {  # of kinds that need a value which no single annotation requires
+    "optimizer.momentum_sam": {"momentum": 0.9},
+    "optimizer.msam": {"n_shards": 2},
+    "optimizer.m_usam": {"n_shards": 2},
+}
 
 
 @dataclass(frozen=True)
@@ -198,4 +203,3 @@ def alternatives(cls: type) -> tuple[str, ...]:
         except (ValueError, TypeError):
             continue
     return ()
-

@@ -13,7 +13,7 @@ import uvicorn
 from featlearn.config.sweep import SweepConfig
 from featlearn.explore.app import Explorer, application
 from featlearn.explore.controls import SHOWN
-from featlearn.explore.workers import Processes, Workers
+from featlearn.explore.workers import Processes
 from featlearn.models import TwoLayerCNN
 
 ADDRESS = "127.0.0.1"
@@ -42,9 +42,7 @@ def serve(config: SweepConfig | None, port: int, announce: Callable[[str], None]
             workers.end()
 
 
-async def _serve(
-    explorer: Explorer, listener: socket.socket, announce: Callable[[str], None], address: str
-) -> None:
+async def _serve(explorer: Explorer, listener: socket.socket, announce: Callable[[str], None], address: str) -> None:
     explorer.workers.start()
     announce(f"{address}  (Ctrl-C ends it)")
     announce("loading the loops, which are compiled the first time ...")

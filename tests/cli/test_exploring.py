@@ -1,6 +1,5 @@
 """The command, its processes and its page in a browser."""
 
-import os
 import re
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from featlearn.explore.server import listening
 def explored(*arguments):
     """Run the command; yield its address, and end it as Ctrl-C does."""
     command = [sys.executable, "-m", "featlearn", "explore", "--port", "0", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": ""}) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())[0]
         finally:

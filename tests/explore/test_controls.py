@@ -1,10 +1,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from featlearn.config.parameters import parameters
 from featlearn.data import DATA
 from featlearn.explore.controls import alternatives, choices, control, controls, kind_of, of_kind
 from featlearn.optim import OPTIMIZERS
-from featlearn.config.parameters import parameters
 from featlearn.types import Bound, Positive
 
 

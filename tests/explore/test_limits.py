@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from featlearn.config import load_config
 from featlearn.explore.limits import TooMuch, limited, refuse_large
 from featlearn.pace import COMPILING, report_progress
 
@@ -22,10 +23,10 @@ def test_compiling_does_not_count():
 
 
 def test_a_run_that_needs_too_much_memory_is_refused():
-    from featlearn.config import load_config
-
     def base(**data):
-        return load_config({"data": {"signal_norm": 1.0, **data}, "train": {"n_steps": 1}, "optimizer": {"name": "sgd", "lr": 1.0}}).base_run()
+        return load_config(
+            {"data": {"signal_norm": 1.0, **data}, "train": {"n_steps": 1}, "optimizer": {"name": "sgd", "lr": 1.0}}
+        ).base_run()
 
     refuse_large(base(dim=10**12))
     with pytest.raises(TooMuch, match="too large for this page"):

@@ -1,8 +1,8 @@
 import pytest
 
 from featlearn.config import load_config
+from featlearn.explore.query import read
 from featlearn.explore.server import beginning, listening
-from featlearn.explore.setting import read
 
 
 def test_only_the_loopback_address_is_listened_at_and_a_port_in_use_is_said():

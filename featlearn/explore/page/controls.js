@@ -48,8 +48,10 @@ export class Controls {
     if (this.alternatives().includes(key) && !this.state.has(key)) {
       if (others.some(other => (this.state.get(other) ?? "null") !== "null")) return "null";
     }
-    return this.state.get(key) ?? this.about.start[key] ?? this.known.get(key)?.value ?? "null";
+    return this.state.get(key) ?? this.about.start[key] ?? this.first(key) ?? this.known.get(key)?.value ?? "null";
   }
+
+  first(key) { const section = this.section(key.split(".")[0]); return section && this.kind(section).first[key]; }
 
   section(name) { return this.about.sections.find(section => section.name === name); }
   kind(section) { return section.kinds[section.word ? this.word(`${section.name}.${section.word}`) : ""] ?? Object.values(section.kinds)[0]; }
