@@ -134,7 +134,11 @@ def usual(one: Control) -> Any:
     if not one.is_number:
         return one.words[0] if one.words else None
     assert one.low is not None and one.high is not None
-    middle = math.sqrt(one.low * one.high) if one.scale == "log" else (one.low + one.high) / 2
+    middle = {
+        "log": math.sqrt(max(one.low, 0) * one.high),
+        "linear": (one.low + one.high) / 2,
+        "power": one.high / 20,
+    }[one.scale]
     return round(middle) if one.integer else middle
 
 

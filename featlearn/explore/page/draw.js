@@ -67,7 +67,7 @@ function chart(title, curves, { low, high, windows }) {
   const ends = curves.map(c => `${c.label} ends at ${short(mean([longest(c.runs), ...c.runs], c.name).at(-1) ?? NaN) || "no number"}`);
   made.setAttribute("aria-label", `${title} over steps: ${ends.join(", ")}`);
   const keys = curves.map(c => { const key = svg("svg", { viewBox: "0 0 18 8", "aria-hidden": "true" }, svg("path", { d: "M0,4H18", class: `mean ${c.style}` })); return node("span", { class: "key" }, key, c.label); });
-  return node("figure", {}, node("figcaption", {}, title, ...keys), made);
+  return node("figure", {}, node("figcaption", {}, title, node("span", { class: "keys" }, ...keys)), made);
 }
 
 const range = (curves, least, most) => {

@@ -21,10 +21,9 @@ function query(extra = {}) {
   return all;
 }
 
-function address(settled) {
-  const text = query().toString(), url = text ? `?${text}` : location.pathname;
-  if (settled && location.search !== url) history.pushState(null, "", url);
-  else if (!settled) history.replaceState(null, "", url);
+function address() { // a step of the history for what has settled; a drag is none
+  const text = query().toString();
+  if (location.search !== (text && `?${text}`)) history.pushState(null, "", text ? `?${text}` : location.pathname);
 }
 
 const option = key => options.get(key) ?? (about.page[key] === null ? "" : String(about.page[key] ?? ""));
@@ -35,8 +34,8 @@ function complain(error) {
   $("problems").replaceChildren(...problems.map(({ key, message }) => node("p", {}, ...(key ? [node("code", {}, key), ` ${message}`] : [message]))));
   $("problems").hidden = false;
   controls.mark(problems);
-  $("dynamics").classList.add("stale");
-  $("phase").classList.add("stale");
+  for (const part of ["dynamics", "phase"]) $(part).classList.add("stale");
+  $("phase-note").textContent = "";
 }
 
 function content() { $("problems").hidden = true; controls.mark([]); $("dynamics").classList.remove("stale"); }
@@ -122,7 +121,7 @@ function paint() {
 let idle = null;
 function changed(key, settled) {
   const since = performance.now();
-  address(settled);
+  if (settled) address();
   dynamics(since);
   if (phaseQuery() === phaseOf) paint();
   else { refining?.abort(); clearTimeout(idle); idle = setTimeout(() => phase(since), settled ? 0 : 60); }
