@@ -28,7 +28,7 @@ from featlearn.explore.workers import Workers
 FOLDER = Path(__file__).parent / "page"
 FILES = {"/": "index.html", **{f"/{name}": name for name in ("page.css", "page.js", "draw.js", "controls.js")}}
 LONGEST = 8000  # characters of a query
-BLOCKS = 256  # runs of a part of a phase diagram, about: so many take some hundredths of a second
+BLOCK = 128  # runs of a part of a phase diagram, about: so many take some hundredths of a second
 TYPES = {
     ".png": "image/png",
     ".pdf": "application/pdf",
@@ -89,7 +89,7 @@ class Explorer:
 
     async def _panel(self, setting: Setting, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the means of the panel of one rule."""
-        parts = -(-(setting.cells**2 * setting.seeds) // BLOCKS)
+        parts = -(-(setting.cells**2 * setting.seeds) // BLOCK)
         shape = await self.workers.call_patiently(computing.shape, config)
         found = await asyncio.gather(
             *(self.workers.call_patiently(computing.phase, config, part, parts) for part in range(parts))

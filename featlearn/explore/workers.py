@@ -23,14 +23,18 @@ from featlearn.sweeps.process import settle, unsignalled
 
 
 class Workers:
-    """An executor, and how many calls of patient requests may wait in it at once: one for each of its processes.
+    """An executor, and who comes first in it.
 
-    So a request that is not patient waits for one call of the others at most.
+    Patient calls, those of a phase diagram, wait while others are computed, and at most one for each process is in the
+    executor. So any other call waits for the end of one patient call at most.
     """
 
     def __init__(self, executor: Executor, size: int) -> None:
         self.executor, self._size = executor, size
         self._slots = asyncio.Semaphore(size)
+        self._urgent = 0  # calls that are not patient
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     def start(self) -> None:
         """Have every process load its loops; ``ready`` is done when they have."""
@@ -44,16 +48,29 @@ class Workers:
 
         Raises TooMuch where the process came to its end, which takes memory that this machine lacks.
         """
+        self._urgent += 1
+        self._calm.clear()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.executor, function, *arguments)
-        except BrokenExecutor:
-            self.renew()
-            raise TooMuch("the process that computed this was ended, as by a lack of memory") from None
+            return await self._computed(function, *arguments)
+        finally:
+            self._urgent -= 1
+            if not self._urgent:
+                self._calm.set()
 
     async def call_patiently(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Do as ``call``, after the calls of impatient requests that come meanwhile."""
+        """Do as ``call``, but after the others."""
         async with self._slots:
-            return await self.call(function, *arguments)
+            await self._calm.wait()
+            return await self._computed(function, *arguments)
+
+    async def _computed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        executor = self.executor
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
+        except BrokenExecutor:
+            if self.executor is executor:  # of the calls that it broke under, the first
+                self.renew()
+            raise TooMuch("the process that computed this was ended, as by a lack of memory") from None
 
     def renew(self) -> None:
         """Replace an executor that is broken; another kind than that of processes does not break."""

@@ -49,30 +49,34 @@ def pictures(window):
 
 
 def test_a_slider_is_dragged_and_the_picture_changes(tmp_path, capsys):
-    with explored() as address, page(viewport={"width": 1300, "height": 900}, accept_downloads=True) as window:
-        window.goto(address)
-        window.locator("#phase[data-ms]").wait_for()
-        before = window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d")
-        box = window.get_by_label("signal norm, slider").bounding_box()
-        window.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
-        window.mouse.down()
-        for share in range(30, 90, 6):
-            window.mouse.move(box["x"] + share / 100 * box["width"], box["y"] + box["height"] / 2)
-            window.wait_for_timeout(40)
-        drawn = pictures(window)
-        window.mouse.up()
-        until(window, lambda: pictures(window) > drawn)
-        assert window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d") != before
-        with capsys.disabled():
-            took = milliseconds(window, "#dynamics"), milliseconds(window, "#phase")
-            print(f"\ninput to picture {took[0]:.0f} ms, first phase diagram {took[1]:.0f} ms (this machine, as it is)")
-        _the_address_holds_the_state(window)
-        _the_keyboard_moves_the_point(window)
-        _the_yaml_is_a_config(window, tmp_path)
-        refused = window.url
+    with explored() as address:
+        with page(viewport={"width": 1300, "height": 900}, accept_downloads=True) as window:
+            _played_with(window, address, tmp_path, capsys)
         # Chromium writes every answer of 400 to its console, which `page` counts as an error
         with pytest.raises(AssertionError, match=r"^\['Failed to load resource: .* status of 400 \(Bad Request\)'"):
-            _a_refusal_is_shown(refused)
+            _a_refusal_is_shown(address)
+
+
+def _played_with(window, address, folder, capsys):
+    window.goto(address)
+    window.locator("#phase[data-ms]").wait_for()
+    before = window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d")
+    box = window.get_by_label("signal norm, slider").bounding_box()
+    window.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
+    window.mouse.down()
+    for share in range(30, 90, 6):
+        window.mouse.move(box["x"] + share / 100 * box["width"], box["y"] + box["height"] / 2)
+        window.wait_for_timeout(40)
+    drawn = pictures(window)
+    window.mouse.up()
+    until(window, lambda: pictures(window) > drawn)
+    assert window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d") != before
+    with capsys.disabled():
+        took = milliseconds(window, "#dynamics"), milliseconds(window, "#phase")
+        print(f"\ninput to picture {took[0]:.0f} ms, first phase diagram {took[1]:.0f} ms (this machine, as it is)")
+    _the_address_holds_the_state(window)
+    _the_keyboard_moves_the_point(window)
+    _the_yaml_is_a_config(window, folder)
 
 
 def _the_address_holds_the_state(window):
