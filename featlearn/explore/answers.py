@@ -24,7 +24,7 @@ def description(start: Mapping[str, Answer]) -> Answer:
     return {
         "sections": [_section(name, own[name]) for name in SHOWN],
         "start": {f"{name}.{key}": _text(v) for name, values in own.items() for key, v in values.items()},
-        "page": {**PAGE, "seed": setting.head.get("seed", 0)},
+        "page": {**PAGE, "x": setting.x.key, "y": setting.y.key, "seed": setting.head.get("seed", 0)},
         "grids": GRIDS,
         "most_seeds": MOST_SEEDS,
         "name": setting.head["name"],

@@ -106,7 +106,11 @@ def control(key: str, parameter: Parameter) -> Control | None:
     words = tuple(str(word) for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
     optional = NoneType in leaves(parameter.type)
     default = START.get(key, None) if parameter.default is MISSING else parameter.default
-    common = {"doc": parameter.doc, "expected": parameter.expected, "required": parameter.default is MISSING}
+    common: dict[str, Any] = {
+        "doc": parameter.doc,
+        "expected": parameter.expected,
+        "required": parameter.default is MISSING,
+    }
     if parameter.named is not None:
         return None
     if int in kinds or float in kinds:

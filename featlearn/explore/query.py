@@ -47,7 +47,7 @@ def read(query: Iterable[tuple[str, str]], start: Mapping[str, Config]) -> Setti
         given[key] = _value(key, text, start, problems)
     if problems:
         raise ConfigError(problems)
-    page = {**PAGE, **{key: given.pop(key) for key in PAGE if key in given}}
+    asked = {key: given.pop(key) for key in PAGE if key in given}
     sections = {name: _section(name, start.get(name, {}), given) for name in SHOWN}
     _refuse_unknown_kinds(sections, start)
     known = {one.key: one for name in SHOWN for one in _controls(name, sections[name])}
@@ -58,6 +58,7 @@ def read(query: Iterable[tuple[str, str]], start: Mapping[str, Config]) -> Setti
         if key not in known and key not in naming:
             problems.append(Problem("", key, f"no key of this page; {suggest(key, everywhere, everywhere)}"))
     _refuse_large(sections, start, problems)
+    page = {**PAGE, **_usual_axes(known), **asked}
     x, y = (_axis(name, page, known, problems) for name in ("x", "y"))
     if x and y and x.key == y.key:
         problems.append(Problem("", "y", f"both axes are {x.key}: choose another"))
@@ -157,6 +158,14 @@ def _refuse_large(sections: Mapping[str, Config], start: Mapping[str, Config], p
             problems.append(Problem("", key, f"this page computes at most {allowed}, found {show(found)}; sweep more"))
 
 
+def _usual_axes(known: Mapping[str, Control]) -> Config:
+    """Return axes for a data model of the user's own that lacks the usual ones."""
+    numbers = [key for key, one in known.items() if one.is_number]
+    if {PAGE["x"], PAGE["y"]} <= {*numbers}:
+        return {}
+    return {"x": numbers[0], "y": numbers[1]}
+
+
 def _axis(name: str, page: Config, known: Mapping[str, Control], problems: list[Problem]) -> Axis | None:
     """Return an axis; None if there is a problem with it."""
     one = known.get(page[name]) if isinstance(page[name], str) else None
@@ -167,6 +176,8 @@ def _axis(name: str, page: Config, known: Mapping[str, Control], problems: list[
         return None
     ends = [page[f"{name}.low"], page[f"{name}.high"]]
     usual_ends = AXES.get(one.key, (one.low, one.high))
+    low: Any
+    high: Any
     low, high = (end if end is not None else other for end, other in zip(ends, usual_ends, strict=True))
     numeric = all(
         isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end) for end in (low, high)
