@@ -63,11 +63,11 @@ def _played_with(window, address, folder, capsys):
     before = window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d")
     box = window.get_by_label("signal norm, slider").bounding_box()
     window.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + box["height"] / 2)
+    drawn = pictures(window)
     window.mouse.down()
     for share in range(30, 90, 6):
         window.mouse.move(box["x"] + share / 100 * box["width"], box["y"] + box["height"] / 2)
         window.wait_for_timeout(40)
-    drawn = pictures(window)
     window.mouse.up()
     until(window, lambda: pictures(window) > drawn)
     assert window.locator("#dynamics svg[role=img] path.mean").first.get_attribute("d") != before

@@ -41,10 +41,11 @@ function complain(error) {
 function content() { $("problems").hidden = true; controls.mark([]); $("dynamics").classList.remove("stale"); }
 
 // Dynamics: one request at a time; of the inputs that come meanwhile only the last is asked for.
-let waiting = null;
+let waiting = null, shown = null;
 async function dynamics(since) {
-  if (asking) { waiting = since; return; }
+  if (asking) { waiting = since; shown = query().toString(); return; }
   asking = true;
+  shown = query().toString();
   try {
     const found = await (await get(`dynamics?${query()}`)).json();
     if (waiting === null || performance.now() - since > 40) {
@@ -55,7 +56,7 @@ async function dynamics(since) {
       $("notes").replaceChildren(...[...new Set(found.panels.flatMap(p => p.notes))].map(note => node("li", {}, note)));
       requestAnimationFrame(() => { Object.assign($("dynamics").dataset, { ms: (performance.now() - since).toFixed(1), pictures: Number($("dynamics").dataset.pictures ?? 0) + 1 }); });
     }
-  } catch (error) { complain(error); }
+  } catch (error) { shown = null; complain(error); }
   asking = null;
   if (waiting !== null) { const next = waiting; waiting = null; dynamics(next); }
 }
@@ -122,7 +123,7 @@ let idle = null;
 function changed(key, settled) {
   const since = performance.now();
   if (settled) address();
-  dynamics(since);
+  if (query().toString() !== shown) dynamics(since); // the end of a drag changes nothing
   if (phaseQuery() === phaseOf) paint();
   else { refining?.abort(); clearTimeout(idle); idle = setTimeout(() => phase(since), settled ? 0 : 60); }
 }
