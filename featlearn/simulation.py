@@ -53,9 +53,13 @@ def simulate(config: Any, *, device: str = "auto") -> Trajectory:
     return simulate_block([run], device=chosen_device(device))[0]
 
 
-def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu") -> list[Trajectory]:
-    """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone."""
-    padded = [*runs, *[runs[-1]] * (_padded(runs[0], len(runs), device) - len(runs))]
+def simulate_block(runs: Sequence[RunConfig], *, device: str = "cpu", full: bool = True) -> list[Trajectory]:
+    """Simulate runs of one ``block_key``, at most ``lanes`` of them, each as if it were alone.
+
+    full: fill all lanes, so that blocks of a sweep have few shapes; else only whole vector registers, for an answer
+    sooner. The numbers are the same.
+    """
+    padded = [*runs, *[runs[-1]] * (_padded(runs[0], len(runs), device, full) - len(runs))]
     outcome, _ = train_block(Block.of(padded), device)
     return trajectories(runs, outcome)
 
@@ -100,9 +104,11 @@ def lanes(run: RunConfig, device: str = "cpu") -> int:
     return size if size <= most else 1
 
 
-def _padded(run: RunConfig, n_runs: int, device: str) -> int:
-    """Return how many lanes a block of so many runs has: those of a full one, on a landscape a multiple of LEAST."""
-    if not isinstance(run.network, Landscape):
+def _padded(run: RunConfig, n_runs: int, device: str, full: bool = True) -> int:
+    """Return how many lanes a block of so many runs has: those of a full one, or for a landscape, or if the block need
+    not be full, a multiple of LEAST.
+    """
+    if full and not isinstance(run.network, Landscape):
         return lanes(run, device)
     return min(lanes(run, device), -(-n_runs // LEAST) * LEAST)
 

@@ -37,6 +37,7 @@ FLOORS = [
     {"tables"},
     {"plots"},
     {"reports"},
+    {"explore"},
     {"texts"},
     {"bench"},
     {"cli"},

@@ -27,6 +27,7 @@ OF_TORCH = "against torch: tests/optim/test_torch_rule.py"
 PASSES = "every rule as torch's optimizer: tests/optim/torch/test_by_hand.py tests/optim/torch/test_rules.py"
 MOMENTS = "one step against the rule: tests/sde/test_limit.py tests/sde/test_systems.py"
 COMMANDS = "every command: tests/test_cli.py"
+PAGE = "every request: tests/explore/test_app.py"
 WITHOUT = {
     "bench.compare": SECTIONS,
     "bench.curvature": SECTIONS,
@@ -58,6 +59,8 @@ WITHOUT = {
     "engines.random_direction": "every law: tests/optim/test_random_perturbation.py tests/optim/torch/test_by_hand.py",
     "engines.span.curvature": HESSIAN,
     "engines.tape": "recorded and replayed: tests/loop/test_tapes.py tests/loop/test_replay.py",
+    "explore.answers": PAGE,
+    "explore.workers": "processes of a page: tests/cli/test_exploring.py",
     "loop.next_step": "radii, rates and probes: tests/trackers/test_edges.py tests/trackers/test_sharpness.py",
     "loop.observer": ROWS,
     "loop.state": ROWS,

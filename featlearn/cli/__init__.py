@@ -6,17 +6,18 @@ Exit codes: 0 done; 1 some runs failed (a diverged run is a result); 2 the confi
 
 import signal
 
-from featlearn.cli import (
+from featlearn.cli import (  # each adds its commands to the application
+    exploring,
     measuring,
     plotting,
     reading,
     reporting,
     running,
     storing,
-)  # each adds its commands to the application
+)
 from featlearn.cli.app import INTERRUPTED, app
 
-__all__ = ["app", "main", "measuring", "plotting", "reading", "reporting", "running", "storing"]
+__all__ = ["app", "exploring", "main", "measuring", "plotting", "reading", "reporting", "running", "storing"]
 
 
 def main() -> None:
