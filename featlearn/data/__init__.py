@@ -7,13 +7,21 @@ from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.iris import Iris
+from featlearn.data.margins import Margins
+from featlearn.data.multi_view import MultiView
 from featlearn.data.none import NoData
+from featlearn.data.oscillation import Oscillation
 from featlearn.data.signal_noise import SignalNoise
+from featlearn.data.spurious import Spurious
 from featlearn.data.xor import XOR
 
 DATA: dict[str, type] = {
     "signal_noise": SignalNoise,
     "xor": XOR,
+    "spurious": Spurious,
+    "margins": Margins,
+    "multi_view": MultiView,
+    "oscillation": Oscillation,
     "none": NoData,
     "gaussian": Gaussian,
     "chebyshev": Chebyshev,
@@ -22,7 +30,7 @@ DATA: dict[str, type] = {
     "breast_cancer": BreastCancer,
 }
 
-__all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]
+__all__ = ["DATA", "XOR", "Margins", "MultiView", "Oscillation", "SignalNoise", "Spurious", "has_patches"]
 
 
 def has_patches(data: Any) -> bool:
