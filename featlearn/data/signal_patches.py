@@ -71,7 +71,8 @@ class SignalPatches:
         own = (self.n_common + noises).reshape(q, n, 1).expand(-1, -1, len(signal))
         numbers = torch.tensor([number for number, _ in patches], device=signal.device)
         given = [torch.as_tensor(x, dtype=torch.float64, device=signal.device) for _, x in patches]
-        strengths = torch.stack(torch.broadcast_tensors(*given), -1)  # [N] or [b, N]
+        widest = max(given, key=lambda x: x.ndim)
+        strengths = torch.stack([x.expand_as(widest) for x in given], -1)  # [N] or [b, N]
         ones = strengths.new_ones(()).expand(*strengths.shape[:-1], q * n)
         return TrainingSet(
             true_labels=true_labels,
