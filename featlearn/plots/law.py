@@ -68,7 +68,7 @@ class LawLine:
         x, y, fails = self.outside
         grey = (0.6, 0.6, 0.6, 0.5)
         cells = ax.contourf(x, y, fails.astype(float), levels=[0.5, 1.5], colors=[grey], hatches=["...."], zorder=3)
-        cells.set_edgecolor("white")
+        cells.set(edgecolor="white", linewidth=0)
         nowhere = [np.nan] * 3  # for the legend
         ax.fill(nowhere, nowhere, facecolor=grey, edgecolor="white", lw=0, hatch="....", label=OUTSIDE)
 

@@ -118,6 +118,8 @@ def paper() -> Iterator[None]:
 
 def label(column: str) -> str:
     """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory."""
+    if column.startswith("test_error."):
+        return f"test error, {_plain(column.removeprefix('test_error.'))}"
     if column.endswith(".theory"):
         return f"{label(column.removesuffix('.theory'))}, in units of theory"
     return LABELS.get(column, _plain(column if "." in column else column.replace("_", " ")))
