@@ -82,7 +82,7 @@ def band(ax, table, x, y, **style):
 def saved(figure, name):
     """Write a figure of the page."""
     FIGURES.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FIGURES / f"model_{name}.png", metadata={"Software": None}, dpi=250)
+    figure.savefig(FIGURES / f"model_{name}.png", metadata={"Software": None}, dpi=50 if QUICK else 250)
     print(FIGURES / f"model_{name}.png")
 
 
