@@ -86,6 +86,7 @@ Numbers = Annotated[tuple[float, ...], Listed()]
 Positive = Annotated[float, Bound(gt=0)]
 NonNegative = Annotated[float, Bound(ge=0)]
 Fraction = Annotated[float, Bound(ge=0, lt=1)]
+Probability = Annotated[float, Bound(ge=0, le=1)]
 Count = Annotated[int, Bound(ge=1)]
 MOST = 10**6  # along one axis of an array: more would not fit, and building it would take the machine with it
 Size = Annotated[int, Bound(ge=1, le=MOST)]

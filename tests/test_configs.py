@@ -42,6 +42,11 @@ SIZES = {
     "weak_order_iris": 6144,
     "weak_order_quadratic": 16384,
     "weak_order_students": 4096,
+    "spurious_published": 4,
+    "spurious": 1260,
+    "margins": 440,
+    "multi_view": 400,
+    "oscillation": 280,
     "xor": 850,
 }
 

@@ -43,6 +43,7 @@ WITHOUT = {
     "data.breast_cancer": BUNDLED,
     "data.iris": BUNDLED,
     "data.none": "draws nothing; trained on by tests/models/test_quadratic.py tests/models/test_saddle.py",
+    "data.signal_patches": "of its models: tests/data/test_one_signal.py tests/data/test_spurious.py",
     "engines.cpu.curvature": HESSIAN,
     "engines.cpu.hessian": HESSIAN,
     "engines.cpu.lanczos": HESSIAN,

@@ -8,14 +8,22 @@ from featlearn.data.digits import Digits
 from featlearn.data.from_population import FromPopulation
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.iris import Iris
+from featlearn.data.margins import Margins
 from featlearn.data.model import FreshPatch, Kind
+from featlearn.data.multi_view import MultiView
 from featlearn.data.none import NoData
+from featlearn.data.oscillation import Oscillation
 from featlearn.data.signal_noise import SignalNoise
+from featlearn.data.spurious import Spurious
 from featlearn.data.xor import XOR
 
 DATA: dict[str, type] = {
     "signal_noise": SignalNoise,
     "xor": XOR,
+    "spurious": Spurious,
+    "margins": Margins,
+    "multi_view": MultiView,
+    "oscillation": Oscillation,
     "none": NoData,
     "gaussian": Gaussian,
     "chebyshev": Chebyshev,
@@ -24,7 +32,19 @@ DATA: dict[str, type] = {
     "breast_cancer": BreastCancer,
 }
 
-__all__ = ["DATA", "XOR", "FreshPatch", "FromPopulation", "Kind", "SignalNoise", "has_patches"]
+__all__ = [
+    "DATA",
+    "XOR",
+    "FreshPatch",
+    "FromPopulation",
+    "Kind",
+    "Margins",
+    "MultiView",
+    "Oscillation",
+    "SignalNoise",
+    "Spurious",
+    "has_patches",
+]
 
 
 def has_patches(data: Any) -> bool:

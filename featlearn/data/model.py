@@ -189,10 +189,16 @@ def fair_signs(draws: Draws, name: str, count: int) -> Tensor:
     return 2 * (draws.uniforms(name, count) > 0.5).double() - 1
 
 
-def flipped(draws: Draws, labels: Tensor, probability: Scalar) -> Tensor:
-    """Return labels of +-1, [b, n], each flipped with a probability, a number or [b]."""
+def flipped(draws: Draws, labels: Tensor, probability: Scalar, n_classes: int = 2) -> Tensor:
+    """Return labels [b, n], each made wrong with a probability, a number or [b].
+
+    Labels of two classes are +-1; a wrong one of more is any other, with equal probability.
+    """
     flips = draws.uniforms("flips", labels.shape[1]) <= column(probability)
-    return labels.where(~flips, -labels)
+    if n_classes == 2:
+        return labels.where(~flips, -labels)
+    others = (n_classes - 1) * (1 - draws.uniforms("other labels", labels.shape[1]))
+    return labels.where(~flips, (labels + 1 + others.floor()) % n_classes)
 
 
 def column(x: Scalar) -> Scalar:

@@ -24,7 +24,7 @@ from featlearn.plots.style import fresh, label, marker, on_dark, page, paper, ti
 from featlearn.tables.columns import by_optimizer, last_rows, select
 from featlearn.tables.labels import Label
 from featlearn.tables.scaling import Scaling, boundary_scaling, fitted
-from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES
+from featlearn.theory.laws import LAWS, NORM
 
 SYMBOLS = {"data.dim": "d", "data.n_samples": "n", "data.n_patches": "P", "data.noise_std": r"\sigma_p"}
 ASIDE = 0.75  # the slope of a theory is drawn this factor below the points
@@ -167,7 +167,7 @@ def _measure(
         raise ValueError(f"give the level of {value} at which the boundary is measured")
     curves = []
     for name, part in by_optimizer(runs, optimizer, ignore=(x, y)).items():
-        of_law = y == "data.signal_norm" and x in SYMBOLS
+        of_law = y == NORM and x in SYMBOLS
         law, no_law = (own_law(part), why_no_law(part)) if of_law else (None, "")
         theory = None if law is None else law_exponent(law, x.removeprefix("data."))
         try:
@@ -179,9 +179,9 @@ def _measure(
 
 
 def law_exponent(law: str, argument: str) -> float:
-    """Return the power of an argument in a law of `featlearn.theory.BOUNDARIES`."""
-    ones = dict.fromkeys(ARGUMENTS, 1.0)
-    ratio = BOUNDARIES[law](1.0, **{**ones, argument: 2.0}) / BOUNDARIES[law](1.0, **ones)
+    """Return the power of an argument in a law of `featlearn.theory.LAWS`."""
+    some = dict.fromkeys(LAWS[law].arguments, 4.0)
+    ratio = LAWS[law](1.0, **{**some, argument: 8.0}) / LAWS[law](1.0, **some)
     return round(float(np.log2(ratio)), 12)
 
 

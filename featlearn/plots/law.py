@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,8 @@ from featlearn.plots.style import INK
 from featlearn.tables.cells import boundary, fit_constant
 from featlearn.tables.columns import SIGNALS, listed
 from featlearn.tables.continuous import optimizer_names
-from featlearn.theory.boundaries import ARGUMENTS, BOUNDARIES, SETTINGS
+from featlearn.theory.laws import LAWS, NORM, SETTINGS, Law
 from featlearn.theory.scales import sam_radius
-
-FORMULAS = {
-    "sgd": r"C\,(d/n)^{1/4}P\sigma_p",
-    "sam": r"C\,P\sigma_p",
-    "power": r"C\,\sigma_p d^{1/2} n^{-1/3}",
-}
 
 FACTORS = {  # of the radius that SAM's theorem supposes, with their columns
     "n_filters": "network.n_filters",
@@ -33,18 +28,23 @@ FACTORS = {  # of the radius that SAM's theorem supposes, with their columns
     "noise_std": "data.noise_std",
     "dim": "data.dim",
 }
+OUTSIDE = "the theorem's conditions do not hold"
 RADIUS = r"m\sqrt{B}/(P\sigma_p\sqrt{d})", "m sqrt(B) / (P noise_std sqrt(dim))"
 
 
 @dataclass(frozen=True)
 class LawLine:
-    """A law in the plane of a phase diagram, with its constant and whether that was fitted."""
+    """A law in the plane of a phase diagram, with its constant and whether that was fitted.
+
+    outside: places x [k] and y [l], and whether the law's conditions fail there [l, k]; None where it states none.
+    """
 
     law: str
     c: float
     fitted: bool
     x: NDArray[np.float64]
     y: NDArray[np.float64]
+    outside: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]] | None = None
 
     @property
     def label(self) -> str:
@@ -54,7 +54,8 @@ class LawLine:
     @property
     def formula(self) -> str:
         """Return the formula, for a legend."""
-        return rf"theory $\|\mu\| = {FORMULAS[self.law]}$"
+        law = LAWS[self.law]
+        return rf"theory ${law.symbol} = C\,{law.formula}$"
 
     def draw(self, ax: Axes, whose: str = "", *, one_of_many: bool = False) -> None:
         """Draw the line, white between dark edges, without moving the limits of the axes; `whose` goes in its label.
@@ -65,14 +66,26 @@ class LawLine:
         limits = ax.get_xlim(), ax.get_ylim()
         edge = [withStroke(linewidth=2.4, foreground=INK)]
         ax.plot(self.x, self.y, color="white", lw=1.2, path_effects=edge, label=whose + words, zorder=4)
+        self._shade(ax)
         ax.set(xlim=limits[0], ylim=limits[1])
+
+    def _shade(self, ax: Axes) -> None:
+        """Shade where the conditions fail, with dots."""
+        if self.outside is None or not self.outside[2].any():
+            return
+        x, y, fails = self.outside
+        grey = (0.6, 0.6, 0.6, 0.5)
+        cells = ax.contourf(x, y, fails.astype(float), levels=[0.5, 1.5], colors=[grey], hatches=["...."], zorder=3)
+        cells.set(edgecolor="white", linewidth=0)
+        nowhere = [np.nan] * 3  # for the legend
+        ax.fill(nowhere, nowhere, facecolor=grey, edgecolor="white", lw=0, hatch="....", label=OUTSIDE)
 
 
 @dataclass(frozen=True)
 class Overlay:
     """Which law to lay over a diagram, and how its constant is found.
 
-    theory: a law of `featlearn.theory.BOUNDARIES`, `none` (or None), or `auto`: the optimizer's own,
+    theory: a law of `featlearn.theory.LAWS`, `none` (or None), or `auto`: the optimizer's own,
     where it applies. constant: the law's constant, or None to fit it. level: where the mean is measured,
     or None for 0.1 above the floor of a test error (the margin in Chen et al. 2023).
     """
@@ -82,14 +95,14 @@ class Overlay:
     level: float | None = None
 
     def crossings(self, runs: pd.DataFrame, x: str, y: str, value: str) -> tuple[float | None, pd.DataFrame]:
-        """Return the level and where the seed mean crosses it along the signal axis (along x if none is).
+        """Return the level and where the seed mean crosses it along the strength's axis (along x if none is).
 
         The place between two cells is that of `featlearn.tables.boundary`.
         """
         level = default_level(runs, value) if self.level is None else self.level
         if level is None:
             return None, pd.DataFrame(columns=[x, y])
-        along, other = (y, x) if y in SIGNALS else (x, y)
+        along, other = (y, x) if y in strengths(runs) else (x, y)
         points = boundary(runs, other, along, value, level)
         return level, points.dropna(subset=[x, y])
 
@@ -104,7 +117,7 @@ class Overlay:
 
     def why_none(self, runs: pd.DataFrame, x: str, y: str, points: pd.DataFrame) -> str:
         """Return why the optimizer's own law is not drawn where its axes and crossings are there; "" elsewhere."""
-        there = self.theory == "auto" and len(points) and (x in SIGNALS) != (y in SIGNALS)
+        there = self.theory == "auto" and len(points) and (x in strengths(runs)) != (y in strengths(runs))
         return why_no_law(runs) if there else ""
 
 
@@ -114,25 +127,45 @@ def boundary_line(runs: pd.DataFrame, x: str, y: str, law: str, c: float | None,
     Raises ValueError if the law is unknown, if it is SAM's and the radius does not follow it, if not exactly one axis
     is the signal, if what the law needs is neither an axis nor one number, or if there is no point to fit to.
     """
-    if law not in BOUNDARIES:
-        raise ValueError(f"no theory {law!r}; there are {', '.join(BOUNDARIES)}")
+    if law not in LAWS:
+        raise ValueError(f"no theory {law!r}; there are {', '.join(LAWS)}")
     if unmet := _unmet(runs, {"data.model": SETTINGS[law]["data.model"]}):
         raise ValueError(f"the law {law!r} cannot be drawn: {unmet}")
     if law == "sam" and not radius_follows(runs):
         radii = listed(runs["optimizer.rho"])
         raise ValueError(f"SAM's law supposes a radius in proportion to {RADIUS[1]}; here optimizer.rho takes {radii}")
-    if (x in SIGNALS) == (y in SIGNALS):
-        raise ValueError(f"a theory boundary needs the signal on one axis: {' or '.join(SIGNALS)}")
-    along, other = (x, y) if x in SIGNALS else (y, x)
+    theory, names = LAWS[law], _names(law)
+    if (x in names) == (y in names):
+        what = "the signal" if theory.strength == NORM else theory.strength
+        raise ValueError(f"a theory boundary needs {what} on one axis: {' or '.join(names)}")
+    along, other = (x, y) if x in names else (y, x)
     if c is None and len(points) == 1:
         raise ValueError("a single crossing fits any law: give its constant")
-    constant = fit_constant(points, BOUNDARIES[law]).c if c is None else c
+    fixed = {column: _one(runs, column) for column in theory.arguments.values() if column != other}
+    points = points.assign(**{column: value for column, value in fixed.items() if column not in points})
+    constant = fit_constant(points, theory).c if c is None else c
     place = _fine(runs[other])
-    numbers = {name: place if f"data.{name}" == other else _one(runs, f"data.{name}") for name in ARGUMENTS}
-    norm = BOUNDARIES[law](constant, **numbers) * np.ones_like(place)
+    numbers = {name: place if column == other else fixed[column] for name, column in theory.arguments.items()}
+    strength = theory(constant, **numbers) * np.ones_like(place)
     unit = numbers["noise_std"] * numbers["dim"] ** 0.5 if along == "data.snr" else 1.0
-    ends = (norm / unit, place) if along == x else (place, norm / unit)
-    return LawLine(law, constant, c is None, *ends)
+    line_x, line_y = (strength / unit, place) if along == x else (place, strength / unit)
+    outside = _outside(theory, _fine(runs[along]), unit, numbers, along == x)
+    return LawLine(law, constant, c is None, line_x, line_y, outside)
+
+
+def _outside(
+    law: Law, along: NDArray[np.float64], unit: Any, numbers: Mapping[str, Any], turned: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Return where a law's conditions fail, at strengths ``along`` in some unit and arguments, one of them an array.
+
+    turned: whether the strength is the horizontal axis.
+    """
+    if law.conditions is None:
+        return None
+    (place,) = (x for x in numbers.values() if isinstance(x, np.ndarray))
+    fails = ~law.conditions(along[:, None] * unit, **numbers)
+    fails = np.broadcast_to(fails, (len(along), len(place)))
+    return (along, place, fails.T) if turned else (place, along, fails)
 
 
 def own_law(runs: pd.DataFrame) -> str | None:
@@ -151,9 +184,22 @@ def why_no_law(runs: pd.DataFrame) -> str:
 
 
 def _law_of_optimizer(runs: pd.DataFrame) -> str | None:
-    """Return the law whose theorem is about the one optimizer of these runs."""
+    """Return the law whose theorem is about the one optimizer of these runs, and if there is one, about their data."""
     names = optimizer_names(runs).unique().tolist()
-    return next((law for law, setting in SETTINGS.items() if names == [setting.get("optimizer.name")]), None)
+    own = [law for law, setting in SETTINGS.items() if names == [setting.get("optimizer.name")]]
+    of_data = [law for law in own if not _unmet(runs, {"data.model": SETTINGS[law]["data.model"]})]
+    return next(iter([*of_data, *own]), None)
+
+
+def strengths(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns in which a boundary of these runs may be: the signal's, and that of their data model's law."""
+    law = _law_of_optimizer(runs)
+    return SIGNALS if law is None else (*dict.fromkeys((*SIGNALS, *_names(law))),)
+
+
+def _names(law: str) -> tuple[str, ...]:
+    """Return the columns that hold a law's strength."""
+    return SIGNALS if LAWS[law].strength == NORM else (LAWS[law].strength,)
 
 
 def _unmet(runs: pd.DataFrame, setting: Mapping[str, str]) -> str:

@@ -160,8 +160,10 @@ def on_dark(ax: Axes) -> bool:
 def label(column: str) -> str:
     """Return the label of a column, or its name; for a number given as `{theory: c}`, of c in units of the theory.
 
-    `test_error.u` is the label of `test_error` with the kind of sample after it.
+    `test_error.u`, against true labels, has the kind of sample; another with a dot the label of what precedes it.
     """
+    if column.startswith("test_error."):
+        return f"test error, {_plain(column.removeprefix('test_error.'))}"
     if column.endswith(".theory"):
         return f"{label(column.removesuffix('.theory'))}, in units of theory"
     head, dot, kind = column.partition(".")

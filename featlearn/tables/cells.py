@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from featlearn.tables.columns import config_columns, counted, places, refuse_twins, require, varying
 from featlearn.tables.dtypes import plain, refuse_names
 from featlearn.tables.intervals import moments
-from featlearn.theory.boundaries import ARGUMENTS, BoundaryLaw
+from featlearn.theory.boundaries import BoundaryLaw
+from featlearn.theory.laws import LAWS, NORM, Law
 
 GRID = ("mean", "se", "n", "diverged", "failed")
 
@@ -68,29 +70,32 @@ def boundary(
     return table.assign(**{c: summary[c].iloc[0] for c in fixed})
 
 
-def fit_constant(boundary_table: pd.DataFrame, law: BoundaryLaw) -> Constant:
+def fit_constant(boundary_table: pd.DataFrame, law: BoundaryLaw | Law) -> Constant:
     """Fit the constant of a theory law to a measured boundary: the geometric mean of measured / law(c = 1).
 
-    The law is linear in c and takes `featlearn.theory.boundaries.ARGUMENTS`, read from the columns
-    `data.*`; the measured signal is `data.signal_norm`, or `data.snr` made into one. The standard error
+    law: one of `featlearn.theory.LAWS`, or its function, which is linear in c. Its arguments are read from their
+    columns; the measured strength is the law's own, for a signal norm also `data.snr` made into one. The standard error
     is that of the points' spread around the law (NaN for one point), not of the seeds. Raises ValueError
     if no point has a crossing.
     """
-    columns = [f"data.{name}" for name in ARGUMENTS]
-    signal = "data.signal_norm" if "data.signal_norm" in boundary_table else "data.snr"
-    require(boundary_table, [signal, *columns])
-    points = plain(boundary_table).dropna(subset=[signal, *columns]).astype({c: float for c in (signal, *columns)})
+    law = law if isinstance(law, Law) else _law_of(law)
+    by_ratio = law.strength == NORM and NORM not in boundary_table
+    strength, columns = "data.snr" if by_ratio else law.strength, [*law.arguments.values()]
+    require(boundary_table, [strength, *columns])
+    points = plain(boundary_table).dropna(subset=[strength, *columns]).astype({c: float for c in (strength, *columns)})
     if points.empty:
         raise ValueError("the measured boundary has no crossing: there is no constant to fit")
-    unit = 1.0 if signal == "data.signal_norm" else points["data.noise_std"] * points["data.dim"] ** 0.5
-    shape = law(1.0, **_arguments(points))
-    ratio = np.log(points[signal] * unit / shape)
+    unit = points["data.noise_std"] * points["data.dim"] ** 0.5 if by_ratio else 1.0
+    shape = law(1.0, **{name: points[column].to_numpy(dtype=float) for name, column in law.arguments.items()})
+    ratio = np.log(points[strength] * unit / shape)
     c = float(np.exp(ratio.mean()))
     return Constant(c, c * float(ratio.sem()), len(points))
 
 
-def _arguments(points: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    return {name: points[f"data.{name}"].to_numpy(dtype=float) for name in ARGUMENTS}
+def _law_of(boundary: BoundaryLaw) -> Law:
+    """Return the law of a function; one that is in no law is a signal norm over the arguments of sgd_boundary."""
+    own = (law for law in LAWS.values() if law.boundary is boundary)
+    return next(own, replace(LAWS["sgd"], boundary=boundary))
 
 
 def crossings(position: ArrayLike, height: NDArray[np.float64], *, log: bool = True) -> NDArray[np.float64]:

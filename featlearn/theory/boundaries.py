@@ -1,13 +1,13 @@
 """Phase boundaries: the signal norm above which overfitting is benign and below which it is harmful.
 
-Every boundary takes the same arguments, so that a plot can draw any of them, and is linear in its
-constant `c`, so that a measured boundary fixes `c` by one ratio. The theorems give the powers and leave
-`c` open. Symbols: dim d, n_samples n, n_patches P, noise_std sigma. Arguments are numbers or numpy arrays
-that broadcast; the result has their common shape and the unit of the signal. The noise is in P-1
+laws.py says for which runs each of them is stated, and those of escape.py and oscillation.py. Every boundary here takes
+the same arguments, and is linear in its constant `c`, so that a measured boundary fixes `c` by one ratio. The theorems
+give the powers and leave `c` open. Symbols: dim d, n_samples n, n_patches P, noise_std sigma. Arguments are numbers or
+numpy arrays that broadcast; the result has their common shape and the unit of the signal. The noise is in P-1
 patches, which are summed; like the papers, the formulas write P.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,21 +66,3 @@ def power_boundary(
 
 def _floats(*numbers: ArrayLike) -> list[NDArray[np.float64]]:
     return [np.asarray(number, dtype=np.float64) for number in numbers]
-
-
-BOUNDARIES: dict[str, BoundaryLaw] = {"sgd": sgd_boundary, "sam": sam_boundary, "power": power_boundary}
-
-# What a theorem states its boundary for: keys of a config, each with its value there. `power` names no optimizer: its
-# theorem is about the test loss of full-batch gradient descent, so no measured test error is known to follow it.
-_CHEN = {
-    "data.model": "signal_noise",
-    "network.model": "two_layer_cnn",
-    "network.activation": "relu",
-    "network.second_layer": "fixed",
-    "network.loss": "logistic",
-}
-SETTINGS: dict[str, Mapping[str, str]] = {
-    "sgd": {**_CHEN, "optimizer.name": "sgd"},
-    "sam": {**_CHEN, "optimizer.name": "sam", "optimizer.base": "sgd"},
-    "power": {**_CHEN, "network.activation": "relu3"},
-}

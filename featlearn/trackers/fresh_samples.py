@@ -71,20 +71,30 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def _place(known: list[FreshPatch], patch: FreshPatch) -> int:
+    """Return the place among known patches of one that shows the same signals; it is added if there is none."""
+    found = next((i for i, other in enumerate(known) if _same(other.signals, patch.signals)), None)
+    if found is None:
+        known.append(patch)
+    return len(known) - 1 if found is None else found
+
+
 def _group(kinds: Sequence[Kind], like: Tensor, n_signals: int) -> Group:
     import torch
 
-    fixed = [(number, p) for number, kind in enumerate(kinds) for p in kind.patches if p.noise is None]
+    fixed: list[FreshPatch] = []  # each once: models of many kinds have few patches
+    places = [[_place(fixed, p) for p in kind.patches if p.noise is None] for kind in kinds]
     shown = torch.zeros(len(fixed), len(kinds), dtype=torch.float64)
-    for row, (number, patch) in enumerate(fixed):
-        shown[row, number] = patch.times
+    for number, kind in enumerate(kinds):
+        for row, patch in zip(places[number], (p for p in kind.patches if p.noise is None), strict=True):
+            shown[row, number] += patch.times
     noisy = _noisy(kinds[0])
     numbers = sorted({patch.noise for patch in noisy if patch.noise is not None})
     return Group(
         names=tuple(kind.name for kind in kinds),
         labels=tuple(float(column(kind.label, like)[0]) for kind in kinds),
         probabilities=columns([kind.probability for kind in kinds], like),
-        strengths=_strengths([*(patch for _, patch in fixed), *noisy], like, n_signals),
+        strengths=_strengths([*fixed, *noisy], like, n_signals),
         shown=shown.to(like.device),
         stds=columns([patch.std for patch in noisy], like),
         numbers=tuple(numbers.index(patch.noise) for patch in noisy if patch.noise is not None),

@@ -32,7 +32,7 @@ def test_words_of_the_network_are_those_of_the_functions() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("data.model=xro", "data.model: expected one of signal_noise, xor, none"),
+        ("data.model=xro", "data.model: expected one of signal_noise, xor, spurious, margins"),
         ("data.model=xro", "did you mean 'xor'?"),
         ("data.angle=0", "data.angle: expected a number > 0 and < 180, found 0"),
         ("data.angle=180", "data.angle: expected a number > 0 and < 180, found 180"),

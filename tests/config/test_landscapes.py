@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import featlearn as fl
 from featlearn.cli import app
 from featlearn.config import SweepConfig
+from featlearn.data import DATA, has_patches
 from featlearn.models import MODELS, Landscape
 
 Load = Callable[..., SweepConfig]
@@ -120,7 +121,8 @@ def test_a_mismatch_is_refused_with_its_key(problems: Problems, base: str, setti
 
 def test_a_network_on_patches_is_not_shown_digits(problems: Problems) -> None:
     (line,) = problems(set=["data={model: digits, n_samples: 20}"])
-    assert line == "--set: data.model: a network of model two_layer_cnn needs signal_noise or xor, found digits"
+    words = " or ".join(word for word, cls in DATA.items() if has_patches(cls))
+    assert line == f"--set: data.model: a network of model two_layer_cnn needs {words}, found digits"
 
 
 def test_position_needs_the_weight_engine(load: Load, problems: Problems) -> None:

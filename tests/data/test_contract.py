@@ -4,19 +4,20 @@ import re
 from dataclasses import dataclass, replace
 
 import pytest
+from patch_models import PATCH_MODELS, small
 from three_classes import ThreeClasses
 
-from featlearn.data import DATA, XOR, SignalNoise, has_patches
+from featlearn.data import XOR, SignalNoise
 from featlearn.data.contract import MEMBERS, NUMBERS, breach
 from featlearn.data.model import Slot
 
-MODELS = {word: cls for word, cls in DATA.items() if has_patches(cls)} | {"three classes": ThreeClasses}
+MODELS = PATCH_MODELS | {"three classes": ThreeClasses}
 
 
 @pytest.mark.parametrize("changes", [{}, {"n_patches": 4, "noise": "independent"}, {"n_samples": 2, "dim": 3}])
 @pytest.mark.parametrize("word", MODELS)
 def test_every_model_keeps_it(word, changes):
-    model = MODELS[word](signal_norm=2.0, **changes)
+    model = small(MODELS[word], signal_norm=2.0, **changes)
     assert breach(model) is None
     assert all(hasattr(model, name) for name in (*MEMBERS, *NUMBERS))
 

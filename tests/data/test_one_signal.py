@@ -12,7 +12,8 @@ from featlearn.data.one_signal import OneSignal
 class Model(OneSignal):
     """Two samples of three patches, of which the first shows one of three signal patches."""
 
-    n_common, n_samples, dim, n_patches, noise_std, flip_prob, signal_norm, snr = 3, 2, 25, 3, 0.5, 0.3, 2.0, None
+    n_classes, n_common, n_samples, dim, n_patches = 2, 3, 2, 25, 3
+    noise_std, flip_prob, signal_norm, snr = 0.5, 0.3, 2.0, None
 
     def __init__(self, noise, **changes):
         self.noise = noise

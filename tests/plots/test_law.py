@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from featlearn.plots import phase_diagram, phase_figure
-from featlearn.plots.law import own_law, radius_follows
+from featlearn.plots.law import boundary_line, own_law, radius_follows
 
 X, Y = "data.signal_norm", "data.dim"
 
@@ -125,7 +125,7 @@ def test_no_law_is_drawn_where_none_is_proved(rows):
 
 
 def test_a_law_that_is_asked_for_must_apply(rows):
-    with pytest.raises(ValueError, match="no theory 'sdg'; there are sgd, sam, power"):
+    with pytest.raises(ValueError, match="no theory 'sdg'; there are sgd, sam, power, "):
         phase_diagram(rows, X, Y, theory="sdg")
     with pytest.raises(ValueError, match="needs the signal on one axis"):
         phase_diagram(rows[rows[X] == 4], Y, "data.n_samples", theory="sgd", constant=1.0)
@@ -141,3 +141,50 @@ def test_one_crossing_fits_no_law(rows):
     assert not phase_diagram(few, X, Y, optimizer="sgd").lines
     with pytest.raises(ValueError, match="a single crossing fits any law"):
         phase_diagram(few, X, Y, optimizer="sgd", theory="sgd")
+
+
+@pytest.fixture(scope="module")
+def cores(make_rows):
+    """Errors on the minority over core norm and alignment: they cross 1/2 at the boundary, twice with C = 1."""
+    rows = make_rows(signals=tuple(np.linspace(0.2, 1.6, 15)), dims=(1000,), optimizers=[{"optimizer.name": "sgd"}])
+    own = {"data.model": "spurious", "network.activation": "cubic", "data.spurious_norm": 1.0}
+    numbers = {"data.noise_std": 0.02, "data.n_samples": 20, "data.core_norm": rows[X]}
+    tables = []
+    for alignment in (0.6, 0.8, 1.0):
+        error = 0.5 + 0.3 * (np.cbrt(2 * alignment - 1) - rows[X])
+        tables.append(rows.assign(**own, **numbers, **{"data.alignment": alignment, "test_error.minority": error}))
+        tables[-1]["run_id"] += f" {alignment}"
+    return pd.concat(tables).drop(columns=X)
+
+
+CORE = "data.alignment", "data.core_norm", "test_error.minority"
+
+
+def test_another_models_law_is_drawn_in_its_own_strength(cores):
+    figure, table = phase_figure(cores, x=CORE[0], y=CORE[1], value=CORE[2], level=0.5)
+    assert table["law"].unique().tolist() == ["spurious"]
+    assert table["law_c"].iloc[0] == pytest.approx(1.0, rel=0.01)
+    (text,) = [text for text in legend(figure.axes[0]) if "theory" in text]
+    assert text.startswith(r"theory $b_c = C\,b_s(2\alpha-1)^{1/3}$, $C = ")
+
+
+def test_where_the_conditions_fail_is_shaded(cores):
+    """Noise escapes first where both cubes are below s^3 / n, s = .02 sqrt(1000)."""
+    shown = {}
+    for n_samples in (1000, 1):
+        runs = cores.assign(**{"data.n_samples": n_samples})
+        line = boundary_line(runs, *CORE[:2], "spurious", 1.0, runs.iloc[:0])
+        assert line.outside is not None
+        x, y, fails = line.outside
+        cubes = np.maximum(y[:, None] ** 3, 2 * x - 1)
+        assert np.array_equal(fails, n_samples * cubes <= 0.02**3 * 1000**1.5)
+        ax = phase_diagram(runs, *CORE, constant=1.0, level=0.5)
+        shown[n_samples] = "the theorem's conditions do not hold" in legend(ax)
+    assert shown == {1000: False, 1: True}
+
+
+def test_a_turned_diagram_is_shaded_alike(cores):
+    runs = cores.assign(**{"data.n_samples": 1})
+    straight, turned = (boundary_line(runs, *axes, "spurious", 1.0, runs.iloc[:0]) for axes in (CORE[:2], CORE[1::-1]))
+    assert np.array_equal(straight.outside[2], turned.outside[2].T)
+    assert np.array_equal(straight.x, turned.y)

@@ -143,3 +143,8 @@ def test_titles():
 
 def test_names_are_those_of_optimizers():
     assert {*NAMES} <= {*OPTIMIZERS}
+
+
+def test_the_error_of_a_kind_is_labelled_by_its_name():
+    assert label("test_error.minority") == "test error, minority"
+    assert label("test_error.a$") == r"test error, a\$"

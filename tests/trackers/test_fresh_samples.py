@@ -5,7 +5,7 @@ from helpers import engine_of, make_run
 from leaky import Leaky
 from three_classes import ThreeClasses
 
-from featlearn.data import XOR
+from featlearn.data import XOR, MultiView
 from featlearn.trackers.fresh_samples import groups
 
 
@@ -44,3 +44,10 @@ def test_groups_are_found_once_for_a_block():
     composition = engine_of(make_run()).problem.composed
     first, second = (groups(composition.population, composition.squares, 1) for _ in range(2))
     assert first is second
+
+
+def test_equal_patches_are_evaluated_once():
+    """Three classes of two features, each with three strengths, in 3 (multi, view 1, view 2) 3 4 kinds."""
+    data = MultiView(n_samples=9, dim=60, signal_norm=2.0)
+    (group,) = of(make_run(data=data, network__loss="softmax"))
+    assert group.shown.shape == (18, 36) and (group.shown.sum(0) == 3).all()

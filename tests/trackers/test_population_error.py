@@ -11,7 +11,7 @@ from leaky import Leaky
 from mixed_margins import MixedMargins
 from three_classes import ThreeClasses
 
-from featlearn.data import XOR
+from featlearn.data import XOR, Margins, MultiView, Oscillation, Spurious
 from featlearn.data.model import Kind
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TestError, integral
@@ -63,6 +63,27 @@ SETTINGS = {
         "network__loss": "softmax",
         "network__activation": "gelu",
         "network__second_layer": "trained",
+    },
+    "spurious": {
+        "data": Spurious(n_samples=8, dim=DIM, core_norm=1.5, spurious_norm=2.0, alignment=0.7, flip_prob=0.1),
+        "network__init_std": 0.2,
+    },
+    "margins": {
+        "data": Margins(n_samples=8, dim=DIM, signal_norm=3.0, small_share=0.4, small_strength=0.5, n_patches=3),
+        "network__activation": "relu2",
+        "network__init_std": 0.1,
+    },
+    "multi-view": {
+        "data": MultiView(n_samples=9, dim=DIM, signal_norm=3.0, single_share=0.6, minor_strength=0.2, flip_prob=0.1),
+        "network__activation": "smoothed_relu",
+        "network__loss": "softmax",
+        "network__init_std": 0.2,
+    },
+    "oscillation": {
+        "data": Oscillation(n_samples=8, dim=DIM, strong_norm=2.0, strong_share=0.6, noise_std=0.7),
+        "network__activation": "relu2",
+        "network__loss": "square",
+        "network__init_std": 0.1,
     },
     "leaky": {"data": LEAKY},
     "from its population": {
