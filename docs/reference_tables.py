@@ -1,0 +1,121 @@
+"""Markdown tables of every config key and every word, read from the classes that use them: pages of docs/reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING
+from typing import Any
+
+from featlearn.config import Entry, Key, describe, reference
+from featlearn.config.parameters import Parameter
+from featlearn.config.reference import in_yaml
+from featlearn.functions.activations import ACTIVATIONS
+from featlearn.functions.losses import LOSSES
+
+SECTIONS = ("", "data", "network", "optimizer", "train", "record", "sweep")
+TITLES = {"": "Top level"}
+MOST_KINDS = 6  # named in a cell
+
+
+def keys() -> str:
+    """Return every key of a config, a table for each section."""
+    found = reference()
+    parts = []
+    for section in SECTIONS:
+        inside = [key for key in found if _section(key) == section]
+        parts += [f"## {TITLES.get(section, section)}", _key_table(inside)]
+    return "\n\n".join(parts)
+
+
+def _section(key: Key) -> str:
+    first = key.name.split(".")[0]
+    return first if first in SECTIONS else ""
+
+
+def _key_table(found: Sequence[Key]) -> str:
+    rows = []
+    for key in found:
+        few = [_code(kind) for kind in key.kinds[:MOST_KINDS]] + ["..."] * (len(key.kinds) > MOST_KINDS)
+        of = f"Of {', '.join(few)}: " if few else ""
+        rows.append((_code(key.name), _default(key.default), _plain(key.expected), of + _plain(key.doc)))
+    return _table(("key", "default", "values", "meaning"), rows)
+
+
+def words(kind: str) -> str:
+    """Return every word of a kind, a section for each: meaning, source, engines and parameters."""
+    return "\n\n".join(_word(entry) for entry in describe(kind))
+
+
+def _word(entry: Entry) -> str:
+    facts = [f"Source: {_plain(entry.reference)}."] if entry.reference else []
+    facts.append(f"Engines: {', '.join(entry.engines)}.")
+    if entry.bases:
+        facts.append(f"Base: {', '.join(map(_code, entry.bases))}, whose parameters are keys too.")
+    parts = [f"## {entry.name}", _plain(entry.doc), " ".join(facts)]
+    return "\n\n".join([*parts, *([_parameters(entry.parameters)] if entry.parameters else [])])
+
+
+def _parameters(found: Iterable[Parameter]) -> str:
+    rows = [(_code(p.name), _default(p.shown_default), _plain(p.expected), _plain(p.doc)) for p in found]
+    return _table(("key", "default", "values", "meaning"), rows)
+
+
+def activations() -> str:
+    """Return the activations with their formulas."""
+    rows = [
+        (_code(act.name), _code(act.value_formula), _code(act.slope_formula), _degree(act.degree), _yes(act.smooth))
+        for act in ACTIVATIONS.values()
+    ]
+    return _table(("`network.activation`", "value", "slope", "degree", "smooth"), rows)
+
+
+def losses() -> str:
+    """Return the losses with their formulas."""
+    formulas = {name: _code(loss.value_formula) for name, loss in LOSSES.items()}
+    formulas["softmax"] = _plain((LOSSES["softmax"].__doc__ or "").rstrip("."))
+    rows = [(_code(name), formula, _yes(LOSSES[name].smooth)) for name, formula in formulas.items()]
+    return _table(("`network.loss`", "value", "smooth"), rows)
+
+
+def _degree(degree: int | None) -> str:
+    return "" if degree is None else str(degree)
+
+
+def _yes(true: bool) -> str:
+    return "yes" if true else "no"
+
+
+def _default(default: Any) -> str:
+    if default is MISSING:
+        return "*required*"
+    return default if default in ("that of the file", "its own") else _code(in_yaml(default))
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def _plain(text: str) -> str:
+    """Return words for a cell or a paragraph: no character of theirs is markup but backticks."""
+    parts = text.split("`")
+    parts[::2] = [_escaped(part) for part in parts[::2]]
+    return "`".join(parts)
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\*_[]{}<>":
+        text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
+    return text
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "keys": keys,
+    "activations": activations,
+    "losses": losses,
+    **{kind: lambda kind=kind: words(kind) for kind in ("optimizers", "data", "models", "trackers", "schedules")},
+}
