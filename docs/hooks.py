@@ -12,6 +12,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import ziamath
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
@@ -21,12 +22,19 @@ ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([\w./-]+)(?=[#)])")
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
-DOUBLE_STRUCK = {"E": "𝔼", "P": "ℙ", "R": "ℝ"}  # browsers ignore mathvariant
+MENDED = {  # what latex2mathml writes: a relation, a norm as high as its vector, letters whose variant browsers ignore
+    "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>",
+    "<mo>&#x02016;</mo>": '<mo stretchy="false">&#x02016;</mo>',
+    '<mi mathvariant="double-struck">E</mi>': "<mi>𝔼</mi>",
+    '<mi mathvariant="double-struck">R</mi>': "<mi>ℝ</mi>",
+}
+FONT = Path(ziamath.__file__).with_name("fonts") / "STIXTwoMath-Regular.ttf"
 PAGES = {"analysis/benchmark.md", "analysis/large_sweeps.md", "analysis/msam_cost.md", "analysis/sde_claims.md"}
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages of PAGES, and every file outside docs/ to which a page links."""
+    """Add the font of formulas, the pages of PAGES, and every file outside docs/ to which a page links."""
+    files.append(File.generated(config, f"fonts/{FONT.name}", abs_src_path=str(FONT)))
     for path in sorted(PAGES):
         files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     for page in list(files.documentation_pages()):
@@ -68,4 +76,6 @@ def _in_site(path: str) -> str:
 
 def _mathml(latex: str, *, block: bool) -> str:
     written = convert(latex.strip(), display="block" if block else "inline")
-    return re.sub(r'<mi mathvariant="double-struck">(\w)</mi>', lambda m: f"<mi>{DOUBLE_STRUCK[m[1]]}</mi>", written)
+    for old, new in MENDED.items():
+        written = written.replace(old, new)
+    return written
