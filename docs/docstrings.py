@@ -7,7 +7,7 @@ from typing import Any
 
 from griffe import Extension, Object
 
-NAMED = re.compile(r"^( *)(\w+(?:, \w+)*): (?=\S)", re.MULTILINE)
+NAMED = re.compile(r"^( *)([a-z_]\w*(?:, \w+)*): (?=\S)", re.MULTILINE)
 CODE = re.compile(r"(`+.+?`+)", re.DOTALL)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import ziamath
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
-
 from reference_tables import TABLES  # beside this file
 
 ROOT = Path(__file__).parents[1]
@@ -25,8 +24,8 @@ MARK = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 MENDED = {  # what latex2mathml writes: a relation, a norm as high as its vector, letters whose variant browsers ignore
     "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>",
     "<mo>&#x02016;</mo>": '<mo stretchy="false">&#x02016;</mo>',
-    '<mi mathvariant="double-struck">E</mi>': "<mi>𝔼</mi>",
-    '<mi mathvariant="double-struck">R</mi>': "<mi>ℝ</mi>",
+    '<mi mathvariant="double-struck">E</mi>': "<mi>&#x1D53C;</mi>",
+    '<mi mathvariant="double-struck">R</mi>': "<mi>&#x0211D;</mi>",
 }
 FONT = Path(ziamath.__file__).with_name("fonts") / "STIXTwoMath-Regular.ttf"
 PAGES = {"analysis/benchmark.md", "analysis/large_sweeps.md", "analysis/msam_cost.md", "analysis/sde_claims.md"}
