@@ -14,6 +14,7 @@ import pytest
 from browser import page
 from documents import ROOT
 
+import featlearn as fl
 from featlearn.config import describe, reference
 from featlearn.config.catalogue import KINDS
 from featlearn.functions.activations import ACTIVATIONS
@@ -103,6 +104,16 @@ def test_every_key_and_word_is_on_its_page(pages):
         assert [entry.name for entry in describe(kind) if f'<h2 id="{entry.name}">' not in text] == []
     text = pages["reference/functions.html"].text
     assert [name for name in (*ACTIVATIONS, *LOSSES) if f"<code>{name}</code>" not in text] == []
+
+
+PYTHON = {"python": fl, "tables": fl.tables, "plots": fl.plots, "theory": fl.theory}
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_every_public_name_is_on_its_page(pages, name):
+    functions = [word for word in PYTHON[name].__all__ if callable(getattr(PYTHON[name], word))]
+    headings = {*re.findall(r'<h[23] id="[\w.]*?(\w+)"', pages[f"reference/{name}.html"].text)}
+    assert functions and [word for word in functions if word not in headings] == []
 
 
 class Quiet(SimpleHTTPRequestHandler):
