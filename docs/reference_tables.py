@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING
 from typing import Any
 
+from command_tables import commands
+from markdown_tables import code, plain, table
+
 from featlearn.config import Entry, Key, describe, reference
 from featlearn.config.parameters import Parameter
 from featlearn.config.reference import in_yaml
@@ -35,10 +38,10 @@ def _section(key: Key) -> str:
 def _key_table(found: Sequence[Key]) -> str:
     rows = []
     for key in found:
-        few = [_code(kind) for kind in key.kinds[:MOST_KINDS]] + ["..."] * (len(key.kinds) > MOST_KINDS)
+        few = [code(kind) for kind in key.kinds[:MOST_KINDS]] + ["..."] * (len(key.kinds) > MOST_KINDS)
         of = f"Of {', '.join(few)}: " if few else ""
-        rows.append((_code(key.name), _default(key.default), _plain(key.expected), of + _plain(key.doc)))
-    return _table(("key", "default", "values", "meaning"), rows)
+        rows.append((code(key.name), _default(key.default), plain(key.expected), of + plain(key.doc)))
+    return table(("key", "default", "values", "meaning"), rows)
 
 
 def words(kind: str) -> str:
@@ -47,34 +50,34 @@ def words(kind: str) -> str:
 
 
 def _word(entry: Entry) -> str:
-    facts = [f"Source: {_plain(entry.reference)}."] if entry.reference else []
+    facts = [f"Source: {plain(entry.reference)}."] if entry.reference else []
     facts.append(f"Engines: {', '.join(entry.engines)}.")
     if entry.bases:
-        facts.append(f"Base: {', '.join(map(_code, entry.bases))}, whose parameters are keys too.")
-    parts = [f"## {entry.name}", _plain(entry.doc), " ".join(facts)]
+        facts.append(f"Base: {', '.join(map(code, entry.bases))}, whose parameters are keys too.")
+    parts = [f"## {entry.name}", plain(entry.doc), " ".join(facts)]
     return "\n\n".join([*parts, *([_parameters(entry.parameters)] if entry.parameters else [])])
 
 
 def _parameters(found: Iterable[Parameter]) -> str:
-    rows = [(_code(p.name), _default(p.shown_default), _plain(p.expected), _plain(p.doc)) for p in found]
-    return _table(("key", "default", "values", "meaning"), rows)
+    rows = [(code(p.name), _default(p.shown_default), plain(p.expected), plain(p.doc)) for p in found]
+    return table(("key", "default", "values", "meaning"), rows)
 
 
 def activations() -> str:
     """Return the activations with their formulas."""
     rows = [
-        (_code(act.name), _code(act.value_formula), _code(act.slope_formula), _degree(act.degree), _yes(act.smooth))
+        (code(act.name), code(act.value_formula), code(act.slope_formula), _degree(act.degree), _yes(act.smooth))
         for act in ACTIVATIONS.values()
     ]
-    return _table(("`network.activation`", "value", "slope", "degree", "smooth"), rows)
+    return table(("`network.activation`", "value", "slope", "degree", "smooth"), rows)
 
 
 def losses() -> str:
     """Return the losses with their formulas."""
-    formulas = {name: _code(loss.value_formula) for name, loss in LOSSES.items()}
-    formulas["softmax"] = _plain((LOSSES["softmax"].__doc__ or "").rstrip("."))
-    rows = [(_code(name), formula, _yes(LOSSES[name].smooth)) for name, formula in formulas.items()]
-    return _table(("`network.loss`", "value", "smooth"), rows)
+    formulas = {name: code(loss.value_formula) for name, loss in LOSSES.items()}
+    formulas["softmax"] = plain((LOSSES["softmax"].__doc__ or "").rstrip("."))
+    rows = [(code(name), formula, _yes(LOSSES[name].smooth)) for name, formula in formulas.items()]
+    return table(("`network.loss`", "value", "smooth"), rows)
 
 
 def _degree(degree: int | None) -> str:
@@ -88,32 +91,11 @@ def _yes(true: bool) -> str:
 def _default(default: Any) -> str:
     if default is MISSING:
         return "*required*"
-    return default if default in ("that of the file", "its own") else _code(in_yaml(default))
-
-
-def _code(text: str) -> str:
-    return f"`{text}`"
-
-
-def _plain(text: str) -> str:
-    """Return words for a cell or a paragraph: no character of theirs is markup but backticks."""
-    parts = text.split("`")
-    parts[::2] = [_escaped(part) for part in parts[::2]]
-    return "`".join(parts)
-
-
-def _escaped(text: str) -> str:
-    for sign in "\\*_[]{}<>":
-        text = text.replace(sign, {"<": "&lt;", ">": "&gt;"}.get(sign, f"\\{sign}"))
-    return text
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+    return default if default in ("that of the file", "its own") else code(in_yaml(default))
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands,
     "keys": keys,
     "activations": activations,
     "losses": losses,

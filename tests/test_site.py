@@ -11,10 +11,12 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import typer
 from browser import page
 from documents import ROOT
 
 import featlearn as fl
+from featlearn.cli import app
 from featlearn.config import describe, reference
 from featlearn.config.catalogue import KINDS
 from featlearn.functions.activations import ACTIVATIONS
@@ -102,6 +104,9 @@ def test_every_key_and_word_is_on_its_page(pages):
     for kind in KINDS:
         text = pages[f"reference/{kind}.html"].text
         assert [entry.name for entry in describe(kind) if f'<h2 id="{entry.name}">' not in text] == []
+    text = pages["reference/commands.html"].text
+    words = [*typer.main.get_command(app).commands, *(f"plot {kind}" for kind in fl.plots.KINDS)]
+    assert [word for word in words if f">featlearn {word}<" not in text] == []
     text = pages["reference/functions.html"].text
     assert [name for name in (*ACTIVATIONS, *LOSSES) if f"<code>{name}</code>" not in text] == []
 
