@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING
+from inspect import cleandoc
 from typing import Any
 
 from command_tables import commands
+from docstrings import paragraph
 from markdown_tables import code, plain, table
 
 from featlearn.config import Entry, Key, describe, reference
+from featlearn.config.catalogue import KINDS
 from featlearn.config.parameters import Parameter
 from featlearn.config.reference import in_yaml
 from featlearn.functions.activations import ACTIVATIONS
@@ -46,16 +50,25 @@ def _key_table(found: Sequence[Key]) -> str:
 
 def words(kind: str) -> str:
     """Return every word of a kind, a section for each: meaning, source, engines and parameters."""
-    return "\n\n".join(_word(entry) for entry in describe(kind))
+    classes = {word or cls.__name__: cls for word, cls in KINDS[kind].table.items()}
+    return "\n\n".join(_word(entry, classes[entry.name]) for entry in describe(kind))
 
 
-def _word(entry: Entry) -> str:
-    facts = [f"Source: {plain(entry.reference)}."] if entry.reference else []
+def _word(entry: Entry, cls: type) -> str:
+    facts = [f"Source: {plain(entry.reference.rstrip('.'))}."] if entry.reference else []
     facts.append(f"Engines: {', '.join(entry.engines)}.")
     if entry.bases:
         facts.append(f"Base: {', '.join(map(code, entry.bases))}, whose parameters are keys too.")
-    parts = [f"## {entry.name}", plain(entry.doc), " ".join(facts)]
+    parts = [f"## {entry.name}", plain(entry.doc), *_details(entry, cls), " ".join(facts)]
     return "\n\n".join([*parts, *([_parameters(entry.parameters)] if entry.parameters else [])])
+
+
+def _details(entry: Entry, cls: type) -> list[str]:
+    """Return the paragraphs of the class after the first line, without those on parameters."""
+    text = cleandoc(cls.__doc__ or "").partition("\n")[2]
+    for parameter in entry.parameters:
+        text = re.sub(rf"^{parameter.name}: .*(\n(?!\w+: ).*\S.*)*", "", text, flags=re.MULTILINE)
+    return [paragraph(part.strip("\n")) for part in text.split("\n\n") if part.strip()]
 
 
 def _parameters(found: Iterable[Parameter]) -> str:
