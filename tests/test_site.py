@@ -66,7 +66,7 @@ def pages(site):
 def test_a_broken_link_fails_the_build(tmp_path):
     """Negative control."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
-    for name in ("mkdocs.yml", "analysis", "configs", "featlearn"):
+    for name in ("mkdocs.yml", "analysis", "configs", "featlearn", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     with (tmp_path / "docs" / "limits.md").open("a") as file:
         file.write("\n[page](nowhere.md) [file](../configs/nowhere.yaml) [anchor](start.md#nowhere)\n")
