@@ -41,7 +41,7 @@ test: lint
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo site/index.html
+	@echo "site/index.html (its search needs a server: python -m http.server --directory site)"
 
 soak: $(VENV)/.test
 	FEATLEARN_FUZZ=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/config/test_hostile.py tests/test_processors.py
