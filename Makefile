@@ -1,11 +1,12 @@
 # make demo: install, run three sweeps, draw the README's figures, write a report.   make test: install, check, test.
 # make soak: random input in large numbers, other instruction sets, killed sweeps. Takes hours.
+# make docs: the documentation as a site, into site/.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := -c constraints.txt
 
-.PHONY: demo test lint soak bench clean
+.PHONY: demo test lint docs soak bench clean
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,6 +16,10 @@ $(VENV)/.base: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.base
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[test,dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(CONSTRAINTS) -e '.[docs]'
 	touch $@
 
 demo: $(VENV)/.base
@@ -36,6 +41,10 @@ lint: $(VENV)/.test
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html (its search needs a server: python -m http.server --directory site)"
+
 soak: $(VENV)/.test
 	$(BIN)/python tests/soak 300 50 10000
 
@@ -43,4 +52,4 @@ bench: $(VENV)/.base
 	$(BIN)/featlearn bench --json results/bench.json --figures results
 
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) results site

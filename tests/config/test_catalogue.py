@@ -49,9 +49,9 @@ def test_an_unknown_kind_is_refused() -> None:
 
 
 def test_an_own_drift_and_diffusion_are_listed(tmp_path, monkeypatch) -> None:
-    """The example of the README."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (text,) = re.findall(r"^```python\n(# my_sde\.py\n.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    """The example of the page on flows and SDEs."""
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "flows.md").read_text()
+    (text,) = re.findall(r"^```python\n(# my_sde\.py\n.*?)^```", page, re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_sde.py").write_text(text)
     (entry,) = describe("optimizers", "my_sde.py:Langevin")
