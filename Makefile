@@ -1,6 +1,6 @@
 # make demo: install, run three sweeps, draw the README's figures.   make test: install, check, test.
-# make docs: the documentation as a site, into site/.
 # make soak: random input in large numbers, other instruction sets, killed sweeps. Takes hours.
+# make docs: the documentation as a site, into site/.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
