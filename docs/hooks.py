@@ -28,7 +28,7 @@ MENDED = {  # what latex2mathml writes: a relation, a norm as high as its vector
     '<mi mathvariant="double-struck">R</mi>': "<mi>&#x0211D;</mi>",
 }
 FONT = Path(ziamath.__file__).with_name("fonts") / "STIXTwoMath-Regular.ttf"
-PAGES = {"analysis/benchmark.md", "analysis/large_sweeps.md", "analysis/msam_cost.md", "analysis/sde_claims.md"}
+PAGES = {f"analysis/{path.name}" for path in (ROOT / "analysis").glob("*.md")}
 
 
 def on_files(files: Files, config: Any) -> Files:
