@@ -13,9 +13,16 @@ from featlearn.engines.protocol import Observation
 from featlearn.simulation import simulate
 from featlearn.trackers import TRACKERS
 
-CHAIN = ("README.md", "docs/start.md", "docs/guide/configs.md", "docs/guide/plots.md")  # in one folder, one by one
+CHAIN = (
+    "README.md",
+    "docs/start.md",
+    "docs/guide/configs.md",
+    "docs/guide/plots.md",
+    "docs/guide/report.md",
+)  # in one folder, one by one
 READS = dict.fromkeys(  # pages that extend the config of another
-    ("docs/guide/rules.md", "docs/guide/trackers.md", "docs/guide/clusters.md"), "docs/start.md"
+    ("docs/guide/rules.md", "docs/guide/trackers.md", "docs/guide/functions.md", "docs/guide/clusters.md"),
+    "docs/start.md",
 )
 ALONE = [(page,) for page in pages() if page not in CHAIN]
 
