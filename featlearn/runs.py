@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "fitted", "diverged", "failed"]
 NO_LANDSCAPE = "only a landscape takes gradient noise; the noise of a network on patches is that of its mini-batches"
+OPTIONS = ("noise_spectrum",)  # of data; not given, None, they have no column and do not change the id
 CHOICES = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
@@ -170,7 +171,9 @@ def _sources(data: Any, rule: Any, trackers: tuple[Any, ...]) -> frozenset[Sourc
 def _data_numbers(data: Any) -> dict[str, Any]:
     """Return what decides the draws: of numbers that follow from each other the derived ones, whichever was given."""
     derived = data.derived() if hasattr(data, "derived") else {}
-    return {**_named(data, DATA, "model"), **derived}
+    named = _named(data, DATA, "model")
+    given = {key: value for key, value in named.items() if key not in OPTIONS or value is not None}
+    return {**given, **derived}
 
 
 def _data_columns(data: Any) -> dict[str, Any]:

@@ -43,6 +43,7 @@ SIZES = {
     "weak_order_quadratic": 16384,
     "weak_order_students": 4096,
     "xor": 850,
+    "noise_spectrum": 2720,
 }
 
 

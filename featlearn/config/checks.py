@@ -214,7 +214,7 @@ def _sampling(s: Sections) -> Conflicts:
 
 CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
-    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
+    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim", "data.noise_spectrum"), _signal),
     (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "train.batch_sampling", "data.n_samples", "optimizer"), _splits),

@@ -33,6 +33,10 @@ def _breaches(data: Any) -> Iterator[str]:
         yield f"dim = {data.dim} is less than the {n_signals} signals"
     if any(not (noise.std >= 0 and math.isfinite(noise.std)) for noise in frame.noises):
         yield "frame.noises have a standard deviation that is negative or not finite"
+    if frame.spectrum and not math.isclose(math.fsum(size for _, size in frame.spectrum), data.dim):
+        yield "frame.spectrum has multiplicities that do not add up to dim"
+    if frame.spectrum and (frame.spectrum[0][1] < n_signals or any(not value >= 0 for value, _ in frame.spectrum)):
+        yield "frame.spectrum has a negative eigenvalue, or a first eigenspace with fewer dimensions than signals"
     square = [len(row) for row in frame.gram] == [n_signals] * n_signals
     if not square or any(frame.gram[i][j] != frame.gram[j][i] for i in range(n_signals) for j in range(i)):
         yield f"frame.gram is not a symmetric {n_signals} x {n_signals} matrix, as frame.signals requires"

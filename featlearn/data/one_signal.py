@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from featlearn.data.model import Draws, FreshPatch, Kind, Noise, Slot, TrainingSet, flipped
+from featlearn.data.spectrum import Spectrum, blocks
 from featlearn.types import MOST
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class OneSignal:
     noise_std: float
     flip_prob: float
     noise: Literal["shared", "independent"]
+    noise_spectrum: Spectrum | None
 
     @property
     def strength(self) -> float:
@@ -75,6 +77,10 @@ class OneSignal:
         """The Gaussian vectors of all samples."""
         owners = tuple(range(self.n_samples)) * self.noises_per_sample
         return (Noise(self.noise_std, owners, self.noise_count),)
+
+    def spectrum(self, n_signals: int) -> tuple[tuple[float, float], ...]:
+        """Return the eigenvalues of the noise's covariance, in units of noise_std^2, and their multiplicities."""
+        return blocks(self.noise_spectrum, self.dim, n_signals)
 
     def training_set(
         self, draws: Draws, true_labels: Tensor, signal: Tensor, patches: Sequence[tuple[int, float]]

@@ -10,7 +10,7 @@ from helpers import make_run, view_of
 from leaky import Leaky
 from three_classes import ThreeClasses
 
-from featlearn.data import XOR
+from featlearn.data import XOR, SignalNoise
 from featlearn.data.model import Kind
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TestError, integral
@@ -19,6 +19,7 @@ from featlearn.trackers.integral import Integral
 XOR_DATA = XOR(n_samples=8, dim=DIM, signal_norm=3.0)
 CLASSES = ThreeClasses(n_samples=9, dim=DIM, signal_norm=2.0)
 LEAKY = Leaky(n_samples=8, dim=DIM)
+TWO_SCALES = SignalNoise(n_samples=8, dim=DIM, signal_norm=2.0, noise_spectrum=((3.0, 0.2), (0.4, None)))
 SETTINGS = {
     "relu": {},
     "untrained": {"train__n_steps": 0},
@@ -64,6 +65,9 @@ SETTINGS = {
         "network__second_layer": "trained",
     },
     "leaky": {"data": LEAKY},
+    "two scales": {"data": TWO_SCALES},
+    "two scales, orthogonal, bias": {"data": replace(TWO_SCALES, orthogonal_noise=True), "network__bias": True},
+    "xor, spiked": {"data": replace(XOR_DATA, noise_spectrum=((0.5, None), (6.0, 2.0)))},
     "leaky, gelu, bias": {"data": LEAKY, "network__activation": "gelu", "network__bias": True},
 }
 STEPS = 20
