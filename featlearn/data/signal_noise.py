@@ -30,7 +30,7 @@ class SignalNoise(OneSignal):
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 1 noise patches of a sample) or independent (one vector a patch).
     orthogonal_noise: project the noise orthogonally to the signal (where there is one).
-    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the covariance of the noise is noise_std^2
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
     times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
     null what the others leave. The signal lies in the first block.
     """
