@@ -23,6 +23,7 @@ SIZES = {
     "edge_cnn_floor": 640,
     "flatness_cnn": 400,
     "flatness_students": 200,
+    "diagonal_network": 600,
     "edge_chebyshev": 120,
     "edge_digits": 45,
     "edge_valley": 80,
@@ -42,6 +43,7 @@ SIZES = {
     "weak_order_iris": 6144,
     "weak_order_quadratic": 16384,
     "weak_order_students": 4096,
+    "leaky_mixture": 400,
     "xor": 850,
     "noise_spectrum": 2720,
 }

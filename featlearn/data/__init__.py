@@ -7,6 +7,7 @@ from featlearn.data.chebyshev import Chebyshev
 from featlearn.data.digits import Digits
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.iris import Iris
+from featlearn.data.leaky_mixture import LeakyMixture
 from featlearn.data.none import NoData
 from featlearn.data.signal_noise import SignalNoise
 from featlearn.data.xor import XOR
@@ -20,6 +21,7 @@ DATA: dict[str, type] = {
     "digits": Digits,
     "iris": Iris,
     "breast_cancer": BreastCancer,
+    "leaky_mixture": LeakyMixture,
 }
 
 __all__ = ["DATA", "XOR", "SignalNoise", "has_patches"]

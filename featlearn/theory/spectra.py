@@ -31,7 +31,8 @@ def spectral_boundary(
     `boundaries.sgd_boundary`. Derived at P = 2; the power of P is that of Chen et al. 2023 (arXiv 2310.07269).
     """
     ratio = np.asarray(trace_square, dtype=np.float64) / np.asarray(n_samples, dtype=np.float64)
-    return np.asarray(c) * ratio**0.25 * np.asarray(n_patches) * np.asarray(noise_std)
+    boundary: NDArray[np.float64] = np.asarray(c) * ratio**0.25 * np.asarray(n_patches) * np.asarray(noise_std)
+    return boundary
 
 
 def nearly_orthogonal(spectrum: Blocks, n_samples: float, c: float = 1.0) -> bool:
@@ -42,4 +43,4 @@ def nearly_orthogonal(spectrum: Blocks, n_samples: float, c: float = 1.0) -> boo
     """
     trace, root = moment(spectrum, 1), moment(spectrum, 2) ** 0.5
     largest = max((value for value, _ in spectrum), default=0.0)
-    return n_samples * max(root, largest) <= c * trace
+    return bool(n_samples * max(root, largest) <= c * trace)

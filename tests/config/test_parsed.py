@@ -99,7 +99,7 @@ NUMBER = "expected a number >= "
         ),
         (
             "data.model=cats",
-            'one of signal_noise, xor, none, gaussian, chebyshev, digits, ... (8: `featlearn list data`), found "cats"',
+            'one of signal_noise, xor, none, gaussian, chebyshev, digits, ... (9: `featlearn list data`), found "cats"',
         ),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),
         ("optimizer={name: sam, lr: 1}", "optimizer.rho: missing: expected a number >= 0 or {theory: a number >= 0}"),
