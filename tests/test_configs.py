@@ -12,6 +12,7 @@ import featlearn as fl
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 SIZES = {
     "quickstart": 4200,
+    "relu_powers": 2400,
     "chen2023_phase": 8400,
     "chen2023_dynamics": 120,
     "chen2023_theorem": 4200,
