@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import GRAM_RULES, IN_LAW, RULES, make_run, mini_batches, with_steps
 
+from featlearn.data.leaky_mixture import LeakyMixture
 from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.engine import GramEngine
@@ -31,6 +32,11 @@ SETTINGS = {
     },  # chaotic with seed 0 and flips
     "softplus, bias": {"network__activation": "softplus", "network__bias": True},
     "no signal": {"data__signal_norm": 0.0},
+    "leaky mixture": {
+        "data": LeakyMixture(n_samples=8, dim=16, gamma=0.2, flip_prob=0.2),
+        "network__activation": "leaky_relu",
+        "network__loss": "hinge",
+    },
     "two scales": {"data__noise_spectrum": ((0.5, 0.8), (3.0, None))},
 }
 TELLING = ["flips", "P = 4 independent, bias", "softplus, bias"]
