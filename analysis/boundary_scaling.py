@@ -64,7 +64,10 @@ def swept(name, zipped=None, signals=(1, 160, 36), seeds=SEEDS, **changes):
     """Run the config with other rows under `zip`, other signals and keys; return one row per run."""
     first, last, count = signals
     settings = {"data.signal_norm": {"geomspace": [first, last, count // 2 if QUICK else count]}}
-    settings |= {"seed": {"range": [0, seeds]}, **({"zip": zipped} if zipped else {})}
+    settings |= {
+        "seed": {"range": [0, seeds]},
+        **({"zip": zipped, "data.dim": None, "optimizer": None} if zipped else {}),
+    }
     changes |= {f"sweep.{key}": value for key, value in settings.items()}
     fl.sweep(fl.load_config(CONFIG, set=changes), STORE / name, n_jobs=1 if QUICK else 2)
     return fl.summary(STORE / name)

@@ -22,12 +22,25 @@ from featlearn.streams.lanes import LaneDraws
 
 
 @dataclass(frozen=True)
+class Weighted:
+    """Inner products <u, Lam v> of a block of runs, Lam the noise's covariance in units of std^2; without biases.
+
+    gram [b, N, N]: of the patches. align0 [b, f, N]: of filters with patches. init_gram [b, f, f]: of filters.
+    """
+
+    gram: Tensor
+    align0: Tensor
+    init_gram: Tensor
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Inner products of a block of runs, and the initial biases [b, f], or None without.
 
     gram [b, N, N]: of the patches. align0 [b, f, N]: of filters with patches. init_gram [b, f, f]: of filters. These
     three include the biases, if any; the others do not. signal_gram [b, N, S]: of patches with signals.
     signal_align0 [b, f, S]: of filters with signals. squares [b, K]: squared norms of the signals, then of the noises.
+    weighted: None where the noise is isotropic.
     """
 
     gram: Tensor
@@ -37,6 +50,7 @@ class Geometry:
     signal_align0: Tensor
     squares: Tensor
     biases: Tensor | None
+    weighted: Weighted | None = None
 
 
 @dataclass(frozen=True)
@@ -74,13 +88,25 @@ def inner_products(
     biases: Tensor | None,
     n_signals: int,
     product: Callable[[Tensor, Tensor], Tensor],
+    variances: Tensor | None = None,
 ) -> Geometry:
-    """Return the geometry of vectors [b, K, c], patches [b, N, c] and filters [b, f, c]; ``product`` multiplies."""
+    """Return the geometry of vectors [b, K, c], patches [b, N, c] and filters [b, f, c]; ``product`` multiplies.
+
+    variances [b, c]: of the noise along every coordinate, in units of std^2; None where they are equal.
+    """
     signals = vectors[:, :n_signals]
     gram, align0, init_gram = product(patches, patches.mT), product(filters, patches.mT), product(filters, filters.mT)
     if biases is not None:
         gram, align0 = gram + 1, align0 + biases[..., None]
         init_gram = init_gram + biases[:, :, None] * biases[:, None, :]
+    weighted = None
+    if variances is not None:
+        heavy_patches, heavy_filters = variances[:, None] * patches, variances[:, None] * filters
+        weighted = Weighted(
+            gram=product(heavy_patches, patches.mT),
+            align0=product(heavy_filters, patches.mT),
+            init_gram=product(heavy_filters, filters.mT),
+        )
     return Geometry(
         gram=gram,
         align0=align0,
@@ -89,7 +115,14 @@ def inner_products(
         signal_align0=product(filters, signals.mT),
         squares=vectors.square().sum(-1),
         biases=biases,
+        weighted=weighted,
     )
+
+
+def axis_variances(spectrum: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return the variances of the noise along all axes, [d], in units of std^2."""
+    values, counts = np.array(spectrum).T
+    return np.repeat(values, counts.astype(int))
 
 
 def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = False) -> Draw:
@@ -103,14 +136,17 @@ def draw_run(data: PatchModel, network: TwoLayerCNN, seed: int, *, keep: bool = 
     vectors, weights = (torch.tensor(x)[None] for x in (draw_vectors(data, seed), network.draw_weights(seed, data)))
     biases = torch.tensor(network.draw_biases(seed, data))[None] if network.bias else None
     patches = patches_of(vectors, training)
-    geometry = inner_products(vectors, patches, weights, biases, len(data.frame.signals), torch.matmul)
+    frame = data.frame
+    variances = torch.tensor(axis_variances(frame.spectrum))[None] if frame.spectrum else None
+    geometry = inner_products(vectors, patches, weights, biases, len(frame.signals), torch.matmul, variances)
     return Draw(training, geometry, vectors, weights, patches) if keep else Draw(training, geometry)
 
 
 def draw_vectors(data: PatchModel, seed: int) -> np.ndarray:
     """Draw the vectors [K, d] of the run ``seed``: signals along the first S axes, then the noises.
 
-    The signals' directions are arbitrary: the law of everything else is invariant under rotations.
+    The signals' directions are arbitrary: the law of everything else is invariant under rotations. Anisotropic noise
+    has its eigenvectors along the axes, those of the first eigenvalue first.
     """
     frame = data.frame
     n_signals = len(frame.signals)
@@ -119,6 +155,8 @@ def draw_vectors(data: PatchModel, seed: int) -> np.ndarray:
     noises = vectors[n_signals:]
     stream(seed, "noise").standard_normal(out=noises)
     noises *= np.repeat([noise.std for noise in frame.noises], [len(noise.owners) for noise in frame.noises])[:, None]
+    if frame.spectrum:
+        noises *= np.sqrt(axis_variances(frame.spectrum))
     if frame.orthogonal:
         noises[:, :n_signals][:, np.diagonal(frame.coordinates) > 0] = 0
     return vectors

@@ -4,7 +4,8 @@ The R noises and f initial filters are standard Gaussian vectors, scaled. Along 
 N(0, 1) coordinates; the Gram matrix of the other d - S coordinates is Wishart, L L' with L lower triangular,
 L_ii = sqrt(chi2_{d-S-i}) and L_ij ~ N(0, 1) (Bartlett's decomposition, valid for d - S >= R + f; see
 ``law_reason`` in config/automatic.py). So the rows of L are coordinates of these vectors, equal in law to drawn ones up
-to a rotation.
+to a rotation. Anisotropic noise has a covariance with few distinct eigenvalues, in units of std^2 lambda_b with
+multiplicities d_b: coordinates in each eigenspace are drawn like that, and those of noises scaled by sqrt(lambda_b).
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw
     dim, init_std = tensor([d.dim for d, _ in settings]), tensor([n.std(d.dim) for d, n in settings])
     signals = merged([d.frame.coordinates for d, _ in settings], tensor)
     signals = torch.stack([torch.stack(row, 1) for row in signals], 1)
-    gaussians = gaussian_coordinates(seeds, dim, n_signals, frame.n_noises + f)
+    variances = None
+    if frame.spectrum:
+        gaussians, variances = spectral_coordinates(seeds, frame.spectrum, n_signals, frame.n_noises + f)
+        gaussians[:, : frame.n_noises] *= variances.sqrt()[:, None]
+    else:
+        gaussians = gaussian_coordinates(seeds, dim, n_signals, frame.n_noises + f)
     if frame.orthogonal:
         gaussians[:, : frame.n_noises, :n_signals] *= (signals.diagonal(dim1=1, dim2=2) == 0)[:, None]
     stds = [torch.as_tensor(noise.std).expand_as(dim)[:, None].expand(-1, len(noise.owners)) for noise in frame.noises]
@@ -63,18 +69,39 @@ def _draw(settings: Sequence[Setting], which: np.ndarray, seeds: Tensor) -> Draw
     vectors = torch.cat([pad(signals, (0, gaussians.shape[2] - n_signals)), noises], 1)
     biases = init_std[:, None] * normals(seeds, "law, biases", f) if network.bias else None
     training = _numbers_merged([d for d, _ in settings], tensor).draw(LaneDraws(seeds))
-    geometry = inner_products(vectors, patches_of(vectors, training), filters, biases, n_signals, product)
+    patches = patches_of(vectors, training)
+    geometry = inner_products(vectors, patches, filters, biases, n_signals, product, variances)
     return Draw(by_run(training), geometry)
 
 
-def gaussian_coordinates(seeds: Tensor, dim: Tensor, n_signals: int, count: int) -> Tensor:
+def spectral_coordinates(
+    seeds: Tensor, spectrum: Sequence[tuple[Tensor, Tensor]], n_signals: int, count: int
+) -> tuple[Tensor, Tensor]:
+    """Return coordinates [b, count, c] of standard Gaussian vectors, and the noise's variances along these, [b, c].
+
+    spectrum: eigenvalues [b] and multiplicities [b]. Every eigenspace has coordinates of its own, those of the signals
+    belong to the first. In one of D < count dimensions L has D columns: the others are 0.
+    """
+    parts, variances, place = [], [], torch.arange(count, device=seeds.device)
+    for number, (value, size) in enumerate(spectrum):
+        signals = 0 if number else n_signals
+        part = gaussian_coordinates(seeds, size, signals, count, f" {number}" if number else "")
+        part[..., signals:] *= (place < size[:, None] - signals)[:, None]
+        parts.append(part)
+        variances.append(value[:, None].expand(-1, part.shape[2]))
+    return torch.cat(parts, 2), torch.cat(variances, 1)
+
+
+def gaussian_coordinates(seeds: Tensor, dim: Tensor, n_signals: int, count: int, name: str = "") -> Tensor:
     """Return coordinates [b, count, S + count] of standard Gaussian vectors in dim [b] dimensions.
 
-    The first S columns are N(0, 1); the others hold Bartlett's L of the dim - S other coordinates.
+    The first S columns are N(0, 1); the others hold Bartlett's L of the dim - S other coordinates. ``name`` tells apart
+    draws of one seed.
     """
-    below = normals(seeds, "law, below", n_signals * count + count * (count - 1) // 2)
-    degrees = dim[:, None] - n_signals - torch.arange(count, device=dim.device)
-    entries = torch.cat([below, chi_squares(seeds, "law, diagonal", degrees).sqrt(), torch.zeros_like(dim)[:, None]], 1)
+    below = normals(seeds, f"law, below{name}", n_signals * count + count * (count - 1) // 2)
+    degrees = (dim[:, None] - n_signals - torch.arange(count, device=dim.device)).clamp(min=1)
+    diagonal = chi_squares(seeds, f"law, diagonal{name}", degrees).sqrt()
+    entries = torch.cat([below, diagonal, torch.zeros_like(dim)[:, None]], 1)
     place = torch.full((count, n_signals + count), entries.shape[1] - 1, device=dim.device)
     row, column = torch.tril_indices(count, n_signals + count, n_signals - 1, device=dim.device)
     place[row, column] = torch.arange(below.shape[1], device=dim.device)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Status = Literal["ok", "fitted", "diverged", "failed"]
 NO_LANDSCAPE = "only a landscape takes gradient noise; the noise of a network on patches is that of its mini-batches"
 FUNCTIONS = ("activation", "loss")  # the keys of a network that may name a user's function
+OPTIONS = ("noise_spectrum",)  # of data; not given, None, they have no column and do not change the id
+ONLY_PATCHES = "only a network on patches stops at a training error; use train.stop_at_train_loss"
 CHOICES = {"engine": ("gram", "weights"), "sampling": ("vectors", "gram"), "dtype": ("float32", "float64")}
 
 
@@ -41,6 +43,7 @@ class Train:
 
     gradient_noise: s; s Z is added to the gradient of a step, Z standard normal, on a landscape only.
     stop_at_train_loss: freeze the run after the first step at which the loss of the whole training set is at most this.
+    stop_at_train_error: likewise its error, the share of samples that are classified wrongly; on patches only.
     """
 
     n_steps: int
@@ -48,6 +51,7 @@ class Train:
     stop_at_train_loss: float | None = None
     batch_sampling: BatchSampling = "epochs"
     gradient_noise: float = 0.0
+    stop_at_train_error: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown word, and a negative noise."""
@@ -95,6 +99,8 @@ class RunConfig:
             raise ValueError("sampling: gram draws no vectors, and the engine weights needs them: use vectors")
         if self.train.gradient_noise and not isinstance(self.network, Landscape):
             raise ValueError(f"train.gradient_noise: {NO_LANDSCAPE}")
+        if self.train.stop_at_train_error is not None and isinstance(self.network, Landscape):
+            raise ValueError(f"train.stop_at_train_error: {ONLY_PATCHES}")
 
     def with_seed(self, seed: int) -> RunConfig:
         """Return the run with another seed; what does not depend on the seed is computed once for all of these."""
@@ -178,7 +184,9 @@ def _functions(network: Any) -> dict[str, Source]:
 def _data_numbers(data: Any) -> dict[str, Any]:
     """Return what decides the draws: of numbers that follow from each other the derived ones, whichever was given."""
     derived = data.derived() if hasattr(data, "derived") else {}
-    return {**_named(data, DATA, "model"), **derived}
+    named = _named(data, DATA, "model")
+    given = {key: value for key, value in named.items() if key not in OPTIONS or value is not None}
+    return {**given, **derived}
 
 
 def _data_columns(data: Any) -> dict[str, Any]:

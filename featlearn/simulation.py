@@ -34,7 +34,7 @@ from featlearn.loop.state import ENDS
 from featlearn.models import Landscape
 from featlearn.models.landscape import SMALL
 from featlearn.optim import shape, stack
-from featlearn.runs import RunConfig, Status, Trajectory
+from featlearn.runs import RunConfig, Status, Train, Trajectory
 
 LANES = {"cpu": {"gram": 128, "weights": 1}, "cuda": {"gram": 2**16, "weights": 1}}
 PATHS = 8192  # runs of a block on a landscape, at most: there calls cost more than arithmetic
@@ -251,15 +251,16 @@ def trajectories(runs: Sequence[RunConfig], outcome: Outcome) -> list[Trajectory
         if end != "ok":
             kept = np.unique(outcome.steps[lane], return_index=True)[1]
         values = {name: column[lane][kept] for name, column in outcome.values.items()}
-        out.append(Trajectory(run, end, _sentence(end, stopped), stopped, outcome.steps[lane][kept], values))
+        out.append(Trajectory(run, end, _sentence(end, stopped, run.train), stopped, outcome.steps[lane][kept], values))
     return out
 
 
-def _sentence(end: Status, step: int) -> str:
+def _sentence(end: Status, step: int, schedule: Train) -> str:
     """Return how a run ended, frozen after ``step`` steps, as a sentence."""
+    levels = [name for name in ("stop_at_train_loss", "stop_at_train_error") if vars(schedule)[name] is not None]
     sentences = {
         "ok": f"took all {step} steps",
-        "fitted": f"reached stop_at_train_loss after {step} steps",
+        "fitted": f"reached {' or '.join(levels)} after {step} steps",
         "diverged": f"step {step + 1} gave parameters that are not finite; frozen at those after step {step}",
     }
     return sentences[end]

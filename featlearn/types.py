@@ -107,7 +107,12 @@ def reserved(column: str) -> bool:
 
 # Keys that were added within a schema version, with the value that every earlier run has there. At this value a key is
 # not part of a run's id, and rows stored without it are read with it.
-LATER: Mapping[str, Any] = {"optimizer.dynamics": "rule", "train.batch_sampling": "epochs", "train.gradient_noise": 0.0}
+LATER: Mapping[str, Any] = {
+    "optimizer.dynamics": "rule",
+    "train.batch_sampling": "epochs",
+    "train.gradient_noise": 0.0,
+    "train.stop_at_train_error": None,
+}
 
 # Version of the store, raised when the meaning of a stored column or of a seed's draw changes. 3: both samplings draw
 # labels from the same streams, so that drawn vectors have other labels than before; network.loss and

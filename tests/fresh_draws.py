@@ -32,9 +32,11 @@ class Explicit:
         self.scale = network.scale(run.data.n_patches)
         self.act, self.loss = ACTIVATIONS[network.activation].twin, LOSSES[network.loss]
         self.signals = torch.as_tensor(draw_vectors(run.data, run.seed)[: len(run.data.frame.signals)])
-        self.projection = torch.eye(DIM).double()
+        spectrum = run.data.frame.spectrum or ((1.0, float(DIM)),)
+        variances = [variance for variance, size in spectrum for _ in range(int(size))]
+        self.projection = torch.tensor(variances).double().sqrt().diag()
         if run.data.frame.orthogonal:
-            self.projection -= torch.linalg.pinv(self.signals) @ self.signals
+            self.projection -= self.projection @ torch.linalg.pinv(self.signals) @ self.signals
 
     def patch(self, patch, noises, noise_scale):
         """An explicit patch of fresh samples, [samples, d], or [1, d] if it is the same for all."""

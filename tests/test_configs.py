@@ -12,6 +12,7 @@ import featlearn as fl
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 SIZES = {
     "quickstart": 4200,
+    "relu_powers": 2400,
     "chen2023_phase": 8400,
     "chen2023_dynamics": 120,
     "chen2023_theorem": 4200,
@@ -23,6 +24,7 @@ SIZES = {
     "edge_cnn_floor": 640,
     "flatness_cnn": 400,
     "flatness_students": 200,
+    "diagonal_network": 600,
     "edge_chebyshev": 120,
     "edge_digits": 45,
     "edge_valley": 80,
@@ -47,7 +49,9 @@ SIZES = {
     "margins": 440,
     "multi_view": 400,
     "oscillation": 280,
+    "leaky_mixture": 400,
     "xor": 850,
+    "noise_spectrum": 2720,
 }
 
 

@@ -257,6 +257,12 @@ def entries(block):
         "squares": g.squares[:, None],
     }
     found = {"largest eigenvalue": values[:, -1], "sum of squares": joint.square().sum((1, 2))}
+    if g.weighted is not None:
+        columns |= {f"weighted {name}": x for name, x in vars(g.weighted).items()}
+        own = [i for i in range(g.gram.shape[1]) if i >= g.gram.shape[1] - g.squares.shape[1] + g.signal_gram.shape[2]]
+        noises = torch.cat([g.gram[:, own][:, :, own], g.align0[..., own].mT], 2)
+        of_noises = torch.cat([noises, torch.cat([g.align0[..., own], g.init_gram], 2)], 1)
+        found["log determinant"] = torch.linalg.slogdet(of_noises)[1]
     for name, x in columns.items():
         last = x.shape[1] - 1, x.shape[2] - 1
         for i, j in {(0, 0), last, (0, last[1]), (last[0], 0), (last[0] // 2, last[1] // 2)}:
@@ -279,6 +285,9 @@ COMPARED = {
     "xor": XORS,
     "xor, smallest": replace(XORS, dim=11),
     "xor, on one axis": replace(XORS, angle=1e-9),
+    "two scales": replace(DATA, noise_spectrum=((0.5, 0.6), (2.0, 0.4))),
+    "spiked, orthogonal": replace(DATA, orthogonal_noise=True, noise_spectrum=((9.0, 1.0), (4.0, 3.0), (0.5, None))),
+    "xor, power law": replace(XORS, noise_spectrum=((1.0, None), (0.25, 0.5), (0.0, 2.0))),
 }
 N_DRAWS = 2000
 

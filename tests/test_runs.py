@@ -71,6 +71,8 @@ CHANGES = {
     "optimizer.lr_schedule.final": scheduled(Cosine(steps=5, final=0.1)),
     "train.n_steps": {"train__n_steps": 21},
     "train.batch_size": {"train__batch_size": 7},
+    "data.noise_spectrum": {"data__noise_spectrum": ((0.5, 0.5), (1.5, 0.5))},
+    "train.stop_at_train_error": {"train__stop_at_train_error": 0.0},
     "train.stop_at_train_loss": {"train__stop_at_train_loss": 0.1},
     "train.batch_sampling": {"train__batch_sampling": "without_replacement"},
     "another train.batch_sampling": {"train__batch_sampling": "with_replacement"},

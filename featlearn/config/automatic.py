@@ -20,7 +20,7 @@ def law_reason(data: PatchModel, network: TwoLayerCNN) -> str | None:
     if network.init != "gaussian":
         return "init: uniform is not Gaussian, so its Gram matrix has no simple law"
     left = data.dim - signals
-    if left < vectors:
+    if left < vectors and not frame.spectrum:
         return f"dim - {signals} = {left} is less than the {vectors} noise vectors and filters in it"
     return None
 

@@ -19,7 +19,7 @@ from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
 from featlearn.models import MODELS, Landscape
 from featlearn.optim import OPTIMIZERS, Wrapper
-from featlearn.runs import NO_LANDSCAPE
+from featlearn.runs import NO_LANDSCAPE, ONLY_PATCHES
 from featlearn.sde import Dynamics
 from featlearn.theory.scales import SETTING
 from featlearn.trackers import TRACKERS
@@ -138,6 +138,11 @@ def _gradient_noise(s: Sections) -> Conflicts:
         yield "train.gradient_noise", f"{NO_LANDSCAPE}: use 0"
 
 
+def _stop(s: Sections) -> Conflicts:
+    if s.train.stop_at_train_error is not None and isinstance(s.parsed["network"].object, Landscape):
+        yield "train.stop_at_train_error", ONLY_PATCHES
+
+
 def _recorded_steps(s: Sections) -> Conflicts:
     every, n_steps = s.record.every, s.train.n_steps
     if isinstance(every, list) and max(every, default=0) > n_steps:
@@ -226,11 +231,12 @@ def _sampling(s: Sections) -> Conflicts:
 
 CHECKS: tuple[Check, ...] = (
     (("data", "network"), _shown),
-    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim"), _signal),
+    (("data.signal_norm", "data.snr", "data.noise_std", "data.dim", "data.noise_spectrum"), _signal),
     (("data",), _own_data),
     (("train.batch_size", "data.n_samples"), _batch),
     (("train.batch_size", "train.batch_sampling", "data.n_samples", "optimizer"), _splits),
     (("train.gradient_noise", "network"), _gradient_noise),
+    (("train.stop_at_train_error", "network"), _stop),
     (("record.every", "train.n_steps"), _recorded_steps),
     (("optimizer.start", "optimizer.stop", "train.n_steps"), _phase),
     (("data", "network", "optimizer", "train.batch_size"), _scales),

@@ -35,7 +35,9 @@ AXES: dict[str, tuple[str, str]] = {
     "geomspace": ("Values equally spaced in the logarithm.", "data.dim: {geomspace: [1000, 16000, 3]}"),
     "range": ("Integers, as in Python's range.", "seed: {range: [0, 10]}"),
 }
-VALUES = (0.1, 0.5, 1.0, 2.0, 100, 10, 2, 1, [1.0, 2.0], [0, 10, 100], {"eps": 0.1}, "text", True, False)  # examples
+SPECTRUM = [[0.5, 0.9], [5.5, 0.1]]
+# examples
+VALUES = (0.1, 0.5, 1.0, 2.0, 100, 10, 2, 1, [1.0, 2.0], [0, 10, 100], {"eps": 0.1}, "text", True, False, SPECTRUM)
 TEXTS = {"name": "first", "cls": "torch.optim.NAdam"}  # examples of keys that take any text
 Write = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # puts keys into a config at their place
 

@@ -126,6 +126,7 @@ class Sections:
             stop_at_train_loss=self.train.stop_at_train_loss,
             batch_sampling=self.train.batch_sampling,
             gradient_noise=self.train.gradient_noise,
+            stop_at_train_error=self.train.stop_at_train_error,
         )
         return RunConfig(
             name=self.head.name,

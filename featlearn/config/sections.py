@@ -23,7 +23,7 @@ from featlearn.models import MODELS
 from featlearn.optim import OPTIMIZERS
 from featlearn.sde import Settings
 from featlearn.trackers import TRACKERS
-from featlearn.types import BatchSampling, Bound, Count, Named, NonNegative, Positive, Step
+from featlearn.types import BatchSampling, Bound, Count, Fraction, Named, NonNegative, Positive, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +164,7 @@ class TrainSection:
         subset), or with_replacement (each step draws independent samples; one drawn twice counts twice).
     gradient_noise: s; on a landscape each step adds s Z to its gradient, Z ~ N(0, I), the same in both of a SAM step.
     stop_at_train_loss: freeze a run once its training loss is at most this; null for never.
+    stop_at_train_error: likewise its training error, the share of samples that it classifies wrongly; 0 is a share too.
     """
 
     n_steps: Count
@@ -171,6 +172,7 @@ class TrainSection:
     stop_at_train_loss: Positive | None = None
     batch_sampling: BatchSampling = "epochs"
     gradient_noise: NonNegative = 0.0
+    stop_at_train_error: Fraction | None = None
 
 
 @with_config(STRICT)

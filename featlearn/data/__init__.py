@@ -8,6 +8,7 @@ from featlearn.data.digits import Digits
 from featlearn.data.from_population import FromPopulation
 from featlearn.data.gaussian import Gaussian
 from featlearn.data.iris import Iris
+from featlearn.data.leaky_mixture import LeakyMixture
 from featlearn.data.margins import Margins
 from featlearn.data.model import FreshPatch, Kind
 from featlearn.data.multi_view import MultiView
@@ -30,6 +31,7 @@ DATA: dict[str, type] = {
     "digits": Digits,
     "iris": Iris,
     "breast_cancer": BreastCancer,
+    "leaky_mixture": LeakyMixture,
 }
 
 __all__ = [

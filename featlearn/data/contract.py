@@ -34,6 +34,10 @@ def _breaches(data: Any) -> Iterator[str]:
         yield f"dim = {data.dim} is less than the {n_signals} signals"
     if any(not (noise.std >= 0 and math.isfinite(noise.std)) for noise in frame.noises):
         yield "frame.noises have a standard deviation that is negative or not finite"
+    if frame.spectrum and not math.isclose(math.fsum(size for _, size in frame.spectrum), data.dim):
+        yield "frame.spectrum has multiplicities that do not add up to dim"
+    if frame.spectrum and (frame.spectrum[0][1] < n_signals or any(not value >= 0 for value, _ in frame.spectrum)):
+        yield "frame.spectrum has a negative eigenvalue, or a first eigenspace with fewer dimensions than signals"
     square = [len(row) for row in frame.gram] == [n_signals] * n_signals
     if not square or any(frame.gram[i][j] != frame.gram[j][i] for i in range(n_signals) for j in range(i)):
         yield f"frame.gram is not a symmetric {n_signals} x {n_signals} matrix, as frame.signals requires"
@@ -83,7 +87,7 @@ def _of_noises(data: Any, training: Any) -> Iterator[str]:
     vectors, present = (x.reshape(-1, *x.shape[-2:])[0] for x in (training.vectors, (training.strengths != 0).double()))
     holds = present.new_zeros(len(vectors), n_signals + frame.n_noises).scatter_add_(1, vectors.long(), present)
     times = torch.tensor([float(slot.times) for slot in data.slots], dtype=torch.float64)
-    counts = torch.einsum("s,nsr->nr", times, (holds[shown][..., n_signals:] > 0).double())
+    counts = (times[:, None] * (holds[shown][..., n_signals:] > 0)).sum(1)
     owners, most = torch.tensor(frame.owners), torch.tensor(frame.times)
     others = counts.clone()
     others[owners, torch.arange(len(owners))] = 0

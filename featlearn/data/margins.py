@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, column, fair_signs
 from featlearn.data.one_signal import OneSignal
+from featlearn.data.spectrum import Spectrum
 from featlearn.types import Bound, NonNegative, Positive, Probability, SizeFromTwo
 
 
@@ -29,6 +30,9 @@ class Margins(OneSignal):
     noise_std: standard deviation of a noise coordinate; noise is orthogonal to the signal.
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 1 noise patches of a sample) or independent (one vector a patch).
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signals lie in the first block.
     """
 
     n_classes: ClassVar[int] = 2
@@ -44,11 +48,12 @@ class Margins(OneSignal):
     noise_std: Positive = 1.0
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
     noise: Literal["shared", "independent"] = "shared"
+    noise_spectrum: Spectrum | None = None
 
     @property
     def frame(self) -> Frame:
         """One signal, and the noises, orthogonal to it."""
-        return Frame((Signal(),), ((self.strength**2,),), self.noises, orthogonal=True)
+        return Frame((Signal(),), ((self.strength**2,),), self.noises, True, self.spectrum(1))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw true labels with equal probability, margins and flips; patches are +-large, +-small, and the noises."""

@@ -51,12 +51,15 @@ class Frame:
     """The vectors that patches combine: the signals, then the noises, numbered from 0.
 
     gram: inner products of the signals, S rows of S numbers. orthogonal: noises are projected off the signals.
+    spectrum: eigenvalues of the noise's covariance, in units of std^2, and their multiplicities, which add up to the
+    dimension; the signals lie in the first eigenspace. Empty for isotropic noise.
     """
 
     signals: tuple[Signal, ...]
     gram: tuple[tuple[Scalar, ...], ...]
     noises: tuple[Noise, ...]
     orthogonal: bool = False
+    spectrum: tuple[tuple[Scalar, Scalar], ...] = ()
 
     @cached_property
     def coordinates(self) -> tuple[tuple[float, ...], ...]:

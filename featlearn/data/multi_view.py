@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, column
 from featlearn.data.one_signal import OneSignal
+from featlearn.data.spectrum import Spectrum
 from featlearn.types import Bound, NonNegative, Positive, Probability, SizeFromTwo
 
 
@@ -32,6 +33,9 @@ class MultiView(OneSignal):
     noise_std: standard deviation of a noise coordinate; noise is not projected off the features.
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 3 noise patches of a sample) or independent (one vector a patch).
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signals lie in the first block.
     """
 
     n_signal_patches: ClassVar[int] = 3
@@ -48,6 +52,7 @@ class MultiView(OneSignal):
     noise_std: Positive = 1.0
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
     noise: Literal["shared", "independent"] = "shared"
+    noise_spectrum: Spectrum | None = None
 
     @property
     def n_common(self) -> int:  # type: ignore[override]
@@ -60,7 +65,7 @@ class MultiView(OneSignal):
         n, square = 2 * self.n_classes, self.strength**2
         gram = tuple(tuple(square if i == j else 0.0 for j in range(n)) for i in range(n))
         names = (Signal(f"class{k}_view{v}") for k in range(self.n_classes) for v in (1, 2))
-        return Frame(tuple(names), gram, self.noises)
+        return Frame(tuple(names), gram, self.noises, spectrum=self.spectrum(len(gram)))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw classes, views, features of other classes, and flips.

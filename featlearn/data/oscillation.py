@@ -24,6 +24,7 @@ from featlearn.data.model import (
     fair_signs,
     flipped,
 )
+from featlearn.data.spectrum import Spectrum, blocks
 from featlearn.types import Bound, NonNegative, Positive, Probability, SizeFromTwo
 
 
@@ -38,6 +39,9 @@ class Oscillation:
     strong_share: probability that a sample has the strong signal; noise stands in its place in the others.
     noise_std: standard deviation of a noise coordinate; noise is orthogonal to both signals.
     flip_prob: probability that an observed label is not the true one.
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signals lie in the first block.
     """
 
     n_classes: ClassVar[int] = 2
@@ -51,6 +55,7 @@ class Oscillation:
     strong_share: Probability = 0.8
     noise_std: Positive = 0.01
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
+    noise_spectrum: Spectrum | None = None
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -62,7 +67,7 @@ class Oscillation:
         """Both signals, and two noises a sample, of which one stands where the strong signal is missing."""
         gram = ((self.weak_norm**2, 0.0), (0.0, self.strong_norm**2))
         noise = Noise(self.noise_std, tuple(range(self.n_samples)) * 2)
-        return Frame((Signal("weak"), Signal("strong")), gram, (noise,), orthogonal=True)
+        return Frame((Signal("weak"), Signal("strong")), gram, (noise,), True, blocks(self.noise_spectrum, self.dim, 2))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw true labels with equal probability, which samples have the strong signal, and flips.

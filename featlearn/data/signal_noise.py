@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, fair_signs
 from featlearn.data.one_signal import OneSignal
+from featlearn.data.spectrum import Spectrum
 from featlearn.types import Bound, NonNegative, Positive, SizeFromTwo
 
 
@@ -29,6 +30,9 @@ class SignalNoise(OneSignal):
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 1 noise patches of a sample) or independent (one vector a patch).
     orthogonal_noise: project the noise orthogonally to the signal (where there is one).
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signal lies in the first block.
     """
 
     n_classes: ClassVar[int] = 2
@@ -43,11 +47,12 @@ class SignalNoise(OneSignal):
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
     noise: Literal["shared", "independent"] = "shared"
     orthogonal_noise: bool = False
+    noise_spectrum: Spectrum | None = None
 
     @property
     def frame(self) -> Frame:
         """One signal, and the noises."""
-        return Frame((Signal(),), ((self.strength**2,),), self.noises, self.orthogonal_noise)
+        return Frame((Signal(),), ((self.strength**2,),), self.noises, self.orthogonal_noise, self.spectrum(1))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw true labels with equal probability, and flips; the patches are +signal, -signal and the noises."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from featlearn.data.model import Draws, FreshPatch, Kind, Noise, Scalar, Slot, TrainingSet, flipped
+from featlearn.data.spectrum import Spectrum, blocks
 from featlearn.types import MOST
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class SignalPatches:
     noise_std: float
     flip_prob: float
     noise: Literal["shared", "independent"]
+    noise_spectrum: Spectrum | None
 
     @property
     def noises_per_sample(self) -> int:
@@ -55,6 +57,10 @@ class SignalPatches:
         """The Gaussian vectors of all samples."""
         owners = tuple(range(self.n_samples)) * self.noises_per_sample
         return (Noise(self.noise_std, owners, self.noise_count),)
+
+    def spectrum(self, n_signals: int) -> tuple[tuple[float, float], ...]:
+        """Return the eigenvalues of the noise's covariance, in units of noise_std^2, and their multiplicities."""
+        return blocks(self.noise_spectrum, self.dim, n_signals)
 
     def training_set(
         self, draws: Draws, true_labels: Tensor, signal: Tensor, patches: Sequence[tuple[int, Scalar]]

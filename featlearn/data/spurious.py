@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, column, fair_signs
 from featlearn.data.signal_patches import SignalPatches
+from featlearn.data.spectrum import Spectrum
 from featlearn.types import Bound, NonNegative, Positive, Probability, SizeFromTwo
 
 
@@ -29,6 +30,9 @@ class Spurious(SignalPatches):
     noise_std: standard deviation of a noise coordinate; noise is not projected off the signals.
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 2 noise patches of a sample) or independent (one vector a patch).
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signals lie in the first block.
     """
 
     n_classes: ClassVar[int] = 2
@@ -44,12 +48,13 @@ class Spurious(SignalPatches):
     noise_std: Positive = 1.0
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
     noise: Literal["shared", "independent"] = "shared"
+    noise_spectrum: Spectrum | None = None
 
     @property
     def frame(self) -> Frame:
         """The core signal and the spurious one, orthogonal, and the noises."""
         gram = ((self.core_norm**2, 0.0), (0.0, self.spurious_norm**2))
-        return Frame((Signal("core"), Signal("spurious")), gram, self.noises)
+        return Frame((Signal("core"), Signal("spurious")), gram, self.noises, spectrum=self.spectrum(2))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw true labels with equal probability, attributes and flips; patches are +-core, +-spurious, the noises."""

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 from featlearn.data.model import Draws, Frame, Kind, Signal, TrainingSet, fair_signs
 from featlearn.data.one_signal import OneSignal
+from featlearn.data.spectrum import Spectrum
 from featlearn.types import Bound, NonNegative, Positive, SizeFromTwo
 
 
@@ -29,6 +30,9 @@ class XOR(OneSignal):
     noise_std: standard deviation of a noise coordinate.
     flip_prob: probability that an observed label is not the true one.
     noise: shared (the same vector in all P - 1 noise patches of a sample) or independent (one vector a patch).
+    noise_spectrum: null for isotropic noise, or a list of [eigenvalue, size]: the noise's covariance is noise_std^2
+    times a diagonal matrix with these eigenvalues. A size of 1 or more is a multiplicity, one below 1 a share of dim,
+    null what the others leave. The signals lie in the first block.
     """
 
     n_classes: ClassVar[int] = 2
@@ -43,6 +47,7 @@ class XOR(OneSignal):
     noise_std: Positive = 1.0
     flip_prob: Annotated[float, Bound(ge=0, lt=0.5)] = 0.0
     noise: Literal["shared", "independent"] = "shared"
+    noise_spectrum: Spectrum | None = None
 
     @property
     def frame(self) -> Frame:
@@ -50,7 +55,8 @@ class XOR(OneSignal):
         square = self.strength**2
         product = square * math.sin(math.radians(90 - self.angle))  # exactly 0 at 90 degrees
         gram = ((square, product), (product, square))
-        return Frame((Signal("u", even=True), Signal("v", even=True)), gram, self.noises, orthogonal=True)
+        axes = Signal("u", even=True), Signal("v", even=True)
+        return Frame(axes, gram, self.noises, orthogonal=True, spectrum=self.spectrum(2))
 
     def draw(self, draws: Draws) -> TrainingSet:
         """Draw true labels and the signs of axes with equal probability, and flips."""

@@ -82,6 +82,10 @@ class PatchEngine(ABC):
         """Return the loss of every sample at w, [b, n]; labels: those of the training set unless given."""
         return self.problem.loss.value(self.outputs(w), self.labels if labels is None else labels)
 
+    def mistakes(self, w: Vector) -> Tensor:
+        """Return 1 where the output of a training sample is wrong at w, 1/2 where it is undecided, [b, n]."""
+        return self.problem.loss.mistakes(self.outputs(w), self.labels)
+
     def flipped(self, labels: Tensor, which: Tensor, draws: Tensor) -> Tensor:
         """Return labels with those in ``which`` [b, n] made wrong: the other sign, or any other class.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from featlearn.data.model import Frame, Kind, PatchModel, Slot
 from featlearn.functions import LossFunction, activation, loss
 from featlearn.functions.activations import Activation
-from featlearn.geometry import Draw
+from featlearn.geometry import Draw, Weighted
 from featlearn.models.two_layer_cnn import TwoLayerCNN
 
 
@@ -22,7 +22,7 @@ class Composition:
     """The vectors that the patches of a block combine, and the population of fresh samples: for records, not training.
 
     frame, population: see data/model.py; their numbers are tensors [b]. flip_prob [b]. vectors, strengths [b, N, T],
-    signal_gram, signal_align0, squares, biases: see geometry.py.
+    signal_gram, signal_align0, squares, biases, weighted: see geometry.py.
     """
 
     frame: Frame
@@ -34,6 +34,7 @@ class Composition:
     signal_align0: Tensor
     squares: Tensor
     biases: Tensor | None
+    weighted: Weighted | None
 
     @cached_property
     def mixing(self) -> Tensor:
@@ -165,6 +166,7 @@ def make_problem(
         return values if values is None else values.to(seeds.device, dtype).contiguous()
 
     geometry, training = draw.geometry, draw.training
+    weighted = geometry.weighted and Weighted(**{name: tensor(x) for name, x in vars(geometry.weighted).items()})
     composition = Composition(
         frame=frame,
         population=tuple(population),
@@ -175,6 +177,7 @@ def make_problem(
         signal_align0=tensor(geometry.signal_align0),
         squares=tensor(geometry.squares),
         biases=tensor(geometry.biases),
+        weighted=weighted,
     )
     labels = tensor(training.labels)
     return Problem(

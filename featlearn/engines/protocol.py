@@ -31,6 +31,7 @@ class Observation:
     align [b, f, N]: pre-activations of every filter on the distinct patches. signal_align [b, f, S]: <w, signal>.
     bias [b, f], or None. second [b, f, C]: the second layer. coef [b, f, K]: coefficients of W - alpha W0 over the
     vectors that patches are made of, the signals and then the noises. weight_gram [b, f, f]: W W', without the bias.
+    weighted_gram [b, f, f]: W Lam W', Lam the covariance of the noise in units of std^2; None where it is isotropic.
     outputs [b, n, C]: of the training samples. residual [b]: norm of W - alpha W0 - C X, zero by
     construction in the Gram engine.
     """
@@ -43,6 +44,7 @@ class Observation:
     weight_gram: Tensor
     outputs: Tensor
     residual: Tensor
+    weighted_gram: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

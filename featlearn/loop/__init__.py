@@ -43,7 +43,8 @@ def train(
 
     A run that has fitted or diverged keeps its parameters from then on.
     """
-    stepper = make_stepper(engine, rule, schedule.stop_at_train_loss)
+    level, error = schedule.stop_at_train_loss, schedule.stop_at_train_error
+    stepper = make_stepper(engine, rule, level) if error is None else Stepper(engine, rule, level, error)
     stops = sorted({schedule.n_steps, *record.steps, *range(0, schedule.n_steps, SYNC_EVERY)})
     state, observer, t = stepper.start(next(losses)), Observer(engine, rule, record.trackers), 0
     while True:
@@ -60,7 +61,7 @@ def train(
 
 def make_stepper(engine: Engine, rule: Rule, level: float | None) -> Stepper:
     """Return the stepper: it takes many steps in one call where the engine supports it."""
-    kind = Stepper
+    kind: type[Stepper] = Stepper
     if isinstance(engine, GramEngine):
         kind = ReplayStepper if hasattr(engine, "replay") else GraphStepper if engine.seeds.is_cuda else Stepper
     return kind(engine, rule, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +17,10 @@ from featlearn.sde import Dynamics
 
 
 class Stepper:
-    """Takes steps one by one, on any engine and with any rule; ``level`` is Train.stop_at_train_loss."""
+    """Takes steps one by one, on any engine and with any rule; level, error: Train.stop_at_train_loss, its _error."""
 
-    def __init__(self, engine: Engine, rule: Rule, level: float | None) -> None:
-        self._engine, self._rule, self._level = engine, rule, level
+    def __init__(self, engine: Engine, rule: Rule, level: float | None, error: float | None = None) -> None:
+        self._engine, self._rule, self._level, self._error = engine, rule, level, error
         self._on_host = engine.seeds.device.type == "cpu"  # there a check costs less than a copy
         self._counts = isinstance(rule, Dynamics)  # its memory is recorded, so that of a stopped run must not change
         self.tapes = Tapes(rule)
@@ -56,6 +57,9 @@ class Stepper:
         return self._fitted(replace(checked, w=w, memory=memory, batch=upcoming, clock=state.clock + 1))
 
     def _fitted(self, state: State) -> State:
-        if self._level is None:
-            return state
-        return state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
+        if self._level is not None:
+            state = state.ended(self._engine.losses(state.w).mean(1) <= self._level, "fitted")
+        if self._error is not None:
+            engine: Any = self._engine
+            state = state.ended(engine.mistakes(state.w).mean(1) <= self._error, "fitted")
+        return state

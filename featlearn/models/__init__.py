@@ -2,6 +2,7 @@
 
 from featlearn.models.beale import Beale
 from featlearn.models.bump import Bump
+from featlearn.models.diagonal_network import DiagonalNetwork
 from featlearn.models.landscape import Landscape
 from featlearn.models.linear_autoencoder import LinearAutoencoder
 from featlearn.models.mlp import MLP
@@ -25,6 +26,7 @@ MODELS: dict[str, type] = {
     "linear_autoencoder": LinearAutoencoder,
     "teacher_student": TeacherStudent,
     "mlp": MLP,
+    "diagonal_network": DiagonalNetwork,
 }
 
 __all__ = ["MODELS", "Landscape", "TwoLayerCNN"]

@@ -52,6 +52,7 @@ class Page:
 
 WHITE = Page("white", INK, "#707070", "#d9d9d9", PALETTE)
 DARK = Page("#16191e", "#e8e8e8", "#a6a6a6", "#55585e", GLOW)
+GREY, LIGHT = WHITE.grey, WHITE.light  # for figures of one's own
 _PAGE: ContextVar[Page] = ContextVar("page", default=WHITE)
 
 RC: Mapping[Any, Any] = MappingProxyType(

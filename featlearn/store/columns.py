@@ -77,7 +77,7 @@ def series(column: pa.ChunkedArray, field: pa.Field, nullable: bool = False) -> 
 
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with the keys of types.LATER filled in where others have them: older rows lack these columns."""
-    return runs.fillna({name: value for name, value in LATER.items() if name in runs})
+    return runs.fillna({name: value for name, value in LATER.items() if name in runs and value is not None})
 
 
 def elements(column: pa.ChunkedArray, field: pa.Field) -> np.ndarray:

@@ -16,11 +16,14 @@ def noise_gram(view: PatchView) -> Tensor:
     """Return W Sigma W', [b, f, f]: without the signals' directions where the noise is orthogonal to them.
 
     With A = W S' for the signals S and their Gram matrix Gamma it is W W' - A Gamma^+ A', one signal after the other. A
-    signal that is zero, or a combination of those before it, removes nothing.
+    signal that is zero, or a combination of those before it, removes nothing. Of anisotropic noise, with Lam in place
+    of I, it removes lambda_1 A Gamma^+ A': the signals lie in the first eigenspace.
     """
     import torch
 
-    gram, frame = view.weight_gram.double(), view.problem.composed.frame
+    gram, frame, variance = view.weight_gram.double(), view.problem.composed.frame, None
+    if view.weighted_gram is not None:
+        gram, variance = view.weighted_gram.double(), column(frame.spectrum[0][0], gram)[:, None, None]
     if not frame.orthogonal:
         return gram
     align, rows = view.signal_align.double(), [[column(x, gram) for x in row] for row in frame.gram]
@@ -30,7 +33,8 @@ def noise_gram(view: PatchView) -> Tensor:
         square = rest[:, j, j]
         inverse = torch.where(square > least[:, j], 1 / square, 0.0)[:, None, None]
         along, products = align[..., j, None], rest[:, j, None]
-        gram = gram - inverse * along * along.mT
+        removed = inverse * along * along.mT
+        gram = gram - (removed if variance is None else variance * removed)
         align, rest = align - inverse * along * products, rest - inverse * products.mT * products
     return gram
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from helpers import GRAM_RULES, IN_LAW, RULES, make_run, mini_batches, with_steps
 
+from featlearn.data.leaky_mixture import LeakyMixture
 from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.protocol import Loss
 from featlearn.engines.span.engine import GramEngine
@@ -31,6 +32,12 @@ SETTINGS = {
     },  # chaotic with seed 0 and flips
     "softplus, bias": {"network__activation": "softplus", "network__bias": True},
     "no signal": {"data__signal_norm": 0.0},
+    "leaky mixture": {
+        "data": LeakyMixture(n_samples=8, dim=16, gamma=0.2, flip_prob=0.2),
+        "network__activation": "leaky_relu",
+        "network__loss": "hinge",
+    },
+    "two scales": {"data__noise_spectrum": ((0.5, 0.8), (3.0, None))},
 }
 TELLING = ["flips", "P = 4 independent, bias", "softplus, bias"]
 
@@ -116,7 +123,8 @@ def test_a_wrong_twin_disagrees(wrong, monkeypatch):
 
 
 def test_observations_agree():
-    run = make_run(RULES["sam momentum, decay"], data__n_patches=3, network__bias=True, data__flip_prob=0.2)
+    changes = {"data__n_patches": 3, "data__flip_prob": 0.2, "data__noise_spectrum": ((0.5, 0.8), (3.0, None))}
+    run = make_run(RULES["sam momentum, decay"], network__bias=True, **changes)
     views = {}
     for name in ("weights", "gram"):
         engine = build_engine([in_engine(run, name)], "cpu")
@@ -125,7 +133,7 @@ def test_observations_agree():
         for t in range(50):
             w, memory = run.optimizer.step(Loss(engine, batch), w, memory, t)
         views[name] = engine.observe(w)
-    for field in ("align", "signal_align", "bias", "coef", "weight_gram", "outputs", "residual"):
+    for field in ("align", "signal_align", "bias", "coef", "weight_gram", "weighted_gram", "outputs", "residual"):
         difference = getattr(views["weights"], field) - getattr(views["gram"], field)
         assert difference.abs().max() < 1e-12, field
 

@@ -7,7 +7,7 @@ import pytest
 from featlearn.reports.boundaries import boundaries, exponents, has_boundary
 from featlearn.reports.layout import layout
 from featlearn.reports.moments import Moment
-from featlearn.theory.boundaries import SETTINGS
+from featlearn.theory import SETTINGS
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from leaky import Leaky
 from mixed_margins import MixedMargins
 from three_classes import ThreeClasses
 
-from featlearn.data import XOR, Margins, MultiView, Oscillation, Spurious
+from featlearn.data import XOR, Margins, MultiView, Oscillation, SignalNoise, Spurious
 from featlearn.data.model import Kind
 from featlearn.optim import SAM, SGD
 from featlearn.trackers import TestError, integral
@@ -20,6 +20,7 @@ from featlearn.trackers.integral import Integral
 XOR_DATA = XOR(n_samples=8, dim=DIM, signal_norm=3.0)
 CLASSES = ThreeClasses(n_samples=9, dim=DIM, signal_norm=2.0)
 LEAKY = Leaky(n_samples=8, dim=DIM)
+TWO_SCALES = SignalNoise(n_samples=8, dim=DIM, signal_norm=2.0, noise_spectrum=((3.0, 0.2), (0.4, None)))
 SETTINGS = {
     "relu": {},
     "untrained": {"train__n_steps": 0},
@@ -90,6 +91,15 @@ SETTINGS = {
         "data": MixedMargins(n_samples=8, dim=DIM, signal_norm=3.0, flip_prob=0.1),
         "network__activation": "gelu",
     },
+    "two scales": {"data": TWO_SCALES},
+    "two scales, orthogonal, bias": {"data": replace(TWO_SCALES, orthogonal_noise=True), "network__bias": True},
+    "spurious, two scales": {
+        "data": Spurious(n_samples=8, dim=DIM, core_norm=2.0, noise_spectrum=((2.0, 4), (0.5, None)))
+    },
+    "margins, spiked": {
+        "data": Margins(n_samples=8, dim=DIM, signal_norm=3.0, noise_spectrum=((0.5, None), (6.0, 2.0)))
+    },
+    "xor, spiked": {"data": replace(XOR_DATA, noise_spectrum=((0.5, None), (6.0, 2.0)))},
     "leaky, gelu, bias": {"data": LEAKY, "network__activation": "gelu", "network__bias": True},
 }
 STEPS = 20

@@ -157,7 +157,17 @@ class WeightEngine(PatchEngine, AutogradEngine):
             weight_gram=w.leaves[0] @ w.leaves[0].mT,
             outputs=self.outputs(w),
             residual=(outside - alpha * start_outside).flatten(1).norm(dim=1),
+            weighted_gram=self._weighted_gram(w.leaves[0]),
         )
+
+    def _weighted_gram(self, weights: Tensor) -> Tensor | None:
+        """Return W Lam W' with the variances of the noise along the axes; None where it is isotropic."""
+        spectrum = self.problem.composed.frame.spectrum
+        if not spectrum:
+            return None
+        values, counts = (torch.stack(numbers, 1) for numbers in zip(*spectrum, strict=True))
+        rows = [value.repeat_interleave(count.long()) for value, count in zip(values, counts, strict=True)]
+        return (weights * torch.stack(rows)[:, None].to(weights)) @ weights.mT
 
     def _onto_span(self, rows: Tensor) -> Tensor:
         return rows @ self._pinv @ self._data

@@ -30,6 +30,7 @@ from featlearn.engines.span.coordinates import Coordinates
 from featlearn.engines.span.curvature import GramCurvature
 from featlearn.engines.span.directional import Linearization
 from featlearn.engines.span.head import Head
+from featlearn.geometry import Weighted
 from featlearn.linalg import product
 from featlearn.streams.lanes import chi_squares, normals
 
@@ -196,10 +197,7 @@ class GramEngine(PatchEngine):
     def observe(self, w: Vector) -> Observation:
         """Describe w; W W' = alpha^2 W0W0' + alpha (Z0 C' + C Z0') + C G C', summed in float64: its terms cancel."""
         p, c, (alpha, coef, align, *_) = self.problem, self.problem.composed, w.leaves
-        spread, exact = alpha.double()[:, None, None], coef.double()
-        cross = spread * product(p.align0.double(), exact.mT)
-        inside = product(product(exact, p.gram.double()), exact.mT)
-        weight_gram = spread.square() * p.init_gram.double() + cross + cross.mT + inside
+        weight_gram = _weight_gram(alpha, coef, p)
         bias = None
         if c.biases is not None:
             bias = alpha[:, None] * c.biases + coef.sum(2)
@@ -213,4 +211,13 @@ class GramEngine(PatchEngine):
             weight_gram=weight_gram.to(align.dtype),
             outputs=self.outputs(w),
             residual=torch.zeros_like(alpha),
+            weighted_gram=None if c.weighted is None else _weight_gram(alpha, coef, c.weighted).to(align.dtype),
         )
+
+
+def _weight_gram(alpha: Tensor, coef: Tensor, products: Problem | Weighted) -> Tensor:
+    """Return the inner products of the rows of alpha W0 + C X, [b, f, f] in float64, from those of W0 and X."""
+    spread, exact = alpha.double()[:, None, None], coef.double()
+    cross = spread * product(products.align0.double(), exact.mT)
+    inside = product(product(exact, products.gram.double()), exact.mT)
+    return spread.square() * products.init_gram.double() + cross + cross.mT + inside
