@@ -136,7 +136,10 @@ def test_every_word_of_the_table_exists():
     ]
     words = {word for row in rows for cell in (row[2], row[4]) for word in re.findall(r"`([a-z_.]+)`", cell)}
     everything = (*ALL_TRACKERS, TRACKERS["sam_edge"](), TRACKERS["stability_edge"]())
-    runs = (make_run(RULES["sam"], record__trackers=everything), make_run(data=XOR(n_samples=8, dim=60, snr=0.3)))
+    runs = (
+        make_run(RULES["sam"], record__trackers=everything),
+        make_run(data=XOR(n_samples=8, dim=60, snr=0.3, noise_spectrum=((2.0, 10.0), (1.0, None)))),
+    )
     columns = {column for run in runs for column in simulate(run).to_frame().columns}
     known = {*columns, *DATA, *Observation.__dataclass_fields__}
     assert len(rows) >= 15 and words <= known, words - known

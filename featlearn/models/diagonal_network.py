@@ -65,7 +65,7 @@ class DiagonalNetwork(Landscape):
         if targets:
             return inputs, targets[0]
         noise = self.noise * stream(seed, "target noise").standard_normal(len(inputs))
-        return inputs, (inputs @ self.teacher(seed, data) + noise)[:, None]
+        return inputs, ((inputs * self.teacher(seed, data)).sum(1) + noise)[:, None]
 
     def losses(self, leaves: Tensors, given: Tensors) -> Tensor:
         """Return |x_i (u * v) - y_i|^2 / 2, [n]."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,12 +64,22 @@ def receiving() -> Iterator[Signals]:
     """Yield the signals received from now on; none outside the main thread, and none that the process ignores."""
     signals = Signals()
     before: dict[signal.Signals, Any] = {}
+    hook = sys.unraisablehook
+
+    def lost(error: Any) -> None:
+        # An interruption that hits a destructor or a library's callback, such as LLVM's, cannot be raised from there:
+        # the next check raises it again, so it is no error.
+        if not (signals.received and issubclass(error.exc_type, KeyboardInterrupt)):
+            hook(error)
+
     try:
         if threading.current_thread() is threading.main_thread():
+            sys.unraisablehook = lost
             for number in SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     before[number] = signal.signal(number, signals.handle)
         yield signals
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -102,7 +102,7 @@ NUMBER = "expected a number >= "
         ),
         (
             "data.model=cats",
-            "one of signal_noise, xor, spurious, margins, multi_view, oscillation, ... (12: `featlearn list data`), "
+            "one of signal_noise, xor, spurious, margins, multi_view, oscillation, ... (13: `featlearn list data`), "
             'found "cats"',
         ),
         ("optimizer=sgd", "optimizer.lr: missing: expected a number > 0"),

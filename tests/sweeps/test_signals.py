@@ -1,6 +1,7 @@
 """A signal interrupts what is open to it, and waits for anything else."""
 
 import signal
+import sys
 import threading
 
 import pytest
@@ -15,6 +16,33 @@ def test_the_first_signal_interrupts_at_once_where_that_is_allowed(number, capfd
         signal.raise_signal(number)
         reached.append(1)
     assert not reached and capfd.readouterr().err == ""
+
+
+class Interrupted:
+    """Receives a signal in its destructor, from which Python raises nothing."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+
+def test_an_interruption_that_cannot_be_raised_prints_nothing_and_comes_at_the_next_check(capfd):
+    with receiving() as signals, signals.open():
+        Interrupted(lambda: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            signals.check()
+    assert capfd.readouterr().err == ""
+
+
+def test_other_errors_that_cannot_be_raised_are_reported(monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda error: seen.append(error.exc_type))
+    with receiving():
+        Interrupted(lambda: 1 / 0)
+    Interrupted(lambda: [].pop())
+    assert seen == [ZeroDivisionError, IndexError]
 
 
 def test_elsewhere_it_waits_for_a_check_and_says_for_what(capfd):
