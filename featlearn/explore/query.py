@@ -114,10 +114,21 @@ def _section(name: str, start: Config, given: Config) -> Config:
     if word:
         named = chosen.get(word, SECTIONS[name].default)
         kept = {word: named, **FIRST.get(f"{name}.{named}", {}), **kept}
+    if any(chosen[key] != start.get(key) for key in (word, "base") if key and key in chosen):
+        kept = _without_unfit(name, kept)
     for one in of_kind(name, kind):
         if one.required and one.name not in kept:
             kept[one.name] = usual(one)
     return {**kept, **_alternatives(name, kind.cls, kept, own), **own}
+
+
+def _without_unfit(name: str, kept: Config) -> Config:
+    """Leave out what another kind refuses, such as two patches where it needs three: its default takes the place."""
+    section = SECTIONS[name]
+    refused = {
+        problem.key.removeprefix(f"{name}.") for problem in read_section(section, node_of(kept, name, "")).problems
+    }
+    return {key: value for key, value in kept.items() if key not in refused or key in (section.word, "base")}
 
 
 def _alternatives(name: str, cls: type, kept: Config, own: Config) -> Config:

@@ -26,6 +26,20 @@ def test_every_rule_can_be_chosen_by_its_name_alone(word):
     assert all(rule["lr"] == 0.1 for rule in setting.rules)
 
 
+@pytest.mark.parametrize("word", choices("data"))
+def test_every_data_model_can_be_chosen_by_its_name_alone(word):
+    """What it refuses of the start's numbers, two patches where it needs three, takes its own default."""
+    start = {**SMALL, "data": {**SMALL["data"], "n_patches": 2}}
+    loss = [("network.loss", "softmax")] if word == "multi_view" else []  # of classes: said where it is missing
+    found = run([("data.model", word), *loss], start)
+    assert (found.data.n_samples, found.data.dim) == (4, 200)
+
+
+def test_a_number_that_is_asked_for_is_refused_not_replaced():
+    with pytest.raises(ConfigError, match="n_patches"):
+        run([("data.model", "spurious"), ("data.n_patches", "2")])
+
+
 def test_of_signal_norm_and_snr_the_one_that_is_given_counts():
     assert run([("data.snr", "0.5")]).data.signal_norm is None
     assert run([("data.model", "xor")]).data.signal_norm == 3.0

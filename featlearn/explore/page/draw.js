@@ -45,6 +45,8 @@ const mean = (runs, name) => runs[0].steps.map((_, i) => {
 });
 const longest = runs => runs.reduce((a, b) => (b.steps.length > a.steps.length ? b : a));
 
+const meanOf = (runs, name) => { const one = longest(runs); return mean([one, ...runs.filter(r => r !== one)], name); };
+
 // curves: [{runs, name, style, label}]; one thin line a seed, and their mean
 function chart(title, curves, { low, high, windows }) {
   const width = 270, height = 190, box = { left: 36, right: 262, top: 8, bottom: 160 };
@@ -53,7 +55,10 @@ function chart(title, curves, { low, high, windows }) {
   const y = value => box.bottom - (box.bottom - box.top) * (value - low) / (high - low || 1);
   const made = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   for (const value of ticks(low, high)) made.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: y(value), y2: y(value) }), text(box.left - 4, y(value) + 4, short(value), "end"));
-  for (const step of ticks(0, last)) made.append(text(x(step), box.bottom + 14, short(step)));
+  for (const step of ticks(0, last)) {
+    const words = short(step), late = x(step) + 4 * words.length > width; // would leave the picture
+    made.append(text(late ? width - 1 : x(step), box.bottom + 14, words, late ? "end" : "middle"));
+  }
   made.append(text((box.left + box.right) / 2, height - 2, "step"));
   for (const step of windows.filter(step => step < last)) made.append(svg("line", { class: "window", x1: x(step), x2: x(step), y1: box.top, y2: box.bottom }));
   const line = (steps, values, style) => {
@@ -62,9 +67,9 @@ function chart(title, curves, { low, high, windows }) {
     made.append(svg("path", { d: path, class: style }));
   };
   for (const { runs, name, style } of curves) for (const run of runs) if (runs.length > 1) line(run.steps, run[name], `seed ${style}`);
-  for (const { runs, name, style } of curves) { const one = longest(runs); line(one.steps, mean([one, ...runs.filter(r => r !== one)], name), `mean ${style}`); }
+  for (const { runs, name, style } of curves) line(longest(runs).steps, meanOf(runs, name), `mean ${style}`);
   made.append(svg("rect", { class: "frame", x: box.left, y: box.top, width: box.right - box.left, height: box.bottom - box.top }));
-  const ends = curves.map(c => `${c.label} ends at ${short(mean([longest(c.runs), ...c.runs], c.name).at(-1) ?? NaN) || "no number"}`);
+  const ends = curves.map(c => `${c.label} ends at ${short(meanOf(c.runs, c.name).at(-1) ?? NaN) || "no number"}`);
   made.setAttribute("aria-label", `${title} over steps: ${ends.join(", ")}`);
   const keys = curves.map(c => { const key = svg("svg", { viewBox: "0 0 18 8", "aria-hidden": "true" }, svg("path", { d: "M0,4H18", class: `mean ${c.style}` })); return node("span", { class: "key" }, key, c.label); });
   return node("figure", {}, node("figcaption", {}, title, node("span", { class: "keys" }, ...keys)), made);
@@ -77,9 +82,15 @@ const range = (curves, least, most) => {
 };
 const columns = (runs, name) => Object.keys(runs[0]).filter(key => key === name || key.startsWith(`${name}.`));
 
+// of several signals each has its own line, in place of the mean over all
+const signals = runs => {
+  const found = columns(runs, "signal_coef_mean"), own = found.filter(name => name.includes("."));
+  return own.length ? own : found;
+};
+
 export function dynamics(panels, windows) {
   const coefficients = panels.map(({ runs, title }) => ({ title, curves: [
-    ...columns(runs, "signal_coef_mean").map((name, i) => ({ runs, name, style: "signal", label: `signal${name.slice(16) && ` ${name.slice(17)}`}` })),
+    ...signals(runs).map((name, i) => ({ runs, name, style: `signal${i % 4}`, label: name.slice(17).replaceAll("_", " ") || "signal" })),
     ...columns(runs, "noise_coef_pos_mean").map(name => ({ runs, name, style: "noise", label: "noise" })),
   ] }));
   const ends = range(coefficients.flatMap(c => c.curves), 0);
