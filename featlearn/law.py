@@ -134,10 +134,12 @@ def structure(part: Any) -> Any:
 
 
 def _numbers_merged(datas: Sequence[Any], tensor: Callable[[Sequence[float]], Tensor]) -> Any:
-    """Return the first of these models with its real numbers merged over all of them."""
+    """Return the first of these models with its real numbers merged over all of them, and dim where it differs."""
     columns = {field.name: [getattr(data, field.name) for data in datas] for field in fields(datas[0])}
-    floats = {name: column for name, column in columns.items() if all(isinstance(x, float) for x in column)}
-    return replace(datas[0], **{name: tensor(column) for name, column in floats.items()})
+    merged = {name: column for name, column in columns.items() if all(isinstance(x, float) for x in column)}
+    if len(set(columns["dim"])) > 1:
+        merged["dim"] = columns["dim"]
+    return replace(datas[0], **{name: tensor(column) for name, column in merged.items()})
 
 
 def _column(values: Sequence[float], which: np.ndarray, device: torch.device) -> Tensor:

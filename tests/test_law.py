@@ -85,6 +85,24 @@ def test_a_run_has_the_same_draw_alone_and_in_any_block(n_samples, n_filters, bi
                 assert all(torch.equal(x[place], y[0]) for x, y in zip(block, alone[seed], strict=True)), (seeds, place)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fading(SignalNoise):
+    """A model of one's own whose draw uses the dimension."""
+
+    def draw(self, draws):
+        found = super().draw(draws)
+        factor = torch.as_tensor(self.dim, dtype=torch.float64).reshape(-1, 1, 1) ** -0.25
+        return replace(found, strengths=(factor * found.strengths).expand(len(found.labels), -1, -1))
+
+
+def test_a_draw_that_uses_the_dimension_is_that_of_the_run_beside_other_dimensions():
+    settings = [(Fading(n_samples=4, dim=dim, signal_norm=2.0), NETWORK) for dim in (100, 10**6, 10**12)]
+    block = tensors(draw(settings, np.arange(3), torch.tensor([1, 2, 3])))
+    for place, setting in enumerate(settings):
+        alone = tensors(draw([setting], np.zeros(1, dtype=np.int64), torch.tensor([place + 1])))
+        assert all(torch.equal(x[place], y[0]) for x, y in zip(block, alone, strict=True))
+
+
 def test_other_seeds_are_other_draws():
     block = drawn(replace(DATA, flip_prob=0.4), NETWORK, [0, 1, 2**40, 2**62])
     assert len({tuple(g.flatten().tolist()) for g in block.geometry.gram}) == 4

@@ -99,7 +99,7 @@ def _of_noises(data: Any, training: Any) -> Iterator[str]:
 
 
 def _of_block(data: Any, alone: Any) -> Iterator[str]:
-    """Check that a run is drawn alike beside others: there the model's real numbers are tensors [b]."""
+    """Check that a run is drawn alike beside others: there the model's real numbers and dim are tensors [b]."""
     import torch
 
     from featlearn.streams.lanes import LaneDraws
@@ -108,7 +108,8 @@ def _of_block(data: Any, alone: Any) -> Iterator[str]:
         numbers = {name: value for name, value in vars(data).items() if isinstance(value, float)}
         several = {name: torch.full((count,), value, dtype=torch.float64) for name, value in numbers.items()}
         others = {name: torch.cat([x[:1], torch.zeros(count - 1)]) for name, x in several.items()}
-        for own in (several, others):
+        dims = {"dim": torch.full((count,), float(data.dim), dtype=torch.float64)}
+        for own in (several, others, several | dims):
             block = replace(data, **own).draw(LaneDraws(torch.arange(count)))
             for name, x in vars(block).items():
                 of_run, expected = (y[0] if name in RUNS or y.ndim == 3 else y for y in (x, getattr(alone, name)))
