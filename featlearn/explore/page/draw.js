@@ -54,7 +54,7 @@ function chart(title, curves, { low, high, windows }) {
   const made = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
   for (const value of ticks(low, high)) made.append(svg("line", { class: "grid", x1: box.left, x2: box.right, y1: y(value), y2: y(value) }), text(box.left - 4, y(value) + 4, short(value), "end"));
   for (const step of ticks(0, last)) made.append(text(x(step), box.bottom + 14, short(step)));
-  made.append(text((box.left + box.right) / 2, height - 2, "step"));
+  made.append(text((box.left + box.right) / 2, height - 5, "step"));
   for (const step of windows.filter(step => step < last)) made.append(svg("line", { class: "window", x1: x(step), x2: x(step), y1: box.top, y2: box.bottom }));
   const line = (steps, values, style) => {
     let pen = "M";
@@ -79,7 +79,7 @@ const columns = (runs, name) => Object.keys(runs[0]).filter(key => key === name 
 
 export function dynamics(panels, windows) {
   const coefficients = panels.map(({ runs, title }) => ({ title, curves: [
-    ...columns(runs, "signal_coef_mean").map((name, i) => ({ runs, name, style: "signal", label: `signal${name.slice(16) && ` ${name.slice(17)}`}` })),
+    ...columns(runs, "signal_coef_mean").map((name, i) => ({ runs, name, style: `signal hue${i % 3} dash${Math.floor(i / 3)}`, label: `signal${name.slice(16) && ` ${name.slice(17)}`}` })),
     ...columns(runs, "noise_coef_pos_mean").map(name => ({ runs, name, style: "noise", label: "noise" })),
   ] }));
   const ends = range(coefficients.flatMap(c => c.curves), 0);
