@@ -90,6 +90,8 @@ class Parameter:
         if node.broken:
             return BROKEN
         value = node.plain
+        if isinstance(value, float) and value.is_integer() and abs(value) < LARGEST and integral(self.type):
+            value = int(value)  # 1e6 means 1000000
         if self.function and is_own(value):
             return self._own_function(node, problems)
         try:

@@ -59,9 +59,11 @@ def read(query: Iterable[tuple[str, str]], start: Mapping[str, Config]) -> Setti
             problems.append(Problem("", key, f"no key of this page; {suggest(key, everywhere, everywhere)}"))
     _refuse_large(sections, start, problems)
     page = {**PAGE, **_usual_axes(known), **asked}
-    x, y = (_axis(name, page, known, problems) for name in ("x", "y"))
+    x, y = (_axis(name, page, known, sections, problems) for name in ("x", "y"))
     if x and y and x.key == y.key:
         problems.append(Problem("", "y", f"both axes are {x.key}: choose another"))
+    elif x and y and {x.key, y.key} == {"data.signal_norm", "data.snr"}:
+        problems.append(Problem("", "y", "signal_norm and snr follow from each other: choose another axis"))
     seeds = _whole("seeds", page["seeds"], 1, MOST_SEEDS, problems)
     if not isinstance(head.get("seed", 0), int) or not 0 <= head.get("seed", 0) < 2**62:
         problems.append(Problem("", "seed", f"expected an integer >= 0, found {show(head['seed'])}"))
@@ -177,7 +179,9 @@ def _usual_axes(known: Mapping[str, Control]) -> Config:
     return {"x": numbers[0], "y": numbers[1]}
 
 
-def _axis(name: str, page: Config, known: Mapping[str, Control], problems: list[Problem]) -> Axis | None:
+def _axis(
+    name: str, page: Config, known: Mapping[str, Control], sections: Mapping[str, Config], problems: list[Problem]
+) -> Axis | None:
     """Return an axis; None if there is a problem with it."""
     one = known.get(page[name]) if isinstance(page[name], str) else None
     if one is None or not one.is_number:
@@ -186,7 +190,7 @@ def _axis(name: str, page: Config, known: Mapping[str, Control], problems: list[
         problems.append(Problem("", name, f"no axis: {found}; {suggest(str(page[name]), numbers, numbers)}"))
         return None
     ends = [page[f"{name}.low"], page[f"{name}.high"]]
-    usual_ends = AXES.get(one.key, (one.low, one.high))
+    usual_ends = _usual_ends(one, sections)
     low: Any
     high: Any
     low, high = (end if end is not None else other for end, other in zip(ends, usual_ends, strict=True))
@@ -200,6 +204,20 @@ def _axis(name: str, page: Config, known: Mapping[str, Control], problems: list[
         problems.append(Problem("", f"{name}.high", f"this page computes at most {MOST[one.key]}; sweep more"))
         return None
     return Axis(one, low, high)
+
+
+def _usual_ends(one: Control, sections: Mapping[str, Config]) -> tuple[float | None, float | None]:
+    """Return the ends of an axis: those of the slider, unless the other numbers leave less."""
+    low, high = AXES.get(one.key, (one.low, one.high))
+    n_samples, n_steps = sections["data"].get("n_samples"), sections["train"].get("n_steps")
+    start, stop = (sections["optimizer"].get(key) for key in ("start", "stop"))
+    if one.key == "train.batch_size" and _is_number(n_samples):
+        high = n_samples
+    if one.key == "optimizer.start" and _is_number(n_steps):
+        high = min(n_steps, stop if _is_number(stop) else n_steps) - 1
+    if one.key == "optimizer.stop" and _is_number(n_steps):
+        low, high = (start if _is_number(start) else 0) + 1, n_steps
+    return low, high
 
 
 def _is_number(value: Any) -> bool:

@@ -46,7 +46,8 @@ def save(
 def check_output(path: str | Path, *, force: bool = False) -> None:
     """Raise ValueError unless the file is to be a PNG, PDF or SVG, and nothing but an earlier figure is in its way.
 
-    The table beside a figure is overwritten with it, and only with it. With `force` any file and any link is.
+    A table is overwritten beside an earlier figure of its name, whatever the figure's suffix, and only there. With
+    `force` any file and any link is.
     """
     path = Path(path)
     if path.suffix.lower() not in METADATA:
@@ -54,4 +55,12 @@ def check_output(path: str | Path, *, force: bool = False) -> None:
     if force:
         return
     refuse_overwriting(path, "figure", lambda content: MARKS[path.suffix.lower()] in content)
-    refuse_overwriting(path.with_suffix(".csv"), "table", lambda _: path.exists())
+    refuse_overwriting(path.with_suffix(".csv"), "table", lambda _: any(_is_figure(file) for file in _siblings(path)))
+
+
+def _siblings(path: Path) -> tuple[Path, ...]:
+    return path, *map(path.with_suffix, MARKS)
+
+
+def _is_figure(path: Path) -> bool:
+    return path.is_file() and MARKS[path.suffix.lower()] in path.read_bytes()

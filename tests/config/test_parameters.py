@@ -39,6 +39,14 @@ def test_every_number_comes_through_as_a_float(number: float) -> None:
     assert type(value) is float
 
 
+def test_a_whole_number_with_an_exponent_is_an_integer() -> None:
+    dim = parameters(SignalNoise)["dim"]
+    problems: list[Problem] = []
+    assert [type(dim.read(Node(x, ""), problems)) for x in (1e6, 1000)] == [int, int] and not problems
+    assert all(dim.read(Node(x, ""), problems) is BROKEN for x in (1000.5, 1e300))
+    assert [problem.message.partition("found ")[2] for problem in problems] == ["1000.5", "1e+300"]
+
+
 def test_minus_zero_is_zero() -> None:
     assert str(read(-0.0)) == "0.0"
 

@@ -47,6 +47,21 @@ def test_of_signal_norm_and_snr_the_one_that_is_given_counts():
     assert panel["data"]["snr"] is None and "data.signal_norm" in panel["sweep"]
 
 
+@pytest.mark.parametrize(
+    ("key", "ends"), [("train.batch_size", (1, 4)), ("optimizer.start", (0, 6)), ("optimizer.stop", (3, 9))]
+)
+def test_an_axis_ends_where_the_other_numbers_end(key, ends):
+    own = {"optimizer.start": [("optimizer.stop", "7")], "optimizer.stop": [("optimizer.start", "2")]}.get(key, [])
+    y = read([("y", key), ("train.n_steps", "9"), *own], SMALL).y
+    assert (y.low, y.high) == ends
+
+
+def test_signal_norm_and_snr_are_no_two_axes():
+    with pytest.raises(ConfigError, match="follow from each other"):
+        read([("y", "data.snr")], SMALL)
+    assert read([("x", "data.dim"), ("y", "data.snr")], SMALL).y.key == "data.snr"
+
+
 def test_a_config_of_the_command_line_may_exceed_a_limit_and_name_its_own_class():
     start = {**SMALL, "train": {"n_steps": 5000}, "data": {**SMALL["data"], "model": "own.py:Model"}}
     with pytest.raises(ConfigError, match="at most 5000"):

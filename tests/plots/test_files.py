@@ -48,6 +48,16 @@ def test_another_suffix_is_refused_before_anything_is_written(rows, tmp_path, na
     assert not list(tmp_path.iterdir())
 
 
+def test_a_table_is_overwritten_beside_a_figure_of_another_suffix(rows, tmp_path):
+    drawn = phase_figure(rows)
+    for name in ("MINE.PDF", "MINE.PDF", "mine.png", "mine.pdf"):
+        save(*drawn, tmp_path / name)
+    (tmp_path / "yours.csv").write_text("my own numbers")
+    (tmp_path / "yours.svg").write_text("a drawing")
+    with pytest.raises(ValueError, match=r"yours\.csv exists, and is no table"):
+        save(*drawn, tmp_path / "yours.png")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_a_figure_replaces_an_earlier_figure_and_nothing_else(rows, tmp_path, suffix):
     drawn, path, beside = phase_figure(rows), tmp_path / f"mine{suffix}", tmp_path / "mine.csv"

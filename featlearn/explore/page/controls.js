@@ -140,7 +140,11 @@ export class Controls {
 
   mark(problems) {
     for (const { row } of this.rows.values()) row.classList.remove("wrong");
-    for (const { key } of problems) this.rows.get(key)?.row.classList.add("wrong");
+    for (const { key } of problems) {
+      const row = this.rows.get(key)?.row;
+      row?.classList.add("wrong");
+      row?.closest("details")?.setAttribute("open", "");
+    }
   }
 
   query() { return new URLSearchParams([...this.state]); }

@@ -59,7 +59,7 @@ function chart(title, curves, { low, high, windows }) {
     const words = short(step), late = x(step) + 4 * words.length > width; // would leave the picture
     made.append(text(late ? width - 1 : x(step), box.bottom + 14, words, late ? "end" : "middle"));
   }
-  made.append(text((box.left + box.right) / 2, height - 2, "step"));
+  made.append(text((box.left + box.right) / 2, height - 5, "step"));
   for (const step of windows.filter(step => step < last)) made.append(svg("line", { class: "window", x1: x(step), x2: x(step), y1: box.top, y2: box.bottom }));
   const line = (steps, values, style) => {
     let pen = "M";
@@ -90,7 +90,7 @@ const signals = runs => {
 
 export function dynamics(panels, windows) {
   const coefficients = panels.map(({ runs, title }) => ({ title, curves: [
-    ...signals(runs).map((name, i) => ({ runs, name, style: `signal${i % 4}`, label: name.slice(17).replaceAll("_", " ") || "signal" })),
+    ...signals(runs).map((name, i) => ({ runs, name, style: `signal hue${i % 3} dash${Math.floor(i / 3) % 3}`, label: name.slice(17).replaceAll("_", " ") || "signal" })),
     ...columns(runs, "noise_coef_pos_mean").map(name => ({ runs, name, style: "noise", label: "noise" })),
   ] }));
   const ends = range(coefficients.flatMap(c => c.curves), 0);

@@ -31,7 +31,8 @@ const option = key => options.get(key) ?? (about.page[key] === null ? "" : Strin
 function complain(error) {
   if (error.name === "AbortError") return;
   const problems = error.problems ?? [{ key: "", message: "the server does not answer: is `featlearn explore` still running?" }];
-  $("problems").replaceChildren(...problems.map(({ key, message }) => node("p", {}, ...(key ? [node("code", {}, key), ` ${message}`] : [message]))));
+  const said = problems.slice(0, 3).map(({ key, message }) => node("p", {}, ...(key ? [node("code", {}, key), ` ${message}`] : [message])));
+  $("problems").replaceChildren(...said, ...(problems.length > 3 ? [node("p", {}, `and ${problems.length - 3} more`)] : []));
   $("problems").hidden = false;
   controls.mark(problems);
   for (const part of ["dynamics", "phase"]) $(part).classList.add("stale");
