@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from featlearn.config.files import node_of
 from featlearn.config.parsed import read_section
@@ -220,7 +220,7 @@ def _usual_ends(one: Control, sections: Mapping[str, Config]) -> tuple[float | N
     return low, high
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

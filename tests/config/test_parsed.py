@@ -52,7 +52,7 @@ NUMBER = "expected a number >= "
         # wrong types
         ("data.n_samples=true", INTEGER + "2 and <= 1000000, found true"),
         ("data.n_samples='20'", INTEGER + '2 and <= 1000000, found "20"'),
-        ("data.n_samples=20.0", INTEGER + "2 and <= 1000000, found 20.0"),
+        ("data.n_samples=20.5", INTEGER + "2 and <= 1000000, found 20.5"),
         ("data.n_samples=null", INTEGER + "2 and <= 1000000, found null"),
         ("data.n_samples=[20]", INTEGER + "2 and <= 1000000, found [20]"),
         ("data.noise_std=on", 'expected a number > 0, found "on"'),

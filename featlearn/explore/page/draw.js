@@ -146,8 +146,10 @@ export function map(panel, { x, y, quantity, ends, here, over, pick, words }) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!move) return;
     event.preventDefault();
-    const next = (values, value, by) => values[Math.min(values.length - 1, Math.max(0, nearest(values, value) + by))] ?? null;
-    pick(next(panel.x, here.x, move[0]), next(panel.y, here.y, move[1]));
+    const next = (values, value, by) => Math.min(values.length - 1, Math.max(0, nearest(values, value) + by));
+    const i = next(panel.x, here.x, move[0]), j = next(panel.y, here.y, move[1]);
+    over(i, j, panel);
+    pick(panel.x[i] ?? null, panel.y[j] ?? null);
   });
   return node("figure", {}, node("figcaption", {}, panel.title), made);
 }

@@ -47,6 +47,7 @@ async function dynamics(since) {
   if (asking) { waiting = since; shown = query().toString(); return; }
   asking = true;
   shown = query().toString();
+  const slow = setTimeout(() => { content(); $("dynamics").classList.add("stale"); $("dynamics-note").textContent = "computing"; }, 500);
   try {
     const found = await (await get(`dynamics?${query()}`)).json();
     if (waiting === null || performance.now() - since > 40) {
@@ -58,6 +59,7 @@ async function dynamics(since) {
       requestAnimationFrame(() => { Object.assign($("dynamics").dataset, { ms: (performance.now() - since).toFixed(1), pictures: Number($("dynamics").dataset.pictures ?? 0) + 1 }); });
     }
   } catch (error) { shown = null; complain(error); }
+  clearTimeout(slow);
   asking = null;
   if (waiting !== null) { const next = waiting; waiting = null; dynamics(next); }
 }
