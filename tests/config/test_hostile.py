@@ -69,6 +69,8 @@ def test_text_that_would_explode_is_refused(problems: Problems, more: str, messa
         ("data.n_samples=1000000000000", "expected an integer >= 2 and <= 1000000"),
         ("network.n_filters=1000000000000", "expected an integer >= 1 and <= 1000000"),
         ("data.n_patches=1000000", None),  # shared noise: a number, and no array
+        ("data.model={formula: dim}", "data.model: expected one of signal_noise"),
+        ("optimizer.name={formula: x.y}", "optimizer.name: expected one of sgd"),
         ("network={model: mlp, n_hidden: 100000000000000000}", "expected an integer >= 1 and <= 1000"),
     ],
 )
