@@ -23,7 +23,9 @@ from typing import Any
 
 from featlearn.imports import reachable_modules
 
-FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit)  # of user code: all but an interruption
+# of user code: all but an interruption
+FAILURES: tuple[type[BaseException], ...] = (Exception, SystemExit, GeneratorExit)
+LONGEST = 500  # characters of an error's text in a message
 
 
 class CustomError(ValueError):
@@ -106,8 +108,10 @@ def _read(path: Path) -> ModuleType:
         return importlib.import_module(_note(str(path), text))
     except SyntaxError as error:
         raise CustomError(f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
-    except FAILURES as error:
-        raise CustomError(f"{_innermost(error, {str(path)})}: {type(error).__name__}: {error}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a type of its own
+        raise CustomError(f"{_innermost(error, {str(path)})}: {told(error)}") from None
 
 
 def _import(name: str) -> ModuleType:
@@ -118,7 +122,7 @@ def _import(name: str) -> ModuleType:
             raise CustomError(f"there is no module {name!r}; a file is named as in my_rules.py:MySAM") from None
         raise CustomError(f"cannot import {name}: {error}") from None
     except FAILURES as error:
-        raise CustomError(f"cannot import {name}: {type(error).__name__}: {error}") from None
+        raise CustomError(f"cannot import {name}: {told(error)}") from None
 
 
 class _Importer(MetaPathFinder, Loader):
@@ -135,6 +139,16 @@ class _Importer(MetaPathFinder, Loader):
 
 
 _IMPORTER = _Importer()
+
+
+def told(error: BaseException) -> str:
+    """Return the type and text of an error of user code, whose text may be long, or raise in its turn."""
+    try:
+        text = " ".join(str(error).split())
+    except FAILURES:
+        text = "it has no text"
+    kept = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return f"{type(error).__name__}: {kept}"
 
 
 def raised_at(error: BaseException) -> str | None:

@@ -13,7 +13,7 @@ from featlearn.config.limits import limit_cautions, limit_refusals
 from featlearn.config.problems import Problem, show
 from featlearn.config.resolve import Sections, needs
 from featlearn.config.sections import split
-from featlearn.custom import FAILURES, raised_at
+from featlearn.custom import FAILURES, raised_at, told
 from featlearn.data import DATA, has_patches
 from featlearn.data.contract import breach
 from featlearn.engines import ENGINES
@@ -81,7 +81,7 @@ def _signal(s: Sections) -> Conflicts:
         finite = frame is None or all(math.isfinite(number) for row in frame.gram for number in row)
     except ArithmeticError as error:
         if place := raised_at(error):
-            yield "data.model", f"{place}: {type(error).__name__}: {error}"
+            yield "data.model", f"{place}: {told(error)}"
             return
         finite = False
     except ValueError as error:
@@ -92,7 +92,7 @@ def _signal(s: Sections) -> Conflicts:
     except FAILURES as error:
         if not (place := raised_at(error)):
             raise
-        yield "data.model", f"{place}: {type(error).__name__}: {error}"
+        yield "data.model", f"{place}: {told(error)}"
         return
     if not all(map(math.isfinite, derived.values())):
         yield "data.noise_std", "the ratio of signal to noise is not a finite number"
@@ -110,7 +110,7 @@ def _own_data(s: Sections) -> Conflicts:
     try:
         reason = _breach(s.data)
     except FAILURES as error:
-        reason = f"{raised_at(error) or 'in its draw'}: {type(error).__name__}: {error}"
+        reason = f"{raised_at(error) or 'in its draw'}: {told(error)}"
     if reason:
         yield "data.model", f"{config_name(s.data)}: {reason}"
 

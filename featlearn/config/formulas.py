@@ -134,8 +134,13 @@ class Resolver:
         node = self._mapping(name)
         if not isinstance(node.value, dict) or is_formula(node):
             return node
+        words = (SECTIONS[name].word, "base")  # no numbers: a formula there is refused by the section
         return replace(
-            node, value={key: self._replaced(f"{name}.{key}", child, problems) for key, child in node.value.items()}
+            node,
+            value={
+                key: child if key in words else self._replaced(f"{name}.{key}", child, problems)
+                for key, child in node.value.items()
+            },
         )
 
     def _mapping(self, section: str) -> Node:

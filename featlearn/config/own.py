@@ -15,7 +15,7 @@ from typing import Any, Literal, get_origin
 from featlearn.config.parameters import Parameter, Theory, leaves, parameters
 from featlearn.config.sections import dotted, wraps
 from featlearn.config.source import Node
-from featlearn.custom import FAILURES, CustomError, find_class, is_own, source_of
+from featlearn.custom import FAILURES, CustomError, find_class, is_own, source_of, told
 from featlearn.types import Numbers
 
 PLAIN = (int, float, bool, str, NoneType, Literal)
@@ -37,7 +37,7 @@ def own_class(
         reason = _unfit(cls, instead if any(hasattr(cls, name) for name in instead) else methods, numbers)
         name = source_of(cls).name
     except FAILURES as error:  # a metaclass is user code too
-        raise CustomError(f"{node.value} cannot be used here: {type(error).__name__}: {error}") from None
+        raise CustomError(f"{node.value} cannot be used here: {told(error)}") from None
     if reason:
         raise CustomError(f"{name} {reason}")
     return cls

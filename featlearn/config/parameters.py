@@ -20,7 +20,7 @@ from typing_extensions import TypedDict, is_typeddict  # pydantic requires these
 
 from featlearn.config.problems import Problem, show
 from featlearn.config.source import BROKEN, Node
-from featlearn.custom import FAILURES, CustomError, is_own
+from featlearn.custom import FAILURES, CustomError, is_own, told
 from featlearn.functions.own import own_word
 from featlearn.types import Bound, Function, Named, NonNegative, TheoryScale
 
@@ -115,7 +115,7 @@ class Parameter:
         except CustomError as error:
             problems.append(node.problem(str(error)))
         except FAILURES as error:  # user code that is no class of formulas, such as a metaclass
-            problems.append(node.problem(f"{node.value} cannot be used here: {type(error).__name__}: {error}"))
+            problems.append(node.problem(f"{node.value} cannot be used here: {told(error)}"))
         return BROKEN
 
     def _meant(self, value: Any) -> str:

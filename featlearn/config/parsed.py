@@ -16,7 +16,7 @@ from featlearn.config.parameters import Parameter, parameters
 from featlearn.config.problems import MOST_SHOWN, Problem, choices, show, suggest
 from featlearn.config.sections import SECTIONS, Kind, Section, known_keys, nested, wraps
 from featlearn.config.source import BROKEN, Node
-from featlearn.custom import FAILURES, CustomError, is_own, raised_at
+from featlearn.custom import FAILURES, CustomError, is_own, raised_at, told
 from featlearn.theory import scales
 
 
@@ -218,5 +218,5 @@ def _build(kind: Kind, values: Mapping[str, Any], invalid: frozenset[str], node:
     except FAILURES as error:
         if not (place := raised_at(error)):
             raise
-        problems.append(node.problem(f"{place}: {type(error).__name__}: {error}"))
+        problems.append(node.problem(f"{place}: {told(error)}"))
     return None

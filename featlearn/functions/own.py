@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,17 @@ def _unfit(kind: str, cls: type) -> str | None:
         if text is None and member == "second":
             continue
         if not isinstance(text, str):
-            return f"it lacks {member}, a formula as text" if text is None else f"{member} is no text: {text!r:.60}"
+            return f"it lacks {member}, a formula as text" if text is None else f"{member} is no text: {_shown(text)}"
         if reason := _not_a_formula(text, VARIABLES[kind]):
             return f"{member} = {text!r:.80}: {reason}"
     if degree is not None and (kind == "loss" or type(degree) is not int or degree < 1):
-        return "a loss has no degree" if kind == "loss" else f"degree is no integer >= 1: {degree!r:.60}"
+        return "a loss has no degree" if kind == "loss" else f"degree is no integer >= 1: {_shown(degree)}"
     return None
+
+
+def _shown(value: Any) -> str:
+    """Write a value without an address in memory, which differs from run to run."""
+    return f"{re.sub(r' at 0x[0-9a-f]+', '', repr(value)):.60}"
 
 
 def _not_a_formula(text: str, variables: tuple[str, ...]) -> str | None:

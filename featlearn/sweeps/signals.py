@@ -23,12 +23,13 @@ class Signals:
 
     def __init__(self) -> None:
         self.received = 0
-        self._open = False
+        self._open = self._raised = False
         self._doing = "ending its processes"
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has been received."""
         if self.received:
+            self._raised = True
             raise KeyboardInterrupt
 
     @contextmanager
@@ -50,10 +51,21 @@ class Signals:
         finally:
             self._doing = before
 
+    def lost(self, error: BaseException | None) -> bool:
+        """Whether an error is the interruption, raised where Python drops it, as in a callback of a C library.
+
+        Then the next signal interrupts, or the next ``check``.
+        """
+        if not (self._open and isinstance(error, KeyboardInterrupt)):
+            return False
+        self._raised = False
+        return True
+
     def handle(self, *_: Any) -> None:
         """Handle a signal."""
         self.received += 1
-        if self._open and self.received == 1:
+        if self._open and not self._raised:
+            self._raised = True
             raise KeyboardInterrupt
         if not self._open:
             os.write(2, f"interrupted: {self._doing} first\n".encode())  # print is not allowed to a signal's handler
@@ -64,22 +76,16 @@ def receiving() -> Iterator[Signals]:
     """Yield the signals received from now on; none outside the main thread, and none that the process ignores."""
     signals = Signals()
     before: dict[signal.Signals, Any] = {}
-    hook = sys.unraisablehook
-
-    def lost(error: Any) -> None:
-        # An interruption that hits a destructor or a library's callback, such as LLVM's, cannot be raised from there:
-        # the next check raises it again, so it is no error.
-        if not (signals.received and issubclass(error.exc_type, KeyboardInterrupt)):
-            hook(error)
-
+    main, shown = threading.current_thread() is threading.main_thread(), sys.unraisablehook
     try:
-        if threading.current_thread() is threading.main_thread():
-            sys.unraisablehook = lost
+        if main:
+            sys.unraisablehook = lambda lost: None if signals.lost(lost.exc_value) else shown(lost)
             for number in SIGNALS:
                 if signal.getsignal(number) != signal.SIG_IGN:
                     before[number] = signal.signal(number, signals.handle)
         yield signals
     finally:
-        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+        if main:
+            sys.unraisablehook = shown

@@ -5,6 +5,7 @@ Soak: FEATLEARN_FUZZ sets the number of random inputs.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -22,6 +23,7 @@ from featlearn.cli import app
 from featlearn.config import ConfigError, SweepConfig, load_config
 from featlearn.config.sections import known_keys
 from featlearn.config.source import DEEPEST, LARGEST
+from featlearn.data import DATA
 from featlearn.sweeps import sweep
 
 Problems = Callable[..., list[str]]
@@ -67,6 +69,8 @@ def test_text_that_would_explode_is_refused(problems: Problems, more: str, messa
         ("data.n_samples=1000000000000", "expected an integer >= 2 and <= 1000000"),
         ("network.n_filters=1000000000000", "expected an integer >= 1 and <= 1000000"),
         ("data.n_patches=1000000", None),  # shared noise: a number, and no array
+        ("data.model={formula: dim}", "data.model: expected one of signal_noise"),
+        ("optimizer.name={formula: x.y}", "optimizer.name: expected one of sgd"),
         ("network={model: mlp, n_hidden: 100000000000000000}", "expected an integer >= 1 and <= 1000"),
     ],
 )
@@ -95,6 +99,32 @@ def test_a_list_inside_itself_is_refused() -> None:
 def test_no_address_in_memory_is_shown() -> None:
     with pytest.raises(ConfigError, match=r"found \"<object object>\"$"):
         load_config({"optimizer": {"name": "sgd", "lr": object()}, "train": {"n_steps": 1}, "data": {"signal_norm": 1}})
+
+
+def test_the_words_of_an_error_of_own_code_are_bounded(write: Write, problems: Problems) -> None:
+    write("raise ValueError('x' * 10**6)\n", "long.py")
+    (found,) = problems(base=BASE.replace("name: sam", 'name: "long.py:Rule"'))
+    assert found.endswith("xxx...") and len(found) < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise GeneratorExit('g')\n", "end.py:1: GeneratorExit: g"),
+        ("class End(BaseException):\n    pass\nraise End('e')\n", "end.py:3: End: e"),
+        (
+            "class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Odd\n",
+            "end.py:4: Odd: it has no text",
+        ),
+        ("class A:\n    value = object()\n    slope = '1'\n", "value is no text: <object object>"),
+    ],
+)
+def test_own_code_that_ends_or_has_no_words_is_one_problem(
+    write: Write, problems: Problems, text: str, message: str
+) -> None:
+    write(text, "end.py")
+    (found,) = problems(set=["network.activation=end.py:A"])
+    assert found.startswith("--set: network.activation: ") and found.endswith(message)
 
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted(write: Write) -> None:
@@ -157,9 +187,26 @@ SPACED = st.builds(
     st.integers(-3, 12),
 )
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
-SCALAR = st.one_of(st.integers().map(str), st.floats().map(repr), WORDS, SPACED, TEXT)
+NAMES = st.sampled_from(
+    ["dim", "data.snr", "signal_norm", "lr", "rho", "n_steps", "batch_size", "10**10**10", "1/0", "x.y"]
+)
+EXPRESSION = st.recursive(
+    NAMES | st.integers(-3, 10**7).map(str) | TEXT,
+    lambda parts: (
+        st.builds("({} {} {})".format, parts, st.sampled_from(["+", "-", "*", "/", "//", "%", "**", "<<", "@"]), parts)
+        | st.builds("{}({})".format, st.sampled_from(["sqrt", "exp", "max", "round", "__import__"]), parts)
+    ),
+    max_leaves=6,
+)
+FORMULA = EXPRESSION.map(lambda text: json.dumps({"formula": text}))
+SCALAR = st.one_of(st.integers().map(str), st.floats().map(repr), WORDS, SPACED, TEXT, FORMULA)
 LISTS = st.lists(SCALAR, max_size=3).map(lambda items: f"[{', '.join(items)}]")
 KEY = st.sampled_from([*KEYS, "sweep", "extends", "sweep.seed", "sweep.zip"]) | TEXT
+NUMBERS = [key for key in KEYS if key.startswith("data.")]  # of every data model
+SETTING = st.tuples(KEY, SCALAR | LISTS) | st.tuples(st.sampled_from(NUMBERS), FORMULA | st.floats(0, 3).map(repr))
+MODEL = st.tuples(st.just("data.model"), st.sampled_from(sorted(DATA)))
+NOISE = st.tuples(st.just("data.noise"), st.sampled_from(["shared", "independent", "none"]))
+CHANGES = st.lists(SETTING | MODEL | NOISE, min_size=1, max_size=3)
 
 
 def validated(*args: str) -> None:
@@ -178,7 +225,7 @@ def validated(*args: str) -> None:
 
 
 @settings(max_examples=FUZZED, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(KEY, SCALAR | LISTS), min_size=1, max_size=3))
+@given(CHANGES)
 def test_any_setting_is_valid_or_refused(write: Write, changes: list[tuple[str, str]]) -> None:
     path = str(write(BASE))
     validated(path, *(part for key, value in changes for part in ("--set", f"{key}={value}")))
@@ -199,9 +246,7 @@ def test_any_text_is_a_config_or_refused(write: Write, data: Any) -> None:
 
 
 @settings(max_examples=FUZZED // 5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(st.tuples(KEY, SCALAR | LISTS), max_size=2), st.text(max_size=8) | st.sampled_from(["1/1", "1/0", "2/1"])
-)
+@given(CHANGES, st.text(max_size=8) | st.sampled_from(["1/1", "1/0", "2/1"]))
 def test_any_sweep_is_planned_or_refused_and_then_leaves_nothing(
     write: Write, monkeypatch: pytest.MonkeyPatch, changes: list[tuple[str, str]], shard: str
 ) -> None:

@@ -1,5 +1,6 @@
 """A signal interrupts what is open to it, and waits for anything else."""
 
+import ctypes
 import signal
 import sys
 import threading
@@ -68,6 +69,18 @@ def test_a_second_signal_does_not_interrupt_the_handling_of_the_first():
             signal.raise_signal(signal.SIGINT)
             handled = True
     assert handled
+
+
+def test_an_interruption_that_a_c_library_drops_is_not_shown_and_is_raised_by_the_next_signal_or_check(capfd):
+    interrupt = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
+    hook = sys.unraisablehook
+    with receiving() as signals:
+        with pytest.raises(KeyboardInterrupt), signals.open():
+            interrupt()
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signals.check()
+    assert sys.unraisablehook is hook and capfd.readouterr().err == ""
 
 
 def test_ignored_signals_stay_ignored_and_handlers_come_back():
