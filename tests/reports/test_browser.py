@@ -8,7 +8,7 @@ from browser import page
 from small_report import EVIL, small_store
 
 import featlearn as fl
-from featlearn.plots.style import PALETTE
+from featlearn.plots.style import GLOW, PALETTE
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_click_shows_the_trajectories_of_the_cell(opened):
     assert opened.locator("#sweep1 .cell-name").inner_text() == "Trajectories at signal norm ‖μ‖ = 1, dimension d = 60"
     assert opened.locator("#sweep1 .trajectories > svg").count() == 3
     strokes = {line.get_attribute("stroke") for line in opened.locator("#sweep1 .trajectories .line").all()}
-    assert strokes == {*PALETTE[:2]}
+    assert strokes == {"var(--line0)", "var(--line1)"}
     curves = opened.locator("#sweep1 .trajectories > svg").first
     curves.scroll_into_view_if_needed()
     box = curves.bounding_box()
@@ -137,11 +137,20 @@ def test_the_first_picture_shows_all_sweeps(opened):
     assert opened.locator("nav a").count() == 3
 
 
+STROKES = "[...document.querySelectorAll('#sweep1 .trajectories .line')].map(line => getComputedStyle(line).stroke)"
+
+
+def rgb(colours):
+    return {f"rgb({', '.join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5))})" for colour in colours}
+
+
 def test_dark_light_and_paper(opened):
     colour = "getComputedStyle(document.body).backgroundColor"
     light = opened.evaluate(colour)
+    assert {*opened.evaluate(STROKES)} == rgb(PALETTE[:2])
     opened.locator("#theme").click()
     dark = opened.evaluate(colour)
+    assert {*opened.evaluate(STROKES)} == rgb(GLOW[:2])
     assert light != dark and opened.locator("#theme").get_attribute("aria-pressed") == "true"
     assert opened.pdf(format="A4").startswith(b"%PDF")
     opened.emulate_media(media="print")

@@ -222,7 +222,7 @@ class Explorer {
     parts.push(difference ? "Mean difference of pairs of runs of one seed" : "Means over seeds", `, ${this.moment.label}. `);
     const known = this.drawn.length && this.plane[1] >= 0 ? this.shown.map(panel => [panel.name, this.boundary(panel)]).filter(([, b]) => b && b.x.length) : [];
     if (known.length) parts.push(`Circles: the mean crosses ${known.map(([, b]) => shown(b.level)).find(Boolean)}. `);
-    for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ‖μ‖ = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
+    for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ${law.of} = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
     if (this.plane[1] < 0) {
       const level = this.shown.filter(panel => !this.along(panel)).map(panel => panel.name);
       parts.push("Bars: 95 % Student t intervals. ", level.length ? `${level.join(" and ")} has no ${axes[this.plane[0]].label}: a level, with its interval as a band. ` : "");
