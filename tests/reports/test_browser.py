@@ -87,6 +87,11 @@ def test_the_pointer_reads_a_cell_with_interval_seeds_and_ends(opened):
     assert "3 seeds, 1 diverged" in readout(opened) and "3 seeds, 1 failed" in readout(opened)
 
 
+def test_an_interval_of_a_share_is_within_0_and_1(opened):
+    texts = [opened.evaluate(f"withInterval(0.06, 0.69, {share})") for share in ("true", "false")]
+    assert texts == ["0.06 [0.00, 0.75]", "0.06 [−0.63, 0.75]"]
+
+
 def test_a_click_shows_the_trajectories_of_the_cell(opened):
     opened.mouse.click(*at(opened, 0.1, 0.25))
     assert opened.locator("#sweep1 .cell-name").inner_text() == "Trajectories at signal norm ‖μ‖ = 1, dimension d = 60"
