@@ -66,7 +66,7 @@ SEES = {
     "plots": {"theory", "types", "tables", "lookup", "outputs"},
 }
 SEES_TYPES_OF = {"optim": {"engines"}, "sde": {"engines"}, "trackers": {"engines", "data"}, "store": {"runs"}}
-NO_TORCH = ["theory", "tables", "store", "plots"]
+NO_TORCH = ["theory", "tables", "store", "plots", "reports"]
 PLOTTING = ["matplotlib", "seaborn"]
 FOREIGN = [*PLOTTING, "pydantic", "pandas", "scipy", "yaml", "typer", "rich", "joblib", "pyarrow", "numba", "triton"]
 

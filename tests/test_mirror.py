@@ -61,7 +61,6 @@ WITHOUT = {
     "engines.span.curvature": HESSIAN,
     "engines.tape": "recorded and replayed: tests/loop/test_tapes.py tests/loop/test_replay.py",
     "explore.answers": PAGE,
-    "explore.workers": "processes of a page: tests/cli/test_exploring.py",
     "loop.next_step": "radii, rates and probes: tests/trackers/test_edges.py tests/trackers/test_sharpness.py",
     "loop.observer": ROWS,
     "loop.state": ROWS,

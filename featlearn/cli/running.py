@@ -129,7 +129,7 @@ def sweep(
 def status(store: StoreFolder) -> None:
     """Report the progress of a sweep, and which runs failed and why."""
     from featlearn.store import status
-    from featlearn.sweeps.causes import grouped
+    from featlearn.store.causes import grouped
     from featlearn.texts import status_text
 
     found = status(store)

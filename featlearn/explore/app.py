@@ -7,6 +7,7 @@ the Host must be this address (against DNS rebinding), and the browser must not 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from featlearn.config import ConfigError
 from featlearn.explore import computing
 from featlearn.explore.answers import description, means, rule_title
+from featlearn.explore.limits import TOTAL, too_long
 from featlearn.explore.query import read
 from featlearn.explore.setting import Setting, as_yaml
 from featlearn.explore.workers import Workers
@@ -54,10 +56,14 @@ class Gone(Exception):
 
 @dataclass(frozen=True)
 class Explorer:
-    """The answers to the requests of one page. start: the sections of its config, "" for the head."""
+    """The answers to the requests of one page.
+
+    start: the sections of its config, "" for the head. total: the most seconds that a phase diagram may take.
+    """
 
     start: Mapping[str, dict[str, Any]]
     workers: Workers
+    total: float = TOTAL
 
     async def controls(self, request: Request) -> Response:
         """Answer with the controls, and what the page starts from."""
@@ -97,13 +103,18 @@ class Explorer:
         return {"title": rule_title(config["optimizer"]), **means(shape, found, setting)}
 
     async def _while_connected(self, request: Request, work: Sequence[Any]) -> list[Any]:
-        """Return the results of coroutines; give them up when the browser has dropped the request."""
+        """Return the results of coroutines; give them up when the browser has dropped the request, or after `total` s.
+
+        Raises TooMuch then; the computations that have begun end on their own, each after a few seconds at most.
+        """
         together = asyncio.create_task(_gathered(work))
+        ends = time.monotonic() + self.total
         while not (await asyncio.wait([together], timeout=0.02))[0]:
-            if await request.is_disconnected():
+            gone = await request.is_disconnected()
+            if gone or time.monotonic() > ends:
                 together.cancel()
                 await asyncio.wait([together])
-                raise Gone
+                raise Gone if gone else too_long(self.total)
         return await together
 
     async def yaml(self, request: Request) -> Response:

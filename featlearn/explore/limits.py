@@ -11,6 +11,7 @@ from featlearn.runs import RunConfig
 
 NUMBERS = 2**23  # of one run: inner products, coefficients, coordinates of drawn vectors
 SECONDS = 6.0  # of one computation
+TOTAL = 60.0  # of all computations of one request, waiting included
 
 
 class TooMuch(ValueError):
@@ -41,7 +42,12 @@ def limited(seconds: float = SECONDS) -> Iterator[None]:
             deadline = time.monotonic() + seconds
         compiling = share == COMPILING
         if not compiling and time.monotonic() > deadline:
-            raise TooMuch(f"more than {seconds:g} s of computing are too much for this page; sweep it instead")
+            raise too_long(seconds)
 
     with reporting_to(listen):
         yield
+
+
+def too_long(seconds: float) -> TooMuch:
+    """Return the refusal of what takes longer."""
+    return TooMuch(f"more than {seconds:g} s of computing are too much for this page; sweep it instead")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,14 +47,23 @@ async def _serve(explorer: Explorer, listener: socket.socket, announce: Callable
     explorer.workers.start()
     announce(f"{address}  (Ctrl-C ends it)")
     announce("loading the loops, which are compiled the first time ...")
-    explorer.workers.ready.add_done_callback(lambda _: announce("ready"))
+    explorer.workers.ready.add_done_callback(lambda done: None if done.cancelled() else announce("ready"))
     await server(explorer).serve(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """A server that says nothing of the requests that its end cuts off."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, after Ctrl-C for one."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
 
 
 def server(explorer: Explorer) -> uvicorn.Server:
     """Return a server of the page."""
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "off", "log_level": "warning"}
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             application(explorer),
             access_log=False,

@@ -12,19 +12,15 @@ import pandas as pd
 
 from featlearn.plots.boundary import law_exponent
 from featlearn.plots.law import LawLine, Overlay, default_level, own_law
-from featlearn.reports.labels import optimizer_words, symbol
+from featlearn.reports.labels import formula, optimizer_words, symbol
 from featlearn.reports.layout import OPTIMIZER, Layout
 from featlearn.reports.moments import Moment
 from featlearn.reports.numbers import number, rounded
 from featlearn.tables.columns import SIGNALS
 from featlearn.tables.scaling import Exponent, boundary_scaling
+from featlearn.theory import LAWS
 from featlearn.theory.boundaries import ARGUMENTS
 
-FORMULAS = {  # of laws; the page raises what stands in ^{}
-    "sgd": "C (d/n)^{1/4} P σ_{p}",
-    "sam": "C P σ_{p}",
-    "power": "C σ_{p} d^{1/2} n^{−1/3}",
-}
 MINUS = "−"
 MOST_SLICES = 64
 EVERY = 5  # of the points of a law's line
@@ -44,7 +40,7 @@ def boundaries(layout: Layout, moment: Moment, value: str) -> list[list[dict[str
 def has_boundary(layout: Layout, value: str) -> bool:
     """Whether a value has a level to cross, and the plane two axes of numbers."""
     plane = [axis.numeric for axis in layout.axes[:2]]
-    return value in ("test_error", "test_error_true") and plane == [True, True]
+    return value.startswith("test_error") and plane == [True, True]
 
 
 def _boundary(layout: Layout, runs: pd.DataFrame, value: str) -> dict[str, Any]:
@@ -63,7 +59,9 @@ def _boundary(layout: Layout, runs: pd.DataFrame, value: str) -> dict[str, Any]:
 
 def _law(line: LawLine) -> dict[str, Any]:
     ends = {"x": rounded(line.x[::EVERY]), "y": rounded(line.y[::EVERY])}
-    return {"name": FORMULAS[line.law], "c": number(line.c, 3), "fitted": line.fitted, **ends}
+    law = LAWS[line.law]
+    words = {"of": formula(law.symbol), "name": f"C {formula(law.formula)}"}
+    return {**words, "c": number(line.c, 3), "fitted": line.fitted, **ends}
 
 
 def _slices(layout: Layout, runs: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -19,6 +19,7 @@ OWN: Mapping[str, str] = {
     "stability_edge": "edge of stability 2/η",
 }
 SIGNS: Mapping[str, str] = {
+    r"\hat\mu": "μ̂",
     r"\sigma_p": "σ_{p}",
     r"\sigma_0": "σ_{0}",
     r"\lambda_{\max}": "λ_{max}",
@@ -26,7 +27,11 @@ SIGNS: Mapping[str, str] = {
     r"\mu": "μ",
     r"\eta": "η",
     r"\rho": "ρ",
+    r"\alpha": "\N{GREEK SMALL LETTER ALPHA}",
+    r"\beta": "β",
+    r"\,": " ",
 }
+ROOT, SINGLE = re.compile(r"\\sqrt\{(\w+)\}"), re.compile(r"([\^_])([A-Za-z0-9*])")
 FORMULA = re.compile(r"(?<!\\)\$(.*?)(?<!\\)\$")
 
 
@@ -61,6 +66,12 @@ MOST_OF_A_SYMBOL = 5  # letters, as in ‖μ‖ and σ_{p}
 def unicode(text: str) -> str:
     """Return a text with its formulas in Unicode, and without the escapes of dollar signs."""
     return FORMULA.sub(lambda formula: _signs(formula[1]), text).replace(r"\$", "$")
+
+
+def formula(tex: str) -> str:
+    """Return a formula of TeX in Unicode, its powers and indices in braces."""
+    raised = SINGLE.sub(r"\1{\2}", _signs(ROOT.sub(r"√\1", tex)))
+    return raised.replace("-", "−")
 
 
 def _signs(formula: str) -> str:

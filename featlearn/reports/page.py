@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from matplotlib import colormaps
 
 from featlearn.outputs import clear, refuse_overwriting
-from featlearn.plots.style import MAKO, PALETTE
+from featlearn.plots.style import GLOW, MAKO, PALETTE
 from featlearn.reports.fonts import font_faces
 from featlearn.reports.sections import Section, section
 from featlearn.reports.sources import read
@@ -25,18 +25,25 @@ SCRIPTS = ("numbers.js", "drawing.js", "heatmap.js", "curves.js", "cells.js", "e
 
 
 def report(
-    stores: str | Path | Sequence[str | Path], out: str | Path, *, title: str | None = None, force: bool = False
+    stores: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    title: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    all_sweeps: bool = False,
+    force: bool = False,
 ) -> Path:
     """Write stores as one self-contained HTML page, a section each; return its path.
 
-    title: the heading; by default the names of the sweeps. An earlier report is overwritten, another file only with
-    `force`. Raises ValueError for no store, for another suffix than .html, and for a file that is in the way, before
-    anything is read; StoreError if there is no store at a path.
+    title: the heading; by default the names of the sweeps. where, all_sweeps: which runs of every store, as for
+    ``featlearn.summary``. An earlier report is overwritten, another file only with `force`. Raises ValueError for no
+    store, for another suffix than .html, and for a file that is in the way, before anything is read, and for a store
+    without a run that is asked for; StoreError if there is no store at a path.
     """
     paths = [stores] if isinstance(stores, str | Path) else [*stores]
     out = Path(out)
     check_report(paths, out, force=force)
-    text = render([section(read(path), i) for i, path in enumerate(paths, 1)], title)
+    text = render([section(read(path, where, all_sweeps=all_sweeps), i) for i, path in enumerate(paths, 1)], title)
     out.parent.mkdir(parents=True, exist_ok=True)
     clear(out)
     out.write_text(text, encoding="utf-8", newline="\n")
@@ -65,7 +72,7 @@ def render(sections: Sequence[Section], title: str | None = None) -> str:
         mark=Markup(MARK),
         title=title or ", ".join(dict.fromkeys(part.source.name for part in sections)),
         sections=sections,
-        style=Markup(font_faces() + "\n" + source(folder, "report.css")[0]),
+        style=Markup("\n".join([font_faces(), line_colours(), source(folder, "report.css")[0]])),
         script=Markup("\n".join(source(folder, name)[0] for name in SCRIPTS)),
         data=script_json(data),
     )
@@ -91,8 +98,16 @@ def script_json(data: Any) -> Markup:
 
 
 def colours() -> dict[str, list[str]]:
-    """Return the colours of the figures of `featlearn.plots`: of a quantity, of a difference, and of optimizers."""
+    """Return the colours of the figures of `featlearn.plots`: of a quantity, a difference, and lines."""
     diverging = colormaps["RdBu_r"]
     steps = [diverging(i / (DIVERGING - 1))[:3] for i in range(DIVERGING)]
     hexes = ["#" + "".join(f"{round(255 * part):02x}" for part in step) for step in steps]
-    return {"sequential": [*MAKO], "diverging": hexes, "lines": [*PALETTE]}
+    return {"sequential": [*MAKO], "diverging": hexes, "lines": [f"var(--line{i})" for i in range(len(PALETTE))]}
+
+
+def line_colours() -> str:
+    """Return the rule of a style sheet that defines the colours of optimizers, on paper and on a dark page."""
+    pairs = [
+        f"--line{i}: light-dark({paper}, {dark});" for i, (paper, dark) in enumerate(zip(PALETTE, GLOW, strict=True))
+    ]
+    return f":root {{ {' '.join(pairs)} }}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ from featlearn.reports.labels import optimizer_words, words
 from featlearn.reports.layout import OPTIMIZER, Axis, Layout, layout
 from featlearn.reports.moments import Moment, moments
 from featlearn.reports.numbers import exact
-from featlearn.reports.sources import Source
+from featlearn.reports.sources import Source, named, selection
 from featlearn.reports.trajectories import trajectories
 from featlearn.tables.columns import counted
 
@@ -36,12 +37,18 @@ class Section:
     @property
     def config_file(self) -> str:
         """Return the name of the file that the sweep's config came from, or one for it."""
-        return shlex.quote(str(self.source.config.get("path") or f"{self.source.name}.yaml"))
+        return shlex.quote(named(Path(str(self.source.config.get("path") or f"{self.source.name}.yaml"))))
 
     @property
     def store(self) -> str:
         """Return the store's path as a word of a shell."""
-        return shlex.quote(str(self.source.path))
+        return shlex.quote(named(self.source.path))
+
+    @property
+    def selection(self) -> str:
+        """Return the options that select the runs, with a space before each."""
+        chosen = "".join(f" --where {shlex.quote(text)}" for text in selection(self.source.where))
+        return chosen + " --all-sweeps" * self.source.all_sweeps
 
     @property
     def one_run(self) -> str:
@@ -61,12 +68,17 @@ def section(source: Source, number: int) -> Section:
         source,
         name,
         prose.lead(plan),
-        prose.facts(plan, source.status.n_runs or len(source.last)),
+        _facts(source, plan),
         prose.constants(plan.runs),
         exponents(plan, "test_error"),
         left_out,
         _data(source, plan, shown, name) if shown else None,
     )
+
+
+def _facts(source: Source, plan: Layout) -> list[tuple[str, str]]:
+    chosen = [("Selection", "; ".join(selection(source.where)))] if source.where else []
+    return [*chosen, *prose.facts(plan, source.expected)]
 
 
 def _data(source: Source, plan: Layout, shown: list[str], name: str) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import pandas as pd
 import yaml
 
 from featlearn.store import Store, StoreStatus, StoreWarning, load, status, summary
+from featlearn.store.causes import grouped
 from featlearn.store.listing import steady
 from featlearn.store.snapshot import Snapshot
-from featlearn.sweeps.causes import grouped
 from featlearn.tables.columns import tracked
 
 SHOWN = ("featlearn", "python", "torch", "numpy", "numba", "scipy", "pandas", "pyarrow", "device", "processor")
@@ -27,6 +29,7 @@ class Source:
     """A store as it was read. last: one row per run, failed ones too; config: what the sweep was asked to do.
 
     provenance: every distinct environment of the runs, each name with its text. notes: warnings of the store.
+    where: the values that select the runs; all_sweeps: whether runs of earlier sweeps are among them.
     """
 
     path: Path
@@ -35,6 +38,14 @@ class Source:
     config: dict[str, Any]
     provenance: list[dict[str, str]]
     notes: list[str]
+    where: Mapping[str, Any] = field(default_factory=dict)
+    all_sweeps: bool = False
+
+    @property
+    def expected(self) -> int:
+        """Return how many runs there should be: those of the sweep, those found where they are selected."""
+        found = len(self.last)
+        return found if self.where or self.all_sweeps else self.status.n_runs or found
 
     @property
     def name(self) -> str:
@@ -57,7 +68,9 @@ class Source:
         """Return every recorded step: run_id, step, status, seed and the numbers of the trackers."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", StoreWarning)  # `notes` holds them
-            return load(self.path, columns=["run_id", "step", "status", "seed", *tracked(self.last)])
+            columns = ["run_id", "step", "status", "seed", *tracked(self.last)]
+            rows = load(self.path, columns=columns, all_sweeps=self.all_sweeps)
+        return rows[rows["run_id"].isin(self.last["run_id"])].reset_index(drop=True) if self.where else rows
 
     def yaml(self) -> str:
         """Return the config of the sweep as YAML."""
@@ -65,16 +78,37 @@ class Source:
         return yaml.safe_dump(shown, sort_keys=False, width=100, default_flow_style=None, allow_unicode=True)
 
 
-def read(path: str | Path) -> Source:
-    """Read a store. Raises StoreError if there is none."""
+def read(path: str | Path, where: Mapping[str, Any] | None = None, *, all_sweeps: bool = False) -> Source:
+    """Read a store, or a selection of its runs.
+
+    Raises StoreError if there is no store, ValueError if there is no such column or no such run.
+    """
     path = Path(path)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", StoreWarning)
-        last = summary(path)
-    notes = [str(note.message) for note in said if issubclass(note.category, StoreWarning)]
+        last = summary(path, where=where, all_sweeps=all_sweeps)
+    notes = [
+        str(note.message).replace(str(path), named(path)) for note in said if issubclass(note.category, StoreWarning)
+    ]
     runs = steady(lambda known: Snapshot.of(Store.open(path).path, known=known))
     config = json.loads(runs.plans[-1].config) if runs.plans else {}
-    return Source(path, last, status(path), config if isinstance(config, dict) else {}, _provenance(runs), notes)
+    config = config if isinstance(config, dict) else {}
+    return Source(path, last, status(path), config, _provenance(runs), notes, where or {}, all_sweeps)
+
+
+def selection(where: Mapping[str, Any]) -> list[str]:
+    """Return conditions as `--where` takes them: `data.dim=1000,20000`."""
+    several = {key: value if isinstance(value, list | tuple) else [value] for key, value in where.items()}
+    return [f"{key}={','.join('null' if v is None else str(v) for v in values)}" for key, values in several.items()]
+
+
+def named(path: Path) -> str:
+    """Return a path as others may read it: relative, without the folders of this machine."""
+    if not path.is_absolute():
+        return str(path)
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return path.name
 
 
 def _provenance(runs: Snapshot) -> list[dict[str, str]]:

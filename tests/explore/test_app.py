@@ -1,17 +1,21 @@
 """Every request of the page: answers, refusals, and from where it may come."""
 
+import asyncio
 from http.client import HTTPConnection
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from explore.conftest import SMALL
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from starlette.datastructures import QueryParams
 
 from featlearn.config import load_config
 from featlearn.config.source import read_yaml
-from featlearn.explore.app import FILES, HEADERS
+from featlearn.explore.app import FILES, HEADERS, Explorer
 from featlearn.explore.controls import SHOWN, choices, controls
+from featlearn.explore.limits import TooMuch
 from featlearn.simulation import simulate_block
 from featlearn.sweeps.blocks import blocks
 
@@ -188,3 +192,21 @@ def test_a_dropped_request_is_given_up(page):
     connection.request("GET", "/phase?cells=48&seeds=10&data.n_samples=20")
     connection.close()
     assert page.json("/dynamics")["panels"]
+
+
+def test_a_phase_diagram_that_takes_too_long_in_all_is_given_up():
+    """However many pieces it has, each within its own limit."""
+
+    class Slow:
+        async def call_patiently(self, function, *arguments):
+            await asyncio.sleep(0.05)
+            return {"axes": {}}
+
+    class Asked:
+        query_params = QueryParams("")
+
+        async def is_disconnected(self):
+            return False
+
+    with pytest.raises(TooMuch, match=r"more than 0\.01 s of computing"):
+        asyncio.run(Explorer(SMALL, Slow(), total=0.01).phase(Asked()))

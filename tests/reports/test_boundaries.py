@@ -33,7 +33,7 @@ def lawful():
 def test_the_crossings_and_the_law_in_the_plane(lawful):
     ((found,),) = boundaries(lawful, Moment("last", "", "", lawful.runs), "test_error")
     assert found["level"] == 0.1 and sorted(found["x"]) == pytest.approx([2, 4, 8], rel=1e-3)
-    assert found["law"]["fitted"] and found["law"]["name"] == "C (d/n)^{1/4} P σ_{p}"
+    assert found["law"]["fitted"] and found["law"]["name"] == "C (d/n)^{1/4}Pσ_{p}" and found["law"]["of"] == "‖μ‖"
     assert found["law"]["c"] == pytest.approx(20**0.25 / 2, rel=1e-2)
 
 
@@ -48,3 +48,19 @@ def test_other_quantities_and_other_planes_have_none(lawful, plan):
     assert has_boundary(plan, "test_error") and not has_boundary(
         layout(plan.runs[plan.runs["data.dim"] == 60]), "test_error"
     )
+
+
+def test_every_law_of_theory_is_named_in_the_plane(lawful):
+    """The boundary of another data model: b_c = C b_s (2 alpha - 1)^(1/3), of an error that only some samples show."""
+    runs = [
+        {"data.alignment": a, "data.core_norm": b, "seed": 0, "test_error.minority": 0.1 * (2 * a - 1) ** (1 / 3) / b}
+        for a in (0.6, 0.75, 0.9)
+        for b in 2.0 ** np.arange(-3, 1, 0.25)
+    ]
+    sizes = {f"data.{key}": 1.0 for key in ("spurious_norm", "n_samples", "dim", "noise_std")}
+    table = pd.DataFrame(runs).assign(status="ok", step=1, run_id=[*map(str, range(len(runs)))])
+    plan = layout(table.assign(**sizes, **SETTINGS["spurious"]))
+    ((found,),) = boundaries(plan, Moment("last", "", "", plan.runs), "test_error.minority")
+    assert (found["law"]["of"], found["law"]["name"]) == ("b_{c}", "C b_{s}(2\N{GREEK SMALL LETTER ALPHA}−1)^{1/3}")
+    assert found["law"]["c"] == pytest.approx(1, rel=2e-2) and len(found["x"]) == 3
+    assert exponents(plan, "test_error.minority") == []

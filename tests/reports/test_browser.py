@@ -8,7 +8,7 @@ from browser import page
 from small_report import EVIL, small_store
 
 import featlearn as fl
-from featlearn.plots.style import PALETTE
+from featlearn.plots.style import GLOW, PALETTE
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +87,17 @@ def test_the_pointer_reads_a_cell_with_interval_seeds_and_ends(opened):
     assert "3 seeds, 1 diverged" in readout(opened) and "3 seeds, 1 failed" in readout(opened)
 
 
+def test_an_interval_of_a_share_is_within_0_and_1(opened):
+    texts = [opened.evaluate(f"withInterval(0.06, 0.69, {share})") for share in ("true", "false")]
+    assert texts == ["0.06 [0.00, 0.75]", "0.06 [−0.63, 0.75]"]
+
+
 def test_a_click_shows_the_trajectories_of_the_cell(opened):
     opened.mouse.click(*at(opened, 0.1, 0.25))
     assert opened.locator("#sweep1 .cell-name").inner_text() == "Trajectories at signal norm ‖μ‖ = 1, dimension d = 60"
     assert opened.locator("#sweep1 .trajectories > svg").count() == 3
     strokes = {line.get_attribute("stroke") for line in opened.locator("#sweep1 .trajectories .line").all()}
-    assert strokes == {*PALETTE[:2]}
+    assert strokes == {"var(--line0)", "var(--line1)"}
     curves = opened.locator("#sweep1 .trajectories > svg").first
     curves.scroll_into_view_if_needed()
     box = curves.bounding_box()
@@ -137,11 +142,20 @@ def test_the_first_picture_shows_all_sweeps(opened):
     assert opened.locator("nav a").count() == 3
 
 
+STROKES = "[...document.querySelectorAll('#sweep1 .trajectories .line')].map(line => getComputedStyle(line).stroke)"
+
+
+def rgb(colours):
+    return {f"rgb({', '.join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5))})" for colour in colours}
+
+
 def test_dark_light_and_paper(opened):
     colour = "getComputedStyle(document.body).backgroundColor"
     light = opened.evaluate(colour)
+    assert {*opened.evaluate(STROKES)} == rgb(PALETTE[:2])
     opened.locator("#theme").click()
     dark = opened.evaluate(colour)
+    assert {*opened.evaluate(STROKES)} == rgb(GLOW[:2])
     assert light != dark and opened.locator("#theme").get_attribute("aria-pressed") == "true"
     assert opened.pdf(format="A4").startswith(b"%PDF")
     opened.emulate_media(media="print")

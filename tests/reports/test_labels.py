@@ -3,8 +3,9 @@
 import pytest
 
 from featlearn.plots.style import LABELS
-from featlearn.reports.labels import optimizer_words, symbol, unicode, words
+from featlearn.reports.labels import formula, optimizer_words, symbol, unicode, words
 from featlearn.tables.labels import Label
+from featlearn.theory import LAWS
 
 
 @pytest.mark.parametrize("column", LABELS)
@@ -26,3 +27,13 @@ def test_an_optimizer_is_named_with_its_settings():
 def test_formulas_and_escaped_dollars():
     assert unicode(r"$\sigma_p$ costs \$5") == "σ_{p} costs $5"
     assert symbol("data.signal_norm") == "‖μ‖" and symbol("data.snr") == "snr" and symbol("network.init_std") == "σ_{0}"
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_no_law_of_theory_keeps_a_sign_of_tex(law):
+    found = formula(LAWS[law].symbol) + formula(LAWS[law].formula)
+    assert not {"\\", "-"} & {*found} and found.count("{") == found.count("_{") + found.count("^{")
+
+
+def test_powers_roots_and_indices_of_a_formula():
+    assert formula(r"\sigma_p\sqrt{d}\,(m^{-1/3}/\|w^*\|^2)") == "σ_{p}√d (m^{−1/3}/‖w^{*}‖^{2})"

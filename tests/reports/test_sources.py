@@ -1,10 +1,12 @@
 """What a report reads of a store."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from small_report import EVIL, small_store
 
-from featlearn.reports.sources import read
+from featlearn.reports.sources import named, read, selection
 from featlearn.store import StoreError
 
 
@@ -31,6 +33,21 @@ def test_runs_of_a_changed_revision_have_none(tmp_path):
     found = read(tmp_path / "s")
     changed = [{**found.provenance[0], "code of featlearn": "abc123 with changes"}]
     assert type(found)(found.path, found.last, found.status, {}, changed, []).revision == ""
+
+
+def test_a_selection_of_runs(folder, source):
+    found = read(folder, {"data.dim": [60], "optimizer.name": "sam"})
+    assert len(found.last) == found.expected == 12 and source.expected == 48
+    assert {*found.rows()["run_id"]} == {*found.last["run_id"]} and len(found.rows()) == 12 * 6
+    assert selection(found.where) == ["data.dim=60", "optimizer.name=sam"]
+    with pytest.raises(ValueError, match=r"no row has data\.dim = 61"):
+        read(folder, {"data.dim": 61})
+
+
+def test_paths_are_told_without_the_folders_of_a_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert named(tmp_path / "results" / "a") == named(Path("results/a")) == "results/a"
+    assert named(tmp_path.parent / "elsewhere" / "a") == "a"
 
 
 def test_no_store_is_an_error(tmp_path):

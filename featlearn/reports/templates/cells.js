@@ -6,12 +6,12 @@ const nearest = (made, px, event) => {
 };
 
 /** What a cell holds, in words. */
-function said(cell, difference) {
+function said(cell, difference, share) {
   if (!cell) return "no run";
   const of = difference ? "pair" : "seed", several = n => `${n} ${of}${n === 1 ? "" : "s"}`;
   const lost = [[cell.diverged, "diverged"], [cell.failed, "failed"], [cell.dropped, "without a pair"]].filter(([n]) => n).map(([n, word]) => `, ${n} ${word}`).join("");
   if (!cell.n) return `no value${lost}`;
-  return `${withInterval(cell.mean, cell.half)}, ${several(cell.n)}${lost}`;
+  return `${withInterval(cell.mean, cell.half, share && !difference)}, ${several(cell.n)}${lost}`;
 }
 
 const brief = cell => !cell ? "" : !cell.n ? "–" : `${plusMinus(cell.mean, cell.half)} (${cell.n})`;

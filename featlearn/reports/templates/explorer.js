@@ -146,12 +146,12 @@ class Explorer {
   }
 
   drawCurves(plots, x) {
-    const px = placed(x), zero = this.shown[0].difference, spread = this.shown.length > 1 ? 1 : 0;
+    const px = placed(x), zero = this.shown[0].difference, spread = this.shown.length > 1 ? 1 : 0, share = this.quantity.share && !zero;
     this.places = [px.at.length, 1];
     const lines = this.shown.map(panel => {
       const cells = px.at.map((_, i) => this.cell(panel.grid, this.there(i, 0)));
       const [mean, half] = ["mean", "half"].map(key => cells.map(cell => cell ? cell[key] : NaN));
-      return { ...panel, x: px.at, y: mean, low: mean.map((m, i) => m - half[i]), high: mean.map((m, i) => m + half[i]), bars: this.along(panel) };
+      return { ...panel, x: px.at, y: mean, low: mean.map((m, i) => within(m - half[i], share)), high: mean.map((m, i) => within(m + half[i], share)), bars: this.along(panel) };
     });
     const label = `${this.quantity.label} over ${x.label}`;
     const made = curves({ x: px, yLabel: this.quantity.label, lines, label, zero, title: zero ? [this.shown[0].name] : [], size: { width: 640, height: 340 } });
@@ -208,7 +208,7 @@ class Explorer {
   /** The values at the cursor: every optimizer that is shown, and the differences of those. */
   lines() {
     const { pairs, optimizers } = this.section;
-    const lines = this.shown.map(panel => `${panel.name}: ${said(this.cell(panel.grid, this.at), panel.difference)}`);
+    const lines = this.shown.map(panel => `${panel.name}: ${said(this.cell(panel.grid, this.at), panel.difference, this.quantity.share)}`);
     if (this.shown.length < 2) return lines;
     return [...lines, ...pairs.flatMap(([a, b], i) => {
       const cell = this.cell(this.grid("differences", i), this.at);
@@ -222,7 +222,7 @@ class Explorer {
     parts.push(difference ? "Mean difference of pairs of runs of one seed" : "Means over seeds", `, ${this.moment.label}. `);
     const known = this.drawn.length && this.plane[1] >= 0 ? this.shown.map(panel => [panel.name, this.boundary(panel)]).filter(([, b]) => b && b.x.length) : [];
     if (known.length) parts.push(`Circles: the mean crosses ${known.map(([, b]) => shown(b.level)).find(Boolean)}. `);
-    for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ‖μ‖ = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
+    for (const [name, { law }] of known) if (law) parts.push(`Line${known.length > 1 ? ` at ${name}` : ""}: theory, ${law.of} = ${law.name} with C = ${shown(law.c)}${law.fitted ? ", fitted to the circles" : ""}. `);
     if (this.plane[1] < 0) {
       const level = this.shown.filter(panel => !this.along(panel)).map(panel => panel.name);
       parts.push("Bars: 95 % Student t intervals. ", level.length ? `${level.join(" and ")} has no ${axes[this.plane[0]].label}: a level, with its interval as a band. ` : "");

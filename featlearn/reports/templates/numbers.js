@@ -34,7 +34,10 @@ function shown(v, digits = 3, powers = false) {
 }
 
 /** A value with the ends of its interval, to two digits of half its width: 0.318 [0.306, 0.330]. */
-const withInterval = (mean, half) => measured(mean, half, (text, v, h) => `${text(v)} [${text(v - h)}, ${text(v + h)}]`);
+const withInterval = (mean, half, share) => measured(mean, half, (text, v, h, unit) => `${text(v)} [${[v - h, v + h].map(end => text(within(end * unit, share) / unit)).join(", ")}]`);
+
+/** An end of an interval; of a share it is between 0 and 1. */
+const within = (end, share) => share ? Math.max(0, Math.min(1, end)) : end;
 
 /** A value with half the width of its interval: 0.318 ± 0.012. */
 const plusMinus = (mean, half) => measured(mean, half, (text, v, h) => `${text(v)} ± ${text(h)}`);
@@ -44,7 +47,7 @@ function measured(mean, half, write) {
   const size = Math.max(Math.abs(mean), half), power = size < 1e-3 || size >= 1e7 ? Math.floor(Math.log10(size)) : 0;
   const unit = 10 ** power, decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(half / unit))));
   const text = v => v.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).replace("-", "−");
-  const written = write(text, mean / unit, half / unit);
+  const written = write(text, mean / unit, half / unit, unit);
   return power ? `(${written}) × 10^{${String(power).replace("-", "−")}}` : written;
 }
 

@@ -64,7 +64,7 @@ function claim(explorer) {
   const asked = wanted.length ? wanted : quantities.slice(0, 2), at = [...moments.filter(m => m.key.startsWith("step")), moments[0]];
   const text = (i, q, moment) => {
     const cell = explorer.cell(explorer.grid("means", i, q, moment), []);
-    return cell && cell.n ? withInterval(cell.mean, cell.half) : "–";
+    return cell && cell.n ? withInterval(cell.mean, cell.half, q.share) : "–";
   };
   const rows = asked.flatMap(q => at.map(moment => [`${q.label}, ${moment.short}`, ...optimizers.map((_, i) => text(i, q, moment))]));
   return table("Means over seeds with 95 % intervals", ["", ...optimizers], rows);

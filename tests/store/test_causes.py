@@ -2,7 +2,7 @@
 
 import pytest
 
-from featlearn.sweeps.causes import grouped
+from featlearn.store.causes import grouped
 
 
 def test_messages_that_differ_in_numbers_are_one_cause_the_most_frequent_first():
