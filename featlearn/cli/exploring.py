@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,4 +27,6 @@ def explore(config: ConfigFile = None, changes: Settings = None, port: Port = 84
         if missing.name not in ("starlette", "uvicorn"):
             raise
         raise ValueError(f"explore needs {missing.name}: pip install 'featlearn[explore]'") from None
+    if config is not None:
+        os.chdir(config.parent)  # the page names code of the user's own as the config does, from its folder
     serve(base, port, lambda text: typer.echo(text, err=True))

@@ -19,7 +19,7 @@ from typing import IO, TypeVar
 from featlearn.pace import COMPILING
 
 LONGEST_COMPILATION = 600.0  # seconds, of one function
-START_SECONDS = 15.0  # that the first computation of its kind in a process may take more: it takes about 2
+START_SECONDS = 6.0  # that the first computation of its kind in a process may take more: it takes about 2
 WAITS, WAIT_SECONDS = 10.0, 60.0
 _COUNTS = hasattr(signal, "setitimer")  # the system counts the processor time of a process, and ends it by SIGPROF
 _TIMEOUT = "Timeout ("

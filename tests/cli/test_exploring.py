@@ -1,5 +1,6 @@
 """The command, its processes and its page in a browser."""
 
+import json
 import re
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from browser import page
@@ -15,6 +17,26 @@ from typer.testing import CliRunner
 from featlearn.cli import app
 from featlearn.config import load_config
 from featlearn.explore.server import listening
+
+OWN = """
+from dataclasses import dataclass
+from featlearn.data import FreshPatch, FromPopulation, Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loud(FromPopulation):
+    def population(self):
+        noise = FreshPatch(noise=0, std=self.noise_std)
+        return tuple(Kind("", 0.5, y, (FreshPatch(((0, 3.0 * y),)), noise)) for y in (1.0, -1.0))
+"""
+
+
+CONFIG = """
+data: {model: "own.py:Loud", n_samples: 4, dim: 50}
+network: {n_filters: 2, init_std: 0.1}
+optimizer: {name: sam, lr: 0.1, rho: 0.1}
+train: {n_steps: 2}
+"""
 
 
 @contextmanager
@@ -55,6 +77,13 @@ def test_a_slider_is_dragged_and_the_picture_changes(tmp_path, capsys):
         # Chromium writes every answer of 400 to its console, which `page` counts as an error
         with pytest.raises(AssertionError, match=r"^\['Failed to load resource: .* status of 400 \(Bad Request\)'"):
             _a_refusal_is_shown(address)
+
+
+def test_code_of_ones_own_is_found_beside_the_config_from_any_folder(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.yaml").write_text(CONFIG)
+    with explored(str(tmp_path / "own.yaml")) as address, urlopen(f"{address}/dynamics") as answer:
+        assert answer.status == 200 and json.load(answer)["panels"]
 
 
 def _played_with(window, address, folder, capsys):
