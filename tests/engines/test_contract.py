@@ -15,6 +15,7 @@ from repeated_patch import RepeatedPatch
 from three_classes import ThreeClasses
 
 from featlearn.data import DATA, XOR, Margins, MultiView, Oscillation, SignalNoise, Spurious, has_patches
+from featlearn.data.leaky_mixture import LeakyMixture
 from featlearn.engines.cpu.engine import CPUGramEngine
 from featlearn.engines.span.engine import GramEngine
 from featlearn.engines.span.head import Head
@@ -32,6 +33,7 @@ MODELS = {
     "margins": Margins(**SMALL, small_share=0.4, small_strength=0.3, n_patches=3),
     "multi_view": MultiView(**SMALL, single_share=0.6, minor_strength=0.2, n_patches=5, noise="independent"),
     "oscillation": Oscillation(n_samples=6, dim=30, noise_std=0.4, flip_prob=0.2, strong_share=0.5),
+    "leaky_mixture": LeakyMixture(n_samples=6, dim=30, gamma=0.3, flip_prob=0.2),
 }
 THOROUGH = ("signal_noise", "xor")
 IN_TURN = [name for name in GRAM_RULES if name not in IN_LAW]
