@@ -1,4 +1,4 @@
-"""What the page is told: its controls, and means over the seeds of the cells of a phase diagram."""
+"""What answers to the page hold: its controls, and means over the seeds of the cells of a phase diagram."""
 
 from __future__ import annotations
 

@@ -106,13 +106,11 @@ def scheduler(start, folder):
     return process, json.loads((folder / "scheduler.json").read_text())["address"]
 
 
-def worker(start, name, pretends=""):
-    """Start a worker; with a pretended version 9.9 of a package."""
+def worker(start, name, claims=""):
+    """Start a worker; one that claims version 9.9 of a package."""
     path = Path(f"{name}-packages")
-    (path / f"{pretends}-9.9.dist-info").mkdir(parents=True)
-    (path / f"{pretends}-9.9.dist-info" / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {pretends}\nVersion: 9.9\n"
-    )
+    (path / f"{claims}-9.9.dist-info").mkdir(parents=True)
+    (path / f"{claims}-9.9.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {claims}\nVersion: 9.9\n")
     words = ("--nthreads", "1", "--no-nanny", "--local-directory", name)
     return start("worker", *words, PYTHONPATH=os.pathsep.join([str(path.absolute()), *sys.path]))
 
@@ -129,7 +127,7 @@ def test_a_killed_worker_and_a_late_one_change_no_bit_and_one_with_other_version
     lab, start, scheduler, monkeypatch, capfd
 ):
     where = {"backend": "dask", "scheduler": scheduler[1]}
-    odd_one = worker(start, "odd", pretends="scipy")
+    odd_one = worker(start, "odd", claims="scipy")
     with distributed.Client(scheduler[1], set_as_default=False) as client:
         client.wait_for_workers(1, timeout=60)
     with monkeypatch.context() as patch, pytest.raises(SweepError) as refused:
@@ -144,7 +142,7 @@ def test_a_killed_worker_and_a_late_one_change_no_bit_and_one_with_other_version
     def replace():
         only.wait(120)
         time.sleep(1.5)
-        worker(start, "late", pretends="joblib")
+        worker(start, "late", claims="joblib")
 
     thread = threading.Thread(target=replace)
     thread.start()
